@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-2.0
+# Modules for one kernel: make KDIR=<its headers>. What the headers say about a cross compiler holds here.
+
+KDIR ?= /lib/modules/$(shell uname -r)/build
+RUNNER := python3 -B tools/testing/vm
+
+modules:
+	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
+
+# updates/ goes before the kernel's own modules of the same names.
+install: modules
+	$(MAKE) -C $(KDIR) M=$(CURDIR) INSTALL_MOD_DIR=updates modules_install
+	depmod $(if $(INSTALL_MOD_PATH),-b $(INSTALL_MOD_PATH)) $$($(MAKE) -s -C $(KDIR) kernelrelease)
+
+clean:
+	$(MAKE) -C $(KDIR) M=$(CURDIR) clean
+
+# These need no KDIR: the VM runner fetches kernels and headers of its own. ARGS are for it.
+demo check bench vm:
+	@$(RUNNER) $@ $(ARGS)
+
+help:
+	@echo 'make KDIR=<headers>          build the modules, each beside its sources'
+	@echo 'make KDIR=<headers> install  install them into updates/'
+	@echo 'make KDIR=<headers> clean    remove what was built'
+	@echo 'make demo                    show in a VM what this is about'
+	@echo 'make check                   run all tests, in VMs'
+	@echo 'make bench                   measure against the mdev of the kernel, in VMs'
+	@echo 'make vm ARGS="--help"        run single tests, or a shell, in a VM'
+
+.PHONY: modules install clean demo check bench vm help

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Boots a guest, runs tests in it, and turns what comes back on the channel into results."""
+
+import dataclasses
+import re
+import selectors
+import shlex
+import subprocess
+import time
+
+import splat
+from config import LOGS, TOP
+from initramfs import Cpio
+from report import FAILED, PASSED
+from tap import Tap
+
+# Seconds that the guest has for the leak scan and the unloading of modules, and for obeying a time limit.
+GRACE = 90
+
+
+@dataclasses.dataclass
+class Setup:
+    """What the boots of one target share."""
+    target: object
+    kernel: object
+    archive: bytes
+    peer: bool = False
+    kvm: bool = False
+
+
+class _Run:
+    """One test of a boot, as it proceeds."""
+
+    def __init__(self, test, who, report, log):
+        self.test = test
+        self._who = who
+        self._report = report
+        self.log = log
+        self._tap = None if test.stream else Tap()
+        self._results = []
+        self._kernel = []
+        self._exit = None
+        self.output = []
+
+    def _result(self, name, status, text=""):
+        self._results.append((status, text))
+        if not self.test.expect:
+            self._report.result(self._who, name, status, text)
+
+    def fail(self, text):
+        self._result(self.test.name, FAILED, text)
+
+    def program_line(self, line):
+        self.output.append(line)
+        if self.test.stream:
+            print(line, flush=True)
+        elif result := self._tap.line(line):
+            name, status, text = result
+            self._result(f"{self.test.name}: {name}", status, text)
+
+    def channel_line(self, word, rest):
+        if word == "log":
+            self._kernel.append(rest)
+        elif word == "leak":
+            self.fail(f"left behind: {rest}")
+        elif word == "problem":
+            self.fail(rest)
+        elif word == "limit":
+            self.fail(f"the time limit of {self.test.limit} s is over ({self.test.reason})")
+        elif word == "exit":
+            self._exit = rest
+
+    def finish(self):
+        """The guest is done with this test, or lost."""
+        if line := splat.find(self._kernel):
+            self.fail(f"kernel log: {line}")
+        if self._exit is not None and self._tap:
+            for problem in self._tap.problems(self._exit):
+                self.fail(problem)
+        elif self._exit not in (None, "0"):
+            self.fail(f"the program ended with {self._exit}")
+        if self.test.expect:
+            failures = [text for status, text in self._results if status == FAILED]
+            if any(re.search(self.test.expect, text) for text in failures):
+                self._report.result(self._who, self.test.name, PASSED, f"the runner reports: {' + '.join(failures)}")
+            else:
+                self._report.result(self._who, self.test.name, FAILED,
+                                    f"the runner should report {self.test.expect!r}, but: {failures or 'nothing'}")
+        elif not self._results:
+            # A program without TAP, or one whose end never came: only an exit code of 0 says that it passed.
+            self._result(self.test.name, PASSED if self._exit == "0" else FAILED,
+                         "" if self._exit == "0" else "it never ended")
+
+
+class Boot:
+    def __init__(self, setup, tests, report):
+        self._setup = setup
+        self._tests = tests
+        self._report = report
+        self._who = setup.target.name + (" peer" if setup.peer else "")
+        name = (tests[0].boot or tests[0].name) if tests else "shell"
+        self._logs = LOGS / setup.target.name / (name + ("-peer" if setup.peer else ""))
+        self._logs.mkdir(parents=True, exist_ok=True)
+
+    def _plan(self):
+        """What guest/init does: its functions, called in order."""
+        target = self._setup.target
+        lines = [shlex.join(["start", target.arch.channel, *target.arch.channel_modules]),
+                 shlex.join(["load_base", *target.modules])]
+        for test in self._tests:
+            if test.script:
+                program = ["/bin/sh", "-c", test.script]
+            else:
+                program = ["/bin/sh"] * test.program.endswith(".sh") + ["/tests/" + test.program]
+            lines.append(shlex.join(["run_test", test.name, " ".join(test.modules), *program]))
+        return "\n".join([*lines, "all_clean" if self._tests else "interactive"]) + "\n"
+
+    def _command(self, console, channel):
+        setup, arch = self._setup, self._setup.target.arch
+        plan = Cpio()
+        plan.folder("vm")
+        plan.file("vm/plan", self._plan().encode(), 0o644)
+        initrd = self._logs / "initramfs"
+        initrd.write_bytes(setup.archive + plan.bytes())
+        first = self._tests[0] if self._tests else None
+        return [*arch.qemu, "-accel", "kvm" if setup.kvm else "tcg", "-nodefaults", "-display", "none", "-no-reboot",
+                "-chardev", console, "-chardev", channel, "-kernel", str(setup.kernel.image), "-initrd", str(initrd),
+                "-append", f"{arch.cmdline} panic=-1 oops=panic log_buf_len=16M {first.cmdline if first else ''}",
+                *(first.qemu if first else [])]
+
+    def shell(self):
+        """An interactive guest, with the modules loaded."""
+        command = self._command("stdio,id=console,signal=off", f"file,id=channel,path={self._logs / 'channel.log'}")
+        return subprocess.run(command).returncode
+
+    def run(self):
+        console = self._logs / "console.log"
+        command = self._command(f"file,id=console,path={console}", "stdio,id=channel,signal=off")
+        self._report.say(self._who, f"booting {self._setup.kernel.release} for "
+                         f"{', '.join(test.name for test in self._tests)}; logs in {self._logs.relative_to(TOP)}")
+        with open(self._logs / "qemu.log", "w") as errors, open(self._logs / "channel.log", "wb") as record:
+            qemu = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, bufsize=0)
+            try:
+                self._follow(qemu, record, console)
+            finally:
+                qemu.kill()
+                qemu.wait()
+                for pipe in (qemu.stdin, qemu.stdout):
+                    pipe.close()
+
+    def _follow(self, qemu, record, console):
+        """Reads the channel up to the verdict. Each wait has a limit; what it was for is told when it is over."""
+        waiting = [_Run(test, self._who, self._report, self._logs) for test in self._tests]
+        current = None
+        between = []        # the kernel's lines outside of tests
+        why = None          # why the guest is lost
+        stopping = False    # a time limit is over, and the guest was told so
+        deadline = time.monotonic() + (self._tests[0].boot_limit or self._setup.target.arch.boot_limit)
+        lines = _Lines(qemu.stdout, record)
+        while True:
+            line = lines.next(deadline)
+            if line is None:
+                if lines.ended:
+                    why = "the guest went down"
+                elif current and not stopping:
+                    stopping = True
+                    deadline = time.monotonic() + GRACE
+                    qemu.stdin.write(b"\n")
+                    continue
+                else:
+                    why = "the guest does not answer any more" if lines.any else "the guest did not start"
+                break
+            if line.startswith("|") and current:
+                current.program_line(line[1:])
+                continue
+            word, _, rest = line[1:].partition(" ")
+            if word == "begin":
+                current = waiting.pop(0)
+                stopping = False
+                deadline = time.monotonic() + current.test.limit
+                self._report.say(self._who, f"run    {current.test.name}")
+            elif word == "end":
+                current.finish()
+                current = None
+                deadline = time.monotonic() + GRACE
+            elif word == "verdict":
+                if rest != "clean":
+                    why = rest
+                break
+            elif current:
+                current.channel_line(word, rest)
+                if word in ("exit", "limit"):
+                    stopping = True
+                    deadline = time.monotonic() + GRACE
+            elif word == "log":
+                between.append(rest)
+            elif word == "problem":
+                self._report.result(self._who, "boot", FAILED, rest)
+
+        if why:
+            # What the kernel said last did not come over the channel.
+            text = console.read_text(errors="replace") if console.exists() else ""
+            after = text.rpartition("vm: begin ")[2]
+            if line := splat.find(after.splitlines()):
+                why += f": {line.strip()}"
+            if current:
+                current.fail(why)
+                current.finish()
+            elif not waiting:
+                self._report.result(self._who, "boot", FAILED, f"no verdict: {why}")
+        if line := splat.find(between):
+            self._report.result(self._who, "boot", FAILED, f"kernel log: {line}")
+        for run in waiting:
+            run.fail(f"not run: {why}")
+            run.finish()
+
+
+class _Lines:
+    """Lines from a pipe, each waited for up to a deadline. All of it goes into a record, too."""
+
+    def __init__(self, pipe, record):
+        self._pipe = pipe
+        self._record = record
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(pipe, selectors.EVENT_READ)
+        self._buffer = b""
+        self.ended = False
+        self.any = False
+
+    def next(self, deadline):
+        while b"\n" not in self._buffer:
+            if not self._selector.select(max(0, deadline - time.monotonic())):
+                return None
+            data = self._pipe.read(65536)
+            if not data:
+                self.ended = True
+                return None
+            self.any = True
+            self._record.write(data)
+            self._buffer += data
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return line.decode(errors="replace").rstrip("\r")

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Builds modules and test programs for a target, all below build/<target>/: the source tree stays as it is."""
+
+import os
+import re
+import shutil
+import subprocess
+
+from config import TOP
+from report import Failure
+
+# What kbuild needs of the tree.
+MODULE_PARTS = ("Kbuild", "compat", "drivers", "include", "samples", "tools/testing/modules")
+
+# Folders with a Makefile that takes OUTPUT=.
+PROGRAM_PARTS = ("selftests", "bench")
+
+# Folders whose C files are one static program each.
+SINGLE_PARTS = ("vm/guest", "demo")
+
+_SOURCES = re.compile(r"(Kbuild|Kconfig|Makefile|.*\.(c|h|S|sh))$")
+
+# A line of kbuild that W=1 must not print. Remarks without a file name, such as a compiler's other patch level,
+# are about the host.
+_WARNING = re.compile(r"^WARNING: |: warning: |: error: ")
+
+
+def run_make(argv, log):
+    """Runs make with its output in a log file; returns that output."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(["make", f"-j{os.cpu_count()}", *map(str, argv)], text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, env={**os.environ, "LC_ALL": "C", "MAKEFLAGS": ""})
+    log.write_text(done.stdout)
+    if done.returncode:
+        errors = [line for line in done.stdout.splitlines() if re.search(r"rror", line)]
+        raise Failure(f"make failed, see {log.relative_to(TOP)}:\n" + "\n".join(errors[:5] or ["(no error line)"]))
+    return done.stdout
+
+
+def warnings(output):
+    return [line for line in output.splitlines() if _WARNING.search(line)]
+
+
+def link_sources(into, parts=MODULE_PARTS, top=TOP):
+    """A farm of symbolic links: kbuild's products of one kernel land beside links, not beside sources."""
+    wanted = {}
+    for part in parts:
+        for path in [top / part, *(top / part).rglob("*")]:
+            if path.is_file() and _SOURCES.match(path.name) and not path.name.endswith(".mod.c"):
+                wanted[into / path.relative_to(top)] = path
+    for link in into.rglob("*"):
+        if link.is_symlink() and link not in wanted:
+            link.unlink()
+    for link, path in wanted.items():
+        link.parent.mkdir(parents=True, exist_ok=True)
+        if not link.is_symlink():
+            link.symlink_to(path)
+
+
+def _kbuild(kernel, folder, log, *more):
+    output = run_make(["-C", kernel.headers, f"M={folder}", "W=1", "KCFLAGS=-Werror", *more, "modules"], log)
+    if found := warnings(output):
+        raise Failure(f"the build warns, see {log.relative_to(TOP)}:\n" + "\n".join(found[:5]))
+
+
+def build_modules(target, kernel, logs):
+    """This project's modules and those that only tests use; returns {name: file}."""
+    src = target.dir / "src"
+    link_sources(src)
+    _kbuild(kernel, src, logs / "build-modules.log")
+    tests = src / "tools/testing/modules"
+    if (tests / "Kbuild").exists():
+        _kbuild(kernel, tests, logs / "build-test-modules.log", f"KBUILD_EXTRA_SYMBOLS={src / 'Module.symvers'}")
+    return {path.stem: path for path in src.rglob("*.ko") if "peer" not in path.parts}
+
+
+def build_peer(target, kernel, logs):
+    """The kernel's own mtty, which Debian does not build, and the test modules against the kernel's own mdev."""
+    peer = target.dir / "peer"
+    mtty = peer / "mtty"
+    mtty.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(kernel.source / "samples/vfio-mdev/mtty.c", mtty)
+    (mtty / "Kbuild").write_text("obj-m := mtty.o\n")
+    # Not our code: its warnings are not our failures.
+    run_make(["-C", kernel.headers, f"M={mtty}", "modules"], logs / "build-peer-mtty.log")
+    ours = "tools/testing/modules/peer"
+    if (TOP / ours).exists():
+        link_sources(peer / "src", [ours])
+        _kbuild(kernel, peer / "src" / ours, logs / "build-peer-modules.log")
+    return {path.stem: path for path in peer.rglob("*.ko")}
+
+
+def build_programs(target, kernel, logs):
+    """All static, so that the guest needs no libraries. Returns the folder that holds them."""
+    out = target.dir / "programs"
+    compiler = f"{target.arch.cross_compile}gcc-12"
+    for part in SINGLE_PARTS:
+        for source in sorted((TOP / "tools/testing" / part).glob("*.c")):
+            program = out / part / source.stem
+            if program.exists() and program.stat().st_mtime > source.stat().st_mtime:
+                continue
+            program.parent.mkdir(parents=True, exist_ok=True)
+            done = subprocess.run([compiler, "-O2", "-Wall", "-Wextra", "-Werror", "-static",
+                                   "-I", TOP / "include/uapi", "-o", program, source],
+                                  text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            if done.returncode:
+                raise Failure(f"{source.relative_to(TOP)} does not compile:\n{done.stdout}")
+    for part in PROGRAM_PARTS:
+        folder = TOP / "tools/testing" / part
+        if (folder / "Makefile").exists():
+            run_make(["-C", folder, f"OUTPUT={out / part}", f"CROSS_COMPILE={target.arch.cross_compile}",
+                      f"CC={compiler}", f"KSELFTEST_DIR={kernel.source / 'tools/testing/selftests'}"],
+                     logs / f"build-{part}.log")
+    return out

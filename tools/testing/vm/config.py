@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Reads what is data: architectures, targets (kernels), and the lists of tests."""
+
+import dataclasses
+import pathlib
+import tomllib
+
+from report import Failure
+
+HERE = pathlib.Path(__file__).resolve().parent
+TOP = HERE.parents[2]
+BUILD = TOP / "build"
+LOGS = BUILD / "logs"
+
+
+@dataclasses.dataclass
+class Arch:
+    name: str
+    cross_compile: str
+    kernel_arch: str
+    qemu: list
+    cmdline: str
+    channel: str
+    channel_modules: list
+    boot_limit: int
+
+
+@dataclasses.dataclass
+class Target:
+    name: str
+    arch: Arch
+    suites: list
+    image: str
+    headers: str
+    source: str
+    packages: list
+    modules: list
+
+    @property
+    def dir(self):
+        return BUILD / self.name
+
+
+@dataclasses.dataclass
+class Test:
+    name: str
+    limit: int              # seconds of the user's time
+    reason: str             # why that limit
+    program: str = ""       # a built program's or a script's path below tools/testing, or
+    script: str = ""        # the text of a script for the guest's shell
+    modules: list = dataclasses.field(default_factory=list)
+    targets: list = dataclasses.field(default_factory=list)     # none: all
+    peer: bool = False      # runs with the kernel's own modules too
+    stream: bool = False    # no TAP: its output is for the user, its exit code is the result
+    qemu: list = dataclasses.field(default_factory=list)
+    cmdline: str = ""
+    boot: str = ""          # tests with the same name here (and flags) share one boot
+    boot_limit: int = 0     # instead of the architecture's
+    expect: str = ""        # tests of the runner: the failure that it must report
+
+
+def _read(kind, path, **more):
+    try:
+        return kind(**tomllib.loads(path.read_text()), **more)
+    except (OSError, TypeError, tomllib.TOMLDecodeError) as error:
+        raise Failure(f"{path.relative_to(TOP)}: {error}") from error
+
+
+def target_names():
+    # Newest kernel first: it is the primary one.
+    return sorted((path.stem for path in (HERE / "targets").glob("*.toml")),
+                  key=lambda name: [int(part) for part in name.split("-")[1].split(".")], reverse=True)
+
+
+def load_target(name):
+    path = HERE / "targets" / f"{name}.toml"
+    if not path.exists():
+        raise Failure(f"no target {name}; there are: {', '.join(target_names())}")
+    arch_name = tomllib.loads(path.read_text()).get("arch")
+    arch = _read(Arch, HERE / "arch" / f"{arch_name}.toml", name=arch_name)
+    return dataclasses.replace(_read(Target, path, name=name), arch=arch)
+
+
+def load_tests(path):
+    """A list of tests: [defaults], then one [[test]] each."""
+    data = tomllib.loads(path.read_text())
+    try:
+        tests = [Test(**{**data.get("defaults", {}), **entry}) for entry in data["test"]]
+    except TypeError as error:
+        raise Failure(f"{path.relative_to(TOP)}: {error}") from error
+    for test in tests:
+        if bool(test.program) == bool(test.script):
+            raise Failure(f"{path.relative_to(TOP)}: {test.name} needs a program or a script")
+    return tests

@@ -1,0 +1,436 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Runs one test program in the guest, and reports what it left behind.
+ *
+ *   supervise PROGRAM [ARGUMENT...]   run it, then look for leaks
+ *   supervise --log                   pass on what the kernel logged since the last time
+ *
+ * File descriptor 3 is the channel to the host. Lines from the program go out behind a "|", so that they can't be
+ * taken for ours, which start with "@". Any byte from the host means that the time limit is over.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/membarrier.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define CHANNEL		3
+#define LOG_POSITION	"/run/log-position"
+
+/* How often the state is compared before a difference is a leak: frees may wait for a grace period of RCU. */
+#define SETTLE_TRIES	40
+#define SETTLE_PAUSE_US	50000
+
+/* How long a killed process may take to end, before it counts as stuck in the kernel. */
+#define KILL_LIMIT_MS	5000
+
+/* The folders in which each entry is an object that a test made. */
+static const char * const watched[] = {
+	"/sys/bus/mdev/devices",
+	"/sys/kernel/iommu_groups",
+	"/dev/vfio",
+	"/sys/class/mdev_bus",
+};
+
+/* Objects of the slab allocator count as this project's if one of its modules allocated them. */
+static const char * const own_modules[] = { "[mdev]", "[mtty]", "[vfio_ccw]" };
+
+/* One thing that is there: its name, and how many of it. */
+struct item {
+	char *name;
+	long count;
+};
+
+struct snapshot {
+	struct item *items;
+	size_t nr;
+};
+
+static void die(const char *what)
+{
+	dprintf(CHANNEL, "@problem supervise: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static struct item *find(const struct snapshot *snapshot, const char *name)
+{
+	for (size_t i = 0; i < snapshot->nr; i++)
+		if (!strcmp(snapshot->items[i].name, name))
+			return &snapshot->items[i];
+	return NULL;
+}
+
+static void __attribute__((format(printf, 3, 4)))
+add(struct snapshot *snapshot, long count, const char *format, ...)
+{
+	struct item *item;
+	va_list args;
+	char *name;
+
+	va_start(args, format);
+	if (vasprintf(&name, format, args) < 0)
+		die("memory");
+	va_end(args);
+	item = find(snapshot, name);
+	if (item) {
+		item->count += count;
+		free(name);
+		return;
+	}
+	snapshot->items = realloc(snapshot->items, (snapshot->nr + 1) * sizeof(*item));
+	if (!snapshot->items)
+		die("memory");
+	snapshot->items[snapshot->nr++] = (struct item){ .name = name, .count = count };
+}
+
+static void add_folder(struct snapshot *snapshot, const char *path)
+{
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+
+	if (!dir)
+		return;
+	while ((entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			add(snapshot, 1, "%s/%s", path, entry->d_name);
+	closedir(dir);
+}
+
+static void add_modules(struct snapshot *snapshot)
+{
+	FILE *file = fopen("/proc/modules", "r");
+	char name[64];
+	long users;
+
+	if (!file)
+		die("/proc/modules");
+	while (fscanf(file, "%63s %*s %ld %*[^\n]", name, &users) == 2) {
+		add(snapshot, 1, "module %s", name);
+		add(snapshot, users, "users of module %s", name);
+	}
+	fclose(file);
+}
+
+/* The kernel gives a new eventfd the lowest free id, so that a leaked context below it moves it up. */
+static void add_eventfds(struct snapshot *snapshot)
+{
+	int fd = eventfd(0, 0);
+	char path[64], line[128];
+	FILE *file;
+	long id;
+
+	if (fd < 0)
+		die("eventfd");
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	file = fopen(path, "r");
+	if (!file)
+		die(path);
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "eventfd-id: %ld", &id) == 1)
+			add(snapshot, id, "eventfd contexts");
+	fclose(file);
+	close(fd);
+}
+
+/* With slub_debug=U the kernel tells how many objects live, for each place that allocates. */
+static void add_slab(struct snapshot *snapshot)
+{
+	DIR *dir = opendir("/sys/kernel/debug/slab");
+	struct dirent *entry;
+	char path[512], line[1024], place[256];
+	long count;
+
+	if (!dir)
+		return;
+	while ((entry = readdir(dir))) {
+		FILE *file;
+
+		if (strncmp(entry->d_name, "kmalloc-", 8))
+			continue;
+		snprintf(path, sizeof(path), "/sys/kernel/debug/slab/%s/alloc_traces", entry->d_name);
+		file = fopen(path, "r");
+		if (!file)
+			continue;
+		while (fgets(line, sizeof(line), file)) {
+			if (sscanf(line, "%ld %255[^ ] %*s", &count, place) != 2)
+				continue;
+			for (size_t i = 0; i < sizeof(own_modules) / sizeof(*own_modules); i++)
+				if (strstr(line, own_modules[i]))
+					add(snapshot, count, "%s objects of %s", entry->d_name, place);
+		}
+		fclose(file);
+	}
+	closedir(dir);
+}
+
+static struct snapshot take_snapshot(void)
+{
+	struct snapshot snapshot = { };
+
+	for (size_t i = 0; i < sizeof(watched) / sizeof(*watched); i++)
+		add_folder(&snapshot, watched[i]);
+	add_modules(&snapshot);
+	add_eventfds(&snapshot);
+	add_slab(&snapshot);
+	return snapshot;
+}
+
+static void free_snapshot(struct snapshot *snapshot)
+{
+	for (size_t i = 0; i < snapshot->nr; i++)
+		free(snapshot->items[i].name);
+	free(snapshot->items);
+}
+
+/* Returns whether nothing was left behind and nothing was lost. */
+static bool compare(const struct snapshot *before, const struct snapshot *after, bool print)
+{
+	bool same = true;
+
+	for (size_t i = 0; i < after->nr; i++) {
+		const struct item *old = find(before, after->items[i].name);
+		long was = old ? old->count : 0;
+
+		if (after->items[i].count == was)
+			continue;
+		same = false;
+		if (print)
+			dprintf(CHANNEL, "@leak %s: %ld before, %ld after\n", after->items[i].name, was,
+				after->items[i].count);
+	}
+	for (size_t i = 0; i < before->nr; i++) {
+		if (find(after, before->items[i].name))
+			continue;
+		same = false;
+		if (print)
+			dprintf(CHANNEL, "@leak %s: %ld before, gone after\n", before->items[i].name,
+				before->items[i].count);
+	}
+	return same;
+}
+
+static void look_for_leaks(const struct snapshot *before)
+{
+	for (int try = 1;; try++) {
+		struct snapshot after = take_snapshot();
+		bool done = compare(before, &after, try == SETTLE_TRIES) || try == SETTLE_TRIES;
+
+		free_snapshot(&after);
+		if (done)
+			return;
+		/* Returns after a grace period; what was freed in it needs a moment more. */
+		syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+		usleep(SETTLE_PAUSE_US);
+	}
+}
+
+/* Says where in the kernel a process that was killed stays. */
+static void report_stuck(pid_t pid)
+{
+	char path[64], line[256];
+	FILE *file;
+
+	dprintf(CHANNEL, "@problem process %d does not end although it was killed\n", pid);
+	snprintf(path, sizeof(path), "/proc/%d/stack", pid);
+	file = fopen(path, "r");
+	while (file && fgets(line, sizeof(line), file))
+		dprintf(CHANNEL, "@note %s", line);
+	if (file)
+		fclose(file);
+}
+
+/* Kills a child; returns whether it went. */
+static bool end_child(pid_t pid, int *status)
+{
+	struct pollfd fd = { .fd = syscall(SYS_pidfd_open, pid, 0), .events = POLLIN };
+	bool gone;
+
+	kill(pid, SIGKILL);
+	gone = poll(&fd, 1, KILL_LIMIT_MS) > 0;
+	close(fd.fd);
+	if (gone)
+		waitpid(pid, status, 0);
+	else
+		report_stuck(pid);
+	return gone;
+}
+
+/* Processes that the test started and did not wait for. We are their reaper, so they are our children now. */
+static void end_leftovers(bool over_limit)
+{
+	char path[64], comm[64];
+	pid_t pid;
+
+	while (!waitpid(-1, NULL, WNOHANG)) {
+		FILE *file = fopen("/proc/thread-self/children", "r");
+		bool found = file && fscanf(file, "%d", &pid) == 1;
+
+		if (file)
+			fclose(file);
+		if (!found)
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+		file = fopen(path, "r");
+		if (!file || fscanf(file, "%63[^\n]", comm) != 1)
+			strcpy(comm, "?");
+		if (file)
+			fclose(file);
+		if (!over_limit)
+			dprintf(CHANNEL, "@leak process %d (%s) was left running\n", pid, comm);
+		if (!end_child(pid, NULL))
+			return;
+	}
+}
+
+/* Passes on what the program has written; returns whether more may come. */
+static bool pass_output(int from, bool *at_line_start)
+{
+	char in[4096], out[2 * sizeof(in)];
+	ssize_t got = read(from, in, sizeof(in));
+	size_t len = 0;
+
+	if (got <= 0)
+		return false;
+	for (ssize_t i = 0; i < got; i++) {
+		if (*at_line_start)
+			out[len++] = '|';
+		out[len++] = in[i];
+		*at_line_start = in[i] == '\n';
+	}
+	for (size_t done = 0; done < len;) {
+		ssize_t wrote = write(CHANNEL, out + done, len - done);
+
+		if (wrote < 0)
+			die("channel");
+		done += wrote;
+	}
+	return true;
+}
+
+/* Returns when the program has ended, or with false when the host says that its time is over. */
+static bool watch(pid_t pid, int output)
+{
+	struct pollfd fds[] = {
+		{ .fd = output, .events = POLLIN },
+		{ .fd = CHANNEL, .events = POLLIN },
+		{ .fd = syscall(SYS_pidfd_open, pid, 0), .events = POLLIN },
+	};
+	bool at_line_start = true;
+	bool in_time = true;
+
+	/* The end of the program, not of its output: a process that it left behind may hold the pipe. */
+	while (!fds[2].revents && in_time) {
+		if (poll(fds, 3, -1) < 0)
+			die("poll");
+		if (fds[0].revents && !pass_output(output, &at_line_start))
+			fds[0].fd = -1;
+		in_time = !fds[1].revents;
+	}
+	fcntl(output, F_SETFL, O_NONBLOCK);
+	while (pass_output(output, &at_line_start))
+		;
+	if (!at_line_start)
+		dprintf(CHANNEL, "\n");
+	close(fds[2].fd);
+	return in_time;
+}
+
+static int run(char **argv)
+{
+	struct snapshot before = take_snapshot();
+	int output[2], status;
+	bool in_time;
+	pid_t pid;
+
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1) || pipe2(output, O_CLOEXEC))
+		die("set-up");
+	pid = fork();
+	if (pid < 0)
+		die("fork");
+	if (!pid) {
+		close(CHANNEL);
+		setsid();
+		dup2(open("/dev/null", O_RDONLY), STDIN_FILENO);
+		dup2(output[1], STDOUT_FILENO);
+		dup2(output[1], STDERR_FILENO);
+		execv(argv[0], argv);
+		fprintf(stderr, "%s: %s\n", argv[0], strerror(errno));
+		_exit(127);
+	}
+	close(output[1]);
+	in_time = watch(pid, output[0]);
+	if (!in_time) {
+		dprintf(CHANNEL, "@limit\n");
+		end_child(pid, &status);
+	} else if (waitpid(pid, &status, 0) != pid) {
+		die("waitpid");
+	} else if (WIFSIGNALED(status)) {
+		dprintf(CHANNEL, "@exit signal %d (%s)\n", WTERMSIG(status), strsignal(WTERMSIG(status)));
+	} else {
+		dprintf(CHANNEL, "@exit %d\n", WEXITSTATUS(status));
+	}
+	end_leftovers(!in_time);
+	look_for_leaks(&before);
+	return 0;
+}
+
+/* Each record is "level,sequence,time,flags;text", and lines of details which start with a blank. */
+static int pass_log(void)
+{
+	unsigned long long sequence, usec, next = 0;
+	char record[8192];
+	FILE *position;
+	ssize_t len;
+	int fd;
+
+	position = fopen(LOG_POSITION, "r");
+	if (position) {
+		if (fscanf(position, "%llu", &next) != 1)
+			die(LOG_POSITION);
+		fclose(position);
+	}
+	fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+	if (fd < 0)
+		die("/dev/kmsg");
+	while ((len = read(fd, record, sizeof(record) - 1)) > 0 || errno == EPIPE) {
+		char *text;
+
+		if (len < 0)	/* overwritten before we came: the next read has the oldest that is left */
+			continue;
+		record[len] = 0;
+		text = strchr(record, ';');
+		if (!text || sscanf(record, "%*[^,],%llu,%llu", &sequence, &usec) != 2 || sequence < next)
+			continue;
+		if (next && sequence > next)
+			dprintf(CHANNEL, "@problem %llu lines of the kernel log are lost\n", sequence - next);
+		next = sequence + 1;
+		dprintf(CHANNEL, "@log [%5llu.%06llu] %.*s\n", usec / 1000000, usec % 1000000,
+			(int)strcspn(text + 1, "\n"), text + 1);
+	}
+	close(fd);
+	position = fopen(LOG_POSITION, "w");
+	if (!position || fprintf(position, "%llu", next) < 0 || fclose(position))
+		die(LOG_POSITION);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 2 && !strcmp(argv[1], "--log"))
+		return pass_log();
+	if (argc < 2)
+		return 1;
+	return run(argv + 1);
+}

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Writes the guest's initramfs: a cpio archive in the "newc" format, which the kernel unpacks."""
+
+import lzma
+import stat
+
+from config import HERE, TOP
+from report import Failure
+
+FOLDERS = ("bin", "sbin", "dev", "modules", "proc", "run", "sys", "tests", "tmp", "vm")
+
+
+class Cpio:
+    def __init__(self):
+        self._parts = []
+        self._folders = set()
+        self._inode = 0
+
+    def _entry(self, name, mode, data=b"", device=(0, 0)):
+        self._inode += 1
+        fields = (self._inode, mode, 0, 0, 1, 0, len(data), 0, 0, *device, len(name) + 1, 0)
+        header = b"070701" + b"".join(b"%08x" % field for field in fields) + name.encode() + b"\0"
+        self._parts += [header, b"\0" * (-len(header) % 4), data, b"\0" * (-len(data) % 4)]
+
+    def folder(self, name):
+        if name and name not in self._folders:
+            self.folder(name.rpartition("/")[0])
+            self._folders.add(name)
+            self._entry(name, stat.S_IFDIR | 0o755)
+
+    def file(self, name, data, mode=0o755):
+        self.folder(name.rpartition("/")[0])
+        self._entry(name, stat.S_IFREG | mode, data)
+
+    def link(self, name, to):
+        self._entry(name, stat.S_IFLNK | 0o777, to.encode())
+
+    def device(self, name, major, minor):
+        self._entry(name, stat.S_IFCHR | 0o600, device=(major, minor))
+
+    def bytes(self):
+        self._entry("TRAILER!!!", 0)
+        data = b"".join(self._parts)
+        return data + b"\0" * (-len(data) % 512)
+
+
+def kernel_module(kernel, name):
+    """A module of the kernel's own, as plain ELF."""
+    for path in kernel.modules.rglob(f"{name}.ko*"):
+        data = path.read_bytes()
+        return lzma.decompress(data) if path.suffix == ".xz" else data
+    raise Failure(f"{kernel.release} has no module {name}")
+
+
+def base_archive(target, kernel, modules, programs, peer):
+    """What all boots of a target share; a boot adds its plan as a second archive behind it."""
+    cpio = Cpio()
+    for name in FOLDERS:
+        cpio.folder(name)
+    # The kernel opens it for the first process, before anything is mounted.
+    cpio.device("dev/console", 5, 1)
+    cpio.file("bin/busybox", next(kernel.root.glob("**/bin/busybox")).read_bytes())
+    cpio.link("bin/sh", "busybox")
+    cpio.file("init", (HERE / "guest/init").read_bytes())
+    cpio.file("vm/supervise", (programs / "vm/guest/supervise").read_bytes())
+    names = target.arch.channel_modules + target.modules + (["mdev"] if peer else [])
+    for name in names:
+        cpio.file(f"modules/{name}.ko", kernel_module(kernel, name), 0o644)
+    for name, path in modules.items():
+        cpio.file(f"modules/{name}.ko", path.read_bytes(), 0o644)
+    for path in sorted(programs.rglob("*")):
+        if path.is_file() and path.stat().st_mode & 0o100 and "guest" not in path.parts:
+            cpio.file(f"tests/{path.relative_to(programs)}", path.read_bytes())
+    for path in sorted((TOP / "tools/testing").rglob("*.sh")):
+        cpio.file(f"tests/{path.relative_to(TOP / 'tools/testing')}", path.read_bytes())
+    return cpio.bytes()

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Debian packages of any suite and architecture, fetched and unpacked below build/.
+
+Neither root nor a change of the host: apt runs with a state, a cache and a list of sources of its own. Only the
+mirror, the network settings and the archive's keyring are the host's.
+"""
+
+import hashlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import threading
+
+from config import BUILD
+from report import Failure
+
+# Debian 13 renamed it.
+KEYRINGS = ("/usr/share/keyrings/debian-archive-keyring.gpg", "/usr/share/keyrings/debian-archive-keyring.pgp")
+
+# What checkpatch, kernel-doc, the kselftest harness and the peer's sample need of the kernel's source.
+SOURCE_PARTS = ("scripts", "tools/testing/selftests/kselftest*.h", "samples/vfio-mdev")
+
+# The two targets share build/packages and the unpacked sources.
+_lock = threading.Lock()
+
+
+def _run(argv, **more):
+    done = subprocess.run(argv, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **more)
+    if done.returncode:
+        raise Failure(f"{' '.join(map(str, argv))} failed:\n{done.stdout}")
+    return done.stdout
+
+
+def _mirror(suite):
+    """The host's own mirror for a suite: the security archive has one of its own."""
+    security = suite.endswith("-security")
+    listing = _run(["apt-get", "indextargets", "--format", "$(RELEASE) $(REPO_URI)", "Created-By: Packages"])
+    for line in listing.splitlines():
+        release, uri = line.split()
+        if release.endswith("-security") == security and "debian" in uri:
+            return uri
+    raise Failure(f"apt's sources on this host have no {'security ' if security else ''}archive of Debian to fetch "
+                  f"{suite} from")
+
+
+class Apt:
+    """apt for one architecture and a set of suites."""
+
+    def __init__(self, arch, suites):
+        key = hashlib.sha256(f"{arch} {suites}".encode()).hexdigest()[:8]
+        self.dir = BUILD / "apt" / f"{arch}-{key}"
+        for name in ("lists/partial", "archives/partial", "none"):
+            (self.dir / name).mkdir(parents=True, exist_ok=True)
+        (self.dir / "status").touch()
+        keyring = next((path for path in KEYRINGS if os.path.exists(path)), None)
+        if not keyring:
+            raise Failure("the package debian-archive-keyring is missing")
+        (self.dir / "sources.list").write_text("".join(
+            f"deb [signed-by={keyring} arch={arch}] {_mirror(suite)} {suite} main\n" for suite in suites))
+        # The host's Acquire settings (a proxy, for instance) hold here too; its hooks do not.
+        acquire = [line for line in _run(["apt-config", "dump", "Acquire"]).splitlines()
+                   if line.startswith("Acquire")]
+        settings = {
+            "APT::Architecture": arch, "APT::Sandbox::User": "root", "Dir::State": self.dir,
+            "Dir::State::lists": self.dir / "lists", "Dir::State::status": self.dir / "status",
+            "Dir::Cache": self.dir, "Dir::Etc::sourcelist": self.dir / "sources.list",
+            "Dir::Etc::sourceparts": self.dir / "none", "Dir::Etc::parts": self.dir / "none",
+            "Dir::Etc::preferencesparts": self.dir / "none", "Dir::Etc::preferences": "/dev/null",
+            "Dir::Etc::main": "/dev/null", "Acquire::Languages": "none",
+        }
+        conf = self.dir / "apt.conf"
+        conf.write_text("\n".join(acquire) + "".join(f'\n{key} "{value}";' for key, value in settings.items())
+                        + f'\n#clear APT::Architectures;\nAPT::Architectures {{ "{arch}"; }};\n')
+        self._env = {**os.environ, "APT_CONFIG": str(conf), "LC_ALL": "C"}
+
+    def update(self):
+        _run(["apt-get", "-q", "update", "-o", "APT::Update::Error-Mode=any"], env=self._env)
+
+    def depends(self, package, prefix):
+        """Names of a package's dependencies that start with the prefix."""
+        listing = _run(["apt-cache", "depends", package], env=self._env)
+        return [name for name in re.findall(r"Depends: (\S+)", listing) if name.startswith(prefix)]
+
+    def download(self, packages):
+        """Returns the .deb files, in the order of the packages."""
+        into = BUILD / "packages"
+        into.mkdir(exist_ok=True)
+        files = []
+        for line in _run(["apt-get", "download", "--print-uris", *packages], env=self._env).splitlines():
+            if match := re.match(r"'(\S+)' (\S+) \d+ ", line):
+                files.append(into / match[2])
+        if len(files) != len(packages):
+            raise Failure(f"apt finds {len(files)} of {len(packages)} packages: {' '.join(packages)}")
+        _run(["apt-get", "-q", "download", *packages], env=self._env, cwd=into)
+        return files
+
+
+def _unpack_source(deb, into):
+    """The few parts of linux-source-* that are needed; the name of the .deb says whether they are there."""
+    stamp = into / ".from"
+    if stamp.exists() and stamp.read_text() == deb.name:
+        return
+    shutil.rmtree(into, ignore_errors=True)
+    into.mkdir(parents=True)
+    whole = into / ".deb"
+    _run(["dpkg", "-x", deb, whole])
+    tar = next(whole.glob("usr/src/*.tar.xz"))
+    _run(["tar", "-xf", tar, "-C", into, "--use-compress-program=xz -T0", "--strip-components=1", "--wildcards",
+          *(f"*/{part}" for part in SOURCE_PARTS)])
+    shutil.rmtree(whole)
+    stamp.write_text(deb.name)
+
+
+def _relocate_headers(root):
+    """Debian's header trees name each other by absolute names; point them at where they are now."""
+    for makefile in root.glob("usr/src/linux-headers-*/Makefile"):
+        text = makefile.read_text()
+        makefile.write_text(re.sub(r"^include /usr/src/", f"include {root}/usr/src/", text, flags=re.M))
+
+
+class Kernel:
+    """An unpacked kernel: where its image, modules, headers and parts of its source are."""
+
+    def __init__(self, target, release):
+        self.release = release
+        self.root = target.dir / "root"
+        self.image = self.root / "boot" / f"vmlinuz-{release}"
+        self.modules = self.root / "lib/modules" / release
+        self.headers = self.root / "usr/src" / f"linux-headers-{release}"
+        self.source = BUILD / target.source
+
+
+def fetch(target, report, refresh=False):
+    """The kernel of a target. Uses the network only where it is not there yet, or to refresh."""
+    stamp = target.dir / "packages.json"
+    wanted = [target.suites, target.image, target.headers, target.source, target.packages]
+    if stamp.exists() and not refresh:
+        have = json.loads(stamp.read_text())
+        if have["wanted"] == wanted and have["top"] == str(BUILD):
+            return Kernel(target, have["release"])
+    with _lock:
+        report.say(target.name, f"reading the package lists of {', '.join(target.suites)}")
+        apt = Apt(target.arch.name, target.suites)
+        apt.update()
+        image = apt.depends(target.image, "linux-image-")[0]
+        headers = apt.depends(target.headers, "linux-headers-")[0]
+        release = headers.removeprefix("linux-headers-")
+        names = [f"{image}-unsigned", headers, *apt.depends(headers, "linux-headers-"),
+                 *apt.depends(headers, "linux-kbuild-"), *target.packages]
+        report.say(target.name, f"fetching {' '.join(names)} {target.source}")
+        *files, source = apt.download([*names, target.source])
+        report.say(target.name, f"unpacking {release}")
+        root = target.dir / "root"
+        shutil.rmtree(root, ignore_errors=True)
+        root.mkdir(parents=True)
+        for deb in files:
+            _run(["dpkg", "-x", deb, root])
+        _relocate_headers(root)
+        _unpack_source(source, BUILD / target.source)
+    stamp.write_text(json.dumps({"wanted": wanted, "top": str(BUILD), "release": release}))
+    return Kernel(target, release)

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the user sees: progress lines while the work goes on, results, and their sum."""
+
+import sys
+import threading
+import time
+
+PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
+_LABEL = {PASSED: "ok", FAILED: "FAILED", SKIPPED: "skip"}
+
+
+class Failure(Exception):
+    """Something that the user has to know about; its text is complete without a traceback."""
+
+
+class Report:
+    """Collects results. Called from the threads of all targets, hence the lock around both."""
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._start = time.monotonic()
+        self._results = []
+
+    def say(self, who, text):
+        with self._lock:
+            print(f"{time.monotonic() - self._start:6.1f}s [{who}] {text}", flush=True)
+
+    def result(self, who, name, status, text=""):
+        with self._lock:
+            self._results.append((who, name, status, text))
+        self.say(who, f"{_LABEL[status]:6} {name}" + (f": {text}" if text else ""))
+
+    def count(self, status):
+        return sum(1 for result in self._results if result[2] == status)
+
+    def finish(self):
+        """Print the sum, and return the exit code: a run that tested nothing has not passed."""
+        failed = [result for result in self._results if result[2] == FAILED]
+        if failed:
+            print("\nWhat failed:")
+        for who, name, _, text in failed:
+            print(f"  [{who}] {name}: {text}")
+        print(f"{self.count(PASSED)} passed, {len(failed)} failed, {self.count(SKIPPED)} skipped")
+        sys.stdout.flush()
+        return 0 if self.count(PASSED) and not failed else 1
