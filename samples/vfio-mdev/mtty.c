@@ -1,0 +1,1146 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * mtty: a PCI serial card with no hardware behind it.
+ *
+ * A sample parent driver for mediated devices. Each device is a conventional
+ * PCI card with one or two 16550A ports, as vfio-pci would show it: 256 bytes
+ * of configuration space, an I/O BAR of 8 bytes for each port, INTx or one MSI
+ * vector. A loop-back plug sits in each port's socket: what is transmitted is
+ * received, RTS drives CTS, and DTR drives DSR and DCD.
+ *
+ * From top to bottom: the UART, the interrupts, configuration space, read and
+ * write, the ioctls, the types and the parent.
+ */
+#include <linux/atomic.h>
+#include <linux/bits.h>
+#include <linux/device.h>
+#include <linux/init.h>
+#include <linux/kernel.h>
+#include <linux/mdev.h>
+#include <linux/mdev_trigger.h>
+#include <linux/module.h>
+#include <linux/nospec.h>
+#include <linux/pci_ids.h>
+#include <linux/pci_regs.h>
+#include <linux/serial_reg.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/string.h>
+#include <linux/sysfs.h>
+#include <linux/uaccess.h>
+#include <linux/vfio.h>
+
+#include "compat.h"
+
+#define MTTY_NAME		"mtty"
+#define MTTY_PORTS_TOTAL	24	/* shared by all devices */
+#define MTTY_PORTS_MAX		2	/* of one device */
+
+/* The card that Linux's and others' serial drivers know by these IDs */
+#define MTTY_PCI_VENDOR		0x4348
+#define MTTY_PCI_DEVICE		0x3253
+#define MTTY_PCI_REVISION	0x10
+#define MTTY_PCI_MSI		0x40	/* where the MSI capability is */
+
+#define MTTY_BAR_SIZE		8
+#define MTTY_FIFO_SIZE		16
+#define MTTY_IIR_FIFO		0xc0	/* the FIFOs of a 16550A are enabled */
+#define MTTY_DIVISOR_9600	12
+
+/* A region's number is in the upper bits of the file offset, as in vfio-pci */
+#define MTTY_REGION_SHIFT	40
+#define MTTY_REGION_MASK	(BIT_ULL(MTTY_REGION_SHIFT) - 1)
+
+/**
+ * struct mtty_port - the registers of one 16550A
+ * @rx: the receiver's FIFO; a ring
+ * @rx_head: where in @rx the oldest byte is
+ * @rx_count: how many bytes are in @rx; a count of its own, so that 16 of 16 is
+ *	not taken for 0 of 16
+ * @ier: interrupt enable
+ * @fcr: FIFO control; 0 or the enable bit and the trigger level
+ * @lcr: line control
+ * @mcr: modem control
+ * @msr: modem status
+ * @scr: scratch
+ * @dll: divisor latch, low
+ * @dlm: divisor latch, high
+ * @events: the conditions that can interrupt, enabled or not, in the layout of
+ *	@ier: UART_IER_RDI while bytes are there, _THRI while the emptied
+ *	transmitter was not noticed, _RLSI while an overrun was not noticed,
+ *	_MSI while a change of the modem lines was not noticed
+ * @asserted: the part of @events that interrupts, as of the last access
+ *
+ * All are protected by the device's lock.
+ */
+struct mtty_port {
+	u8 rx[MTTY_FIFO_SIZE];
+	u8 rx_head;
+	u8 rx_count;
+	u8 ier;
+	u8 fcr;
+	u8 lcr;
+	u8 mcr;
+	u8 msr;
+	u8 scr;
+	u8 dll;
+	u8 dlm;
+	u8 events;
+	u8 asserted;
+};
+
+/**
+ * struct mtty - one serial card
+ * @lock: protects @ports, @config and @intx_masked. It is taken in process
+ *	context only, and held while a trigger is signalled: level and mask of
+ *	INTx change together with the signal. User memory is never touched
+ *	under it
+ * @nr_ports: ports, and BARs, that this card has; constant
+ * @intx_masked: INTx is masked, by the user or by having been signalled
+ * @ports: the UARTs
+ * @config: PCI configuration space
+ * @intx: the level triggered interrupt
+ * @msi: the message signalled interrupt
+ * @req: asks the user to release the device
+ * @unmask: unmasks INTx when its eventfd is signalled; the VFIO core's lock
+ *	protects the pointer
+ */
+struct mtty {
+	/* See above: registers, and what follows from them */
+	spinlock_t lock;
+	unsigned int nr_ports;
+	bool intx_masked;
+	struct mtty_port ports[MTTY_PORTS_MAX];
+	u8 config[PCI_CFG_SPACE_SIZE];
+	struct mdev_trigger intx;
+	struct mdev_trigger msi;
+	struct mdev_trigger req;
+	struct virqfd *unmask;
+};
+
+/* Ports that no device has */
+static atomic_t mtty_ports_free = ATOMIC_INIT(MTTY_PORTS_TOTAL);
+
+static struct class *mtty_class;
+static struct device *mtty_dev;
+
+/*
+ * The UART. These functions know the registers of one port, and nothing of
+ * PCI or of interrupts beyond the port's own. The device's lock is held.
+ *
+ * The wire is infinitely fast: a byte is received as it is transmitted, so the
+ * transmitter is always empty, and a character timeout is always over. It has
+ * no noise: parity, framing and break errors do not exist. The frame's format
+ * is kept, but not applied: with LCR as it is after a reset a real UART sends
+ * 5 bits, and user space without a serial driver wants its bytes whole.
+ */
+
+static void mtty_port_reset(struct mtty_port *port)
+{
+	memset(port, 0, sizeof(*port));
+	port->dll = MTTY_DIVISOR_9600;
+}
+
+static bool mtty_port_has_fifo(const struct mtty_port *port)
+{
+	return port->fcr & UART_FCR_ENABLE_FIFO;
+}
+
+static void mtty_port_flush(struct mtty_port *port)
+{
+	port->rx_count = 0;
+	port->events &= ~UART_IER_RDI;
+}
+
+static void mtty_port_receive(struct mtty_port *port, u8 byte)
+{
+	unsigned int room = mtty_port_has_fifo(port) ? MTTY_FIFO_SIZE : 1;
+
+	if (port->rx_count == room) {
+		port->events |= UART_IER_RLSI;
+		/* A full FIFO loses the new byte, the lone buffer the old one */
+		if (room == 1)
+			port->rx[port->rx_head] = byte;
+		return;
+	}
+
+	port->rx[(port->rx_head + port->rx_count) % MTTY_FIFO_SIZE] = byte;
+	port->rx_count++;
+	port->events |= UART_IER_RDI;
+}
+
+static u8 mtty_port_take(struct mtty_port *port)
+{
+	u8 byte;
+
+	if (!port->rx_count)
+		return 0;
+
+	byte = port->rx[port->rx_head];
+	port->rx_head = (port->rx_head + 1) % MTTY_FIFO_SIZE;
+	if (!--port->rx_count)
+		port->events &= ~UART_IER_RDI;
+	return byte;
+}
+
+static void mtty_port_transmit(struct mtty_port *port, u8 byte)
+{
+	mtty_port_receive(port, byte);
+
+	/*
+	 * The holding register was full for a moment: where this interrupt was
+	 * asserted already it ends and comes anew, a new message with MSI.
+	 */
+	port->asserted &= ~UART_IER_THRI;
+	port->events |= UART_IER_THRI;
+}
+
+static void mtty_port_write_ier(struct mtty_port *port, u8 val)
+{
+	val &= UART_IER_RDI | UART_IER_THRI | UART_IER_RLSI | UART_IER_MSI;
+
+	/* Enabling the interrupt of an empty transmitter raises it */
+	if (val & ~port->ier & UART_IER_THRI)
+		port->events |= UART_IER_THRI;
+	port->ier = val;
+}
+
+static void mtty_port_write_fcr(struct mtty_port *port, u8 val)
+{
+	/* The other bits count only where this one is set */
+	if (!(val & UART_FCR_ENABLE_FIFO))
+		val = 0;
+
+	if ((val & UART_FCR_CLEAR_RCVR) ||
+	    ((val ^ port->fcr) & UART_FCR_ENABLE_FIFO))
+		mtty_port_flush(port);
+	port->fcr = val & (UART_FCR_ENABLE_FIFO | UART_FCR_TRIGGER_MASK);
+}
+
+static void mtty_port_write_mcr(struct mtty_port *port, u8 val)
+{
+	u8 lines = 0;
+	u8 changed;
+
+	val &= UART_MCR_DTR | UART_MCR_RTS | UART_MCR_OUT1 | UART_MCR_OUT2 |
+	       UART_MCR_LOOP;
+	port->mcr = val;
+
+	/*
+	 * OUT2 does not gate the interrupt: that is the wiring of ISA cards,
+	 * PCI cards have none.
+	 */
+	if (val & UART_MCR_RTS)
+		lines |= UART_MSR_CTS;
+	if (val & UART_MCR_DTR)
+		lines |= UART_MSR_DSR;
+	if (val & UART_MCR_LOOP) {
+		/* Inside the chip: four outputs, each to one input */
+		if (val & UART_MCR_OUT1)
+			lines |= UART_MSR_RI;
+		if (val & UART_MCR_OUT2)
+			lines |= UART_MSR_DCD;
+	} else if (val & UART_MCR_DTR) {
+		/* The plug: there is a carrier where there is a partner */
+		lines |= UART_MSR_DCD;
+	}
+
+	changed = lines ^ port->msr;
+	port->msr = lines | (port->msr & UART_MSR_ANY_DELTA);
+	if (changed & UART_MSR_CTS)
+		port->msr |= UART_MSR_DCTS;
+	if (changed & UART_MSR_DSR)
+		port->msr |= UART_MSR_DDSR;
+	if (changed & UART_MSR_DCD)
+		port->msr |= UART_MSR_DDCD;
+	if (changed & ~lines & UART_MSR_RI)
+		port->msr |= UART_MSR_TERI;
+	if (port->msr & UART_MSR_ANY_DELTA)
+		port->events |= UART_IER_MSI;
+}
+
+static u8 mtty_port_read_iir(struct mtty_port *port)
+{
+	static const u8 levels[] = { 1, 4, 8, 14 };
+	u8 level = levels[UART_FCR_R_TRIG_BITS(port->fcr)];
+	u8 fifo = mtty_port_has_fifo(port) ? MTTY_IIR_FIFO : 0;
+	u8 pending = port->events & port->ier;
+
+	if (pending & UART_IER_RLSI)
+		return fifo | UART_IIR_RLSI;
+	if (pending & UART_IER_RDI)
+		return fifo | (port->rx_count < level ?
+			       UART_IIR_RX_TIMEOUT : UART_IIR_RDI);
+	if (pending & UART_IER_THRI) {
+		/* Told once */
+		port->events &= ~UART_IER_THRI;
+		return fifo | UART_IIR_THRI;
+	}
+	if (pending & UART_IER_MSI)
+		return fifo | UART_IIR_MSI;
+	return fifo | UART_IIR_NO_INT;
+}
+
+static u8 mtty_port_read_lsr(struct mtty_port *port)
+{
+	u8 lsr = UART_LSR_THRE | UART_LSR_TEMT;
+
+	if (port->rx_count)
+		lsr |= UART_LSR_DR;
+	if (port->events & UART_IER_RLSI)
+		lsr |= UART_LSR_OE;
+	port->events &= ~UART_IER_RLSI;
+	return lsr;
+}
+
+static u8 mtty_port_read_msr(struct mtty_port *port)
+{
+	u8 msr = port->msr;
+
+	port->msr &= ~UART_MSR_ANY_DELTA;
+	port->events &= ~UART_IER_MSI;
+	return msr;
+}
+
+static u8 mtty_port_read(struct mtty_port *port, unsigned int reg)
+{
+	bool dlab = port->lcr & UART_LCR_DLAB;
+
+	switch (reg) {
+	case UART_RX:
+		return dlab ? port->dll : mtty_port_take(port);
+	case UART_IER:
+		return dlab ? port->dlm : port->ier;
+	case UART_IIR:
+		return mtty_port_read_iir(port);
+	case UART_LCR:
+		return port->lcr;
+	case UART_MCR:
+		return port->mcr;
+	case UART_LSR:
+		return mtty_port_read_lsr(port);
+	case UART_MSR:
+		return mtty_port_read_msr(port);
+	default:
+		return port->scr;
+	}
+}
+
+static void mtty_port_write(struct mtty_port *port, unsigned int reg, u8 val)
+{
+	bool dlab = port->lcr & UART_LCR_DLAB;
+
+	switch (reg) {
+	case UART_TX:
+		if (dlab)
+			port->dll = val;
+		else
+			mtty_port_transmit(port, val);
+		break;
+	case UART_IER:
+		if (dlab)
+			port->dlm = val;
+		else
+			mtty_port_write_ier(port, val);
+		break;
+	case UART_FCR:
+		mtty_port_write_fcr(port, val);
+		break;
+	case UART_LCR:
+		port->lcr = val;
+		break;
+	case UART_MCR:
+		mtty_port_write_mcr(port, val);
+		break;
+	case UART_SCR:
+		port->scr = val;
+		break;
+	default:
+		/* LSR and MSR are there to be read */
+		break;
+	}
+}
+
+/*
+ * Interrupts. The card has one, which all its ports share. It goes out as a
+ * message where MSI is in use: enabled in configuration space, or its trigger
+ * set, whichever comes first, because QEMU does one after the other and other
+ * users only the second. A card that uses MSI is silent on INTx. Neither way
+ * asks for bus mastering: there is no bus.
+ */
+
+static bool mtty_uses_msi(const struct mtty *mtty)
+{
+	return (mtty->config[MTTY_PCI_MSI + PCI_MSI_FLAGS] &
+		PCI_MSI_FLAGS_ENABLE) ||
+	       mdev_trigger_is_set(&mtty->msi);
+}
+
+static bool mtty_irq_pending(const struct mtty *mtty)
+{
+	unsigned int i;
+
+	for (i = 0; i < mtty->nr_ports; i++)
+		if (mtty->ports[i].asserted)
+			return true;
+	return false;
+}
+
+static bool mtty_intx_disabled(const struct mtty *mtty)
+{
+	return mtty->config[PCI_COMMAND + 1] & (PCI_COMMAND_INTX_DISABLE >> 8);
+}
+
+/*
+ * Called whenever something changed of which the interrupt depends. @raised: a
+ * message is due, because a condition came that was not there before. INTx
+ * needs no such hint: it is a level, and masked from one signal to the unmask.
+ */
+static void mtty_irq_update(struct mtty *mtty, bool raised)
+{
+	lockdep_assert_held(&mtty->lock);
+
+	if (mtty_uses_msi(mtty)) {
+		if (raised)
+			mdev_trigger_signal(&mtty->msi);
+		return;
+	}
+
+	if (!mtty->intx_masked && !mtty_intx_disabled(mtty) &&
+	    mtty_irq_pending(mtty))
+		mtty->intx_masked = mdev_trigger_signal(&mtty->intx);
+}
+
+/* After each access to a port */
+static void mtty_port_settle(struct mtty *mtty, struct mtty_port *port)
+{
+	u8 now = port->events & port->ier;
+	u8 raised = now & ~port->asserted;
+
+	port->asserted = now;
+	if (raised)
+		mtty_irq_update(mtty, true);
+}
+
+static void mtty_intx_mask(struct mtty *mtty)
+{
+	spin_lock(&mtty->lock);
+	mtty->intx_masked = true;
+	spin_unlock(&mtty->lock);
+}
+
+static void mtty_intx_unmask(struct mtty *mtty)
+{
+	spin_lock(&mtty->lock);
+	mtty->intx_masked = false;
+	mtty_irq_update(mtty, false);
+	spin_unlock(&mtty->lock);
+}
+
+/* The work of an unmask eventfd: a signal may not be sent from its wake-up */
+static void mtty_intx_unmask_work(void *mtty, void *unused)
+{
+	mtty_intx_unmask(mtty);
+}
+
+/* Configuration space */
+
+/* Which bits can be written; BAR1's only where there are two ports */
+static const u8 mtty_config_mask[PCI_CFG_SPACE_SIZE] = {
+	[PCI_COMMAND] = PCI_COMMAND_IO | PCI_COMMAND_MASTER |
+			PCI_COMMAND_PARITY,
+	[PCI_COMMAND + 1] = (PCI_COMMAND_SERR | PCI_COMMAND_INTX_DISABLE) >> 8,
+	[PCI_CACHE_LINE_SIZE] = 0xff,
+	[PCI_LATENCY_TIMER] = 0xff,
+	/* The bits below the size stay 0, which is how the size is found */
+	[PCI_BASE_ADDRESS_0] = (u8)~(MTTY_BAR_SIZE - 1),
+	[PCI_BASE_ADDRESS_0 + 1 ... PCI_BASE_ADDRESS_0 + 3] = 0xff,
+	[PCI_BASE_ADDRESS_1] = (u8)~(MTTY_BAR_SIZE - 1),
+	[PCI_BASE_ADDRESS_1 + 1 ... PCI_BASE_ADDRESS_1 + 3] = 0xff,
+	[PCI_INTERRUPT_LINE] = 0xff,
+	[MTTY_PCI_MSI + PCI_MSI_FLAGS] = PCI_MSI_FLAGS_ENABLE,
+	[MTTY_PCI_MSI + PCI_MSI_ADDRESS_LO] = 0xfc,
+	[MTTY_PCI_MSI + PCI_MSI_ADDRESS_LO + 1 ...
+	 MTTY_PCI_MSI + PCI_MSI_ADDRESS_LO + 3] = 0xff,
+	[MTTY_PCI_MSI + PCI_MSI_ADDRESS_HI ...
+	 MTTY_PCI_MSI + PCI_MSI_ADDRESS_HI + 3] = 0xff,
+	[MTTY_PCI_MSI + PCI_MSI_DATA_64 ...
+	 MTTY_PCI_MSI + PCI_MSI_DATA_64 + 1] = 0xff,
+};
+
+static void mtty_config_set16(struct mtty *mtty, unsigned int reg, u16 val)
+{
+	mtty->config[reg] = val & 0xff;
+	mtty->config[reg + 1] = val >> 8;
+}
+
+static void mtty_config_reset(struct mtty *mtty)
+{
+	u8 *config = mtty->config;
+	unsigned int i;
+
+	memset(config, 0, sizeof(mtty->config));
+	mtty_config_set16(mtty, PCI_VENDOR_ID, MTTY_PCI_VENDOR);
+	mtty_config_set16(mtty, PCI_DEVICE_ID, MTTY_PCI_DEVICE);
+	mtty_config_set16(mtty, PCI_STATUS,
+			  PCI_STATUS_CAP_LIST | PCI_STATUS_DEVSEL_MEDIUM);
+	config[PCI_REVISION_ID] = MTTY_PCI_REVISION;
+	config[PCI_CLASS_PROG] = 0x02;	/* 16550 compatible */
+	mtty_config_set16(mtty, PCI_CLASS_DEVICE,
+			  PCI_CLASS_COMMUNICATION_SERIAL);
+	for (i = 0; i < mtty->nr_ports; i++)
+		config[PCI_BASE_ADDRESS_0 + 4 * i] = PCI_BASE_ADDRESS_SPACE_IO;
+	mtty_config_set16(mtty, PCI_SUBSYSTEM_VENDOR_ID, MTTY_PCI_VENDOR);
+	mtty_config_set16(mtty, PCI_SUBSYSTEM_ID, MTTY_PCI_DEVICE);
+	config[PCI_CAPABILITY_LIST] = MTTY_PCI_MSI;
+	config[PCI_INTERRUPT_PIN] = 1;	/* INTA# */
+
+	config[MTTY_PCI_MSI + PCI_CAP_LIST_ID] = PCI_CAP_ID_MSI;
+	mtty_config_set16(mtty, MTTY_PCI_MSI + PCI_MSI_FLAGS,
+			  PCI_MSI_FLAGS_64BIT);
+}
+
+static void mtty_config_read(struct mtty *mtty, unsigned int reg, u8 *data,
+			     size_t count)
+{
+	spin_lock(&mtty->lock);
+	/* The card's state before any mask or disable bit, as PCI wants it */
+	if (mtty_irq_pending(mtty))
+		mtty->config[PCI_STATUS] |= PCI_STATUS_INTERRUPT;
+	else
+		mtty->config[PCI_STATUS] &= ~PCI_STATUS_INTERRUPT;
+	memcpy(data, mtty->config + reg, count);
+	spin_unlock(&mtty->lock);
+}
+
+static u8 mtty_config_writable(const struct mtty *mtty, unsigned int reg)
+{
+	/* Of the BARs, 4 bytes each, those of the ports that are there */
+	if (reg >= PCI_BASE_ADDRESS_0 + 4 * mtty->nr_ports &&
+	    reg <= PCI_BASE_ADDRESS_5 + 3)
+		return 0;
+	return mtty_config_mask[reg];
+}
+
+static void mtty_config_write(struct mtty *mtty, unsigned int reg,
+			      const u8 *data, size_t count)
+{
+	bool used_msi;
+
+	spin_lock(&mtty->lock);
+	used_msi = mtty_uses_msi(mtty);
+	for (; count; count--, reg++, data++) {
+		u8 mask = mtty_config_writable(mtty, reg);
+
+		mtty->config[reg] = (mtty->config[reg] & ~mask) |
+				    (*data & mask);
+	}
+	/* INTx or MSI may just have been enabled, with an interrupt pending */
+	mtty_irq_update(mtty, !used_msi && mtty_irq_pending(mtty));
+	spin_unlock(&mtty->lock);
+}
+
+static void mtty_reset(struct mtty *mtty)
+{
+	unsigned int i;
+
+	lockdep_assert_held(&mtty->lock);
+
+	mtty_config_reset(mtty);
+	for (i = 0; i < mtty->nr_ports; i++)
+		mtty_port_reset(&mtty->ports[i]);
+}
+
+/*
+ * Read and write. An access ends at the end of its region. User memory is read
+ * once, and before anything changes. The BARs answer whatever the command
+ * register says, unlike those of hardware: user space without a PCI driver
+ * can talk to the port at once, and QEMU maps a BAR for its guest only while
+ * the bit is set.
+ */
+
+/* Sizes of accesses that are made often go without copy_to_user()'s checks */
+static int mtty_copy_out(char __user *buf, const u8 *data, size_t count)
+{
+	u32 word;
+
+	switch (count) {
+	case 1:
+		return put_user(*data, (u8 __user *)buf);
+	case 4:
+		memcpy(&word, data, sizeof(word));
+		return put_user(word, (u32 __user *)buf);
+	default:
+		return copy_to_user(buf, data, count) ? -EFAULT : 0;
+	}
+}
+
+static int mtty_copy_in(u8 *data, const char __user *buf, size_t count)
+{
+	if (count == 1)
+		return get_user(*data, (const u8 __user *)buf);
+	return copy_from_user(data, buf, count) ? -EFAULT : 0;
+}
+
+static size_t mtty_region_size(const struct mtty *mtty, unsigned int index)
+{
+	if (index < mtty->nr_ports)
+		return MTTY_BAR_SIZE;
+	return index == VFIO_PCI_CONFIG_REGION_INDEX ? PCI_CFG_SPACE_SIZE : 0;
+}
+
+static struct mtty_port *mtty_region_port(struct mtty *mtty, unsigned int index)
+{
+	return &mtty->ports[array_index_nospec(index, MTTY_PORTS_MAX)];
+}
+
+static int mtty_bar_read(struct mtty *mtty, struct mtty_port *port,
+			 unsigned int reg, char __user *buf, size_t count)
+{
+	u8 data[MTTY_BAR_SIZE] = {};
+	size_t i;
+
+	/* Reading has side effects, so it begins where the answer can go out */
+	if (mtty_copy_out(buf, data, count))
+		return -EFAULT;
+
+	spin_lock(&mtty->lock);
+	for (i = 0; i < count; i++) {
+		data[i] = mtty_port_read(port, reg + i);
+		mtty_port_settle(mtty, port);
+	}
+	spin_unlock(&mtty->lock);
+
+	return mtty_copy_out(buf, data, count);
+}
+
+static int mtty_bar_write(struct mtty *mtty, struct mtty_port *port,
+			  unsigned int reg, const char __user *buf,
+			  size_t count)
+{
+	u8 data[MTTY_BAR_SIZE];
+	size_t i;
+
+	if (mtty_copy_in(data, buf, count))
+		return -EFAULT;
+
+	spin_lock(&mtty->lock);
+	for (i = 0; i < count; i++) {
+		mtty_port_write(port, reg + i, data[i]);
+		mtty_port_settle(mtty, port);
+	}
+	spin_unlock(&mtty->lock);
+	return 0;
+}
+
+static ssize_t mtty_read(struct mdev_device *mdev, char __user *buf,
+			 size_t count, loff_t *ppos)
+{
+	struct mtty *mtty = mdev_get_drvdata(mdev);
+	unsigned int index = (u64)*ppos >> MTTY_REGION_SHIFT;
+	u64 reg = *ppos & MTTY_REGION_MASK;
+	size_t size = mtty_region_size(mtty, index);
+	int ret;
+
+	if (!count)
+		return 0;
+	if (reg >= size)
+		return -EINVAL;
+	count = min_t(size_t, count, size - reg);
+
+	if (index == VFIO_PCI_CONFIG_REGION_INDEX) {
+		u8 data[PCI_CFG_SPACE_SIZE];
+
+		mtty_config_read(mtty, reg, data, count);
+		ret = mtty_copy_out(buf, data, count);
+	} else {
+		ret = mtty_bar_read(mtty, mtty_region_port(mtty, index), reg,
+				    buf, count);
+	}
+	if (ret)
+		return ret;
+
+	*ppos += count;
+	return count;
+}
+
+static ssize_t mtty_write(struct mdev_device *mdev, const char __user *buf,
+			  size_t count, loff_t *ppos)
+{
+	struct mtty *mtty = mdev_get_drvdata(mdev);
+	unsigned int index = (u64)*ppos >> MTTY_REGION_SHIFT;
+	u64 reg = *ppos & MTTY_REGION_MASK;
+	size_t size = mtty_region_size(mtty, index);
+	int ret;
+
+	if (!count)
+		return 0;
+	if (reg >= size)
+		return -EINVAL;
+	count = min_t(size_t, count, size - reg);
+
+	if (index == VFIO_PCI_CONFIG_REGION_INDEX) {
+		u8 data[PCI_CFG_SPACE_SIZE];
+
+		ret = mtty_copy_in(data, buf, count);
+		if (!ret)
+			mtty_config_write(mtty, reg, data, count);
+	} else {
+		ret = mtty_bar_write(mtty, mtty_region_port(mtty, index), reg,
+				     buf, count);
+	}
+	if (ret)
+		return ret;
+
+	*ppos += count;
+	return count;
+}
+
+/* The ioctls */
+
+static long mtty_get_device_info(void __user *arg)
+{
+	const size_t minsz = offsetofend(struct vfio_device_info, num_irqs);
+	struct vfio_device_info info;
+
+	if (copy_from_user(&info, arg, minsz))
+		return -EFAULT;
+	if (info.argsz < minsz)
+		return -EINVAL;
+
+	info.flags = VFIO_DEVICE_FLAGS_PCI | VFIO_DEVICE_FLAGS_RESET;
+	info.num_regions = VFIO_PCI_NUM_REGIONS;
+	info.num_irqs = VFIO_PCI_NUM_IRQS;
+	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
+}
+
+static long mtty_get_region_info(struct mtty *mtty, void __user *arg)
+{
+	const size_t minsz = offsetofend(struct vfio_region_info, offset);
+	struct vfio_region_info info;
+
+	if (copy_from_user(&info, arg, minsz))
+		return -EFAULT;
+	if (info.argsz < minsz || info.index >= VFIO_PCI_NUM_REGIONS)
+		return -EINVAL;
+
+	info.size = mtty_region_size(mtty, info.index);
+	info.flags = info.size ? VFIO_REGION_INFO_FLAG_READ |
+				 VFIO_REGION_INFO_FLAG_WRITE : 0;
+	info.offset = (u64)info.index << MTTY_REGION_SHIFT;
+	info.cap_offset = 0;
+	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
+}
+
+static long mtty_get_irq_info(void __user *arg)
+{
+	const size_t minsz = offsetofend(struct vfio_irq_info, count);
+	struct vfio_irq_info info;
+
+	if (copy_from_user(&info, arg, minsz))
+		return -EFAULT;
+	if (info.argsz < minsz)
+		return -EINVAL;
+
+	switch (info.index) {
+	case VFIO_PCI_INTX_IRQ_INDEX:
+		info.count = 1;
+		info.flags = VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE |
+			     VFIO_IRQ_INFO_AUTOMASKED;
+		break;
+	case VFIO_PCI_MSI_IRQ_INDEX:
+	case VFIO_PCI_REQ_IRQ_INDEX:
+		info.count = 1;
+		info.flags = VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_NORESIZE;
+		break;
+	case VFIO_PCI_MSIX_IRQ_INDEX:
+		info.count = 0;
+		info.flags = 0;
+		break;
+	default:
+		/*
+		 * Errors (VFIO_PCI_ERR_IRQ_INDEX) are PCI Express: vfio-pci
+		 * refuses the index for a conventional card, and QEMU warns of
+		 * a card that knows it and then has none.
+		 */
+		return -EINVAL;
+	}
+	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
+}
+
+static int mtty_set_trigger(struct mtty *mtty, const struct mdev_irq_set *set)
+{
+	struct mdev_trigger *trigger;
+	bool msi = false;
+	int ret;
+
+	switch (set->index) {
+	case VFIO_PCI_INTX_IRQ_INDEX:
+		trigger = &mtty->intx;
+		break;
+	case VFIO_PCI_MSI_IRQ_INDEX:
+		trigger = &mtty->msi;
+		msi = true;
+		break;
+	default:
+		return mdev_trigger_set_irqs(&mtty->req, set);
+	}
+
+	ret = mdev_trigger_set_irqs(trigger, set);
+	if (ret)
+		return ret;
+
+	/* The user signalled itself, and nothing else */
+	if (set->count && set->data != VFIO_IRQ_SET_DATA_EVENTFD)
+		return 0;
+
+	/* Count 0 turns all of the index off */
+	if (!msi && !set->count)
+		vfio_virqfd_disable(&mtty->unmask);
+
+	/* What is pending reaches the new trigger, or the other index's */
+	spin_lock(&mtty->lock);
+	if (!msi && !mdev_trigger_is_set(trigger))
+		mtty->intx_masked = false;
+	mtty_irq_update(mtty, msi && mtty_irq_pending(mtty));
+	spin_unlock(&mtty->lock);
+	return 0;
+}
+
+static long mtty_set_irqs(struct mtty *mtty, const void __user *arg)
+{
+	struct mdev_irq_set set;
+	int ret;
+
+	ret = mdev_irq_set_read(&set, arg, BIT(VFIO_PCI_INTX_IRQ_INDEX) |
+					   BIT(VFIO_PCI_MSI_IRQ_INDEX) |
+					   BIT(VFIO_PCI_REQ_IRQ_INDEX));
+	if (ret)
+		return ret;
+
+	if (set.action == VFIO_IRQ_SET_ACTION_TRIGGER)
+		return mtty_set_trigger(mtty, &set);
+
+	/* Only INTx can be masked */
+	if (set.index != VFIO_PCI_INTX_IRQ_INDEX)
+		return -ENOTTY;
+	if (!set.count)
+		return -EINVAL;
+
+	if (set.data == VFIO_IRQ_SET_DATA_EVENTFD) {
+		/* As vfio-pci: an eventfd can unmask, but not mask */
+		if (set.action != VFIO_IRQ_SET_ACTION_UNMASK)
+			return -ENOTTY;
+		if (set.fd >= 0)
+			return vfio_virqfd_enable(mtty, NULL,
+						  mtty_intx_unmask_work, NULL,
+						  &mtty->unmask, set.fd);
+		vfio_virqfd_disable(&mtty->unmask);
+		return 0;
+	}
+
+	if (set.data == VFIO_IRQ_SET_DATA_BOOL && !set.fire)
+		return 0;
+	if (set.action == VFIO_IRQ_SET_ACTION_MASK)
+		mtty_intx_mask(mtty);
+	else
+		mtty_intx_unmask(mtty);
+	return 0;
+}
+
+static long mtty_ioctl(struct mdev_device *mdev, unsigned int cmd,
+		       unsigned long arg)
+{
+	struct mtty *mtty = mdev_get_drvdata(mdev);
+	void __user *uarg = (void __user *)arg;
+
+	switch (cmd) {
+	case VFIO_DEVICE_GET_INFO:
+		return mtty_get_device_info(uarg);
+	case VFIO_DEVICE_GET_REGION_INFO:
+		return mtty_get_region_info(mtty, uarg);
+	case VFIO_DEVICE_GET_IRQ_INFO:
+		return mtty_get_irq_info(uarg);
+	case VFIO_DEVICE_SET_IRQS:
+		return mtty_set_irqs(mtty, uarg);
+	case VFIO_DEVICE_RESET:
+		/* The registers; triggers and mask are the user's, and stay */
+		spin_lock(&mtty->lock);
+		mtty_reset(mtty);
+		spin_unlock(&mtty->lock);
+		return 0;
+	default:
+		return -ENOTTY;
+	}
+}
+
+static int mtty_open(struct mdev_device *mdev)
+{
+	struct mtty *mtty = mdev_get_drvdata(mdev);
+
+	/* As new: nothing of one user's state reaches the next */
+	spin_lock(&mtty->lock);
+	mtty_reset(mtty);
+	mtty->intx_masked = false;
+	spin_unlock(&mtty->lock);
+	return 0;
+}
+
+static void mtty_release(struct mdev_device *mdev)
+{
+	struct mtty *mtty = mdev_get_drvdata(mdev);
+
+	/* Waits for an unmask that is under way; the core drops the triggers */
+	vfio_virqfd_disable(&mtty->unmask);
+}
+
+static void mtty_request(struct mdev_device *mdev, unsigned int count)
+{
+	struct mtty *mtty = mdev_get_drvdata(mdev);
+
+	mdev_request_relay(&mtty->req, count);
+}
+
+/* The types, and the parent */
+
+/**
+ * struct mtty_type - what can be created
+ * @name: for people
+ * @nr_ports: ports that a device of it has
+ * @group: its folder; the name is the part behind the driver's
+ */
+struct mtty_type {
+	const char *name;
+	unsigned int nr_ports;
+	struct attribute_group group;
+};
+
+static const struct mtty_type *mtty_find_type(struct kobject *kobj,
+					      struct device *parent);
+
+static ssize_t name_show(struct kobject *kobj, struct device *dev, char *buf)
+{
+	const struct mtty_type *type = mtty_find_type(kobj, dev);
+
+	return type ? sysfs_emit(buf, "%s\n", type->name) : -EINVAL;
+}
+static MDEV_TYPE_ATTR_RO(name);
+
+static ssize_t device_api_show(struct kobject *kobj, struct device *dev,
+			       char *buf)
+{
+	return sysfs_emit(buf, "%s\n", VFIO_DEVICE_API_PCI_STRING);
+}
+static MDEV_TYPE_ATTR_RO(device_api);
+
+static ssize_t available_instances_show(struct kobject *kobj,
+					struct device *dev, char *buf)
+{
+	const struct mtty_type *type = mtty_find_type(kobj, dev);
+
+	if (!type)
+		return -EINVAL;
+	return sysfs_emit(buf, "%u\n",
+			  atomic_read(&mtty_ports_free) / type->nr_ports);
+}
+static MDEV_TYPE_ATTR_RO(available_instances);
+
+static struct attribute *mtty_type_attrs[] = {
+	&mdev_type_attr_name.attr,
+	&mdev_type_attr_device_api.attr,
+	&mdev_type_attr_available_instances.attr,
+	NULL,
+};
+
+static struct mtty_type mtty_types[] = {
+	{
+		.name = "Single port serial",
+		.nr_ports = 1,
+		.group = { .name = "1", .attrs = mtty_type_attrs },
+	}, {
+		.name = "Dual port serial",
+		.nr_ports = 2,
+		.group = { .name = "2", .attrs = mtty_type_attrs },
+	},
+};
+
+static struct attribute_group *mtty_type_groups[] = {
+	&mtty_types[0].group,
+	&mtty_types[1].group,
+	NULL,
+};
+
+/* The type's folder is called <driver>-<group> */
+static const struct mtty_type *mtty_find_type(struct kobject *kobj,
+					      struct device *parent)
+{
+	const char *name = kobject_name(kobj);
+	size_t len = str_has_prefix(name, dev_driver_string(parent));
+	unsigned int i;
+
+	if (!len || name[len] != '-')
+		return NULL;
+
+	for (i = 0; i < ARRAY_SIZE(mtty_types); i++)
+		if (!strcmp(name + len + 1, mtty_types[i].group.name))
+			return &mtty_types[i];
+	return NULL;
+}
+
+static bool mtty_take_ports(unsigned int nr_ports)
+{
+	int free = atomic_read(&mtty_ports_free);
+
+	do {
+		if (free < (int)nr_ports)
+			return false;
+	} while (!atomic_try_cmpxchg(&mtty_ports_free, &free,
+				     free - (int)nr_ports));
+	return true;
+}
+
+static void mtty_return_ports(unsigned int nr_ports)
+{
+	atomic_add(nr_ports, &mtty_ports_free);
+}
+
+static int mtty_create(struct kobject *kobj, struct mdev_device *mdev)
+{
+	const struct mtty_type *type;
+	struct mtty *mtty;
+
+	type = mtty_find_type(kobj, mdev_parent_dev(mdev));
+	if (!type)
+		return -EINVAL;
+
+	if (!mtty_take_ports(type->nr_ports)) {
+		dev_warn_ratelimited(mdev_dev(mdev),
+				     "cannot create: %u of %u serial ports left, %u needed\n",
+				     atomic_read(&mtty_ports_free),
+				     MTTY_PORTS_TOTAL, type->nr_ports);
+		return -ENOSPC;
+	}
+
+	mtty = kzalloc(sizeof(*mtty), GFP_KERNEL);
+	if (!mtty) {
+		mtty_return_ports(type->nr_ports);
+		return -ENOMEM;
+	}
+
+	spin_lock_init(&mtty->lock);
+	mtty->nr_ports = type->nr_ports;
+	mdev_trigger_init(&mtty->intx, mdev, MDEV_TRIGGER_INTERRUPT);
+	mdev_trigger_init(&mtty->msi, mdev, MDEV_TRIGGER_INTERRUPT);
+	mdev_trigger_init(&mtty->req, mdev, MDEV_TRIGGER_REQUEST);
+	mdev_set_drvdata(mdev, mtty);
+	return 0;
+}
+
+static int mtty_remove(struct mdev_device *mdev)
+{
+	struct mtty *mtty = mdev_get_drvdata(mdev);
+
+	mdev_set_drvdata(mdev, NULL);
+	mtty_return_ports(mtty->nr_ports);
+	kfree(mtty);
+	return 0;
+}
+
+/* Attributes that show where a parent driver's own ones appear */
+
+static ssize_t sample_mtty_dev_show(struct device *dev,
+				    struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "This is phy device\n");
+}
+static DEVICE_ATTR_RO(sample_mtty_dev);
+
+static struct attribute *mtty_dev_attrs[] = {
+	&dev_attr_sample_mtty_dev.attr,
+	NULL,
+};
+
+static const struct attribute_group mtty_dev_group = {
+	.name = "mtty_dev",
+	.attrs = mtty_dev_attrs,
+};
+
+static const struct attribute_group *mtty_dev_groups[] = {
+	&mtty_dev_group,
+	NULL,
+};
+
+static ssize_t sample_mdev_dev_show(struct device *dev,
+				    struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "This is MDEV %s\n", dev_name(dev));
+}
+static DEVICE_ATTR_RO(sample_mdev_dev);
+
+static struct attribute *mtty_mdev_attrs[] = {
+	&dev_attr_sample_mdev_dev.attr,
+	NULL,
+};
+
+static const struct attribute_group mtty_mdev_group = {
+	.name = "vendor",
+	.attrs = mtty_mdev_attrs,
+};
+
+static const struct attribute_group *mtty_mdev_groups[] = {
+	&mtty_mdev_group,
+	NULL,
+};
+
+static const struct mdev_parent_ops mtty_ops = {
+	.owner = THIS_MODULE,
+	.dev_attr_groups = mtty_dev_groups,
+	.mdev_attr_groups = mtty_mdev_groups,
+	.supported_type_groups = mtty_type_groups,
+	.create = mtty_create,
+	.remove = mtty_remove,
+	.open = mtty_open,
+	.release = mtty_release,
+	.read = mtty_read,
+	.write = mtty_write,
+	.ioctl = mtty_ioctl,
+	.request = mtty_request,
+};
+
+static int __init mtty_init(void)
+{
+	int ret;
+
+	mtty_class = class_create(MTTY_NAME);
+	if (IS_ERR(mtty_class))
+		return PTR_ERR(mtty_class);
+
+	mtty_dev = device_create(mtty_class, NULL, 0, NULL, MTTY_NAME);
+	if (IS_ERR(mtty_dev)) {
+		ret = PTR_ERR(mtty_dev);
+		goto err_destroy_class;
+	}
+
+	ret = mdev_register_device(mtty_dev, &mtty_ops);
+	if (ret)
+		goto err_unregister_dev;
+	return 0;
+
+err_unregister_dev:
+	device_unregister(mtty_dev);
+err_destroy_class:
+	class_destroy(mtty_class);
+	return ret;
+}
+module_init(mtty_init);
+
+static void __exit mtty_exit(void)
+{
+	mdev_unregister_device(mtty_dev);
+	device_unregister(mtty_dev);
+	class_destroy(mtty_class);
+}
+module_exit(mtty_exit);
+
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("Mediated PCI serial card, a sample without hardware");
