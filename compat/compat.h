@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The newest kernel's interfaces on older kernels. The code is written for the
+ * former; each shim below names the kernel and the commit that changed the
+ * interface, and goes when KERNEL_MIN in range.mk passes it.
+ */
+#ifndef _COMPAT_H
+#define _COMPAT_H
+
+#include <linux/device.h>
+#include <linux/eventfd.h>
+#include <linux/module.h>
+
+#include "features.h"
+
+/* Linux 6.8, 3652117f8548 ("eventfd: simplify eventfd_signal()") */
+#ifndef HAVE_EVENTFD_SIGNAL_WITHOUT_COUNT
+#define eventfd_signal(ctx) eventfd_signal(ctx, 1)
+#endif
+
+/* Linux 6.4, 1aaba11da9aa ("driver core: class: remove module * from class_create()") */
+#ifndef HAVE_CLASS_CREATE_WITHOUT_OWNER
+#undef class_create
+#define class_create(name)						\
+({									\
+	static struct lock_class_key __key;				\
+									\
+	__class_create(THIS_MODULE, name, &__key);			\
+})
+#endif
+
+/*
+ * Linux 6.11, d69d80484598 ("driver core: have match() callback in struct
+ * bus_type take a const *")
+ */
+#ifdef HAVE_BUS_MATCH_CONST_DRIVER
+#define bus_match_driver const struct device_driver
+#else
+#define bus_match_driver struct device_driver
+#endif
+
+/*
+ * Linux 6.2, 4741f2e94129 ("vfio-iommufd: Support iommufd for emulated VFIO
+ * devices"), and Linux 6.6, 8cfa71860233 ("vfio-iommufd: Add detach_ioas
+ * support for emulated VFIO devices")
+ */
+#ifdef HAVE_VFIO_IOMMUFD_OPS
+#define VFIO_EMULATED_IOMMUFD_BIND_OPS					\
+	.bind_iommufd	= vfio_iommufd_emulated_bind,			\
+	.unbind_iommufd	= vfio_iommufd_emulated_unbind,			\
+	.attach_ioas	= vfio_iommufd_emulated_attach_ioas,
+#else
+#define VFIO_EMULATED_IOMMUFD_BIND_OPS
+#endif
+#ifdef HAVE_VFIO_DETACH_IOAS
+#define VFIO_EMULATED_IOMMUFD_DETACH_OPS				\
+	.detach_ioas	= vfio_iommufd_emulated_detach_ioas,
+#else
+#define VFIO_EMULATED_IOMMUFD_DETACH_OPS
+#endif
+#define VFIO_EMULATED_IOMMUFD_OPS					\
+	VFIO_EMULATED_IOMMUFD_BIND_OPS					\
+	VFIO_EMULATED_IOMMUFD_DETACH_OPS
+
+#endif /* _COMPAT_H */

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The mdev bus: mediated devices, and the drivers that bind to them */
+#include <linux/export.h>
+
+#include "compat.h"
+#include "mdev_private.h"
+
+/*
+ * A device that is being created is on the bus before its folder is complete;
+ * its creator binds it when it is. Until then no driver matches, whoever asks.
+ */
+static int mdev_bus_match(struct device *dev, bus_match_driver *drv)
+{
+	return READ_ONCE(to_mdev_device(dev)->complete);
+}
+
+static int mdev_bus_probe(struct device *dev)
+{
+	struct mdev_driver *drv = to_mdev_driver(dev->driver);
+
+	return drv->probe ? drv->probe(dev) : 0;
+}
+
+static void mdev_bus_remove(struct device *dev)
+{
+	struct mdev_driver *drv = to_mdev_driver(dev->driver);
+
+	if (drv->remove)
+		drv->remove(dev);
+}
+
+struct bus_type mdev_bus_type = {
+	.name	= "mdev",
+	.match	= mdev_bus_match,
+	.probe	= mdev_bus_probe,
+	.remove	= mdev_bus_remove,
+};
+EXPORT_SYMBOL_GPL(mdev_bus_type);
+
+/**
+ * mdev_register_driver - register a driver for mediated devices
+ * @drv: the driver; its @name, @probe and @remove are filled in
+ * @owner: the module that it lives in
+ *
+ * New mediated devices are bound to vfio_mdev; another driver gets those that
+ * were unbound from it through sysfs.
+ *
+ * Context: process context, may sleep.
+ * Return: 0 or a negative errno.
+ */
+int mdev_register_driver(struct mdev_driver *drv, struct module *owner)
+{
+	drv->driver.name = drv->name;
+	drv->driver.owner = owner;
+	drv->driver.bus = &mdev_bus_type;
+	return driver_register(&drv->driver);
+}
+EXPORT_SYMBOL_GPL(mdev_register_driver);
+
+/**
+ * mdev_unregister_driver - undo mdev_register_driver()
+ * @drv: the driver; it is unbound from its devices when this returns
+ *
+ * Context: process context, may sleep.
+ */
+void mdev_unregister_driver(struct mdev_driver *drv)
+{
+	driver_unregister(&drv->driver);
+}
+EXPORT_SYMBOL_GPL(mdev_unregister_driver);

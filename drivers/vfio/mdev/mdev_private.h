@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Mediated devices: what the files of mdev.ko share.
+ *
+ * An mdev's life, and who moves it on:
+ *
+ *	NEW ----> LIVE ----> GOING ----> DEAD
+ *	   probe      claim        teardown
+ *
+ * NEW is the creator's alone. vfio_mdev's probe makes it LIVE, when nothing
+ * can fail any more but the registration with VFIO itself. mdev_claim() takes
+ * it to GOING, for exactly one caller, who then owns the teardown. DEAD wakes
+ * whoever waits for that.
+ *
+ * An mdev's use, which only vfio_mdev's open and close move:
+ *
+ *	FREE ----> OPENING ----> HELD ----> CLOSING ----> FREE
+ *
+ * A request for its release can be pending in each of them; the user is asked
+ * in HELD only.
+ */
+#ifndef _MDEV_PRIVATE_H
+#define _MDEV_PRIVATE_H
+
+#include <linux/device.h>
+#include <linux/kref.h>
+#include <linux/mdev.h>
+#include <linux/mdev_trigger.h>
+#include <linux/mutex.h>
+#include <linux/pid.h>
+#include <linux/rhashtable.h>
+#include <linux/sched.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+struct vfio_device;
+
+/**
+ * struct mdev_parent - a registered parent device
+ * @kref: one for the registration, one for each type and each mdev
+ * @dev: the parent device; a reference is held until @kref goes
+ * @ops: the parent driver's callbacks, valid until the unregistration returns
+ * @types: the kset "mdev_supported_types"
+ * @type_list: the types, in the order of their groups; only the registering
+ *	and the unregistering thread use it
+ * @node: in the table of parents, under mdev_parents_lock
+ * @lock: protects @closing, and taking a place in @nr_mdevs against it
+ * @closing: unregistration has begun: no more mdevs
+ * @nr_mdevs: mdevs that exist or are being created or torn down
+ * @changes: counts what a thread on @wait may wait for: a release, a death, a
+ *	creation that ended
+ * @wait: who waits for an mdev of this parent, or for all
+ */
+struct mdev_parent {
+	struct kref kref;
+	struct device *dev;
+	const struct mdev_parent_ops *ops;
+	struct kset *types;
+	struct list_head type_list;
+	struct hlist_node node;
+	struct mutex lock; /* closing, and nr_mdevs against it */
+	bool closing;
+	atomic_t nr_mdevs;
+	atomic_t changes;
+	wait_queue_head_t wait;
+};
+
+/**
+ * struct mdev_type - a supported type of a parent
+ * @kobj: its folder; the last reference frees it
+ * @devices: the folder of links to its mdevs
+ * @parent: a reference is held until @kobj goes
+ * @node: in the parent's type_list
+ */
+struct mdev_type {
+	struct kobject kobj;
+	struct kobject *devices;
+	struct mdev_parent *parent;
+	struct list_head node;
+};
+
+enum mdev_life {
+	MDEV_NEW,
+	MDEV_LIVE,
+	MDEV_GOING,
+	MDEV_DEAD,
+};
+
+enum mdev_use {
+	MDEV_FREE,
+	MDEV_OPENING,
+	MDEV_HELD,
+	MDEV_CLOSING,
+};
+
+/**
+ * struct mdev_device - a mediated device
+ * @dev: its place in the driver model; the last reference frees it
+ * @uuid: its name, unique over all parents
+ * @node: in the table of UUIDs, from before it is created until after it is
+ *	removed
+ * @type: a reference to its kobject is held until @dev goes
+ * @driver_data: the parent driver's
+ * @iommu_device: as told by mdev_set_iommu_device()
+ * @vdev: its VFIO device while vfio_mdev is bound, else NULL
+ * @triggers: the parent driver's triggers, complete before it can be opened
+ * @lock: protects all below, and is held around each call of the parent's
+ *	request callback, so that none is under way when @use leaves HELD
+ * @life: see above
+ * @use: see above
+ * @removing: a writer of "remove" is waiting
+ * @evicted: the parent's unregistration counts in @evictors
+ * @complete: its folder is: drivers may bind
+ * @asked_by_hand: a request through sysfs is pending
+ * @announce: the next line about the request is due in any case
+ * @evictors: how many wait for the release and keep new users out; may be
+ *	read without @lock by the early check in vfio_mdev's match
+ * @pending: a request is pending: @evictors or @asked_by_hand, in use; may be
+ *	read without @lock after setting a request trigger
+ * @count: how often the pending request has been made
+ * @since: when it was first made, seconds since the Epoch
+ * @next_notice: when it is time to say again that nobody can be asked, jiffies
+ * @holder: the process that opened it; a reference is held while in use
+ * @comm: its command
+ * @ask: makes the request again while somebody waits
+ */
+struct mdev_device {
+	struct device dev;
+	guid_t uuid;
+	struct rhash_head node;
+	struct mdev_type *type;
+	void *driver_data;
+	struct device *iommu_device;
+	struct vfio_device *vdev;
+	struct list_head triggers;
+	struct mutex lock; /* all that follows */
+	u8 life;
+	u8 use;
+	bool removing;
+	bool evicted;
+	bool complete;
+	bool asked_by_hand;
+	bool announce;
+	bool pending;
+	unsigned int evictors;
+	unsigned int count;
+	time64_t since;
+	unsigned long next_notice;
+	struct pid *holder;
+	char comm[TASK_COMM_LEN];
+	struct delayed_work ask;
+};
+
+#define to_mdev_device(d) container_of(d, struct mdev_device, dev)
+#define to_mdev_type(k) container_of(k, struct mdev_type, kobj)
+
+static inline struct mdev_parent *mdev_parent(const struct mdev_device *mdev)
+{
+	return mdev->type->parent;
+}
+
+/* mdev_core.c */
+int mdev_create(struct mdev_type *type, const guid_t *uuid);
+void mdev_teardown(struct mdev_device *mdev);
+void mdev_changed(struct mdev_device *mdev);
+void mdev_parent_get(struct mdev_parent *parent);
+void mdev_parent_put(struct mdev_parent *parent);
+
+/* mdev_sysfs.c */
+extern const struct device_type mdev_device_type;
+int mdev_types_add(struct mdev_parent *parent);
+void mdev_types_remove(struct mdev_parent *parent);
+int mdev_links_add(struct mdev_device *mdev);
+void mdev_links_remove(struct mdev_device *mdev);
+
+/* mdev_request.c */
+int mdev_request_init(void);
+void mdev_request_exit(void);
+void mdev_use_init(struct mdev_device *mdev);
+int mdev_use_begin(struct mdev_device *mdev);
+void mdev_use_held(struct mdev_device *mdev);
+void mdev_use_closing(struct mdev_device *mdev);
+void mdev_use_end(struct mdev_device *mdev);
+int mdev_use_show(struct mdev_device *mdev, char *buf);
+void mdev_evict_begin(struct mdev_device *mdev);
+void mdev_evict_end(struct mdev_device *mdev);
+void mdev_live(struct mdev_device *mdev, bool live);
+bool mdev_claim(struct mdev_device *mdev, enum mdev_life from);
+int mdev_claim_released(struct mdev_device *mdev);
+int mdev_request_once(struct mdev_device *mdev);
+int mdev_request_cancel(struct mdev_device *mdev);
+void mdev_request_trigger_changed(struct mdev_device *mdev, bool set);
+
+/* mdev_trigger.c */
+void mdev_triggers_drop(struct mdev_device *mdev);
+
+/* vfio_mdev.c */
+extern struct mdev_driver vfio_mdev_driver;
+void vfio_mdev_request(struct mdev_device *mdev, unsigned int count);
+
+#endif /* _MDEV_PRIVATE_H */

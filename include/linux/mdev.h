@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Mediated devices: the interface for parent drivers.
+ *
+ * A parent driver registers a device and a struct mdev_parent_ops. For each
+ * of the types that it supports, an administrator creates mediated devices
+ * through sysfs, and user space opens them through VFIO. The interface is
+ * source compatible with the one of Linux 5.10; what goes beyond it is marked
+ * as an addition.
+ */
+#ifndef _LINUX_MDEV_H
+#define _LINUX_MDEV_H
+
+#include <linux/device.h>
+#include <linux/types.h>
+#include <linux/uuid.h>
+
+struct mdev_device;
+struct page;
+struct vm_area_struct;
+
+/**
+ * struct mdev_parent_ops - what a parent driver does for its mediated devices
+ * @owner: the parent driver's module; it stays loaded while a device is open
+ * @dev_attr_groups: attributes added to the parent device (optional)
+ * @mdev_attr_groups: attributes of each mediated device (optional)
+ * @supported_type_groups: NULL-terminated; each group is one supported type,
+ *	its name the second half of the type's name in sysfs
+ *	(``<driver>-<group>``), its attributes made with MDEV_TYPE_ATTR()
+ *	(mandatory, at least one)
+ * @create: a device is created; @kobj is its type's kobject, whose name tells
+ *	the type. It is called once for each device, before the device can be
+ *	seen. Return 0 or a negative errno, which ends the creation (mandatory)
+ * @remove: undoes @create, exactly once for each @create that succeeded, after
+ *	the device has left sysfs and has no user. An error is logged and
+ *	otherwise ignored (mandatory)
+ * @open: a user opens the device. Called for the first file descriptor only;
+ *	the next @open comes after @release has returned
+ * @release: the user's last file descriptor was closed, or the user died.
+ *	All interrupt and request triggers are dropped when it returns
+ * @read: read(2) of the device; -EINVAL where it is missing
+ * @write: write(2) of the device; -EINVAL where it is missing
+ * @ioctl: the VFIO_DEVICE_* ioctls; -EINVAL where it is missing
+ * @mmap: mmap(2) of the device; -EINVAL where it is missing
+ * @request: addition: the device's release is requested; ask the user, usually
+ *	with mdev_request_relay() and nothing else. @count rises from 0 with
+ *	each time that this request is made again. Called between the return of
+ *	@open and the call of @release, one call at a time, in process context.
+ *	It must not wait for the user, nor take a lock that the driver holds
+ *	around @open or @release. Where it is missing nobody can be asked, and
+ *	the log says so
+ * @dma_unmap: addition: the IOVA range that starts at @iova and is @length
+ *	bytes long goes away; unpin every page of it before returning. May be
+ *	called at any time between the start of @open and the return of
+ *	@release. A driver that pins pages must have it
+ *
+ * All calls are made in process context and may sleep. @open, @release and
+ * @dma_unmap are made with locks of the VFIO core held.
+ */
+struct mdev_parent_ops {
+	struct module *owner;
+	const struct attribute_group **dev_attr_groups;
+	const struct attribute_group **mdev_attr_groups;
+	struct attribute_group **supported_type_groups;
+
+	int (*create)(struct kobject *kobj, struct mdev_device *mdev);
+	int (*remove)(struct mdev_device *mdev);
+	int (*open)(struct mdev_device *mdev);
+	void (*release)(struct mdev_device *mdev);
+	ssize_t (*read)(struct mdev_device *mdev, char __user *buf,
+			size_t count, loff_t *ppos);
+	ssize_t (*write)(struct mdev_device *mdev, const char __user *buf,
+			 size_t count, loff_t *ppos);
+	long (*ioctl)(struct mdev_device *mdev, unsigned int cmd,
+		      unsigned long arg);
+	int (*mmap)(struct mdev_device *mdev, struct vm_area_struct *vma);
+	void (*request)(struct mdev_device *mdev, unsigned int count);
+	void (*dma_unmap)(struct mdev_device *mdev, u64 iova, u64 length);
+};
+
+/**
+ * struct mdev_type_attribute - an attribute of a supported type
+ * @attr: the sysfs attribute
+ * @show: @kobj is the type's kobject, @dev the parent device
+ * @store: see @show
+ */
+struct mdev_type_attribute {
+	struct attribute attr;
+	ssize_t (*show)(struct kobject *kobj, struct device *dev, char *buf);
+	ssize_t (*store)(struct kobject *kobj, struct device *dev,
+			 const char *buf, size_t count);
+};
+
+#define MDEV_TYPE_ATTR(_name, _mode, _show, _store)			\
+	struct mdev_type_attribute mdev_type_attr_##_name =		\
+		__ATTR(_name, _mode, _show, _store)
+#define MDEV_TYPE_ATTR_RW(_name)					\
+	struct mdev_type_attribute mdev_type_attr_##_name = __ATTR_RW(_name)
+#define MDEV_TYPE_ATTR_RO(_name)					\
+	struct mdev_type_attribute mdev_type_attr_##_name = __ATTR_RO(_name)
+#define MDEV_TYPE_ATTR_WO(_name)					\
+	struct mdev_type_attribute mdev_type_attr_##_name = __ATTR_WO(_name)
+
+/**
+ * struct mdev_driver - a driver on the mdev bus
+ * @name: the driver's name in sysfs
+ * @probe: binds the driver to a mediated device
+ * @remove: unbinds it
+ * @driver: the driver core's part; filled in by mdev_register_driver()
+ *
+ * mdev.ko brings the one that nearly everybody wants, vfio_mdev, which makes a
+ * VFIO device of each mediated device.
+ */
+struct mdev_driver {
+	const char *name;
+	int (*probe)(struct device *dev);
+	void (*remove)(struct device *dev);
+	struct device_driver driver;
+};
+
+#define to_mdev_driver(drv) container_of(drv, struct mdev_driver, driver)
+
+extern struct bus_type mdev_bus_type;
+
+int mdev_register_device(struct device *dev, const struct mdev_parent_ops *ops);
+void mdev_unregister_device(struct device *dev);
+
+int mdev_register_driver(struct mdev_driver *drv, struct module *owner);
+void mdev_unregister_driver(struct mdev_driver *drv);
+
+void *mdev_get_drvdata(struct mdev_device *mdev);
+void mdev_set_drvdata(struct mdev_device *mdev, void *data);
+const guid_t *mdev_uuid(struct mdev_device *mdev);
+struct device *mdev_dev(struct mdev_device *mdev);
+struct device *mdev_parent_dev(struct mdev_device *mdev);
+struct mdev_device *mdev_from_dev(struct device *dev);
+
+int mdev_set_iommu_device(struct device *dev, struct device *iommu_device);
+struct device *mdev_get_iommu_device(struct device *dev);
+
+/* Additions: guest memory, for a device that is open */
+int mdev_pin_pages(struct mdev_device *mdev, dma_addr_t iova, int npage,
+		   int prot, struct page **pages);
+void mdev_unpin_pages(struct mdev_device *mdev, dma_addr_t iova, int npage);
+int mdev_dma_rw(struct mdev_device *mdev, dma_addr_t iova, void *data,
+		size_t len, bool write);
+
+#endif /* _LINUX_MDEV_H */
