@@ -824,27 +824,22 @@ static long mtty_set_irqs(struct mtty *mtty, const void __user *arg)
 	/* Only INTx can be masked */
 	if (set.index != VFIO_PCI_INTX_IRQ_INDEX)
 		return -ENOTTY;
-	if (!set.count)
-		return -EINVAL;
 
-	if (set.data == VFIO_IRQ_SET_DATA_EVENTFD) {
-		/* As vfio-pci: an eventfd can unmask, but not mask */
-		if (set.action != VFIO_IRQ_SET_ACTION_UNMASK)
-			return -ENOTTY;
-		if (set.fd >= 0)
-			return vfio_virqfd_enable(mtty, NULL,
-						  mtty_intx_unmask_work, NULL,
-						  &mtty->unmask, set.fd);
-		vfio_virqfd_disable(&mtty->unmask);
+	if (set.data != VFIO_IRQ_SET_DATA_EVENTFD) {
+		if (set.fire && set.action == VFIO_IRQ_SET_ACTION_MASK)
+			mtty_intx_mask(mtty);
+		else if (set.fire)
+			mtty_intx_unmask(mtty);
 		return 0;
 	}
 
-	if (set.data == VFIO_IRQ_SET_DATA_BOOL && !set.fire)
-		return 0;
-	if (set.action == VFIO_IRQ_SET_ACTION_MASK)
-		mtty_intx_mask(mtty);
-	else
-		mtty_intx_unmask(mtty);
+	/* As vfio-pci: an eventfd can unmask, but not mask */
+	if (set.action != VFIO_IRQ_SET_ACTION_UNMASK)
+		return -ENOTTY;
+	if (set.fd != -1)
+		return vfio_virqfd_enable(mtty, NULL, mtty_intx_unmask_work,
+					  NULL, &mtty->unmask, set.fd);
+	vfio_virqfd_disable(&mtty->unmask);
 	return 0;
 }
 
