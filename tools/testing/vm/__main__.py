@@ -4,35 +4,39 @@
 import argparse
 import concurrent.futures
 import sys
+import tomllib
 
+import bench
 import build
 import config
 import initramfs
 import packages
 from boot import Boot, Setup
-from config import HERE, LOGS
-from report import FAILED, Failure, Report
+from config import HERE, LOGS, TOP
+from report import FAILED, PASSED, Failure, Report
 
-# Two guests at once: one more than two cores makes each slower than its time limits allow for.
+sys.path.append(str(TOP / "tools/testing/checks"))
+import static  # noqa: E402 (it stands outside of this folder)
+
+# Two guests at once: with one more than cores, each gets slower than its time limits allow for.
 GUESTS = 2
 
+LISTS = ("tests.toml", "runner-tests.toml", "demo.toml", "bench.toml")
 
-def prepare(name, report, args, peer):
-    """Fetches, builds and packs what a target's boots need; returns one setup, or two where the peer is wanted."""
+
+def prepare(name, report, args, ours, peer):
+    """Fetches, builds and packs what a target's boots need: a setup with our modules, one with the kernel's own."""
     target = config.load_target(name)
     kernel = packages.fetch(target, report, args.refresh)
     logs = LOGS / name
     report.say(name, f"building modules and tests for {kernel.release}")
     programs = build.build_programs(target, kernel, logs)
     setups = []
-    if not args.peer:
-        modules = build.build_modules(target, kernel, logs)
-        setups.append(Setup(target, kernel, initramfs.base_archive(target, kernel, modules, programs, False),
-                            False, args.kvm))
-    if peer:
-        modules = build.build_peer(target, kernel, logs)
-        setups.append(Setup(target, kernel, initramfs.base_archive(target, kernel, modules, programs, True),
-                            True, args.kvm))
+    for wanted, make in ((ours, build.build_modules), (peer, build.build_peer)):
+        if wanted:
+            is_peer = make is build.build_peer
+            archive = initramfs.base_archive(target, kernel, make(target, kernel, logs), programs, is_peer)
+            setups.append(Setup(target, kernel, archive, is_peer, args.kvm))
     return setups
 
 
@@ -40,56 +44,96 @@ def boots_of(setup, tests, report):
     """Tests with the same flags share a boot, in the order of the list."""
     groups = {}
     for test in tests:
-        if test.targets and setup.target.name not in test.targets or setup.peer and not test.peer:
-            continue
-        groups.setdefault((test.boot, tuple(test.qemu), test.cmdline), []).append(test)
+        if setup.target.name in (test.targets or [setup.target.name]) and (test.peer or not setup.peer):
+            groups.setdefault((test.boot, tuple(test.qemu), test.cmdline), []).append(test)
     return [Boot(setup, group, report) for group in groups.values()]
 
 
-def run_tests(tests, names, report, args, peer):
+def run_tests(tests, report, args, ours=True, peer=False, checks=()):
+    """Returns {(target, peer): {test: its output}}."""
+    outputs = {}
+    jobs = []
     with concurrent.futures.ThreadPoolExecutor(GUESTS) as pool:
-        boots = []
-        for name in names:
-            # Building is parallel in itself; the guests of one target run while the next one is built.
+        for name in args.target or config.target_names():
             try:
-                for setup in prepare(name, report, args, peer):
-                    boots += [pool.submit(boot.run) for boot in boots_of(setup, tests, report)]
+                # The guests of one target run while the next one is built.
+                setups = prepare(name, report, args, ours, peer)
             except Failure as failure:
                 report.result(name, "build", FAILED, str(failure))
-        for boot in boots:
-            boot.result()
+                continue
+            if ours:
+                report.result(name, "build with W=1, no warning", PASSED)
+            for setup in setups:
+                for boot in boots_of(setup, tests, report):
+                    jobs.append(((name, setup.peer), pool.submit(boot.run)))
+            # One kernel's headers and source are enough for these.
+            for check in checks:
+                jobs.append((None, pool.submit(static.run, check, setups[0].target, setups[0].kernel, report)))
+            checks = ()
+        for key, job in jobs:
+            try:
+                if output := job.result():
+                    outputs.setdefault(key, {}).update(output)
+            except Failure as failure:
+                report.result("run", "job", FAILED, str(failure))
+    return outputs
 
 
-def command_vm(args, report):
-    names = args.target or config.target_names()
-    if args.shell:
-        setup = prepare(names[0], report, args, args.peer)[0]
-        return Boot(setup, [], report).shell()
-    tests = [test for path in ("tests.toml", "demo.toml", "runner-tests.toml")
-             for test in config.load_tests(HERE / path)]
-    chosen = [test for test in tests if test.name in args.test] if args.test else tests
-    if missing := set(args.test) - {test.name for test in tests}:
+def chosen(names, *lists):
+    tests = [test for path in lists for test in config.load_tests(HERE / path)]
+    if missing := set(names) - {test.name for test in tests}:
         raise Failure(f"no test {' '.join(sorted(missing))}; there are: {' '.join(test.name for test in tests)}")
-    run_tests(chosen, names, report, args, args.peer)
+    return [test for test in tests if not names or test.name in names]
+
+
+def check(args, report):
+    tests = chosen(args.test, "tests.toml", "runner-tests.toml")
+    run_tests(tests, report, args, peer=any(test.peer for test in tests), checks=() if args.test else static.CHECKS)
+    return report.finish()
+
+
+def demo(args, report):
+    args.target = args.target or config.target_names()[:1]
+    run_tests(chosen(args.test, "demo.toml"), report, args)
+    return report.finish()
+
+
+def benchmark(args, report):
+    outputs = run_tests(chosen(args.test, "bench.toml"), report, args, peer=True)
+    rows = tomllib.loads((HERE / "bench.toml").read_text())["row"]
+    for name in sorted({name for name, _ in outputs}):
+        bench.table(name, outputs.get((name, False), {}), outputs.get((name, True), {}), rows, report)
+    return report.finish()
+
+
+def vm(args, report):
+    if args.shell:
+        name = (args.target or config.target_names())[0]
+        return Boot(prepare(name, report, args, not args.peer, args.peer)[0], [], report).shell()
+    run_tests(chosen(args.test, *LISTS), report, args, not args.peer, args.peer)
     return report.finish()
 
 
 def main():
     parser = argparse.ArgumentParser(prog="./run")
-    commands = parser.add_subparsers(dest="command", required=True)
-    for name, text in (("check", "run all tests"), ("demo", "show what this is about"),
-                       ("bench", "measure against the kernel's own modules"), ("vm", "run chosen tests, or a shell")):
+    commands = parser.add_subparsers(required=True)
+    for function, name, text in ((check, "check", "run all tests"), (demo, "demo", "show what this is about"),
+                                 (benchmark, "bench", "measure against the kernel's own modules"),
+                                 (vm, "vm", "run chosen tests, or a shell")):
         command = commands.add_parser(name, help=text)
-        command.add_argument("--target", action="append", help="a kernel; default: all", metavar="NAME")
+        command.set_defaults(function=function, peer=False, shell=False)
+        command.add_argument("--target", action="append", help="only this kernel; may be repeated", metavar="NAME")
+        command.add_argument("--test", action="append", default=[], help="only this test; may be repeated",
+                             metavar="NAME")
         command.add_argument("--refresh", action="store_true", help="fetch the newest packages again")
         command.add_argument("--kvm", action="store_true", help="use /dev/kvm instead of emulation")
-        command.add_argument("--peer", action="store_true", help="load the kernel's own modules instead of ours")
-        command.add_argument("--test", action="append", default=[], help="only this test", metavar="NAME")
-        command.add_argument("--shell", action="store_true", help="an interactive guest")
+        if function is vm:
+            command.add_argument("--peer", action="store_true", help="load the kernel's own modules instead of ours")
+            command.add_argument("--shell", action="store_true", help="an interactive guest")
     args = parser.parse_args()
     report = Report()
     try:
-        return command_vm(args, report)
+        return args.function(args, report)
     except Failure as failure:
         print(f"run: {failure}", file=sys.stderr)
         return 1

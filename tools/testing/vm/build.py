@@ -18,7 +18,7 @@ PROGRAM_PARTS = ("selftests", "bench")
 # Folders whose C files are one static program each.
 SINGLE_PARTS = ("vm/guest", "demo")
 
-_SOURCES = re.compile(r"(Kbuild|Kconfig|Makefile|.*\.(c|h|S|sh))$")
+_SOURCES = re.compile(r"(Kbuild|Kconfig|Makefile|.*\.(c|h|S|mk|sh))$")
 
 # A line of kbuild that W=1 must not print. Remarks without a file name, such as a compiler's other patch level,
 # are about the host.
@@ -32,8 +32,9 @@ def run_make(argv, log):
                           stderr=subprocess.STDOUT, env={**os.environ, "LC_ALL": "C", "MAKEFLAGS": ""})
     log.write_text(done.stdout)
     if done.returncode:
-        errors = [line for line in done.stdout.splitlines() if re.search(r"rror", line)]
-        raise Failure(f"make failed, see {log.relative_to(TOP)}:\n" + "\n".join(errors[:5] or ["(no error line)"]))
+        lines = done.stdout.splitlines()
+        errors = [line for line in lines if _WARNING.search(line)] or lines[-5:]
+        raise Failure(f"make failed, see {log.relative_to(TOP)}:\n" + "\n".join(errors[:5]))
     return done.stdout
 
 

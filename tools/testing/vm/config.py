@@ -56,7 +56,7 @@ class Test:
     cmdline: str = ""
     boot: str = ""          # tests with the same name here (and flags) share one boot
     boot_limit: int = 0     # instead of the architecture's
-    expect: str = ""        # tests of the runner: the failure that it must report
+    expect: list = dataclasses.field(default_factory=list)      # tests of the runner: the failures to report
 
 
 def _read(kind, path, **more):

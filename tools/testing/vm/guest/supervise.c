@@ -2,11 +2,12 @@
 /*
  * Runs one test program in the guest, and reports what it left behind.
  *
- *   supervise PROGRAM [ARGUMENT...]   run it, then look for leaks
- *   supervise --log                   pass on what the kernel logged since the last time
+ *   supervise NAME PROGRAM [ARGUMENT...]   run a test's program, then look for leaks
+ *   supervise --log                        pass on what the kernel logged since the last time
  *
- * File descriptor 3 is the channel to the host. Lines from the program go out behind a "|", so that they can't be
- * taken for ours, which start with "@". Any byte from the host means that the time limit is over.
+ * File descriptor 3 is the channel to the host. Lines from the program go out behind a "|", so that
+ * they can't be taken for ours, which start with "@". A line from the host names the test whose
+ * time limit is over.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -24,14 +25,17 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CHANNEL		3
 #define LOG_POSITION	"/run/log-position"
+#define SLAB		"/sys/kernel/debug/slab"
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof(*(a)))
 
-/* How often the state is compared before a difference is a leak: frees may wait for a grace period of RCU. */
-#define SETTLE_TRIES	40
-#define SETTLE_PAUSE_US	50000
+/* How long a difference may last before it is a leak: frees may wait for RCU's grace period. */
+#define SETTLE_LIMIT_S	3
+#define SETTLE_PAUSE_US	20000
 
 /* How long a killed process may take to end, before it counts as stuck in the kernel. */
 #define KILL_LIMIT_MS	5000
@@ -123,7 +127,7 @@ static void add_modules(struct snapshot *snapshot)
 	fclose(file);
 }
 
-/* The kernel gives a new eventfd the lowest free id, so that a leaked context below it moves it up. */
+/* The kernel gives a new eventfd the lowest free id: a leaked context below it moves it up. */
 static void add_eventfds(struct snapshot *snapshot)
 {
 	int fd = eventfd(0, 0);
@@ -144,34 +148,37 @@ static void add_eventfds(struct snapshot *snapshot)
 	close(fd);
 }
 
+static void add_slab_cache(struct snapshot *snapshot, const char *cache)
+{
+	char path[512], line[1024], place[256];
+	FILE *file;
+	long count;
+
+	snprintf(path, sizeof(path), SLAB "/%s/alloc_traces", cache);
+	file = fopen(path, "r");
+	if (!file)
+		return;
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%ld %255s", &count, place) != 2)
+			continue;
+		for (size_t i = 0; i < ARRAY_SIZE(own_modules); i++)
+			if (strstr(line, own_modules[i]))
+				add(snapshot, count, "%s objects of %s", cache, place);
+	}
+	fclose(file);
+}
+
 /* With slub_debug=U the kernel tells how many objects live, for each place that allocates. */
 static void add_slab(struct snapshot *snapshot)
 {
-	DIR *dir = opendir("/sys/kernel/debug/slab");
+	DIR *dir = opendir(SLAB);
 	struct dirent *entry;
-	char path[512], line[1024], place[256];
-	long count;
 
 	if (!dir)
 		return;
-	while ((entry = readdir(dir))) {
-		FILE *file;
-
-		if (strncmp(entry->d_name, "kmalloc-", 8))
-			continue;
-		snprintf(path, sizeof(path), "/sys/kernel/debug/slab/%s/alloc_traces", entry->d_name);
-		file = fopen(path, "r");
-		if (!file)
-			continue;
-		while (fgets(line, sizeof(line), file)) {
-			if (sscanf(line, "%ld %255[^ ] %*s", &count, place) != 2)
-				continue;
-			for (size_t i = 0; i < sizeof(own_modules) / sizeof(*own_modules); i++)
-				if (strstr(line, own_modules[i]))
-					add(snapshot, count, "%s objects of %s", entry->d_name, place);
-		}
-		fclose(file);
-	}
+	while ((entry = readdir(dir)))
+		if (!strncmp(entry->d_name, "kmalloc-", 8))
+			add_slab_cache(snapshot, entry->d_name);
 	closedir(dir);
 }
 
@@ -179,7 +186,7 @@ static struct snapshot take_snapshot(void)
 {
 	struct snapshot snapshot = { };
 
-	for (size_t i = 0; i < sizeof(watched) / sizeof(*watched); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(watched); i++)
 		add_folder(&snapshot, watched[i]);
 	add_modules(&snapshot);
 	add_eventfds(&snapshot);
@@ -207,28 +214,34 @@ static bool compare(const struct snapshot *before, const struct snapshot *after,
 			continue;
 		same = false;
 		if (print)
-			dprintf(CHANNEL, "@leak %s: %ld before, %ld after\n", after->items[i].name, was,
-				after->items[i].count);
+			dprintf(CHANNEL, "@leak %s: %ld before, %ld after\n",
+				after->items[i].name, was, after->items[i].count);
 	}
 	for (size_t i = 0; i < before->nr; i++) {
 		if (find(after, before->items[i].name))
 			continue;
 		same = false;
 		if (print)
-			dprintf(CHANNEL, "@leak %s: %ld before, gone after\n", before->items[i].name,
-				before->items[i].count);
+			dprintf(CHANNEL, "@leak %s: %ld before, gone after\n",
+				before->items[i].name, before->items[i].count);
 	}
 	return same;
 }
 
 static void look_for_leaks(const struct snapshot *before)
 {
-	for (int try = 1;; try++) {
-		struct snapshot after = take_snapshot();
-		bool done = compare(before, &after, try == SETTLE_TRIES) || try == SETTLE_TRIES;
+	struct timespec start, now;
+	bool last;
 
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	for (;;) {
+		struct snapshot after = take_snapshot();
+
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		last = now.tv_sec - start.tv_sec > SETTLE_LIMIT_S;
+		last |= compare(before, &after, last);
 		free_snapshot(&after);
-		if (done)
+		if (last)
 			return;
 		/* Returns after a grace period; what was freed in it needs a moment more. */
 		syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
@@ -267,10 +280,10 @@ static bool end_child(pid_t pid, int *status)
 	return gone;
 }
 
-/* Processes that the test started and did not wait for. We are their reaper, so they are our children now. */
+/* What the test started and did not wait for. We are its reaper, so these are our children now. */
 static void end_leftovers(bool over_limit)
 {
-	char path[64], comm[64];
+	char path[64], command[128];
 	pid_t pid;
 
 	while (!waitpid(-1, NULL, WNOHANG)) {
@@ -281,14 +294,15 @@ static void end_leftovers(bool over_limit)
 			fclose(file);
 		if (!found)
 			continue;
-		snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+		memset(command, 0, sizeof(command));
+		snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
 		file = fopen(path, "r");
-		if (!file || fscanf(file, "%63[^\n]", comm) != 1)
-			strcpy(comm, "?");
-		if (file)
+		if (file) {
+			fread(command, 1, sizeof(command) - 1, file);
 			fclose(file);
+		}
 		if (!over_limit)
-			dprintf(CHANNEL, "@leak process %d (%s) was left running\n", pid, comm);
+			dprintf(CHANNEL, "@leak process %d (%s) was left running\n", pid, command);
 		if (!end_child(pid, NULL))
 			return;
 	}
@@ -319,8 +333,30 @@ static bool pass_output(int from, bool *at_line_start)
 	return true;
 }
 
-/* Returns when the program has ended, or with false when the host says that its time is over. */
-static bool watch(pid_t pid, int output)
+/* Returns whether the host has named this test; one that it named before may have ended in time. */
+static bool told_to_stop(const char *name)
+{
+	static char said[256];
+	static size_t len;
+	char *line, *end;
+	ssize_t got = read(CHANNEL, said + len, sizeof(said) - 1 - len);
+
+	if (got <= 0)
+		die("channel");
+	len += got;
+	said[len] = 0;
+	for (line = said; (end = strchr(line, '\n')); line = end + 1) {
+		*end = 0;
+		if (!strcmp(line, name))
+			return true;
+	}
+	len = strlen(line);
+	memmove(said, line, len);
+	return false;
+}
+
+/* Returns when the program has ended, or with false when its time is over. */
+static bool watch(const char *name, pid_t pid, int output)
 {
 	struct pollfd fds[] = {
 		{ .fd = output, .events = POLLIN },
@@ -330,13 +366,13 @@ static bool watch(pid_t pid, int output)
 	bool at_line_start = true;
 	bool in_time = true;
 
-	/* The end of the program, not of its output: a process that it left behind may hold the pipe. */
+	/* The end of the program, not of its output: what it left behind may hold the pipe. */
 	while (!fds[2].revents && in_time) {
 		if (poll(fds, 3, -1) < 0)
 			die("poll");
 		if (fds[0].revents && !pass_output(output, &at_line_start))
 			fds[0].fd = -1;
-		in_time = !fds[1].revents;
+		in_time = !fds[1].revents || !told_to_stop(name);
 	}
 	fcntl(output, F_SETFL, O_NONBLOCK);
 	while (pass_output(output, &at_line_start))
@@ -347,7 +383,7 @@ static bool watch(pid_t pid, int output)
 	return in_time;
 }
 
-static int run(char **argv)
+static int run(const char *name, char **argv)
 {
 	struct snapshot before = take_snapshot();
 	int output[2], status;
@@ -370,14 +406,15 @@ static int run(char **argv)
 		_exit(127);
 	}
 	close(output[1]);
-	in_time = watch(pid, output[0]);
+	in_time = watch(name, pid, output[0]);
 	if (!in_time) {
 		dprintf(CHANNEL, "@limit\n");
 		end_child(pid, &status);
 	} else if (waitpid(pid, &status, 0) != pid) {
 		die("waitpid");
 	} else if (WIFSIGNALED(status)) {
-		dprintf(CHANNEL, "@exit signal %d (%s)\n", WTERMSIG(status), strsignal(WTERMSIG(status)));
+		dprintf(CHANNEL, "@exit signal %d (%s)\n", WTERMSIG(status),
+			strsignal(WTERMSIG(status)));
 	} else {
 		dprintf(CHANNEL, "@exit %d\n", WEXITSTATUS(status));
 	}
@@ -386,7 +423,7 @@ static int run(char **argv)
 	return 0;
 }
 
-/* Each record is "level,sequence,time,flags;text", and lines of details which start with a blank. */
+/* A record is "level,sequence,time,flags;text", and lines of details that start with a blank. */
 static int pass_log(void)
 {
 	unsigned long long sequence, usec, next = 0;
@@ -407,14 +444,18 @@ static int pass_log(void)
 	while ((len = read(fd, record, sizeof(record) - 1)) > 0 || errno == EPIPE) {
 		char *text;
 
-		if (len < 0)	/* overwritten before we came: the next read has the oldest that is left */
+		/* Overwritten before we came: the next read has the oldest that is left. */
+		if (len < 0)
 			continue;
 		record[len] = 0;
 		text = strchr(record, ';');
-		if (!text || sscanf(record, "%*[^,],%llu,%llu", &sequence, &usec) != 2 || sequence < next)
+		if (!text || sscanf(record, "%*[^,],%llu,%llu", &sequence, &usec) != 2)
+			continue;
+		if (sequence < next)
 			continue;
 		if (next && sequence > next)
-			dprintf(CHANNEL, "@problem %llu lines of the kernel log are lost\n", sequence - next);
+			dprintf(CHANNEL, "@problem %llu lines of the kernel log are lost\n",
+				sequence - next);
 		next = sequence + 1;
 		dprintf(CHANNEL, "@log [%5llu.%06llu] %.*s\n", usec / 1000000, usec % 1000000,
 			(int)strcspn(text + 1, "\n"), text + 1);
@@ -430,7 +471,7 @@ int main(int argc, char **argv)
 {
 	if (argc == 2 && !strcmp(argv[1], "--log"))
 		return pass_log();
-	if (argc < 2)
+	if (argc < 3)
 		return 1;
-	return run(argv + 1);
+	return run(argv[1], argv + 2);
 }

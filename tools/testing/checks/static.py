@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What can be checked without running the modules. Each check returns the lines that it objects to."""
+
+import re
+import subprocess
+
+from build import build_modules, run_make
+from config import LOGS, TOP
+from report import FAILED, PASSED
+
+# What checkpatch says and is not followed: (type, where, why).
+IGNORED = (
+    ("OPEN_ENDED_LINE", r"_trace\.h$", "TRACE_EVENT() is laid out so everywhere"),
+    ("PARENTHESIS_ALIGNMENT", r"_trace\.h$", "TRACE_EVENT() is laid out so everywhere"),
+    ("CONST_STRUCT", r"", "a struct bus_type is registered, and older kernels take no const one"),
+    ("STATIC_CONST_CHAR_ARRAY", r"", "the environments of uevents are built at run time"),
+    ("BIT_MACRO", r"^tools/", "user space has no BIT()"),
+    ("PREFER_DEFINED_ATTRIBUTE_MACRO", r"^tools/", "user space has no __printf()"),
+)
+
+# Places of one machine, and hosts that packages come from: the first are wrong everywhere else, the second are the
+# choice of whoever runs this.
+_FOREIGN = re.compile(r"(?<![\w.~-])/(work|home|root|Users)/\w"
+                      r"|\b(deb|security|snapshot|ftp\.\w+)\.debian\.org\b|\barchive\.ubuntu\.com\b"
+                      r"|\bpypi\.org\b|\bregistry\.npmjs\.org\b|\bcrates\.io\b|\bproxy\.golang\.org\b")
+
+
+def _files(*endings):
+    """The repo's files, those that are not yet committed among them."""
+    listing = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=TOP, text=True, check=True,
+                             stdout=subprocess.PIPE).stdout
+    return [name for name in listing.splitlines() if name.endswith(endings) and (TOP / name).is_file()]
+
+
+def _output(argv):
+    done = subprocess.run(argv, cwd=TOP, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return done.stdout.splitlines() if done.returncode else []
+
+
+def checkpatch(target, kernel):
+    lines = _output([kernel.source / "scripts/checkpatch.pl", "--strict", "--no-tree", "--no-summary", "--terse",
+                     "--show-types", "--quiet", "--file", *_files(".c", ".h")])
+
+    def followed(line):
+        name, _, _, kind = (line.split(":") + [""] * 4)[:4]
+        return not any(kind == off and re.search(where, name) for off, where, _ in IGNORED)
+
+    return [line for line in lines if followed(line)]
+
+
+def kernel_doc(target, kernel):
+    return _output([kernel.source / "scripts/kernel-doc", "-none", "-Werror",
+                    *(name for name in _files(".c", ".h") if not name.startswith("tools/"))])
+
+
+def sparse(target, kernel):
+    build_modules(target, kernel, LOGS / target.name)
+    src = target.dir / "src"
+    output = run_make(["-C", kernel.headers, f"M={src}", "C=2", "modules"], LOGS / target.name / "sparse.log")
+    return [line for line in output.splitlines() if line.startswith(str(src)) and re.search("warning:|error:", line)]
+
+
+def foreign_names(target, kernel):
+    found = []
+    for name in _files(""):
+        text = (TOP / name).read_text(errors="replace")
+        for number, line in enumerate(text.splitlines(), 1):
+            if _FOREIGN.search(line) or str(TOP) in line:
+                found.append(f"{name}:{number}: {line.strip()}")
+    return found
+
+
+CHECKS = {"checkpatch --strict": checkpatch, "kernel-doc": kernel_doc, "sparse": sparse,
+          "no names of machines or registries": foreign_names}
+
+
+def run(name, target, kernel, report):
+    lines = CHECKS[name](target, kernel)
+    log = LOGS / target.name / f"check-{CHECKS[name].__name__}.log"
+    log.write_text("".join(f"{line}\n" for line in lines))
+    text = f"{len(lines)} lines, see {log.relative_to(TOP)}: " + " | ".join(lines[:3]) if lines else ""
+    report.result("checks", name, FAILED if lines else PASSED, text)
