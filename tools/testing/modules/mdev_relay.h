@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
+/*
+ * The regions of the devices of mdev_relay.
+ */
+#ifndef MDEV_RELAY_H
+#define MDEV_RELAY_H
+
+#include <linux/types.h>
+
+/* The region's index in the offset of a device descriptor */
+#define MDEV_RELAY_INDEX_SHIFT	40
+
+/* Reads and writes the memory that is mapped at the IOVA that is the offset */
+#define MDEV_RELAY_MEMORY_REGION	0
+
+/* Takes a struct mdev_relay_pin at any offset */
+#define MDEV_RELAY_PIN_REGION		1
+
+#define MDEV_RELAY_NUM_REGIONS		2
+
+enum mdev_relay_pin_action {
+	MDEV_RELAY_PIN,
+	MDEV_RELAY_UNPIN,
+};
+
+/**
+ * struct mdev_relay_pin - pins guest memory, or unpins it
+ * @iova: the first page's; of MDEV_RELAY_UNPIN the one that was pinned
+ * @npage: how many; of MDEV_RELAY_UNPIN the number that was pinned
+ * @action: one of enum mdev_relay_pin_action
+ */
+struct mdev_relay_pin {
+	__u64 iova;
+	__u32 npage;
+	__u32 action;
+};
+
+#endif /* MDEV_RELAY_H */

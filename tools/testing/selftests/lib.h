@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the tests of mediated devices share: sysfs, VFIO, the kernel's log,
+ * uevents, and the processes that hold or remove a device.
+ *
+ * Unless said otherwise, a function returns 0 (or a descriptor, or a length)
+ * or a negative errno.
+ */
+#ifndef SELFTESTS_LIB_H
+#define SELFTESTS_LIB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include <linux/vfio.h>
+#include <linux/vfio_mdev.h>
+
+/*
+ * How long to wait for an event that comes at once, before the test fails. It
+ * lies below MDEV_REQUEST_INTERVAL, so that a repetition isn't taken for the
+ * first; emulation is slow, so it can't be short.
+ */
+#define SOON_MS		(MDEV_REQUEST_INTERVAL * 1000 - 2000)
+
+/* The same, for what the next repetition brings */
+#define REPEAT_MS	(2 * MDEV_REQUEST_INTERVAL * 1000 + SOON_MS)
+
+/* sysfs */
+int file_write(const char *path, const void *data, size_t len);
+int file_puts(const char *path, const char *text);
+ssize_t file_read(const char *path, char *text, size_t size);
+long file_number(const char *path);
+int file_mode(const char *path);
+bool file_exists(const char *path);
+int file_link_name(const char *path, char *name, size_t size);
+
+/* Mediated devices */
+#define UUID_LEN	36
+
+struct uuid {
+	char text[UUID_LEN + 1];
+};
+
+struct path {
+	char text[256];
+};
+
+struct uuid uuid_new(void);
+struct path mdev_path(const struct uuid *uuid, const char *attr);
+struct path parent_path(const char *parent, const char *file);
+struct path type_path(const char *parent, const char *type, const char *attr);
+bool parent_exists(const char *parent);
+int mdev_create(const char *parent, const char *type, const struct uuid *uuid);
+int mdev_remove(const struct uuid *uuid);
+bool mdev_exists(const struct uuid *uuid);
+long mdev_number(const struct uuid *uuid, const char *attr);
+long instances(const char *parent, const char *type);
+bool mdev_is_kernels_own(const struct uuid *uuid);
+int mdev_count(void);
+
+/* VFIO */
+struct vfio_user {
+	int container;
+	int group;
+	int device;
+};
+
+#define VFIO_USER_NONE	{ .container = -1, .group = -1, .device = -1 }
+
+int vfio_open(struct vfio_user *user, const struct uuid *uuid);
+int vfio_get_device(const struct vfio_user *user, const struct uuid *uuid);
+void vfio_close(struct vfio_user *user);
+int vfio_map(const struct vfio_user *user, void *memory, __u64 iova,
+	     __u64 size);
+int vfio_unmap(const struct vfio_user *user, __u64 iova, __u64 size);
+
+int vfio_ioctl(int device, unsigned long cmd, void *arg);
+int vfio_info(int device, struct vfio_device_info *info);
+int vfio_region(int device, __u32 index, struct vfio_region_info *info);
+int vfio_irq(int device, __u32 index, struct vfio_irq_info *info);
+int vfio_set_irqs(int device, __u32 flags, __u32 index, __u32 start,
+		  __u32 count, const void *data, size_t len);
+int vfio_set_eventfd(int device, __u32 index, int fd);
+int vfio_request_index(int device);
+int vfio_set_request(int device, int fd);
+
+/* Where nothing is mapped; the compiler doesn't know */
+void *bad_address(void);
+
+/* Eventfds */
+int eventfd_new(void);
+bool eventfd_wait(int fd, int timeout_ms);
+__u64 eventfd_take(int fd);
+int eventfd_next_id(void);
+bool eventfd_ids_back_to(int id);
+
+/* The kernel's log, from the time of the open on */
+int kmsg_open(void);
+int kmsg_count(int fd, const char *first, const char *second);
+bool kmsg_wait(int fd, int timeout_ms, const char *first, const char *second,
+	       const char *third);
+
+/* Uevents, from the time of the open on */
+int uevent_open(void);
+bool uevent_wait(int fd, int timeout_ms, const char *action, const char *path,
+		 const char *variable);
+
+/*
+ * Processes. A child has no descriptor of ours but those it is given: one that
+ * inherits a device would hold it.
+ */
+pid_t child_start(int (*run)(void *arg), void *arg, int keep1, int keep2);
+int child_wait(pid_t pid, int timeout_ms);
+void child_kill(pid_t pid);
+
+/* Write to "remove" and to "unbind"; the exit status is the errno */
+pid_t remover_start(const struct uuid *uuid);
+pid_t unbinder_start(const char *parent);
+int parent_bind(const char *parent);
+
+/* A process that holds a device and does what it is told */
+struct holder {
+	pid_t pid;
+	int socket;
+	int eventfd;
+};
+
+enum holder_order {
+	HOLDER_REGISTER,	/* its request eventfd */
+	HOLDER_UNREGISTER,
+	HOLDER_USE,		/* the device: one ioctl */
+	HOLDER_OPEN_AGAIN,	/* another descriptor of the device */
+	HOLDER_CLOSE_DEVICE,	/* but not its group */
+	HOLDER_CLOSE,		/* all descriptors */
+	HOLDER_HAND_OVER,	/* to a child, and exit */
+};
+
+#define HOLDER_NAME	"mdev-holder"
+
+int holder_start(struct holder *holder, const struct uuid *uuid);
+int holder_order(struct holder *holder, enum holder_order order);
+void holder_kill(struct holder *holder);
+
+#endif /* SELFTESTS_LIB_H */

@@ -1,0 +1,1045 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Removing mediated devices that are in use: the user is asked, the writer
+ * waits, and whatever happens meanwhile ends in a defined way. What takes more
+ * than the first request is in interval_test.c.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "kselftest_harness.h"
+#include "lib.h"
+
+#define RELAYED		"relaying device request to user"
+#define BLOCKED		"removal blocked until device is released by its user"
+#define NO_EVENTFD	"registered no request eventfd"
+#define NO_CALLBACK	"no request callback"
+#define CANNOT_ASK	"release cannot be requested of the user"
+
+static const char *named(char *text, size_t size, pid_t pid)
+{
+	snprintf(text, size, HOLDER_NAME " (pid %d)", pid);
+	return text;
+}
+
+/* One device, which one process can hold and another one remove */
+FIXTURE(held)
+{
+	struct uuid uuid;
+	struct holder holder;
+	pid_t remover;
+	char name[64];
+	int log;
+	int events;
+	int count;
+	int eventfd_id;
+};
+
+FIXTURE_VARIANT(held)
+{
+	const char *parent;
+	const char *type;
+};
+
+FIXTURE_VARIANT_ADD(held, mtty)
+{
+	.parent = "mtty", .type = "mtty-1",
+};
+
+FIXTURE_VARIANT_ADD(held, relay)
+{
+	.parent = "mdev_relay.0", .type = "mdev_relay-relay",
+};
+
+FIXTURE_SETUP(held)
+{
+	if (!parent_exists(variant->parent))
+		SKIP(return, "no parent %s", variant->parent);
+	self->holder.pid = -1;
+	self->remover = -1;
+	self->eventfd_id = eventfd_next_id();
+	self->count = mdev_count();
+	self->uuid = uuid_new();
+	ASSERT_EQ(0, mdev_create(variant->parent, variant->type, &self->uuid));
+	if (mdev_is_kernels_own(&self->uuid)) {
+		mdev_remove(&self->uuid);
+		SKIP(return, "the kernel's own mdev does not ask for release");
+	}
+	self->log = kmsg_open();
+	ASSERT_LE(0, self->log);
+	self->events = uevent_open();
+	ASSERT_LE(0, self->events);
+}
+
+FIXTURE_TEARDOWN(held)
+{
+	child_kill(self->remover);
+	if (self->holder.pid > 0)
+		holder_kill(&self->holder);
+	if (mdev_exists(&self->uuid))
+		EXPECT_EQ(0, mdev_remove(&self->uuid));
+	close(self->events);
+	close(self->log);
+	EXPECT_EQ(self->count, mdev_count());
+	EXPECT_TRUE(eventfd_ids_back_to(self->eventfd_id));
+}
+
+#define event(variable)							\
+	uevent_wait(self->events, SOON_MS, "change", self->uuid.text, variable)
+
+/* A holder with its request eventfd, or without */
+#define start_holder(with_eventfd) do {					\
+	ASSERT_EQ(0, holder_start(&self->holder, &self->uuid));		\
+	named(self->name, sizeof(self->name), self->holder.pid);	\
+	if (with_eventfd)						\
+		ASSERT_EQ(0, holder_order(&self->holder, HOLDER_REGISTER)); \
+} while (0)
+
+/* Returns when the removal is waiting */
+#define start_remover() do {						\
+	self->remover = remover_start(&self->uuid);			\
+	ASSERT_LT(0, self->remover);					\
+	ASSERT_TRUE(event(MDEV_UEVENT_REQUEST_PENDING));		\
+} while (0)
+
+#define expect_removed() do {						\
+	EXPECT_EQ(0, child_wait(self->remover, SOON_MS));		\
+	self->remover = -1;						\
+	EXPECT_FALSE(mdev_exists(&self->uuid));				\
+} while (0)
+
+#define expect_waiting() do {						\
+	EXPECT_EQ(-ETIMEDOUT, child_wait(self->remover, 0));		\
+	EXPECT_TRUE(mdev_exists(&self->uuid));				\
+} while (0)
+
+TEST_F(held, unused_device_is_removed_at_once)
+{
+	start_holder(true);
+	ASSERT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
+	EXPECT_EQ(0, mdev_remove(&self->uuid));
+	EXPECT_FALSE(mdev_exists(&self->uuid));
+	EXPECT_EQ(0, kmsg_count(self->log, self->uuid.text, "request"));
+	EXPECT_EQ(0, eventfd_take(self->holder.eventfd));
+}
+
+TEST_F(held, user_is_asked_at_once)
+{
+	start_holder(true);
+	start_remover();
+	EXPECT_EQ(1, eventfd_take(self->holder.eventfd));
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, RELAYED " (#1)",
+			      self->name));
+	expect_waiting();
+}
+
+TEST_F(held, user_that_lets_go_ends_the_removal)
+{
+	start_holder(true);
+	start_remover();
+	ASSERT_TRUE(eventfd_wait(self->holder.eventfd, SOON_MS));
+	expect_waiting();
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
+	expect_removed();
+	EXPECT_TRUE(event(MDEV_UEVENT_REQUEST_MET));
+}
+
+TEST_F(held, user_without_eventfd_is_named_as_blocking)
+{
+	int second = kmsg_open();
+
+	start_holder(false);
+	start_remover();
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, BLOCKED,
+			      self->name));
+	EXPECT_TRUE(kmsg_wait(second, SOON_MS, self->uuid.text, NO_EVENTFD,
+			      self->name));
+	close(second);
+	expect_waiting();
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
+	expect_removed();
+	/* Once a minute, not more */
+	EXPECT_EQ(0, kmsg_count(self->log, self->uuid.text, BLOCKED));
+}
+
+TEST_F(held, eventfd_registered_while_pending_is_signalled_at_once)
+{
+	start_holder(false);
+	start_remover();
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_REGISTER));
+	EXPECT_TRUE(eventfd_wait(self->holder.eventfd, SOON_MS));
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, BLOCKED,
+			      NULL));
+	expect_waiting();
+}
+
+TEST_F(held, eventfd_taken_away_before_close_gives_no_notice)
+{
+	start_holder(true);
+	start_remover();
+	ASSERT_TRUE(eventfd_wait(self->holder.eventfd, SOON_MS));
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_UNREGISTER));
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
+	expect_removed();
+	EXPECT_EQ(0, kmsg_count(self->log, self->uuid.text, BLOCKED));
+}
+
+TEST_F(held, device_is_whole_while_the_removal_waits)
+{
+	char text[64];
+	char holder[64];
+
+	start_holder(true);
+	start_remover();
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_USE));
+	EXPECT_TRUE(file_exists(mdev_path(&self->uuid, "remove").text));
+	EXPECT_TRUE(file_exists(mdev_path(&self->uuid, "iommu_group").text));
+	EXPECT_EQ(0, file_link_name(mdev_path(&self->uuid, "mdev_type").text,
+				    text, sizeof(text)));
+	EXPECT_STREQ(variant->type, text);
+	EXPECT_EQ(0, file_link_name(mdev_path(&self->uuid, "driver").text, text,
+				    sizeof(text)));
+	EXPECT_EQ(-EEXIST, mdev_create(variant->parent, variant->type,
+				       &self->uuid));
+	EXPECT_LT(0, file_read(mdev_path(&self->uuid, "holder").text, text,
+			       sizeof(text)));
+	snprintf(holder, sizeof(holder), "%d " HOLDER_NAME, self->holder.pid);
+	EXPECT_STREQ(holder, text);
+}
+
+TEST_F(held, attributes_tell_of_the_pending_request)
+{
+	time_t now = time(NULL);
+
+	start_holder(true);
+	EXPECT_EQ(0, mdev_number(&self->uuid, "request"));
+	EXPECT_EQ(0, mdev_number(&self->uuid, "request_count"));
+	EXPECT_EQ(0, mdev_number(&self->uuid, "request_since"));
+	start_remover();
+	EXPECT_EQ(1, mdev_number(&self->uuid, "request"));
+	EXPECT_EQ(1, mdev_number(&self->uuid, "request_count"));
+	EXPECT_LE(now, mdev_number(&self->uuid, "request_since"));
+	EXPECT_GE(time(NULL), mdev_number(&self->uuid, "request_since"));
+}
+
+TEST_F(held, holder_is_shown_while_it_holds)
+{
+	char text[64];
+	char holder[64];
+
+	start_holder(false);
+	EXPECT_LT(0, file_read(mdev_path(&self->uuid, "holder").text, text,
+			       sizeof(text)));
+	snprintf(holder, sizeof(holder), "%d " HOLDER_NAME, self->holder.pid);
+	EXPECT_STREQ(holder, text);
+	ASSERT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
+	EXPECT_EQ(0, file_read(mdev_path(&self->uuid, "holder").text, text,
+			       sizeof(text)));
+}
+
+static void ignore_signal(int number)
+{
+	(void)number;
+}
+
+/* Whether the system call is to be restarted after the handler */
+static int handler_flags;
+
+static int run_handling_remover(void *arg)
+{
+	struct sigaction action = {
+		.sa_handler = ignore_signal,
+		.sa_flags = handler_flags,
+	};
+
+	sigaction(SIGUSR1, &action, NULL);
+	return -mdev_remove(arg);
+}
+
+/* The mdev is as it was before the removal that was given up */
+#define expect_whole() do {						\
+	EXPECT_TRUE(event(MDEV_UEVENT_REQUEST_CANCELLED));		\
+	EXPECT_TRUE(file_exists(mdev_path(&self->uuid, "remove").text)); \
+	EXPECT_EQ(0, mdev_number(&self->uuid, "request"));		\
+	EXPECT_EQ(0, mdev_number(&self->uuid, "request_count"));	\
+	EXPECT_EQ(0, mdev_number(&self->uuid, "request_since"));	\
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_USE));		\
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_OPEN_AGAIN));	\
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));	\
+	holder_kill(&self->holder);					\
+	start_holder(true);						\
+	start_remover();						\
+	EXPECT_EQ(1, eventfd_take(self->holder.eventfd));		\
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));	\
+	expect_removed();						\
+} while (0)
+
+TEST_F(held, interrupted_removal_leaves_all_as_it_was)
+{
+	start_holder(true);
+	self->remover = child_start(run_handling_remover, &self->uuid, -1, -1);
+	ASSERT_TRUE(event(MDEV_UEVENT_REQUEST_PENDING));
+	ASSERT_EQ(0, kill(self->remover, SIGUSR1));
+	EXPECT_EQ(EINTR, child_wait(self->remover, SOON_MS));
+	self->remover = -1;
+	expect_whole();
+}
+
+TEST_F(held, interrupted_removal_is_not_restarted)
+{
+	start_holder(true);
+	handler_flags = SA_RESTART;
+	self->remover = child_start(run_handling_remover, &self->uuid, -1, -1);
+	ASSERT_TRUE(event(MDEV_UEVENT_REQUEST_PENDING));
+	ASSERT_EQ(0, kill(self->remover, SIGUSR1));
+	EXPECT_EQ(EINTR, child_wait(self->remover, SOON_MS));
+	self->remover = -1;
+	expect_whole();
+}
+
+TEST_F(held, terminated_removal_leaves_all_as_it_was)
+{
+	start_holder(true);
+	start_remover();
+	ASSERT_EQ(0, kill(self->remover, SIGTERM));
+	EXPECT_EQ(128 + SIGTERM, child_wait(self->remover, SOON_MS));
+	self->remover = -1;
+	expect_whole();
+}
+
+TEST_F(held, killed_removal_leaves_all_as_it_was)
+{
+	start_holder(true);
+	start_remover();
+	ASSERT_EQ(0, kill(self->remover, SIGKILL));
+	EXPECT_EQ(128 + SIGKILL, child_wait(self->remover, SOON_MS));
+	self->remover = -1;
+	expect_whole();
+}
+
+TEST_F(held, interrupted_removal_can_be_repeated_at_will)
+{
+	int i;
+
+	start_holder(true);
+	for (i = 0; i < 20; i++) {
+		start_remover();
+		EXPECT_EQ(1, eventfd_take(self->holder.eventfd));
+		ASSERT_EQ(0, kill(self->remover, SIGTERM));
+		EXPECT_EQ(128 + SIGTERM, child_wait(self->remover, SOON_MS));
+		self->remover = -1;
+		ASSERT_TRUE(event(MDEV_UEVENT_REQUEST_CANCELLED));
+	}
+}
+
+TEST_F(held, open_while_removal_is_pending_fails)
+{
+	struct vfio_user user;
+
+	start_holder(true);
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_OPEN_AGAIN));
+	start_remover();
+	EXPECT_EQ(-EBUSY, holder_order(&self->holder, HOLDER_OPEN_AGAIN));
+	EXPECT_EQ(-EBUSY, vfio_open(&user, &self->uuid));
+	child_kill(self->remover);
+	self->remover = -1;
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_OPEN_AGAIN));
+}
+
+TEST_F(held, group_kept_open_does_not_block)
+{
+	start_holder(true);
+	start_remover();
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE_DEVICE));
+	expect_removed();
+	/* And what is left to the user is of no use */
+	EXPECT_GT(0, holder_order(&self->holder, HOLDER_OPEN_AGAIN));
+}
+
+TEST_F(held, last_descriptor_counts)
+{
+	struct vfio_user user;
+	int second;
+
+	ASSERT_EQ(0, vfio_open(&user, &self->uuid));
+	second = vfio_get_device(&user, &self->uuid);
+	ASSERT_LE(0, second);
+	start_remover();
+	close(user.device);
+	user.device = -1;
+	expect_waiting();
+	EXPECT_EQ(1, mdev_number(&self->uuid, "request"));
+	close(second);
+	expect_removed();
+	vfio_close(&user);
+}
+
+TEST_F(held, killed_holder_ends_the_removal)
+{
+	start_holder(true);
+	start_remover();
+	ASSERT_EQ(0, kill(self->holder.pid, SIGKILL));
+	expect_removed();
+	EXPECT_TRUE(event(MDEV_UEVENT_REQUEST_MET));
+}
+
+TEST_F(held, next_opener_inherits_no_request_eventfd)
+{
+	struct holder dead;
+
+	start_holder(true);
+	dead = self->holder;
+	child_kill(dead.pid);
+	start_holder(false);
+	start_remover();
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, BLOCKED,
+			      self->name));
+	EXPECT_EQ(0, eventfd_take(dead.eventfd));
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
+	expect_removed();
+	EXPECT_EQ(0, eventfd_take(dead.eventfd));
+	dead.pid = -1;
+	holder_kill(&dead);
+}
+
+TEST_F(held, inherited_descriptor_still_holds)
+{
+	pid_t opener;
+
+	start_holder(true);
+	opener = self->holder.pid;
+	ASSERT_EQ(0, holder_order(&self->holder, HOLDER_HAND_OVER));
+	ASSERT_NE(opener, self->holder.pid);
+	start_remover();
+	EXPECT_EQ(1, eventfd_take(self->holder.eventfd));
+	snprintf(self->name, sizeof(self->name),
+		 HOLDER_NAME " (pid %d, exited)", opener);
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, RELAYED,
+			      self->name));
+	expect_waiting();
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_USE));
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
+	expect_removed();
+}
+
+TEST_F(held, second_writer_of_remove_fails)
+{
+	start_holder(true);
+	start_remover();
+	EXPECT_EQ(-EBUSY, mdev_remove(&self->uuid));
+	EXPECT_EQ(-EBUSY, mdev_remove(&self->uuid));
+	expect_waiting();
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
+	expect_removed();
+}
+
+TEST_F(held, uuid_can_be_used_again_after_the_removal)
+{
+	start_holder(true);
+	start_remover();
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
+	expect_removed();
+	EXPECT_EQ(0, mdev_create(variant->parent, variant->type, &self->uuid));
+	holder_kill(&self->holder);
+	start_holder(false);
+	EXPECT_EQ(0, mdev_number(&self->uuid, "request"));
+}
+
+TEST_F(held, written_request_asks_once_and_removes_nothing)
+{
+	start_holder(true);
+	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "request").text, "1"));
+	EXPECT_TRUE(event(MDEV_UEVENT_REQUEST_PENDING));
+	EXPECT_EQ(1, eventfd_take(self->holder.eventfd));
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, RELAYED,
+			      self->name));
+	EXPECT_EQ(1, mdev_number(&self->uuid, "request"));
+	EXPECT_EQ(1, mdev_number(&self->uuid, "request_count"));
+	/* It keeps nobody out */
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_OPEN_AGAIN));
+	/* Again, while it is pending: one more time, and one event */
+	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "request").text, "1"));
+	EXPECT_EQ(1, eventfd_take(self->holder.eventfd));
+	EXPECT_EQ(2, mdev_number(&self->uuid, "request_count"));
+	EXPECT_FALSE(uevent_wait(self->events, 0, "change", self->uuid.text,
+				 MDEV_UEVENT_REQUEST_PENDING));
+	EXPECT_TRUE(mdev_exists(&self->uuid));
+}
+
+TEST_F(held, written_request_can_be_cancelled)
+{
+	start_holder(true);
+	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "request").text, "1"));
+	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "request").text, "0"));
+	EXPECT_TRUE(event(MDEV_UEVENT_REQUEST_PENDING));
+	EXPECT_TRUE(event(MDEV_UEVENT_REQUEST_CANCELLED));
+	EXPECT_EQ(0, mdev_number(&self->uuid, "request"));
+	EXPECT_EQ(0, mdev_number(&self->uuid, "request_count"));
+	EXPECT_EQ(0, mdev_number(&self->uuid, "request_since"));
+	/* Nothing is left to be cancelled */
+	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "request").text, "0"));
+	EXPECT_FALSE(uevent_wait(self->events, 0, "change", self->uuid.text,
+				 NULL));
+}
+
+TEST_F(held, written_request_is_met_by_close)
+{
+	start_holder(true);
+	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "request").text, "1"));
+	EXPECT_TRUE(event(MDEV_UEVENT_REQUEST_PENDING));
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
+	EXPECT_TRUE(event(MDEV_UEVENT_REQUEST_MET));
+	EXPECT_EQ(0, mdev_number(&self->uuid, "request"));
+	EXPECT_TRUE(mdev_exists(&self->uuid));
+}
+
+TEST_F(held, written_request_without_eventfd_is_logged)
+{
+	start_holder(false);
+	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "request").text, "1"));
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, CANNOT_ASK,
+			      self->name));
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_REGISTER));
+	EXPECT_TRUE(eventfd_wait(self->holder.eventfd, SOON_MS));
+}
+
+TEST_F(held, request_cannot_be_cancelled_while_a_removal_waits)
+{
+	start_holder(true);
+	start_remover();
+	EXPECT_EQ(-EBUSY, file_puts(mdev_path(&self->uuid, "request").text,
+				    "0"));
+	EXPECT_EQ(1, mdev_number(&self->uuid, "request"));
+	expect_waiting();
+	/* But it can be made again */
+	EXPECT_EQ(1, eventfd_take(self->holder.eventfd));
+	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "request").text, "1"));
+	EXPECT_EQ(1, eventfd_take(self->holder.eventfd));
+	EXPECT_EQ(2, mdev_number(&self->uuid, "request_count"));
+}
+
+TEST_F(held, written_request_outlives_a_removal_that_gave_up)
+{
+	start_holder(true);
+	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "request").text, "1"));
+	EXPECT_TRUE(event(MDEV_UEVENT_REQUEST_PENDING));
+	EXPECT_EQ(1, eventfd_take(self->holder.eventfd));
+	self->remover = remover_start(&self->uuid);
+	ASSERT_TRUE(eventfd_wait(self->holder.eventfd, SOON_MS));
+	child_kill(self->remover);
+	self->remover = -1;
+	EXPECT_EQ(1, mdev_number(&self->uuid, "request"));
+	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "request").text, "0"));
+	EXPECT_EQ(0, mdev_number(&self->uuid, "request"));
+	EXPECT_TRUE(event(MDEV_UEVENT_REQUEST_CANCELLED));
+}
+
+TEST_F(held, open_while_written_request_is_pending_succeeds)
+{
+	struct holder first;
+
+	start_holder(true);
+	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "request").text, "1"));
+	first = self->holder;
+	holder_kill(&first);
+	start_holder(true);
+	/* The request was met by the death of the first */
+	EXPECT_EQ(0, mdev_number(&self->uuid, "request"));
+	EXPECT_EQ(0, eventfd_take(self->holder.eventfd));
+}
+
+/* A parent that cannot ask */
+FIXTURE(unasked)
+{
+	struct uuid uuid;
+	struct holder holder;
+	pid_t remover;
+	char name[64];
+	int log;
+	int events;
+};
+
+FIXTURE_SETUP(unasked)
+{
+	if (!parent_exists("mdev_legacy.0"))
+		SKIP(return, "no parent mdev_legacy.0");
+	self->remover = -1;
+	self->uuid = uuid_new();
+	self->log = kmsg_open();
+	self->events = uevent_open();
+	ASSERT_LE(0, self->events);
+	ASSERT_EQ(0, mdev_create("mdev_legacy.0", "mdev_legacy-page",
+				 &self->uuid));
+	ASSERT_EQ(0, holder_start(&self->holder, &self->uuid));
+	named(self->name, sizeof(self->name), self->holder.pid);
+}
+
+FIXTURE_TEARDOWN(unasked)
+{
+	child_kill(self->remover);
+	holder_kill(&self->holder);
+	if (mdev_exists(&self->uuid))
+		EXPECT_EQ(0, mdev_remove(&self->uuid));
+	close(self->log);
+	close(self->events);
+}
+
+TEST_F(unasked, user_is_named_as_blocking)
+{
+	int second = kmsg_open();
+
+	start_remover();
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, BLOCKED,
+			      self->name));
+	EXPECT_TRUE(kmsg_wait(second, SOON_MS, self->uuid.text, NO_CALLBACK,
+			      NULL));
+	close(second);
+	expect_waiting();
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_USE));
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
+	expect_removed();
+}
+
+TEST_F(unasked, written_request_fails)
+{
+	struct path request = mdev_path(&self->uuid, "request");
+
+	EXPECT_EQ(-EOPNOTSUPP, file_puts(request.text, "1"));
+	EXPECT_EQ(0, mdev_number(&self->uuid, "request"));
+	EXPECT_EQ(0, file_puts(request.text, "0"));
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, NO_CALLBACK,
+			      self->name));
+	/* With nobody to ask there is nothing that can fail */
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
+	EXPECT_EQ(0, file_puts(request.text, "1"));
+}
+
+TEST_F(unasked, interrupted_removal_can_be_repeated)
+{
+	start_remover();
+	child_kill(self->remover);
+	self->remover = -1;
+	EXPECT_TRUE(event(MDEV_UEVENT_REQUEST_CANCELLED));
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_USE));
+	start_remover();
+	holder_kill(&self->holder);
+	expect_removed();
+}
+
+/* A parent that is unbound while its devices are in use */
+#define PARENT	"mdev_relay.1"
+#define TYPE	"mdev_relay-relay"
+#define DEVICES	4
+
+FIXTURE(unbound)
+{
+	struct uuid uuids[DEVICES];
+	struct holder holders[DEVICES];
+	pid_t unbinder;
+	int log;
+	int events;
+	int count;
+	int eventfd_id;
+};
+
+/* Devices 0 to 2 are held, 2 without a request eventfd; 3 is not */
+FIXTURE_SETUP(unbound)
+{
+	int i;
+
+	if (!parent_exists(PARENT))
+		SKIP(return, "no parent " PARENT);
+	self->eventfd_id = eventfd_next_id();
+	self->count = mdev_count();
+	self->unbinder = -1;
+	self->log = kmsg_open();
+	ASSERT_LE(0, self->log);
+	self->events = uevent_open();
+	ASSERT_LE(0, self->events);
+	for (i = 0; i < DEVICES; i++) {
+		self->holders[i].pid = -1;
+		self->holders[i].socket = -1;
+		self->holders[i].eventfd = -1;
+		self->uuids[i] = uuid_new();
+		ASSERT_EQ(0, mdev_create(PARENT, TYPE, &self->uuids[i]));
+	}
+	for (i = 0; i < 3; i++) {
+		ASSERT_EQ(0, holder_start(&self->holders[i], &self->uuids[i]));
+		if (i == 2)
+			continue;
+		ASSERT_EQ(0, holder_order(&self->holders[i], HOLDER_REGISTER));
+	}
+}
+
+FIXTURE_TEARDOWN(unbound)
+{
+	int i;
+
+	for (i = 0; i < DEVICES; i++)
+		holder_kill(&self->holders[i]);
+	if (self->unbinder > 0)
+		EXPECT_EQ(0, child_wait(self->unbinder, SOON_MS));
+	for (i = 0; i < DEVICES; i++)
+		if (mdev_exists(&self->uuids[i]))
+			EXPECT_EQ(0, mdev_remove(&self->uuids[i]));
+	if (!parent_exists(PARENT))
+		EXPECT_EQ(0, parent_bind(PARENT));
+	close(self->events);
+	close(self->log);
+	EXPECT_EQ(self->count, mdev_count());
+	EXPECT_TRUE(eventfd_ids_back_to(self->eventfd_id));
+}
+
+#define start_unbinder() do {						\
+	self->unbinder = unbinder_start(PARENT);			\
+	ASSERT_LT(0, self->unbinder);					\
+} while (0)
+
+#define expect_asked(i)							\
+	EXPECT_TRUE(eventfd_wait(self->holders[i].eventfd, SOON_MS))
+
+TEST_F(unbound, every_user_is_asked_before_any_is_waited_for)
+{
+	char name[64];
+	int log[3];
+	int i;
+
+	for (i = 0; i < 3; i++)
+		log[i] = kmsg_open();
+	start_unbinder();
+	expect_asked(0);
+	expect_asked(1);
+	for (i = 0; i < 3; i++) {
+		EXPECT_TRUE(kmsg_wait(log[i], SOON_MS, self->uuids[i].text,
+				      i == 2 ? BLOCKED : RELAYED,
+				      named(name, sizeof(name),
+					    self->holders[i].pid)));
+		close(log[i]);
+		EXPECT_TRUE(mdev_exists(&self->uuids[i]));
+		EXPECT_EQ(0, holder_order(&self->holders[i], HOLDER_USE));
+	}
+	EXPECT_EQ(-ETIMEDOUT, child_wait(self->unbinder, 0));
+}
+
+TEST_F(unbound, device_that_is_held_keeps_no_other_from_going)
+{
+	start_unbinder();
+	EXPECT_TRUE(uevent_wait(self->events, SOON_MS, "remove",
+				self->uuids[3].text, NULL));
+	EXPECT_EQ(0, holder_order(&self->holders[1], HOLDER_CLOSE));
+	EXPECT_TRUE(uevent_wait(self->events, SOON_MS, "remove",
+				self->uuids[1].text, NULL));
+	EXPECT_TRUE(mdev_exists(&self->uuids[0]));
+	EXPECT_TRUE(mdev_exists(&self->uuids[2]));
+	holder_kill(&self->holders[2]);
+	EXPECT_TRUE(uevent_wait(self->events, SOON_MS, "remove",
+				self->uuids[2].text, NULL));
+	EXPECT_EQ(-ETIMEDOUT, child_wait(self->unbinder, 0));
+	EXPECT_EQ(0, holder_order(&self->holders[0], HOLDER_USE));
+	EXPECT_EQ(0, holder_order(&self->holders[0], HOLDER_CLOSE));
+	EXPECT_EQ(0, child_wait(self->unbinder, SOON_MS));
+	self->unbinder = -1;
+	EXPECT_FALSE(parent_exists(PARENT));
+	EXPECT_EQ(0, parent_bind(PARENT));
+}
+
+TEST_F(unbound, create_and_open_fail_meanwhile)
+{
+	struct uuid uuid = uuid_new();
+
+	start_unbinder();
+	expect_asked(0);
+	EXPECT_EQ(-ENODEV, mdev_create(PARENT, TYPE, &uuid));
+	EXPECT_FALSE(mdev_exists(&uuid));
+	EXPECT_EQ(-EBUSY, holder_order(&self->holders[0], HOLDER_OPEN_AGAIN));
+	EXPECT_EQ(-EEXIST, mdev_create("mdev_relay.0", TYPE, &self->uuids[0]));
+}
+
+TEST_F(unbound, remove_meanwhile_ends_with_the_device)
+{
+	pid_t remover;
+	int ret;
+
+	start_unbinder();
+	expect_asked(0);
+	eventfd_take(self->holders[0].eventfd);
+	remover = remover_start(&self->uuids[0]);
+	ASSERT_LT(0, remover);
+	expect_asked(0);
+	EXPECT_EQ(0, holder_order(&self->holders[0], HOLDER_CLOSE));
+	ret = child_wait(remover, SOON_MS);
+	EXPECT_TRUE(ret == 0 || ret == ENODEV) {
+		TH_LOG("the removal ended with %d", ret);
+	}
+	EXPECT_TRUE(uevent_wait(self->events, SOON_MS, "remove",
+				self->uuids[0].text, NULL));
+}
+
+TEST_F(unbound, unbind_overtakes_a_removal_that_waits)
+{
+	pid_t remover = remover_start(&self->uuids[0]);
+	int ret;
+
+	ASSERT_LT(0, remover);
+	expect_asked(0);
+	start_unbinder();
+	expect_asked(1);
+	/* The removal gives up; the unbinding doesn't */
+	child_kill(remover);
+	EXPECT_EQ(1, mdev_number(&self->uuids[0], "request"));
+	EXPECT_EQ(-EBUSY, file_puts(mdev_path(&self->uuids[0], "request").text,
+				    "0"));
+	EXPECT_EQ(0, holder_order(&self->holders[0], HOLDER_CLOSE));
+	EXPECT_TRUE(uevent_wait(self->events, SOON_MS, "remove",
+				self->uuids[0].text, NULL));
+	ret = mdev_remove(&self->uuids[0]);
+	EXPECT_TRUE(ret == -ENOENT || ret == -ENODEV);
+}
+
+#define MDEV_DRIVER "/sys/bus/mdev/drivers/vfio_mdev/"
+
+static int run_driver_unbinder(void *arg)
+{
+	return -file_puts(MDEV_DRIVER "unbind", arg);
+}
+
+/* The mdev loses its driver, and gets it back */
+TEST_F(unbound, device_unbound_from_its_driver_asks_too)
+{
+	pid_t pid = child_start(run_driver_unbinder, self->uuids[0].text, -1,
+				-1);
+	struct vfio_user user;
+
+	ASSERT_LT(0, pid);
+	expect_asked(0);
+	EXPECT_EQ(-ETIMEDOUT, child_wait(pid, 0));
+	EXPECT_EQ(0, holder_order(&self->holders[0], HOLDER_CLOSE));
+	EXPECT_EQ(0, child_wait(pid, SOON_MS));
+	EXPECT_TRUE(mdev_exists(&self->uuids[0]));
+	EXPECT_FALSE(file_exists(mdev_path(&self->uuids[0], "driver").text));
+	EXPECT_NE(0, vfio_open(&user, &self->uuids[0]));
+
+	EXPECT_EQ(0, file_puts(MDEV_DRIVER "bind", self->uuids[0].text));
+	EXPECT_EQ(0, vfio_open(&user, &self->uuids[0]));
+	vfio_close(&user);
+	EXPECT_EQ(0, file_puts(MDEV_DRIVER "unbind", self->uuids[0].text));
+	EXPECT_EQ(0, mdev_remove(&self->uuids[0]));
+}
+
+/*
+ * Races: threads that do without a pause what others undo. Each call may end
+ * in one of a few defined ways; and at the end nothing is lost.
+ */
+#define ROUNDS 300
+
+struct race {
+	const char *parent;
+	const char *type;
+	struct uuid uuid;
+	/* Set when the thread that bounds the race is done */
+	int over;
+	/* The first errno that is none of the allowed ones */
+	int bad;
+	const char *bad_call;
+	int done;
+};
+
+static void race_note(struct race *race, const char *call, int ret)
+{
+	switch (ret) {
+	case 0:
+		__atomic_add_fetch(&race->done, 1, __ATOMIC_RELAXED);
+		break;
+	case -ENODEV:
+	case -EAGAIN:
+	case -EBUSY:
+	case -ENOENT:
+	case -EEXIST:
+		break;
+	default:
+		if (!__atomic_exchange_n(&race->bad, ret, __ATOMIC_RELAXED))
+			race->bad_call = call;
+	}
+}
+
+static bool race_over(struct race *race)
+{
+	return __atomic_load_n(&race->over, __ATOMIC_RELAXED);
+}
+
+static void *race_create(void *arg)
+{
+	struct race *race = arg;
+
+	while (!race_over(race))
+		race_note(race, "create", mdev_create(race->parent, race->type,
+						      &race->uuid));
+	return NULL;
+}
+
+static void *race_remove(void *arg)
+{
+	struct race *race = arg;
+
+	while (!race_over(race))
+		race_note(race, "remove", mdev_remove(&race->uuid));
+	return NULL;
+}
+
+static void *race_open(void *arg)
+{
+	struct race *race = arg;
+	struct vfio_user user;
+	int ret;
+
+	while (!race_over(race)) {
+		ret = vfio_open(&user, &race->uuid);
+		race_note(race, "open", ret);
+		if (!ret)
+			vfio_close(&user);
+	}
+	return NULL;
+}
+
+static void *race_request(void *arg)
+{
+	struct race *race = arg;
+
+	while (!race_over(race)) {
+		race_note(race, "request",
+			  file_puts(mdev_path(&race->uuid, "request").text,
+				    "1"));
+		race_note(race, "cancel",
+			  file_puts(mdev_path(&race->uuid, "request").text,
+				    "0"));
+	}
+	return NULL;
+}
+
+FIXTURE(race)
+{
+	struct race race;
+	pthread_t threads[8];
+	int nr_threads;
+	int count;
+	int eventfd_id;
+};
+
+FIXTURE_SETUP(race)
+{
+	if (!parent_exists(PARENT))
+		SKIP(return, "no parent " PARENT);
+	self->eventfd_id = eventfd_next_id();
+	self->count = mdev_count();
+	self->race.parent = PARENT;
+	self->race.type = "mdev_relay-limited";
+	self->race.uuid = uuid_new();
+}
+
+FIXTURE_TEARDOWN(race)
+{
+	if (!parent_exists(PARENT))
+		EXPECT_EQ(0, parent_bind(PARENT));
+	if (mdev_exists(&self->race.uuid))
+		EXPECT_EQ(0, mdev_remove(&self->race.uuid));
+	EXPECT_EQ(self->count, mdev_count());
+	EXPECT_EQ(1, instances(PARENT, "mdev_relay-limited"));
+	/* And the UUID is free */
+	EXPECT_EQ(0, mdev_create(PARENT, "mdev_relay-limited",
+				 &self->race.uuid));
+	EXPECT_EQ(0, mdev_remove(&self->race.uuid));
+	EXPECT_TRUE(eventfd_ids_back_to(self->eventfd_id));
+}
+
+#define start_thread(run)						\
+	ASSERT_EQ(0, pthread_create(&self->threads[self->nr_threads++],	\
+				    NULL, run, &self->race))
+
+#define end_race() do {							\
+	__atomic_store_n(&self->race.over, 1, __ATOMIC_RELAXED);	\
+	while (self->nr_threads)					\
+		pthread_join(self->threads[--self->nr_threads], NULL);	\
+	EXPECT_EQ(0, self->race.bad) {					\
+		TH_LOG("%s", self->race.bad_call);			\
+	}								\
+	EXPECT_LT(0, self->race.done);					\
+} while (0)
+
+TEST_F_TIMEOUT(race, remove_against_create, 120)
+{
+	int i;
+
+	start_thread(race_create);
+	for (i = 0; i < ROUNDS; i++)
+		race_note(&self->race, "remove", mdev_remove(&self->race.uuid));
+	end_race();
+}
+
+TEST_F_TIMEOUT(race, two_removes_against_two_creates, 120)
+{
+	int i;
+
+	start_thread(race_create);
+	start_thread(race_create);
+	start_thread(race_remove);
+	for (i = 0; i < ROUNDS; i++)
+		race_note(&self->race, "remove", mdev_remove(&self->race.uuid));
+	end_race();
+}
+
+TEST_F_TIMEOUT(race, open_against_remove_and_create, 120)
+{
+	int i;
+
+	start_thread(race_create);
+	start_thread(race_open);
+	start_thread(race_request);
+	for (i = 0; i < ROUNDS; i++)
+		race_note(&self->race, "remove", mdev_remove(&self->race.uuid));
+	end_race();
+}
+
+TEST_F_TIMEOUT(race, unbind_against_all, 120)
+{
+	int i;
+
+	start_thread(race_create);
+	start_thread(race_open);
+	start_thread(race_remove);
+	start_thread(race_request);
+	for (i = 0; i < ROUNDS / 5; i++) {
+		pid_t pid = unbinder_start(PARENT);
+
+		EXPECT_EQ(0, child_wait(pid, SOON_MS));
+		EXPECT_EQ(0, parent_bind(PARENT));
+	}
+	end_race();
+}
+
+/* Whoever sees a device in the moment of its creation may remove it */
+TEST_F_TIMEOUT(race, remove_in_the_moment_of_creation, 120)
+{
+	int events = uevent_open();
+	int i;
+
+	ASSERT_LE(0, events);
+	start_thread(race_create);
+	for (i = 0; i < ROUNDS / 5; i++) {
+		ASSERT_TRUE(uevent_wait(events, SOON_MS, "add",
+					self->race.uuid.text, NULL));
+		race_note(&self->race, "remove", mdev_remove(&self->race.uuid));
+		/* One that came too early is in the way of the next */
+		while (mdev_exists(&self->race.uuid) &&
+		       mdev_remove(&self->race.uuid) == -EAGAIN)
+			;
+	}
+	end_race();
+	close(events);
+}
+
+TEST_HARNESS_MAIN
