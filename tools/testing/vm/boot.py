@@ -35,7 +35,7 @@ class _Run:
         self.test = test
         self._who = who
         self._report = report
-        self._tap = None if test.stream else Tap()
+        self._tap = Tap() if test.output == "tap" else None
         self._results = []
         self._kernel = []
         self._exit = None
@@ -51,9 +51,9 @@ class _Run:
 
     def program_line(self, line):
         self.output.append(line)
-        if self.test.stream:
+        if self.test.output == "stream":
             print(line, flush=True)
-        elif result := self._tap.line(line):
+        elif result := self._tap and self._tap.line(line):
             name, status, text = result
             self._result(f"{self.test.name}: {name}", status, text)
 
@@ -74,10 +74,13 @@ class _Run:
         if line := splat.find(self._kernel):
             self.fail(f"kernel log: {line}")
         if self._exit is not None and self._tap:
-            for problem in self._tap.problems(self._exit):
-                self.fail(problem)
+            problems = self._tap.problems(self._exit)
         elif self._exit not in (None, "0"):
-            self.fail(f"the program ended with {self._exit}")
+            problems = [f"the program ended with {self._exit}"]
+        else:
+            problems = []
+        for problem in problems:
+            self.fail(problem + (f"; its last line: {self.output[-1]}" if self.output else ""))
         if self.test.expect:
             failures = [text for status, text in self._results if status == FAILED]
             missing = [text for text in self.test.expect if not any(re.search(text, said) for said in failures)]
@@ -108,11 +111,12 @@ class Boot:
         lines = [shlex.join(["start", target.arch.channel, *target.arch.channel_modules]),
                  shlex.join(["load_base", *target.modules])]
         for test in self._tests:
+            modules = self._setup.peer and test.peer_modules or test.modules
             if test.script:
                 program = ["/bin/sh", "-c", test.script]
             else:
                 program = ["/bin/sh"] * test.program.endswith(".sh") + ["/tests/" + test.program]
-            lines.append(shlex.join(["run_test", test.name, " ".join(test.modules), *program]))
+            lines.append(shlex.join(["run_test", test.name, " ".join(modules), *program]))
         return "\n".join([*lines, "all_clean" if self._tests else "interactive"]) + "\n"
 
     def _command(self, console, channel):

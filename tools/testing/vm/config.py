@@ -49,9 +49,10 @@ class Test:
     program: str = ""       # a built program's or a script's path below tools/testing, or
     script: str = ""        # the text of a script for the guest's shell
     modules: list = dataclasses.field(default_factory=list)
+    peer_modules: list = dataclasses.field(default_factory=list)    # where others stand in with the kernel's own mdev
     targets: list = dataclasses.field(default_factory=list)     # none: all
     peer: bool = False      # runs with the kernel's own modules too
-    stream: bool = False    # no TAP: its output is for the user, its exit code is the result
+    output: str = "tap"     # or "plain": its exit code is the result, or "stream": that, and shown as it comes
     qemu: list = dataclasses.field(default_factory=list)
     cmdline: str = ""
     boot: str = ""          # tests with the same name here (and flags) share one boot
@@ -89,6 +90,8 @@ def load_tests(path):
     except TypeError as error:
         raise Failure(f"{path.relative_to(TOP)}: {error}") from error
     for test in tests:
+        if test.output not in ("tap", "plain", "stream"):
+            raise Failure(f"{path.relative_to(TOP)}: {test.name} has the output {test.output!r}")
         if bool(test.program) == bool(test.script):
             raise Failure(f"{path.relative_to(TOP)}: {test.name} needs a program or a script")
     return tests

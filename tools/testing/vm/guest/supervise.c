@@ -294,13 +294,12 @@ static void end_leftovers(bool over_limit)
 			fclose(file);
 		if (!found)
 			continue;
-		memset(command, 0, sizeof(command));
-		snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
+		snprintf(path, sizeof(path), "/proc/%d/comm", pid);
 		file = fopen(path, "r");
-		if (file) {
-			fread(command, 1, sizeof(command) - 1, file);
+		if (!file || fscanf(file, "%127[^\n]", command) != 1)
+			strcpy(command, "?");
+		if (file)
 			fclose(file);
-		}
 		if (!over_limit)
 			dprintf(CHANNEL, "@leak process %d (%s) was left running\n", pid, command);
 		if (!end_child(pid, NULL))
