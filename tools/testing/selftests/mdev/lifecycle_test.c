@@ -3,6 +3,7 @@
  * Creating and removing mediated devices that nobody uses: types, attributes,
  * bad input, the count of instances, uevents.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -700,11 +701,17 @@ TEST_F(parents, create_that_the_parent_refuses_leaves_nothing)
 TEST_F(parents, refused_create_names_the_device_in_the_log)
 {
 	int log = kmsg_open();
+	bool found = false;
+	int tries;
 
 	ASSERT_LE(0, log);
-	EXPECT_EQ(-EIO, mdev_create("mdev_relay.0", "mdev_relay-failing",
-				    &self->uuid));
-	EXPECT_TRUE(kmsg_wait(log, SOON_MS, self->uuid.text, NULL, NULL));
+	/* Tests before this one may have used up what the rate limit allows */
+	for (tries = 0; tries < 10 && !found; tries++) {
+		EXPECT_EQ(-EIO, mdev_create("mdev_relay.0",
+					    "mdev_relay-failing", &self->uuid));
+		found = kmsg_wait(log, 1000, self->uuid.text, NULL, NULL);
+	}
+	EXPECT_TRUE(found);
 	close(log);
 }
 

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What a removal does as time goes by: the user is asked again, and the log
+ * repeats what it said. Most of it is waiting, some 100 seconds in all.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "kselftest_harness.h"
+#include "lib.h"
+
+#define RELAYED	"relaying device request to user"
+#define BLOCKED	"removal blocked until device is released by its user"
+
+struct removal {
+	struct uuid uuid;
+	struct holder holder;
+	pid_t remover;
+	int log;
+};
+
+FIXTURE(removals)
+{
+	struct removal r[3];
+	int events;
+};
+
+FIXTURE_VARIANT(removals)
+{
+	const char *parent;
+	const char *type;
+};
+
+FIXTURE_VARIANT_ADD(removals, mtty)
+{
+	.parent = "mtty", .type = "mtty-1",
+};
+
+FIXTURE_SETUP(removals)
+{
+	int i;
+
+	if (!parent_exists(variant->parent))
+		SKIP(return, "no parent %s", variant->parent);
+	self->events = uevent_open();
+	ASSERT_LE(0, self->events);
+	for (i = 0; i < 3; i++) {
+		struct removal *r = &self->r[i];
+
+		r->uuid = uuid_new();
+		ASSERT_EQ(0, mdev_create(variant->parent, variant->type,
+					 &r->uuid));
+		r->log = kmsg_open();
+		ASSERT_LE(0, r->log);
+		ASSERT_EQ(0, holder_start(&r->holder, &r->uuid));
+	}
+}
+
+FIXTURE_TEARDOWN(removals)
+{
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		struct removal *r = &self->r[i];
+
+		child_kill(r->remover);
+		holder_kill(&r->holder);
+		if (mdev_exists(&r->uuid))
+			EXPECT_EQ(0, mdev_remove(&r->uuid));
+		close(r->log);
+	}
+	close(self->events);
+}
+
+#define start_remover(r) do {						\
+	(r)->remover = remover_start(&(r)->uuid);			\
+	ASSERT_LT(0, (r)->remover);					\
+	ASSERT_TRUE(uevent_wait(self->events, SOON_MS, "change",	\
+				(r)->uuid.text,				\
+				MDEV_UEVENT_REQUEST_PENDING));		\
+} while (0)
+
+/* All at once, so that the waits are shared */
+TEST_F_TIMEOUT(removals, repeat_what_they_ask_and_say, 240)
+{
+	struct removal *asked = &self->r[0];
+	struct removal *unasked = &self->r[1];
+	struct removal *turned = &self->r[2];
+	int relayed = 0;
+	int i;
+
+	if (mdev_is_kernels_own(&asked->uuid))
+		SKIP(return, "the kernel's own mdev does not ask for release");
+	ASSERT_EQ(0, holder_order(&asked->holder, HOLDER_REGISTER));
+	ASSERT_EQ(0, holder_order(&turned->holder, HOLDER_REGISTER));
+	start_remover(turned);
+	start_remover(unasked);
+	start_remover(asked);
+
+	/* A user that takes its eventfd away, and stays, is no longer asked */
+	ASSERT_TRUE(eventfd_wait(turned->holder.eventfd, SOON_MS));
+	EXPECT_EQ(1, eventfd_take(turned->holder.eventfd));
+	EXPECT_EQ(0, kmsg_count(turned->log, turned->uuid.text, BLOCKED));
+	EXPECT_EQ(0, holder_order(&turned->holder, HOLDER_UNREGISTER));
+	EXPECT_TRUE(kmsg_wait(turned->log, REPEAT_MS, turned->uuid.text,
+			      BLOCKED, HOLDER_NAME));
+	/* But it may change its mind, and is asked at once */
+	EXPECT_EQ(0, eventfd_take(turned->holder.eventfd));
+	EXPECT_EQ(0, holder_order(&turned->holder, HOLDER_REGISTER));
+	EXPECT_TRUE(eventfd_wait(turned->holder.eventfd, SOON_MS));
+
+	/* The others: every 10 seconds, a line every tenth time */
+	for (i = 1; i <= 11; i++) {
+		ASSERT_TRUE(eventfd_wait(asked->holder.eventfd, REPEAT_MS));
+		EXPECT_LE(i, mdev_number(&asked->uuid, "request_count"));
+		if (i < 9)
+			relayed += kmsg_count(asked->log, asked->uuid.text,
+					      RELAYED);
+		if (i == 8)
+			EXPECT_EQ(1, relayed);
+		eventfd_take(asked->holder.eventfd);
+	}
+	EXPECT_EQ(1, kmsg_count(asked->log, asked->uuid.text, RELAYED));
+
+	/* After 100 seconds: the line that came at once, and one a minute later */
+	EXPECT_EQ(2, kmsg_count(unasked->log, unasked->uuid.text, BLOCKED));
+	EXPECT_EQ(1, mdev_number(&unasked->uuid, "request"));
+
+	for (i = 0; i < 3; i++) {
+		EXPECT_EQ(-ETIMEDOUT, child_wait(self->r[i].remover, 0));
+		EXPECT_EQ(0, holder_order(&self->r[i].holder, HOLDER_USE));
+		EXPECT_EQ(0, holder_order(&self->r[i].holder, HOLDER_CLOSE));
+		EXPECT_EQ(0, child_wait(self->r[i].remover, SOON_MS));
+		self->r[i].remover = -1;
+	}
+}
+
+/* Nobody asks on behalf of a written request again */
+TEST_F_TIMEOUT(removals, written_request_is_not_repeated, 60)
+{
+	struct removal *written = &self->r[0];
+	struct removal *clock = &self->r[1];
+
+	if (mdev_is_kernels_own(&written->uuid))
+		SKIP(return, "the kernel's own mdev does not ask for release");
+	ASSERT_EQ(0, holder_order(&written->holder, HOLDER_REGISTER));
+	ASSERT_EQ(0, holder_order(&clock->holder, HOLDER_REGISTER));
+	EXPECT_EQ(0, file_puts(mdev_path(&written->uuid, "request").text, "1"));
+	EXPECT_EQ(1, eventfd_take(written->holder.eventfd));
+	/* A removal that was made later tells when an interval is over */
+	start_remover(clock);
+	EXPECT_EQ(1, eventfd_take(clock->holder.eventfd));
+	EXPECT_TRUE(eventfd_wait(clock->holder.eventfd, REPEAT_MS));
+	EXPECT_EQ(0, eventfd_take(written->holder.eventfd));
+	EXPECT_EQ(1, mdev_number(&written->uuid, "request_count"));
+}
+
+TEST_HARNESS_MAIN
