@@ -392,7 +392,7 @@ static bool mtty_intx_disabled(const struct mtty *mtty)
 }
 
 /*
- * Called whenever something changed of which the interrupt depends. @raised: a
+ * Called whenever something changed that the interrupt depends on. @raised: a
  * message is due, because a condition came that was not there before. INTx
  * needs no such hint: it is a level, and masked from one signal to the unmask.
  */
@@ -649,7 +649,8 @@ static ssize_t mtty_read(struct mdev_device *mdev, char __user *buf,
 	count = min_t(size_t, count, size - reg);
 
 	if (index == VFIO_PCI_CONFIG_REGION_INDEX) {
-		u8 data[PCI_CFG_SPACE_SIZE];
+		/* No more than was read goes out, so none of it is cleared */
+		u8 data[PCI_CFG_SPACE_SIZE] __uninitialized;
 
 		mtty_config_read(mtty, reg, data, count);
 		ret = mtty_copy_out(buf, data, count);
@@ -680,7 +681,7 @@ static ssize_t mtty_write(struct mdev_device *mdev, const char __user *buf,
 	count = min_t(size_t, count, size - reg);
 
 	if (index == VFIO_PCI_CONFIG_REGION_INDEX) {
-		u8 data[PCI_CFG_SPACE_SIZE];
+		u8 data[PCI_CFG_SPACE_SIZE] __uninitialized;
 
 		ret = mtty_copy_in(data, buf, count);
 		if (!ret)
@@ -798,7 +799,10 @@ static int mtty_set_trigger(struct mtty *mtty, const struct mdev_irq_set *set)
 	if (!msi && !set->count)
 		vfio_virqfd_disable(&mtty->unmask);
 
-	/* What is pending reaches the new trigger, or the other index's */
+	/*
+	 * INTx without a trigger is as new: not masked. What is pending reaches
+	 * the new trigger, or the one of the index that takes over.
+	 */
 	spin_lock(&mtty->lock);
 	if (!msi && !mdev_trigger_is_set(trigger))
 		mtty->intx_masked = false;
