@@ -4,8 +4,8 @@
 import re
 import subprocess
 
-from build import build_modules, run_make
-from config import LOGS, TOP
+from build import run_make
+from config import LOGS, TOP, locked
 from report import FAILED, PASSED
 
 # What checkpatch says and is not followed: (type, where, why).
@@ -54,9 +54,9 @@ def kernel_doc(target, kernel):
 
 
 def sparse(target, kernel):
-    build_modules(target, kernel, LOGS / target.name)
     src = target.dir / "src"
-    output = run_make(["-C", kernel.headers, f"M={src}", "C=2", "modules"], LOGS / target.name / "sparse.log")
+    with locked(target.dir):
+        output = run_make(["-C", kernel.headers, f"M={src}", "C=2", "modules"], LOGS / target.name / "sparse.log")
     return [line for line in output.splitlines() if line.startswith(str(src)) and re.search("warning:|error:", line)]
 
 

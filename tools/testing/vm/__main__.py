@@ -3,6 +3,7 @@
 
 import argparse
 import concurrent.futures
+import contextlib
 import sys
 import tomllib
 
@@ -30,13 +31,14 @@ def prepare(name, report, args, ours, peer):
     kernel = packages.fetch(target, report, args.refresh)
     logs = LOGS / name
     report.say(name, f"building modules and tests for {kernel.release}")
-    programs = build.build_programs(target, kernel, logs)
     setups = []
-    for wanted, make in ((ours, build.build_modules), (peer, build.build_peer)):
-        if wanted:
-            is_peer = make is build.build_peer
-            archive = initramfs.base_archive(target, kernel, make(target, kernel, logs), programs, is_peer)
-            setups.append(Setup(target, kernel, archive, is_peer, args.kvm))
+    with config.locked(target.dir):
+        programs = build.build_programs(target, kernel, logs)
+        for wanted, make in ((ours, build.build_modules), (peer, build.build_peer)):
+            if wanted:
+                is_peer = make is build.build_peer
+                archive = initramfs.base_archive(target, kernel, make(target, kernel, logs), programs, is_peer)
+                setups.append(Setup(target, kernel, archive, is_peer, args.kvm))
     return setups
 
 
@@ -49,11 +51,20 @@ def boots_of(setup, tests, report):
     return [Boot(setup, group, report) for group in groups.values()]
 
 
+@contextlib.contextmanager
+def cancelled_by_interrupt(pool):
+    try:
+        yield
+    except KeyboardInterrupt:
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+
+
 def run_tests(tests, report, args, ours=True, peer=False, checks=()):
     """Returns {(target, peer): {test: its output}}."""
     outputs = {}
     jobs = []
-    with concurrent.futures.ThreadPoolExecutor(GUESTS) as pool:
+    with concurrent.futures.ThreadPoolExecutor(GUESTS) as pool, cancelled_by_interrupt(pool):
         for name in args.target or config.target_names():
             try:
                 # The guests of one target run while the next one is built.
@@ -137,6 +148,9 @@ def main():
     except Failure as failure:
         print(f"run: {failure}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("run: interrupted", file=sys.stderr)
+        return 130
 
 
 sys.exit(main())

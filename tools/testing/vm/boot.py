@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import splat
-from config import LOGS, TOP
+from config import LOGS, TOP, locked
 from initramfs import Cpio
 from report import FAILED, PASSED
 from tap import Tap
@@ -103,7 +103,6 @@ class Boot:
         self._who = setup.target.name + (" peer" if setup.peer else "")
         name = (tests[0].boot or tests[0].name) if tests else "shell"
         self._logs = LOGS / setup.target.name / (name + ("-peer" if setup.peer else ""))
-        self._logs.mkdir(parents=True, exist_ok=True)
 
     def _plan(self):
         """What guest/init does: its functions, called in order."""
@@ -134,16 +133,18 @@ class Boot:
 
     def shell(self):
         """An interactive guest, with the modules loaded."""
-        command = self._command("stdio,id=console,signal=off", f"file,id=channel,path={self._logs / 'channel.log'}")
-        return subprocess.run(command).returncode
+        with locked(self._logs):
+            return subprocess.run(self._command("stdio,id=console,signal=off",
+                                                f"file,id=channel,path={self._logs / 'channel.log'}")).returncode
 
     def run(self):
         """Returns the output of each test that began: {name: lines}."""
         console = self._logs / "console.log"
-        command = self._command(f"file,id=console,path={console}", "stdio,id=channel,signal=off")
         self._report.say(self._who, f"booting {self._setup.kernel.release} for "
                          f"{', '.join(test.name for test in self._tests)}; logs in {self._logs.relative_to(TOP)}")
-        with open(self._logs / "qemu.log", "w") as errors, open(self._logs / "channel.log", "wb") as record:
+        with (locked(self._logs), open(self._logs / "qemu.log", "w") as errors,
+              open(self._logs / "channel.log", "wb") as record):
+            command = self._command(f"file,id=console,path={console}", "stdio,id=channel,signal=off")
             qemu = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, bufsize=0)
             try:
                 return self._follow(qemu, record, console)

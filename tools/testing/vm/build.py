@@ -94,7 +94,7 @@ def build_peer(target, kernel, logs):
 def build_programs(target, kernel, logs):
     """All static, so that the guest needs no libraries. Returns the folder that holds them."""
     out = target.dir / "programs"
-    compiler = f"{target.arch.cross_compile}gcc-12"
+    compiler = f"{target.arch.cross_compile}{target.compiler}"
     for part in SINGLE_PARTS:
         for source in sorted((TOP / "tools/testing" / part).glob("*.c")):
             program = out / part / source.stem

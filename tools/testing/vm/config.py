@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Reads what is data: architectures, targets (kernels), and the lists of tests."""
 
+import contextlib
 import dataclasses
+import fcntl
 import pathlib
 import tomllib
 
@@ -17,7 +19,6 @@ LOGS = BUILD / "logs"
 class Arch:
     name: str
     cross_compile: str
-    kernel_arch: str
     qemu: list
     cmdline: str
     channel: str
@@ -33,6 +34,7 @@ class Target:
     image: str
     headers: str
     source: str
+    compiler: str
     packages: list
     modules: list
 
@@ -58,6 +60,15 @@ class Test:
     boot: str = ""          # tests with the same name here (and flags) share one boot
     boot_limit: int = 0     # instead of the architecture's
     expect: list = dataclasses.field(default_factory=list)      # tests of the runner: the failures to report
+
+
+@contextlib.contextmanager
+def locked(folder):
+    """Keeps other threads and other runs out of a folder below build/."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _read(kind, path, **more):

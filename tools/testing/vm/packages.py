@@ -12,9 +12,8 @@ import pathlib
 import re
 import shutil
 import subprocess
-import threading
 
-from config import BUILD
+from config import BUILD, locked
 from report import Failure
 
 # Debian 13 renamed it.
@@ -22,9 +21,6 @@ KEYRINGS = ("/usr/share/keyrings/debian-archive-keyring.gpg", "/usr/share/keyrin
 
 # What checkpatch, kernel-doc, the kselftest harness and the peer's sample need of the kernel's source.
 SOURCE_PARTS = ("scripts", "tools/testing/selftests/kselftest*.h", "samples/vfio-mdev")
-
-# The two targets share build/packages and the unpacked sources.
-_lock = threading.Lock()
 
 
 def _run(argv, **more):
@@ -37,10 +33,13 @@ def _run(argv, **more):
 def _mirror(suite):
     """The host's own mirror for a suite: the security archive has one of its own."""
     security = suite.endswith("-security")
-    listing = _run(["apt-get", "indextargets", "--format", "$(RELEASE) $(REPO_URI)", "Created-By: Packages"])
+    listing = _run(["apt-get", "indextargets", "--format", "$(RELEASE)|$(REPO_URI)|$(ORIGIN)",
+                    "Created-By: Packages"])
     for line in listing.splitlines():
-        release, uri = line.split()
-        if release.endswith("-security") == security and "debian" in uri:
+        release, uri, origin = line.split("|")
+        # apt knows an archive's origin when it has read it once; before that the address has to do.
+        ours = origin == "Debian" if not origin.startswith("$") and origin else "debian" in uri
+        if ours and release.endswith("-security") == security:
             return uri
     raise Failure(f"apt's sources on this host have no {'security ' if security else ''}archive of Debian to fetch "
                   f"{suite} from")
@@ -87,7 +86,6 @@ class Apt:
     def download(self, packages):
         """Returns the .deb files, in the order of the packages."""
         into = BUILD / "packages"
-        into.mkdir(exist_ok=True)
         files = []
         for line in _run(["apt-get", "download", "--print-uris", *packages], env=self._env).splitlines():
             if match := re.match(r"'(\S+)' (\S+) \d+ ", line):
@@ -141,7 +139,8 @@ def fetch(target, report, refresh=False):
         have = json.loads(stamp.read_text())
         if have["wanted"] == wanted and have["top"] == str(BUILD):
             return Kernel(target, have["release"])
-    with _lock:
+    # Targets share the packages and the unpacked sources.
+    with locked(BUILD / "packages"):
         report.say(target.name, f"reading the package lists of {', '.join(target.suites)}")
         apt = Apt(target.arch.name, target.suites)
         apt.update()
