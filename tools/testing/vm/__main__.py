@@ -25,15 +25,16 @@ GUESTS = 2
 LISTS = ("tests.toml", "runner-tests.toml", "demo.toml", "bench.toml")
 
 
-def prepare(name, report, args, ours, peer):
+def prepare(name, tests, report, args, ours, peer):
     """Fetches, builds and packs what a target's boots need: a setup with our modules, one with the kernel's own."""
     target = config.load_target(name)
     kernel = packages.fetch(target, report, args.refresh)
     logs = LOGS / name
+    parts = {test.program.partition("/")[0] for test in tests if test.program} | {"vm/guest"}
     report.say(name, f"building modules and tests for {kernel.release}")
     setups = []
     with config.locked(target.dir):
-        programs = build.build_programs(target, kernel, logs)
+        programs = build.build_programs(target, kernel, parts, logs)
         for wanted, make in ((ours, build.build_modules), (peer, build.build_peer)):
             if wanted:
                 is_peer = make is build.build_peer
@@ -68,7 +69,7 @@ def run_tests(tests, report, args, ours=True, peer=False, checks=()):
         for name in args.target or config.target_names():
             try:
                 # The guests of one target run while the next one is built.
-                setups = prepare(name, report, args, ours, peer)
+                setups = prepare(name, tests, report, args, ours, peer)
             except Failure as failure:
                 report.result(name, "build", FAILED, str(failure))
                 continue
@@ -118,10 +119,11 @@ def benchmark(args, report):
 
 
 def vm(args, report):
+    tests = chosen(args.test, *LISTS)
     if args.shell:
         name = (args.target or config.target_names())[0]
-        return Boot(prepare(name, report, args, not args.peer, args.peer)[0], [], report).shell()
-    run_tests(chosen(args.test, *LISTS), report, args, not args.peer, args.peer)
+        return Boot(prepare(name, tests, report, args, not args.peer, args.peer)[0], [], report).shell()
+    run_tests(tests, report, args, not args.peer, args.peer)
     return report.finish()
 
 

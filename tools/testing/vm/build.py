@@ -12,12 +12,6 @@ from report import Failure
 # What kbuild needs of the tree.
 MODULE_PARTS = ("Kbuild", "compat", "drivers", "include", "samples", "tools/testing/modules")
 
-# Folders with a Makefile that takes OUTPUT=.
-PROGRAM_PARTS = ("selftests", "bench")
-
-# Folders whose C files are one static program each.
-SINGLE_PARTS = ("vm/guest", "demo")
-
 _SOURCES = re.compile(r"(Kbuild|Kconfig|Makefile|.*\.(c|h|S|mk|sh))$")
 
 # A line of kbuild that W=1 must not print. Remarks without a file name, such as a compiler's other patch level,
@@ -91,12 +85,21 @@ def build_peer(target, kernel, logs):
     return {path.stem: path for path in peer.rglob("*.ko")}
 
 
-def build_programs(target, kernel, logs):
-    """All static, so that the guest needs no libraries. Returns the folder that holds them."""
+def build_programs(target, kernel, parts, logs):
+    """
+    The programs of some folders of tools/testing: by their Makefile, or else each C file is one. All static, so that
+    the guest needs no libraries. Returns the folder that holds them.
+    """
     out = target.dir / "programs"
     compiler = f"{target.arch.cross_compile}{target.compiler}"
-    for part in SINGLE_PARTS:
-        for source in sorted((TOP / "tools/testing" / part).glob("*.c")):
+    for part in sorted(parts):
+        folder = TOP / "tools/testing" / part
+        if (folder / "Makefile").exists():
+            run_make(["-C", folder, f"OUTPUT={out / part}", f"CROSS_COMPILE={target.arch.cross_compile}",
+                      f"CC={compiler}", f"KSELFTEST_DIR={kernel.source / 'tools/testing/selftests'}"],
+                     logs / f"build-{part}.log")
+            continue
+        for source in sorted(folder.glob("*.c")):
             program = out / part / source.stem
             if program.exists() and program.stat().st_mtime > source.stat().st_mtime:
                 continue
@@ -106,10 +109,4 @@ def build_programs(target, kernel, logs):
                                   text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
             if done.returncode:
                 raise Failure(f"{source.relative_to(TOP)} does not compile:\n{done.stdout}")
-    for part in PROGRAM_PARTS:
-        folder = TOP / "tools/testing" / part
-        if (folder / "Makefile").exists():
-            run_make(["-C", folder, f"OUTPUT={out / part}", f"CROSS_COMPILE={target.arch.cross_compile}",
-                      f"CC={compiler}", f"KSELFTEST_DIR={kernel.source / 'tools/testing/selftests'}"],
-                     logs / f"build-{part}.log")
     return out
