@@ -1,0 +1,542 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The interrupts of an mtty device: INTx, a level, and MSI, a message. */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "card.h"
+
+#define INTX	VFIO_PCI_INTX_IRQ_INDEX
+#define MSI	VFIO_PCI_MSI_IRQ_INDEX
+#define REQ	VFIO_PCI_REQ_IRQ_INDEX
+#define TRIGGER	VFIO_IRQ_SET_ACTION_TRIGGER
+#define MASK	VFIO_IRQ_SET_ACTION_MASK
+#define UNMASK	VFIO_IRQ_SET_ACTION_UNMASK
+
+FIXTURE(irq)
+{
+	struct card card;
+	int intx;
+	int msi;
+	int req;
+};
+
+FIXTURE_SETUP(irq)
+{
+	if (!parent_exists(CARD_PARENT))
+		SKIP(return, "no parent " CARD_PARENT);
+	ASSERT_EQ(0, card_create(&self->card, "mtty-2"));
+	self->intx = eventfd_new();
+	self->msi = eventfd_new();
+	self->req = eventfd_new();
+	ASSERT_LE(0, self->req);
+}
+
+/* Every eventfd context that the device had a reference to is gone */
+FIXTURE_TEARDOWN(irq)
+{
+	EXPECT_EQ(0, card_remove(&self->card));
+	close(self->intx);
+	close(self->msi);
+	close(self->req);
+	if (!self->card.kernels_own)
+		EXPECT_TRUE(eventfd_ids_back_to(self->card.eventfd_id));
+}
+
+#define skip_kernels_own(what) CARD_SKIP_KERNELS_OWN(&self->card, what)
+#define set_eventfd(index, fd)						\
+	EXPECT_EQ(0, card_set_eventfd(&self->card, index, fd))
+#define act(index, action)						\
+	EXPECT_EQ(0, card_act(&self->card, index, action, 1))
+#define turn_off(index)							\
+	EXPECT_EQ(0, card_act(&self->card, index, TRIGGER, 0))
+#define out(port, reg, value)						\
+	EXPECT_EQ(0, card_out(&self->card, port, reg, value))
+#define in(port, reg)	card_in(&self->card, port, reg)
+
+TEST_F(irq, trigger_by_loopback_signals)
+{
+	const int indexes[] = { INTX, MSI, REQ };
+	const int fds[] = { self->intx, self->msi, self->req };
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		if (indexes[i] == REQ && self->card.kernels_own)
+			continue;
+		set_eventfd(indexes[i], fds[i]);
+		EXPECT_EQ(0, eventfd_take(fds[i]));
+		act(indexes[i], TRIGGER);
+		EXPECT_EQ(1, eventfd_take(fds[i]));
+		if (indexes[i] == INTX)
+			act(INTX, UNMASK);
+		EXPECT_EQ(0, card_act_if(&self->card, indexes[i], TRIGGER, 0));
+		EXPECT_EQ(0, eventfd_take(fds[i]));
+		EXPECT_EQ(0, card_act_if(&self->card, indexes[i], TRIGGER, 1));
+		EXPECT_EQ(1, eventfd_take(fds[i]));
+		set_eventfd(indexes[i], -1);
+	}
+}
+
+TEST_F(irq, trigger_that_is_not_set_signals_nobody)
+{
+	skip_kernels_own("refuses it");
+	act(INTX, TRIGGER);
+	act(MSI, TRIGGER);
+	act(REQ, TRIGGER);
+	set_eventfd(INTX, self->intx);
+	set_eventfd(MSI, self->msi);
+	set_eventfd(REQ, self->req);
+	EXPECT_EQ(0, eventfd_take(self->intx));
+	EXPECT_EQ(0, eventfd_take(self->msi));
+	EXPECT_EQ(0, eventfd_take(self->req));
+}
+
+TEST_F(irq, received_byte_signals_intx)
+{
+	set_eventfd(INTX, self->intx);
+	out(0, UART_FCR, UART_FCR_ENABLE_FIFO);
+	out(0, UART_TX, 'a');
+	EXPECT_EQ(0, eventfd_take(self->intx));
+	in(0, UART_RX);
+	out(0, UART_IER, UART_IER_RDI);
+	EXPECT_EQ(0, eventfd_take(self->intx));
+	out(0, UART_TX, 'a');
+	EXPECT_EQ(1, eventfd_take(self->intx));
+}
+
+TEST_F(irq, received_byte_signals_msi)
+{
+	set_eventfd(MSI, self->msi);
+	out(0, UART_FCR, UART_FCR_ENABLE_FIFO);
+	out(0, UART_IER, UART_IER_RDI);
+	out(0, UART_TX, 'a');
+	EXPECT_EQ(1, eventfd_take(self->msi));
+	EXPECT_EQ('a', in(0, UART_RX));
+	out(0, UART_TX, 'b');
+	EXPECT_EQ(1, eventfd_take(self->msi));
+}
+
+TEST_F(irq, second_port_signals_too)
+{
+	set_eventfd(MSI, self->msi);
+	out(0, UART_FCR, UART_FCR_ENABLE_FIFO);
+	out(1, UART_FCR, UART_FCR_ENABLE_FIFO);
+	out(1, UART_IER, UART_IER_RDI);
+	out(0, UART_TX, 'a');
+	EXPECT_EQ(0, eventfd_take(self->msi));
+	out(1, UART_TX, 'a');
+	EXPECT_EQ(1, eventfd_take(self->msi));
+}
+
+TEST_F(irq, intx_masks_itself)
+{
+	set_eventfd(INTX, self->intx);
+	out(0, UART_FCR, UART_FCR_ENABLE_FIFO);
+	out(0, UART_IER, UART_IER_RDI);
+	out(0, UART_TX, 'a');
+	EXPECT_EQ(1, eventfd_take(self->intx));
+	in(0, UART_RX);
+	out(0, UART_TX, 'b');
+	EXPECT_EQ(0, eventfd_take(self->intx));
+}
+
+TEST_F(irq, intx_that_came_while_masked_is_not_lost)
+{
+	skip_kernels_own("loses it");
+	set_eventfd(INTX, self->intx);
+	out(0, UART_FCR, UART_FCR_ENABLE_FIFO);
+	out(0, UART_IER, UART_IER_RDI);
+	out(0, UART_TX, 'a');
+	EXPECT_EQ(1, eventfd_take(self->intx));
+	in(0, UART_RX);
+	out(0, UART_TX, 'b');
+	act(INTX, UNMASK);
+	EXPECT_EQ(1, eventfd_take(self->intx));
+	/* It is a level: as long as nobody takes the byte it comes again */
+	act(INTX, UNMASK);
+	EXPECT_EQ(1, eventfd_take(self->intx));
+	EXPECT_EQ('b', in(0, UART_RX));
+	act(INTX, UNMASK);
+	EXPECT_EQ(0, eventfd_take(self->intx));
+	out(0, UART_TX, 'c');
+	EXPECT_EQ(1, eventfd_take(self->intx));
+}
+
+TEST_F(irq, intx_of_one_port_does_not_hide_the_other)
+{
+	skip_kernels_own("loses it");
+	set_eventfd(INTX, self->intx);
+	out(0, UART_IER, UART_IER_RDI);
+	out(1, UART_IER, UART_IER_RDI);
+	out(0, UART_TX, 'a');
+	EXPECT_EQ(1, eventfd_take(self->intx));
+	out(1, UART_TX, 'b');
+	EXPECT_EQ(0, eventfd_take(self->intx));
+	in(0, UART_RX);
+	act(INTX, UNMASK);
+	EXPECT_EQ(1, eventfd_take(self->intx));
+	in(1, UART_RX);
+	act(INTX, UNMASK);
+	EXPECT_EQ(0, eventfd_take(self->intx));
+}
+
+TEST_F(irq, intx_can_be_masked)
+{
+	skip_kernels_own("loses it");
+	set_eventfd(INTX, self->intx);
+	out(0, UART_IER, UART_IER_RDI);
+	act(INTX, MASK);
+	out(0, UART_TX, 'a');
+	EXPECT_EQ(0, eventfd_take(self->intx));
+	EXPECT_EQ(0, card_act_if(&self->card, INTX, UNMASK, 0));
+	EXPECT_EQ(0, eventfd_take(self->intx));
+	EXPECT_EQ(0, card_act_if(&self->card, INTX, UNMASK, 1));
+	EXPECT_EQ(1, eventfd_take(self->intx));
+	in(0, UART_RX);
+	act(INTX, UNMASK);
+	EXPECT_EQ(0, card_act_if(&self->card, INTX, MASK, 0));
+	out(0, UART_TX, 'a');
+	EXPECT_EQ(1, eventfd_take(self->intx));
+}
+
+TEST_F(irq, intx_pending_reaches_the_eventfd_that_is_set_later)
+{
+	skip_kernels_own("loses it");
+	out(0, UART_IER, UART_IER_RDI);
+	out(0, UART_TX, 'a');
+	set_eventfd(INTX, self->intx);
+	EXPECT_EQ(1, eventfd_take(self->intx));
+}
+
+TEST_F(irq, eventfd_can_unmask_intx)
+{
+	int unmask;
+	__u64 one = 1;
+	__s32 fd;
+
+	skip_kernels_own("has no unmask eventfd");
+	unmask = eventfd_new();
+	fd = unmask;
+	set_eventfd(INTX, self->intx);
+	EXPECT_EQ(0, vfio_set_irqs(self->card.user.device,
+				   VFIO_IRQ_SET_DATA_EVENTFD | UNMASK, INTX, 0,
+				   1, &fd, sizeof(fd)));
+	out(0, UART_FCR, UART_FCR_ENABLE_FIFO);
+	out(0, UART_IER, UART_IER_RDI);
+	out(0, UART_TX, 'a');
+	EXPECT_EQ(1, eventfd_take(self->intx));
+	EXPECT_EQ(8, write(unmask, &one, sizeof(one)));
+	EXPECT_TRUE(eventfd_wait(self->intx, SOON_MS));
+	EXPECT_EQ(1, eventfd_take(self->intx));
+	/* And can be taken away, even twice */
+	fd = -1;
+	EXPECT_EQ(0, vfio_set_irqs(self->card.user.device,
+				   VFIO_IRQ_SET_DATA_EVENTFD | UNMASK, INTX, 0,
+				   1, &fd, sizeof(fd)));
+	EXPECT_EQ(0, vfio_set_irqs(self->card.user.device,
+				   VFIO_IRQ_SET_DATA_EVENTFD | UNMASK, INTX, 0,
+				   1, &fd, sizeof(fd)));
+	close(unmask);
+}
+
+TEST_F(irq, intx_can_be_disabled_in_the_command_register)
+{
+	const __u32 io = PCI_COMMAND_IO;
+
+	skip_kernels_own("ignores the bit");
+	set_eventfd(INTX, self->intx);
+	out(0, UART_IER, UART_IER_RDI);
+	EXPECT_EQ(0, card_set_config32(&self->card, PCI_COMMAND,
+				       io | PCI_COMMAND_INTX_DISABLE));
+	out(0, UART_TX, 'a');
+	EXPECT_EQ(0, eventfd_take(self->intx));
+	EXPECT_EQ(PCI_STATUS_INTERRUPT << 16,
+		  card_config32(&self->card, PCI_COMMAND) &
+		  PCI_STATUS_INTERRUPT << 16);
+	EXPECT_EQ(0, card_set_config32(&self->card, PCI_COMMAND, io));
+	EXPECT_EQ(1, eventfd_take(self->intx));
+	in(0, UART_RX);
+	EXPECT_EQ(0, card_config32(&self->card, PCI_COMMAND) &
+		     PCI_STATUS_INTERRUPT << 16);
+}
+
+TEST_F(irq, eventfd_can_be_replaced)
+{
+	int other = eventfd_new();
+
+	set_eventfd(MSI, self->msi);
+	set_eventfd(MSI, other);
+	act(MSI, TRIGGER);
+	EXPECT_EQ(0, eventfd_take(self->msi));
+	EXPECT_EQ(1, eventfd_take(other));
+	set_eventfd(MSI, -1);
+	EXPECT_EQ(0, eventfd_take(other));
+	close(other);
+}
+
+TEST_F(irq, closed_eventfd_does_no_harm)
+{
+	int fd = eventfd_new();
+
+	set_eventfd(MSI, fd);
+	close(fd);
+	act(MSI, TRIGGER);
+	set_eventfd(MSI, self->msi);
+	act(MSI, TRIGGER);
+	EXPECT_EQ(1, eventfd_take(self->msi));
+}
+
+TEST_F(irq, eventfd_that_is_full_does_no_harm)
+{
+	__u64 full = ~0ULL - 1;
+	int i;
+
+	set_eventfd(MSI, self->msi);
+	ASSERT_EQ(8, write(self->msi, &full, sizeof(full)));
+	for (i = 0; i < 10; i++)
+		act(MSI, TRIGGER);
+	EXPECT_NE(0, eventfd_take(self->msi));
+	act(MSI, TRIGGER);
+	EXPECT_EQ(1, eventfd_take(self->msi));
+}
+
+TEST_F(irq, one_eventfd_serves_all)
+{
+	skip_kernels_own("has one index at a time");
+	set_eventfd(INTX, self->intx);
+	set_eventfd(MSI, self->intx);
+	set_eventfd(REQ, self->intx);
+	act(INTX, TRIGGER);
+	act(MSI, TRIGGER);
+	act(REQ, TRIGGER);
+	EXPECT_EQ(3, eventfd_take(self->intx));
+}
+
+TEST_F(irq, turning_off_twice_does_no_harm)
+{
+	const int indexes[] = { INTX, MSI, REQ };
+	int i, j;
+
+	skip_kernels_own("puts its eventfd twice, on some kernels");
+	for (i = 0; i < 3; i++) {
+		int fd = eventfd_new();
+
+		for (j = 0; j < 4; j++)
+			turn_off(indexes[i]);
+		set_eventfd(indexes[i], fd);
+		for (j = 0; j < 4; j++)
+			turn_off(indexes[i]);
+		set_eventfd(indexes[i], fd);
+		for (j = 0; j < 4; j++)
+			set_eventfd(indexes[i], -1);
+		turn_off(indexes[i]);
+		act(indexes[i], TRIGGER);
+		EXPECT_EQ(0, eventfd_take(fd));
+		set_eventfd(indexes[i], fd);
+		act(indexes[i], TRIGGER);
+		EXPECT_EQ(1, eventfd_take(fd));
+		turn_off(indexes[i]);
+		close(fd);
+	}
+}
+
+TEST_F(irq, next_opener_has_none_of_the_triggers)
+{
+	skip_kernels_own("is known to lose the next opener's interrupts");
+	set_eventfd(INTX, self->intx);
+	set_eventfd(REQ, self->req);
+	out(0, UART_IER, UART_IER_RDI);
+	act(INTX, MASK);
+	vfio_close(&self->card.user);
+	ASSERT_EQ(0, card_use(&self->card));
+	act(INTX, TRIGGER);
+	act(MSI, TRIGGER);
+	act(REQ, TRIGGER);
+	out(0, UART_IER, UART_IER_RDI);
+	out(0, UART_TX, 'a');
+	EXPECT_EQ(0, eventfd_take(self->intx));
+	EXPECT_EQ(0, eventfd_take(self->req));
+	in(0, UART_RX);
+	/* And its own work: INTx is not masked any more */
+	set_eventfd(INTX, self->msi);
+	out(0, UART_TX, 'a');
+	EXPECT_EQ(1, eventfd_take(self->msi));
+	EXPECT_EQ(0, eventfd_take(self->intx));
+}
+
+TEST_F(irq, next_opener_after_msi_has_intx)
+{
+	set_eventfd(MSI, self->msi);
+	if (self->card.kernels_own)
+		set_eventfd(MSI, -1);
+	vfio_close(&self->card.user);
+	ASSERT_EQ(0, card_use(&self->card));
+	set_eventfd(INTX, self->intx);
+	out(0, UART_FCR, UART_FCR_ENABLE_FIFO);
+	out(0, UART_IER, UART_IER_RDI);
+	out(0, UART_TX, 'a');
+	EXPECT_EQ(1, eventfd_take(self->intx));
+	EXPECT_EQ(0, eventfd_take(self->msi));
+}
+
+static int run_set_and_die(void *arg)
+{
+	struct card *card = arg;
+	int fd = eventfd_new();
+
+	if (card_use(card) || card_set_eventfd(card, INTX, fd) ||
+	    card_set_eventfd(card, MSI, fd) || card_set_eventfd(card, REQ, fd))
+		return 1;
+	abort();
+}
+
+TEST_F(irq, death_drops_the_triggers)
+{
+	int i;
+
+	skip_kernels_own("has no request interrupt");
+	vfio_close(&self->card.user);
+	for (i = 0; i < 10; i++) {
+		pid_t pid = child_start(run_set_and_die, &self->card, -1, -1);
+
+		EXPECT_EQ(128 + SIGABRT, child_wait(pid, SOON_MS));
+	}
+	ASSERT_EQ(0, card_use(&self->card));
+	act(INTX, TRIGGER);
+	act(MSI, TRIGGER);
+	act(REQ, TRIGGER);
+}
+
+TEST_F(irq, reset_keeps_the_triggers)
+{
+	skip_kernels_own("is of no interest here");
+	set_eventfd(INTX, self->intx);
+	set_eventfd(REQ, self->req);
+	out(0, UART_IER, UART_IER_RDI);
+	ASSERT_EQ(0, vfio_ioctl(self->card.user.device, VFIO_DEVICE_RESET,
+				NULL));
+	out(0, UART_TX, 'a');
+	EXPECT_EQ(0, eventfd_take(self->intx));
+	in(0, UART_RX);
+	out(0, UART_IER, UART_IER_RDI);
+	out(0, UART_TX, 'a');
+	EXPECT_EQ(1, eventfd_take(self->intx));
+	act(REQ, TRIGGER);
+	EXPECT_EQ(1, eventfd_take(self->req));
+}
+
+/* Threads that signal what another one sets, replaces and takes away */
+struct storm {
+	const struct card *card;
+	int over;
+	int bad;
+};
+
+static void *storm_uart(void *arg)
+{
+	struct storm *storm = arg;
+
+	while (!__atomic_load_n(&storm->over, __ATOMIC_RELAXED)) {
+		if (card_out(storm->card, 0, UART_TX, 'a') ||
+		    card_in(storm->card, 0, UART_RX) < 0 ||
+		    card_act(storm->card, INTX, UNMASK, 1))
+			storm->bad = 1;
+	}
+	return NULL;
+}
+
+static void *storm_trigger(void *arg)
+{
+	struct storm *storm = arg;
+
+	while (!__atomic_load_n(&storm->over, __ATOMIC_RELAXED)) {
+		if (card_act(storm->card, INTX, TRIGGER, 1) ||
+		    card_act(storm->card, MSI, TRIGGER, 1) ||
+		    card_act(storm->card, REQ, TRIGGER, 1))
+			storm->bad = 1;
+	}
+	return NULL;
+}
+
+TEST_F_TIMEOUT(irq, triggers_change_while_they_are_signalled, 120)
+{
+	const int indexes[] = { INTX, MSI, REQ };
+	struct storm storm = { .card = &self->card };
+	pthread_t threads[2];
+	int i, j;
+
+	skip_kernels_own("may crash");
+	out(0, UART_IER, UART_IER_RDI | UART_IER_THRI);
+	ASSERT_EQ(0, pthread_create(&threads[0], NULL, storm_uart, &storm));
+	ASSERT_EQ(0, pthread_create(&threads[1], NULL, storm_trigger, &storm));
+	for (i = 0; i < 1500; i++) {
+		for (j = 0; j < 3; j++) {
+			int fd = eventfd_new();
+
+			set_eventfd(indexes[j], fd);
+			close(fd);
+			if ((i + j) % 3 == 0) {
+				set_eventfd(indexes[j], -1);
+			} else if ((i + j) % 3 == 1) {
+				turn_off(indexes[j]);
+			}
+		}
+	}
+	storm.over = 1;
+	for (i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	EXPECT_EQ(0, storm.bad);
+	/* All is as usual afterwards */
+	for (j = 0; j < 3; j++)
+		turn_off(indexes[j]);
+	in(0, UART_RX);
+	out(0, UART_IER, 0);
+	set_eventfd(INTX, self->intx);
+	act(INTX, TRIGGER);
+	EXPECT_EQ(1, eventfd_take(self->intx));
+}
+
+/* Until the descriptor is gone */
+static void *storm_close(void *arg)
+{
+	struct storm *storm = arg;
+	int ret = 0;
+
+	while (!ret) {
+		ret = card_act(storm->card, MSI, TRIGGER, 1);
+		__atomic_store_n(&storm->over, 1, __ATOMIC_RELAXED);
+	}
+	storm->bad = ret;
+	return NULL;
+}
+
+TEST_F_TIMEOUT(irq, device_closes_while_it_is_signalled, 120)
+{
+	int i;
+
+	skip_kernels_own("may crash");
+	for (i = 0; i < 200; i++) {
+		struct storm storm = { .card = &self->card };
+		pthread_t thread;
+
+		set_eventfd(INTX, self->intx);
+		set_eventfd(MSI, self->msi);
+		ASSERT_EQ(0, pthread_create(&thread, NULL, storm_close,
+					    &storm));
+		while (!__atomic_load_n(&storm.over, __ATOMIC_RELAXED))
+			sched_yield();
+		close(self->card.user.device);
+		pthread_join(thread, NULL);
+		EXPECT_EQ(-EBADF, storm.bad);
+		self->card.user.device = -1;
+		vfio_close(&self->card.user);
+		ASSERT_EQ(0, card_use(&self->card));
+	}
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,470 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The 16550A of an mtty port, as a serial driver sees it. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "card.h"
+
+#define FIFO_SIZE	16
+#define IIR_SOURCE	0x0f
+
+FIXTURE(port)
+{
+	struct card card;
+};
+
+FIXTURE_VARIANT(port)
+{
+	const char *type;
+	int port;
+};
+
+FIXTURE_VARIANT_ADD(port, only)
+{
+	.type = "mtty-1", .port = 0,
+};
+
+FIXTURE_VARIANT_ADD(port, first)
+{
+	.type = "mtty-2", .port = 0,
+};
+
+FIXTURE_VARIANT_ADD(port, second)
+{
+	.type = "mtty-2", .port = 1,
+};
+
+FIXTURE_SETUP(port)
+{
+	if (!parent_exists(CARD_PARENT))
+		SKIP(return, "no parent " CARD_PARENT);
+	ASSERT_EQ(0, card_create(&self->card, variant->type));
+}
+
+FIXTURE_TEARDOWN(port)
+{
+	EXPECT_EQ(0, card_remove(&self->card));
+}
+
+#define in(reg)		card_in(&self->card, variant->port, reg)
+#define out(reg, value)							\
+	EXPECT_EQ(0, card_out(&self->card, variant->port, reg, value))
+#define skip_kernels_own(what) CARD_SKIP_KERNELS_OWN(&self->card, what)
+
+#define send_bytes(count) do {						\
+	int byte;							\
+									\
+	for (byte = 0; byte < (count); byte++)				\
+		out(UART_TX, 0x40 + byte);				\
+} while (0)
+
+#define expect_bytes(count) do {					\
+	int byte;							\
+									\
+	for (byte = 0; byte < (count); byte++) {			\
+		EXPECT_EQ(UART_LSR_DR, in(UART_LSR) & UART_LSR_DR);	\
+		EXPECT_EQ(0x40 + byte, in(UART_RX));			\
+	}								\
+} while (0)
+
+TEST_F(port, idle_transmitter_is_empty_and_receiver_too)
+{
+	EXPECT_EQ(UART_LSR_TEMT | UART_LSR_THRE, in(UART_LSR));
+	EXPECT_EQ(UART_IIR_NO_INT, in(UART_IIR) & IIR_SOURCE);
+	EXPECT_EQ(0, in(UART_IER));
+}
+
+TEST_F(port, one_byte_comes_back)
+{
+	out(UART_FCR, UART_FCR_ENABLE_FIFO);
+	send_bytes(1);
+	expect_bytes(1);
+	EXPECT_EQ(UART_LSR_TEMT | UART_LSR_THRE, in(UART_LSR));
+}
+
+TEST_F(port, every_value_comes_back)
+{
+	int value;
+
+	out(UART_FCR, UART_FCR_ENABLE_FIFO);
+	for (value = 0; value < 256; value++) {
+		out(UART_TX, value);
+		EXPECT_EQ(value, in(UART_RX));
+	}
+}
+
+TEST_F(port, byte_comes_back_without_fifo)
+{
+	send_bytes(1);
+	expect_bytes(1);
+	EXPECT_EQ(0, in(UART_LSR) & UART_LSR_DR);
+}
+
+TEST_F(port, fifteen_bytes_come_back)
+{
+	out(UART_FCR, UART_FCR_ENABLE_FIFO);
+	send_bytes(FIFO_SIZE - 1);
+	expect_bytes(FIFO_SIZE - 1);
+	EXPECT_EQ(UART_LSR_TEMT | UART_LSR_THRE, in(UART_LSR));
+}
+
+TEST_F(port, sixteen_bytes_come_back)
+{
+	skip_kernels_own("takes a full FIFO for an empty one");
+	out(UART_FCR, UART_FCR_ENABLE_FIFO);
+	send_bytes(FIFO_SIZE);
+	EXPECT_EQ(0, in(UART_LSR) & UART_LSR_OE);
+	expect_bytes(FIFO_SIZE);
+	EXPECT_EQ(UART_LSR_TEMT | UART_LSR_THRE, in(UART_LSR));
+}
+
+TEST_F(port, seventeenth_byte_is_an_overrun)
+{
+	skip_kernels_own("takes a full FIFO for an empty one");
+	out(UART_FCR, UART_FCR_ENABLE_FIFO);
+	send_bytes(FIFO_SIZE + 1);
+	EXPECT_EQ(UART_LSR_OE | UART_LSR_DR,
+		  in(UART_LSR) & (UART_LSR_OE | UART_LSR_DR));
+	/* It is told once, and the sixteen are there */
+	EXPECT_EQ(UART_LSR_DR, in(UART_LSR) & (UART_LSR_OE | UART_LSR_DR));
+	expect_bytes(FIFO_SIZE);
+	EXPECT_EQ(0, in(UART_LSR) & (UART_LSR_OE | UART_LSR_DR));
+}
+
+TEST_F(port, second_byte_without_fifo_is_an_overrun)
+{
+	skip_kernels_own("reports it after the next byte");
+	send_bytes(2);
+	EXPECT_EQ(UART_LSR_OE | UART_LSR_DR,
+		  in(UART_LSR) & (UART_LSR_OE | UART_LSR_DR));
+	/* The new byte has replaced the old one */
+	EXPECT_EQ(0x41, in(UART_RX));
+	EXPECT_EQ(0, in(UART_LSR) & UART_LSR_DR);
+}
+
+TEST_F(port, fifo_goes_round)
+{
+	int round;
+
+	out(UART_FCR, UART_FCR_ENABLE_FIFO);
+	for (round = 0; round < 20; round++) {
+		send_bytes(7);
+		expect_bytes(7);
+	}
+}
+
+TEST_F(port, fifo_reset_empties)
+{
+	out(UART_FCR, UART_FCR_ENABLE_FIFO);
+	send_bytes(5);
+	out(UART_FCR, UART_FCR_ENABLE_FIFO | UART_FCR_CLEAR_RCVR);
+	EXPECT_EQ(0, in(UART_LSR) & UART_LSR_DR);
+	send_bytes(3);
+	expect_bytes(3);
+}
+
+TEST_F(port, turning_the_fifo_off_empties)
+{
+	skip_kernels_own("keeps the bytes");
+	out(UART_FCR, UART_FCR_ENABLE_FIFO);
+	send_bytes(5);
+	out(UART_FCR, 0);
+	EXPECT_EQ(0, in(UART_LSR) & UART_LSR_DR);
+}
+
+TEST_F(port, iir_tells_of_the_fifo)
+{
+	skip_kernels_own("always has it");
+	EXPECT_EQ(0, in(UART_IIR) & 0xc0);
+	out(UART_FCR, UART_FCR_ENABLE_FIFO);
+	EXPECT_EQ(0xc0, in(UART_IIR) & 0xc0);
+	out(UART_FCR, 0);
+	EXPECT_EQ(0, in(UART_IIR) & 0xc0);
+}
+
+TEST_F(port, divisor_is_behind_dlab)
+{
+	out(UART_LCR, UART_LCR_DLAB | UART_LCR_WLEN8);
+	out(UART_DLL, 0x34);
+	out(UART_DLM, 0x12);
+	EXPECT_EQ(0x34, in(UART_DLL));
+	EXPECT_EQ(0x12, in(UART_DLM));
+	out(UART_LCR, UART_LCR_WLEN8);
+	EXPECT_EQ(0, in(UART_IER));
+	EXPECT_EQ(0, in(UART_LSR) & UART_LSR_DR);
+	EXPECT_EQ(UART_LCR_WLEN8, in(UART_LCR));
+}
+
+TEST_F(port, divisor_can_be_changed)
+{
+	skip_kernels_own("only adds bits to it");
+	out(UART_LCR, UART_LCR_DLAB);
+	out(UART_DLL, 0xff);
+	out(UART_DLM, 0xff);
+	out(UART_DLL, 0x01);
+	out(UART_DLM, 0x00);
+	EXPECT_EQ(0x01, in(UART_DLL));
+	EXPECT_EQ(0x00, in(UART_DLM));
+	/* And is still there another time */
+	out(UART_LCR, 0);
+	out(UART_LCR, UART_LCR_DLAB);
+	EXPECT_EQ(0x01, in(UART_DLL));
+}
+
+TEST_F(port, scratch_register_keeps_a_byte)
+{
+	int value;
+
+	for (value = 0; value < 256; value++) {
+		out(UART_SCR, value);
+		EXPECT_EQ(value, in(UART_SCR));
+	}
+}
+
+TEST_F(port, interrupt_enable_has_four_bits)
+{
+	out(UART_IER, 0xff);
+	EXPECT_EQ(0x0f, in(UART_IER));
+	out(UART_IER, 0);
+	EXPECT_EQ(0, in(UART_IER));
+}
+
+TEST_F(port, status_registers_cannot_be_written)
+{
+	int lsr = in(UART_LSR);
+
+	out(UART_LSR, 0xff);
+	EXPECT_EQ(lsr, in(UART_LSR));
+	in(UART_MSR);
+	lsr = in(UART_MSR);
+	out(UART_MSR, ~lsr);
+	EXPECT_EQ(lsr, in(UART_MSR));
+}
+
+TEST_F(port, interrupts_have_priorities)
+{
+	skip_kernels_own("adds them up");
+	out(UART_FCR, UART_FCR_ENABLE_FIFO);
+	out(UART_MCR, UART_MCR_DTR);
+	send_bytes(FIFO_SIZE + 1);
+	out(UART_IER, UART_IER_RDI | UART_IER_THRI | UART_IER_RLSI |
+		      UART_IER_MSI);
+	/* Overrun, until LSR is read */
+	EXPECT_EQ(UART_IIR_RLSI, in(UART_IIR) & IIR_SOURCE);
+	EXPECT_EQ(UART_IIR_RLSI, in(UART_IIR) & IIR_SOURCE);
+	EXPECT_EQ(UART_LSR_OE, in(UART_LSR) & UART_LSR_OE);
+	/* Data, until they are read */
+	EXPECT_EQ(UART_IIR_RDI, in(UART_IIR) & IIR_SOURCE);
+	expect_bytes(FIFO_SIZE);
+	/* Transmitter empty, told once */
+	EXPECT_EQ(UART_IIR_THRI, in(UART_IIR) & IIR_SOURCE);
+	/* Modem lines, until MSR is read */
+	EXPECT_EQ(UART_IIR_MSI, in(UART_IIR) & IIR_SOURCE);
+	EXPECT_EQ(UART_IIR_MSI, in(UART_IIR) & IIR_SOURCE);
+	in(UART_MSR);
+	EXPECT_EQ(UART_IIR_NO_INT, in(UART_IIR) & IIR_SOURCE);
+}
+
+TEST_F(port, interrupt_that_is_not_enabled_is_not_told)
+{
+	out(UART_FCR, UART_FCR_ENABLE_FIFO);
+	send_bytes(4);
+	EXPECT_EQ(UART_IIR_NO_INT, in(UART_IIR) & IIR_SOURCE);
+	out(UART_IER, UART_IER_RDI);
+	EXPECT_EQ(UART_IIR_RDI, in(UART_IIR) & UART_IIR_RDI);
+	out(UART_IER, 0);
+	EXPECT_EQ(UART_IIR_NO_INT, in(UART_IIR) & IIR_SOURCE);
+}
+
+TEST_F(port, trigger_level_tells_data_from_timeout)
+{
+	const struct {
+		int bits;
+		int level;
+	} triggers[] = {
+		{ UART_FCR_TRIGGER_1, 1 }, { UART_FCR_TRIGGER_4, 4 },
+		{ UART_FCR_TRIGGER_8, 8 }, { UART_FCR_TRIGGER_14, 14 },
+	};
+	size_t i;
+
+	skip_kernels_own("knows a level of 1 only");
+	out(UART_IER, UART_IER_RDI);
+	for (i = 0; i < ARRAY_SIZE(triggers); i++) {
+		out(UART_FCR, UART_FCR_ENABLE_FIFO | UART_FCR_CLEAR_RCVR |
+			      triggers[i].bits);
+		send_bytes(triggers[i].level - 1);
+		EXPECT_EQ(triggers[i].level > 1 ? UART_IIR_RX_TIMEOUT :
+						  UART_IIR_NO_INT,
+			  in(UART_IIR) & IIR_SOURCE);
+		send_bytes(1);
+		EXPECT_EQ(UART_IIR_RDI, in(UART_IIR) & IIR_SOURCE) {
+			TH_LOG("level %d", triggers[i].level);
+		}
+	}
+}
+
+TEST_F(port, enabling_the_empty_transmitters_interrupt_raises_it)
+{
+	out(UART_IER, UART_IER_THRI);
+	EXPECT_EQ(UART_IIR_THRI, in(UART_IIR) & IIR_SOURCE);
+	skip_kernels_own("tells it for ever");
+	EXPECT_EQ(UART_IIR_NO_INT, in(UART_IIR) & IIR_SOURCE);
+	/* Each byte that goes out raises it again */
+	out(UART_TX, 'a');
+	EXPECT_EQ(UART_IIR_THRI, in(UART_IIR) & IIR_SOURCE);
+	/* And so does enabling it anew: Linux's driver tests for that */
+	out(UART_IER, 0);
+	out(UART_IER, UART_IER_THRI);
+	EXPECT_EQ(UART_IIR_THRI, in(UART_IIR) & IIR_SOURCE);
+}
+
+TEST_F(port, loop_drives_the_modem_lines)
+{
+	const struct {
+		int out;
+		int in;
+	} lines[] = {
+		{ UART_MCR_RTS, UART_MSR_CTS },
+		{ UART_MCR_DTR, UART_MSR_DSR },
+		{ UART_MCR_OUT1, UART_MSR_RI },
+		{ UART_MCR_OUT2, UART_MSR_DCD },
+	};
+	int set, i, expected;
+
+	skip_kernels_own("has no modem lines");
+	for (set = 0; set < 16; set++) {
+		int mcr = UART_MCR_LOOP;
+
+		expected = 0;
+		for (i = 0; i < 4; i++) {
+			if (set & 1 << i) {
+				mcr |= lines[i].out;
+				expected |= lines[i].in;
+			}
+		}
+		out(UART_MCR, mcr);
+		EXPECT_EQ(expected, in(UART_MSR) & 0xf0) {
+			TH_LOG("MCR %#x", mcr);
+		}
+		EXPECT_EQ(mcr, in(UART_MCR));
+	}
+	/* The probe of Linux's driver */
+	out(UART_MCR, UART_MCR_LOOP | UART_MCR_OUT2 | UART_MCR_RTS);
+	EXPECT_EQ(UART_MSR_DCD | UART_MSR_CTS, in(UART_MSR) & 0xf0);
+}
+
+TEST_F(port, loop_brings_bytes_back)
+{
+	out(UART_FCR, UART_FCR_ENABLE_FIFO);
+	out(UART_MCR, UART_MCR_LOOP);
+	send_bytes(3);
+	expect_bytes(3);
+}
+
+TEST_F(port, changes_of_modem_lines_are_told_once)
+{
+	skip_kernels_own("has no modem lines");
+	in(UART_MSR);
+	out(UART_MCR, UART_MCR_LOOP | UART_MCR_RTS);
+	EXPECT_EQ(UART_MSR_DCTS, in(UART_MSR) & UART_MSR_DCTS);
+	EXPECT_EQ(0, in(UART_MSR) & UART_MSR_ANY_DELTA);
+	out(UART_MCR, UART_MCR_LOOP | UART_MCR_RTS);
+	EXPECT_EQ(0, in(UART_MSR) & UART_MSR_ANY_DELTA);
+	out(UART_MCR, UART_MCR_LOOP);
+	EXPECT_EQ(UART_MSR_DCTS, in(UART_MSR) & UART_MSR_ANY_DELTA);
+}
+
+TEST_F(port, device_reset_resets_the_port)
+{
+	skip_kernels_own("keeps its registers");
+	out(UART_FCR, UART_FCR_ENABLE_FIFO);
+	out(UART_IER, UART_IER_RDI);
+	out(UART_SCR, 0x77);
+	out(UART_LCR, UART_LCR_WLEN8);
+	out(UART_MCR, UART_MCR_RTS);
+	send_bytes(5);
+	ASSERT_EQ(0, vfio_ioctl(self->card.user.device, VFIO_DEVICE_RESET,
+				NULL));
+	EXPECT_EQ(0, in(UART_IER));
+	EXPECT_EQ(UART_IIR_NO_INT, in(UART_IIR));
+	EXPECT_EQ(0, in(UART_LCR));
+	EXPECT_EQ(0, in(UART_MCR));
+	EXPECT_EQ(UART_LSR_TEMT | UART_LSR_THRE, in(UART_LSR));
+}
+
+TEST_F(port, next_opener_finds_it_as_new)
+{
+	skip_kernels_own("keeps its state");
+	out(UART_FCR, UART_FCR_ENABLE_FIFO);
+	out(UART_IER, UART_IER_RDI);
+	out(UART_SCR, 0x77);
+	send_bytes(5);
+	ASSERT_EQ(0, card_set_config32(&self->card, PCI_BASE_ADDRESS_0,
+				       0xc000));
+	vfio_close(&self->card.user);
+	ASSERT_EQ(0, card_use(&self->card));
+	EXPECT_EQ(0, in(UART_IER));
+	EXPECT_EQ(UART_IIR_NO_INT, in(UART_IIR));
+	EXPECT_EQ(0, in(UART_SCR));
+	EXPECT_EQ(UART_LSR_TEMT | UART_LSR_THRE, in(UART_LSR));
+	EXPECT_EQ(PCI_BASE_ADDRESS_SPACE_IO,
+		  card_config32(&self->card, PCI_BASE_ADDRESS_0));
+}
+
+/* Two ports on one card */
+FIXTURE(ports)
+{
+	struct card card;
+};
+
+FIXTURE_SETUP(ports)
+{
+	if (!parent_exists(CARD_PARENT))
+		SKIP(return, "no parent " CARD_PARENT);
+	ASSERT_EQ(0, card_create(&self->card, "mtty-2"));
+}
+
+FIXTURE_TEARDOWN(ports)
+{
+	EXPECT_EQ(0, card_remove(&self->card));
+}
+
+TEST_F(ports, are_independent)
+{
+	const struct card *card = &self->card;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		EXPECT_EQ(0, card_out(card, i, UART_FCR, UART_FCR_ENABLE_FIFO));
+		EXPECT_EQ(0, card_out(card, i, UART_SCR, 0x50 + i));
+	}
+	EXPECT_EQ(0, card_out(card, 0, UART_TX, 'a'));
+	EXPECT_EQ(0, card_in(card, 1, UART_LSR) & UART_LSR_DR);
+	EXPECT_EQ(0, card_out(card, 1, UART_TX, 'b'));
+	EXPECT_EQ(0, card_out(card, 1, UART_LCR, UART_LCR_DLAB));
+	EXPECT_EQ('a', card_in(card, 0, UART_RX));
+	EXPECT_EQ(0, card_in(card, 0, UART_LCR));
+	EXPECT_EQ(0, card_out(card, 1, UART_LCR, 0));
+	EXPECT_EQ(0, card_in(card, 0, UART_LSR) & UART_LSR_DR);
+	EXPECT_EQ('b', card_in(card, 1, UART_RX));
+	EXPECT_EQ(0x50, card_in(card, 0, UART_SCR));
+	EXPECT_EQ(0x51, card_in(card, 1, UART_SCR));
+	EXPECT_EQ(0, card_out(card, 0, UART_IER, UART_IER_THRI));
+	EXPECT_EQ(UART_IIR_NO_INT, card_in(card, 1, UART_IIR) & IIR_SOURCE);
+}
+
+TEST_F(ports, of_two_cards_are_independent)
+{
+	struct card other;
+
+	ASSERT_EQ(0, card_create(&other, "mtty-1"));
+	EXPECT_EQ(0, card_out(&other, 0, UART_TX, 'x'));
+	EXPECT_EQ(0, card_in(&self->card, 0, UART_LSR) & UART_LSR_DR);
+	EXPECT_EQ('x', card_in(&other, 0, UART_RX));
+	EXPECT_EQ(0, card_remove(&other));
+}
+
+TEST_HARNESS_MAIN
