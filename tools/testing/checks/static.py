@@ -38,7 +38,7 @@ def _output(argv):
 
 
 def checkpatch(target, kernel):
-    lines = _output([kernel.source / "scripts/checkpatch.pl", "--strict", "--no-tree", "--no-summary", "--terse",
+    lines = _output([kernel.tools / "scripts/checkpatch.pl", "--strict", "--no-tree", "--no-summary", "--terse",
                      "--show-types", "--quiet", "--file", *_files(".c", ".h")])
 
     def followed(line):
@@ -49,7 +49,7 @@ def checkpatch(target, kernel):
 
 
 def kernel_doc(target, kernel):
-    return _output([kernel.source / "scripts/kernel-doc", "-none", "-Werror",
+    return _output([kernel.tools / "scripts/kernel-doc", "-none", "-Werror",
                     *(name for name in _files(".c", ".h") if not name.startswith("tools/"))])
 
 

@@ -92,11 +92,17 @@ def build_programs(target, kernel, parts, logs):
     """
     out = target.dir / "programs"
     compiler = f"{target.arch.cross_compile}{target.compiler}"
+    # make looks at times only; another compiler or harness means another build.
+    made_with = out / ".made-with"
+    if not made_with.exists() or made_with.read_text() != f"{compiler} {kernel.tools}":
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir(parents=True)
+        made_with.write_text(f"{compiler} {kernel.tools}")
     for part in sorted(parts):
         folder = TOP / "tools/testing" / part
         if (folder / "Makefile").exists():
             run_make(["-C", folder, f"OUTPUT={out / part}", f"CROSS_COMPILE={target.arch.cross_compile}",
-                      f"CC={compiler}", f"KSELFTEST_DIR={kernel.source / 'tools/testing/selftests'}"],
+                      f"CC={compiler}", f"KSELFTEST_DIR={kernel.tools / 'tools/testing/selftests'}"],
                      logs / f"build-{part}.log")
             continue
         for source in sorted(folder.glob("*.c")):

@@ -34,6 +34,7 @@ class Target:
     image: str
     headers: str
     source: str
+    tools: str
     compiler: str
     packages: list
     modules: list

@@ -129,12 +129,13 @@ class Kernel:
         self.modules = self.root / "lib/modules" / release
         self.headers = self.root / "usr/src" / f"linux-headers-{release}"
         self.source = BUILD / target.source
+        self.tools = BUILD / target.tools
 
 
 def fetch(target, report, refresh=False):
     """The kernel of a target. Uses the network only where it is not there yet, or to refresh."""
     stamp = target.dir / "packages.json"
-    wanted = [target.suites, target.image, target.headers, target.source, target.packages]
+    wanted = [target.suites, target.image, target.headers, target.source, target.tools, target.packages]
     if stamp.exists() and not refresh:
         have = json.loads(stamp.read_text())
         if have["wanted"] == wanted and have["top"] == str(BUILD):
@@ -149,15 +150,17 @@ def fetch(target, report, refresh=False):
         release = headers.removeprefix("linux-headers-")
         names = [f"{image}-unsigned", headers, *apt.depends(headers, "linux-headers-"),
                  *apt.depends(headers, "linux-kbuild-"), *target.packages]
-        report.say(target.name, f"fetching {' '.join(names)} {target.source}")
-        *files, source = apt.download([*names, target.source])
+        sources = sorted({target.source, target.tools})
+        report.say(target.name, f"fetching {' '.join(names + sources)}")
+        files = apt.download(names + sources)
         report.say(target.name, f"unpacking {release}")
         root = target.dir / "root"
         shutil.rmtree(root, ignore_errors=True)
         root.mkdir(parents=True)
-        for deb in files:
+        for deb in files[:len(names)]:
             _run(["dpkg", "-x", deb, root])
         _relocate_headers(root)
-        _unpack_source(source, BUILD / target.source)
+        for name, deb in zip(sources, files[len(names):]):
+            _unpack_source(deb, BUILD / name)
     stamp.write_text(json.dumps({"wanted": wanted, "top": str(BUILD), "release": release}))
     return Kernel(target, release)
