@@ -51,11 +51,12 @@ struct vm_area_struct;
  *	the log says so
  * @dma_unmap: addition: the IOVA range that starts at @iova and is @length
  *	bytes long goes away; unpin every page of it before returning. May be
- *	called at any time between the start of @open and the return of
- *	@release. A driver that pins pages must have it
+ *	called at any time between @create and @remove, also while the device
+ *	is not open, since another one may share its user's container. A driver
+ *	that pins pages must have it
  *
  * All calls are made in process context and may sleep. @open, @release and
- * @dma_unmap are made with locks of the VFIO core held.
+ * @dma_unmap are made with locks of the VFIO core held, and so may be @request.
  */
 struct mdev_parent_ops {
 	struct module *owner;

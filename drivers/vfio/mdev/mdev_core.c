@@ -19,6 +19,7 @@
 #include <linux/module.h>
 #include <linux/namei.h>
 #include <linux/path.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 
 #include <uapi/linux/vfio_mdev.h>
@@ -53,8 +54,6 @@ static void mdev_parent_release(struct kref *kref)
 	struct mdev_parent *parent =
 		container_of(kref, struct mdev_parent, kref);
 
-	/* Pairs with get_device() in mdev_register_device() */
-	put_device(parent->dev);
 	mutex_destroy(&parent->lock);
 	kfree(parent);
 }
@@ -67,7 +66,8 @@ void mdev_parent_put(struct mdev_parent *parent)
 /* Something happened that a thread may wait for: see mdev_parent.changes */
 static void mdev_parent_changed(struct mdev_parent *parent)
 {
-	atomic_inc(&parent->changes);
+	/* What has changed is seen by who sees the count */
+	atomic_inc_return_release(&parent->changes);
 	wake_up_all(&parent->wait);
 }
 
@@ -91,7 +91,8 @@ static bool mdev_place_get(struct mdev_parent *parent)
 
 static void mdev_place_put(struct mdev_parent *parent)
 {
-	atomic_dec(&parent->nr_mdevs);
+	/* All that was done to the mdev is seen by who sees it gone */
+	atomic_dec_return_release(&parent->nr_mdevs);
 	mdev_parent_changed(parent);
 }
 
@@ -154,10 +155,10 @@ void mdev_teardown(struct mdev_device *mdev)
 		dev_err(&mdev->dev, "parent driver failed to remove it, error %d; what it had is lost\n",
 			ret);
 
-	/* The UUID is free again before anybody is told */
+	/* The UUID is free again before whoever waits goes on */
 	rhashtable_remove_fast(&mdev_uuids, &mdev->node, mdev_uuids_params);
-	trace_mdev_remove(&mdev->uuid, 0);
-	WRITE_ONCE(mdev->life, MDEV_DEAD);
+	if (mdev->complete)
+		trace_mdev_remove(&mdev->uuid, 0);
 	mdev_place_put(parent);
 	put_device(&mdev->dev);
 }
@@ -206,6 +207,22 @@ static int mdev_bind(struct mdev_device *mdev)
 	return ret;
 }
 
+static const char *mdev_create_error(int ret)
+{
+	switch (ret) {
+	case -EEXIST:
+		return "the UUID is in use";
+	case -ENODEV:
+		return "the parent is going away";
+	case -ENOSPC:
+		return "no instance is left";
+	case -ENOMEM:
+		return "out of memory";
+	default:
+		return "it failed";
+	}
+}
+
 /**
  * mdev_create - create a mediated device
  * @type: its type
@@ -220,8 +237,10 @@ int mdev_create(struct mdev_type *type, const guid_t *uuid)
 	struct mdev_device *mdev;
 	int ret;
 
-	if (!mdev_place_get(parent))
-		return -ENODEV;
+	if (!mdev_place_get(parent)) {
+		ret = -ENODEV;
+		goto out;
+	}
 
 	mdev = mdev_alloc(type, uuid);
 	if (IS_ERR(mdev)) {
@@ -258,8 +277,7 @@ out:
 	if (ret)
 		dev_warn_ratelimited(parent->dev, "%s: mediated device %pUl not created: %s (error %d)\n",
 				     kobject_name(&type->kobj), uuid,
-				     ret == -EEXIST ? "the UUID is in use" :
-						      "failed", ret);
+				     mdev_create_error(ret), ret);
 	return ret;
 }
 
@@ -310,7 +328,7 @@ static void mdev_parent_empty(struct mdev_parent *parent)
 		changes = atomic_read_acquire(&parent->changes);
 		device_for_each_child(parent->dev, parent, mdev_evict_child);
 		device_for_each_child(parent->dev, parent, mdev_reap_child);
-		if (!atomic_read(&parent->nr_mdevs))
+		if (!atomic_read_acquire(&parent->nr_mdevs))
 			break;
 		wait_event_idle(parent->wait,
 				atomic_read(&parent->changes) != changes);
@@ -416,6 +434,7 @@ remove_groups:
 delete_parent:
 	mdev_parent_delete(parent);
 put_parent:
+	put_device(dev);
 	mdev_parent_put(parent);
 	return ret;
 }
@@ -448,7 +467,12 @@ void mdev_unregister_device(struct device *dev)
 	sysfs_remove_groups(&dev->kobj, parent->ops->dev_attr_groups);
 	mdev_parent_event(parent, MDEV_UEVENT_UNREGISTERED);
 	mdev_parent_delete(parent);
-	/* Pairs with kref_init() in mdev_register_device() */
+	/*
+	 * Pair with get_device() and kref_init() in mdev_register_device(). A
+	 * type or an mdev that somebody still refers to may outlive the parent
+	 * driver, which @dev may be part of: it keeps @parent, but not @dev.
+	 */
+	put_device(dev);
 	mdev_parent_put(parent);
 }
 EXPORT_SYMBOL_GPL(mdev_unregister_device);
@@ -584,13 +608,9 @@ static int __init mdev_init(void)
 	if (ret)
 		return ret;
 
-	ret = mdev_request_init();
-	if (ret)
-		goto destroy_uuids;
-
 	ret = bus_register(&mdev_bus_type);
 	if (ret)
-		goto exit_request;
+		goto destroy_uuids;
 
 	mdev_parent_class = class_compat_register("mdev_bus");
 	if (!mdev_parent_class) {
@@ -607,8 +627,6 @@ unregister_class:
 	class_compat_unregister(mdev_parent_class);
 unregister_bus:
 	bus_unregister(&mdev_bus_type);
-exit_request:
-	mdev_request_exit();
 destroy_uuids:
 	rhashtable_destroy(&mdev_uuids);
 	return ret;
@@ -620,10 +638,11 @@ static void __exit mdev_exit(void)
 	mdev_unregister_driver(&vfio_mdev_driver);
 	class_compat_unregister(mdev_parent_class);
 	bus_unregister(&mdev_bus_type);
-	mdev_request_exit();
 	rhashtable_destroy(&mdev_uuids);
 	/* Eventfds that were dropped last are put by code of this module */
 	rcu_barrier();
+	/* So may be the way out of the last write to "remove": see there */
+	synchronize_rcu_tasks();
 }
 
 module_init(mdev_init)

@@ -4,13 +4,13 @@
  *
  * An mdev's life, and who moves it on:
  *
- *	NEW ----> LIVE ----> GOING ----> DEAD
- *	   probe      claim        teardown
+ *	NEW <---> LIVE ----> GOING
+ *	   probe      claim
  *
- * NEW is the creator's alone. vfio_mdev's probe makes it LIVE, when nothing
- * can fail any more but the registration with VFIO itself. mdev_claim() takes
- * it to GOING, for exactly one caller, who then owns the teardown. DEAD wakes
- * whoever waits for that.
+ * NEW is the creator's alone. vfio_mdev's first probe makes it LIVE, when
+ * nothing can fail any more but the registration with VFIO itself; where that
+ * fails, it is NEW again. mdev_claim() takes it to GOING, for exactly one
+ * caller, who then owns the teardown.
  *
  * An mdev's use, which only vfio_mdev's open and close move:
  *
@@ -38,7 +38,8 @@ struct vfio_device;
 /**
  * struct mdev_parent - a registered parent device
  * @kref: one for the registration, one for each type and each mdev
- * @dev: the parent device; a reference is held until @kref goes
+ * @dev: the parent device; a reference is held, and the pointer may be used,
+ *	until the unregistration returns
  * @ops: the parent driver's callbacks, valid until the unregistration returns
  * @types: the kset "mdev_supported_types"
  * @type_list: the types, in the order of their groups; only the registering
@@ -83,7 +84,6 @@ enum mdev_life {
 	MDEV_NEW,
 	MDEV_LIVE,
 	MDEV_GOING,
-	MDEV_DEAD,
 };
 
 enum mdev_use {
@@ -104,25 +104,31 @@ enum mdev_use {
  * @iommu_device: as told by mdev_set_iommu_device()
  * @vdev: its VFIO device while vfio_mdev is bound, else NULL
  * @triggers: the parent driver's triggers, complete before it can be opened
- * @lock: protects all below, and is held around each call of the parent's
- *	request callback, so that none is under way when @use leaves HELD
- * @life: see above
- * @use: see above
+ * @lock: protects all below but where it is said otherwise, and is held around
+ *	each call of the parent's request callback, so that none is under way
+ *	when @use leaves HELD
+ * @life: see above; waited for without @lock
+ * @use: see above; waited for without @lock
+ * @complete: it was bound once, so its creation is done and other drivers may
+ *	bind; only its creator writes it, @lock does not protect it
+ * @evicted: the parent's unregistration counts in @evictors; only the
+ *	unregistering thread uses it
+ * @pending: a request is pending: @evictors or @asked_by_hand, in use; read
+ *	without @lock after setting a request trigger
+ * @trigger_set: a request trigger was set while a request was pending; written
+ *	without @lock before @ask is queued for it
  * @removing: a writer of "remove" is waiting
- * @evicted: the parent's unregistration counts in @evictors
- * @complete: its folder is: drivers may bind
  * @asked_by_hand: a request through sysfs is pending
  * @announce: the next line about the request is due in any case
- * @evictors: how many wait for the release and keep new users out; may be
- *	read without @lock by the early check in vfio_mdev's match
- * @pending: a request is pending: @evictors or @asked_by_hand, in use; may be
- *	read without @lock after setting a request trigger
- * @count: how often the pending request has been made
- * @since: when it was first made, seconds since the Epoch
- * @next_notice: when it is time to say again that nobody can be asked, jiffies
+ * @relayed: the last time the user was asked, there was an eventfd for it
+ * @evictors: how many wait for the release and keep new users out; read
+ *	without @lock by the early check in vfio_mdev's match
+ * @count: how often the pending request has been made; shown without @lock
+ * @since: when it was first made, seconds since the Epoch; shown without @lock
+ * @next_line: when the next line about the request may be printed, jiffies
  * @holder: the process that opened it; a reference is held while in use
- * @comm: its command
- * @ask: makes the request again while somebody waits
+ * @comm: its command, printable
+ * @ask: makes the request again while somebody waits, or when @trigger_set
  */
 struct mdev_device {
 	struct device dev;
@@ -133,19 +139,21 @@ struct mdev_device {
 	struct device *iommu_device;
 	struct vfio_device *vdev;
 	struct list_head triggers;
-	struct mutex lock; /* all that follows */
+	struct mutex lock; /* most of what follows */
 	u8 life;
 	u8 use;
-	bool removing;
-	bool evicted;
 	bool complete;
-	bool asked_by_hand;
-	bool announce;
+	bool evicted;
 	bool pending;
+	bool trigger_set;
+	bool removing:1;
+	bool asked_by_hand:1;
+	bool announce:1;
+	bool relayed:1;
 	unsigned int evictors;
 	unsigned int count;
 	time64_t since;
-	unsigned long next_notice;
+	unsigned long next_line;
 	struct pid *holder;
 	char comm[TASK_COMM_LEN];
 	struct delayed_work ask;
@@ -174,8 +182,6 @@ int mdev_links_add(struct mdev_device *mdev);
 void mdev_links_remove(struct mdev_device *mdev);
 
 /* mdev_request.c */
-int mdev_request_init(void);
-void mdev_request_exit(void);
 void mdev_use_init(struct mdev_device *mdev);
 int mdev_use_begin(struct mdev_device *mdev);
 void mdev_use_held(struct mdev_device *mdev);
@@ -189,7 +195,7 @@ bool mdev_claim(struct mdev_device *mdev, enum mdev_life from);
 int mdev_claim_released(struct mdev_device *mdev);
 int mdev_request_once(struct mdev_device *mdev);
 int mdev_request_cancel(struct mdev_device *mdev);
-void mdev_request_trigger_changed(struct mdev_device *mdev, bool set);
+void mdev_request_trigger_set(struct mdev_device *mdev);
 
 /* mdev_trigger.c */
 void mdev_triggers_drop(struct mdev_device *mdev);

@@ -9,10 +9,12 @@
  * unbind from vfio_mdev), for whom the user is asked again and again; and the
  * administrator who writes to "request", for whom it is asked once.
  */
+#include <linux/ctype.h>
 #include <linux/export.h>
 #include <linux/kobject.h>
 #include <linux/sched/signal.h>
 #include <linux/timekeeping.h>
+#include <linux/workqueue.h>
 
 #include <uapi/linux/vfio_mdev.h>
 
@@ -20,7 +22,7 @@
 #include "mdev_trace.h"
 
 /* Every so many relayed requests there is a line in the log */
-#define RELAYS_PER_NOTICE	10
+#define RELAYS_PER_LINE		10
 
 #define INTERVAL		(MDEV_REQUEST_INTERVAL * HZ)
 
@@ -30,9 +32,7 @@
 /* Why nobody can be asked; what follows the user's name in the log */
 #define NO_EVENTFD	" has registered no request eventfd"
 #define NO_CALLBACK	"; the parent driver has no request callback"
-
-/* Runs mdev_device.ask; flushed before this module goes */
-static struct workqueue_struct *mdev_request_wq;
+#define NOT_SETTLED	" is still opening or closing it"
 
 /*
  * The process that opened the device may be gone while another one, which
@@ -50,6 +50,14 @@ static bool mdev_holder_exited(const struct mdev_device *mdev)
 	return exited;
 }
 
+/* A process names itself as it likes; the log and sysfs have lines */
+static void mdev_make_printable(char *comm)
+{
+	for (; *comm; comm++)
+		if (!isascii(*comm) || !isprint(*comm))
+			*comm = '?';
+}
+
 static const char *mdev_user_name(const struct mdev_device *mdev, char *buf)
 {
 	snprintf(buf, USER_NAME_LEN, "%s (pid %d%s)", mdev->comm,
@@ -64,15 +72,22 @@ static void mdev_request_event(struct mdev_device *mdev, char *event)
 			   (char *[]){ event, NULL });
 }
 
+static bool mdev_line_is_due(struct mdev_device *mdev, unsigned int seconds)
+{
+	if (!mdev->announce && time_before(jiffies, mdev->next_line))
+		return false;
+	mdev->announce = false;
+	mdev->next_line = jiffies + seconds * HZ;
+	return true;
+}
+
 /* Nobody can be asked, and why: say so at once, and then every minute */
 static void mdev_say_blocked(struct mdev_device *mdev, const char *why)
 {
 	char user[USER_NAME_LEN];
 
-	if (!mdev->announce && time_before(jiffies, mdev->next_notice))
+	if (!mdev_line_is_due(mdev, MDEV_BLOCKED_INTERVAL))
 		return;
-	mdev->announce = false;
-	mdev->next_notice = jiffies + MDEV_BLOCKED_INTERVAL * HZ;
 
 	mdev_user_name(mdev, user);
 	if (mdev->evictors)
@@ -101,17 +116,23 @@ void mdev_request_relay(struct mdev_trigger *trigger, unsigned int count)
 
 	lockdep_assert_held(&mdev->lock);
 
-	if (!mdev_trigger_signal(trigger)) {
+	if (mdev_trigger_signal(trigger)) {
+		mdev->relayed = true;
+		/* A user may set its eventfd, and so be asked, all the time */
+		if ((mdev->announce || count % RELAYS_PER_LINE == 0) &&
+		    mdev_line_is_due(mdev, MDEV_REQUEST_INTERVAL))
+			dev_notice(&mdev->dev, "relaying device request to user (#%u): %s\n",
+				   count + 1, mdev_user_name(mdev, user));
+	} else if (mdev->relayed && !mdev->announce) {
+		/*
+		 * The user took its eventfd away. Most close the device right
+		 * after that: one that stays is named the next time.
+		 */
+		mdev->relayed = false;
+		mdev->next_line = jiffies;
+	} else {
 		mdev_say_blocked(mdev, NO_EVENTFD);
-		return;
 	}
-
-	/* Should the user take its eventfd away, a line is due at once */
-	mdev->next_notice = jiffies;
-	if (mdev->announce || count % RELAYS_PER_NOTICE == 0)
-		dev_notice(&mdev->dev, "relaying device request to user (#%u): %s\n",
-			   count + 1, mdev_user_name(mdev, user));
-	mdev->announce = false;
 }
 EXPORT_SYMBOL_GPL(mdev_request_relay);
 
@@ -119,27 +140,33 @@ static void mdev_ask(struct mdev_device *mdev)
 {
 	lockdep_assert_held(&mdev->lock);
 
-	if (!mdev->pending || mdev->use != MDEV_HELD)
-		return;
-
-	trace_mdev_request(&mdev->uuid, mdev->count, pid_nr(mdev->holder));
-	if (mdev_parent(mdev)->ops->request)
-		vfio_mdev_request(mdev, mdev->count);
-	else
-		mdev_say_blocked(mdev, NO_CALLBACK);
-	mdev->count++;
-
+	if (mdev->use == MDEV_HELD) {
+		trace_mdev_request(&mdev->uuid, mdev->count,
+				   pid_nr(mdev->holder));
+		if (mdev_parent(mdev)->ops->request)
+			vfio_mdev_request(mdev, mdev->count);
+		else
+			mdev_say_blocked(mdev, NO_CALLBACK);
+		WRITE_ONCE(mdev->count, mdev->count + 1);
+	}
 	if (mdev->evictors)
-		mod_delayed_work(mdev_request_wq, &mdev->ask, INTERVAL);
+		mod_delayed_work(system_unbound_wq, &mdev->ask, INTERVAL);
 }
 
 static void mdev_ask_work(struct work_struct *work)
 {
 	struct mdev_device *mdev =
 		container_of(work, struct mdev_device, ask.work);
+	bool trigger_set;
 
 	mutex_lock(&mdev->lock);
-	mdev_ask(mdev);
+	/* One that is set from here on is found set below, too */
+	trigger_set = xchg(&mdev->trigger_set, false);
+	if (mdev->pending && (mdev->evictors || trigger_set)) {
+		if (mdev->use != MDEV_HELD)
+			mdev_say_blocked(mdev, NOT_SETTLED);
+		mdev_ask(mdev);
+	}
 	mutex_unlock(&mdev->lock);
 }
 
@@ -151,8 +178,8 @@ static void mdev_request_make(struct mdev_device *mdev)
 	lockdep_assert_held(&mdev->lock);
 
 	if (first) {
-		mdev->count = 0;
-		mdev->since = ktime_get_real_seconds();
+		WRITE_ONCE(mdev->since, ktime_get_real_seconds());
+		mdev->relayed = false;
 		/*
 		 * Full barrier: either a request trigger that is being set is
 		 * seen below, or who sets it sees that a request is pending.
@@ -173,29 +200,23 @@ static void mdev_request_end(struct mdev_device *mdev, char *event)
 		return;
 	WRITE_ONCE(mdev->pending, false);
 	mdev->asked_by_hand = false;
-	mdev->count = 0;
-	mdev->since = 0;
+	WRITE_ONCE(mdev->count, 0);
+	WRITE_ONCE(mdev->since, 0);
 	cancel_delayed_work(&mdev->ask);
 	mdev_request_event(mdev, event);
 }
 
 /*
- * A request trigger was set or taken away. While a request is pending, a new
- * one is signalled at once. One that was taken away is most often followed by
- * close: leave the user a whole interval for that before the log says that it
- * can't be asked any more.
- *
- * Without the lock, which the caller may be unable to take: the parent's
+ * A request trigger was set: while a request is pending, it is signalled at
+ * once. Without the lock, which the caller may be unable to take: the parent's
  * request callback, called under it, may need the locks that the caller holds.
  */
-void mdev_request_trigger_changed(struct mdev_device *mdev, bool set)
+void mdev_request_trigger_set(struct mdev_device *mdev)
 {
 	if (!READ_ONCE(mdev->pending))
 		return;
-	if (set)
-		mod_delayed_work(mdev_request_wq, &mdev->ask, 0);
-	else if (READ_ONCE(mdev->evictors))
-		mod_delayed_work(mdev_request_wq, &mdev->ask, INTERVAL);
+	WRITE_ONCE(mdev->trigger_set, true);
+	mod_delayed_work(system_unbound_wq, &mdev->ask, 0);
 }
 
 /**
@@ -271,6 +292,7 @@ int mdev_use_begin(struct mdev_device *mdev)
 		mdev->use = MDEV_OPENING;
 		mdev->holder = get_pid(task_tgid(current));
 		get_task_comm(mdev->comm, current->group_leader);
+		mdev_make_printable(mdev->comm);
 	}
 	mutex_unlock(&mdev->lock);
 	return ret;
@@ -281,7 +303,8 @@ void mdev_use_held(struct mdev_device *mdev)
 {
 	mutex_lock(&mdev->lock);
 	mdev->use = MDEV_HELD;
-	mdev_ask(mdev);
+	if (mdev->pending)
+		mdev_ask(mdev);
 	mutex_unlock(&mdev->lock);
 }
 
@@ -352,12 +375,12 @@ void mdev_evict_end(struct mdev_device *mdev)
 	mutex_unlock(&mdev->lock);
 }
 
-/* From NEW to LIVE, or back where the last step failed */
+/* To LIVE, and back to NEW where the last step of its creation failed */
 void mdev_live(struct mdev_device *mdev, bool live)
 {
 	mutex_lock(&mdev->lock);
-	if (mdev->life <= MDEV_LIVE)
-		mdev->life = live ? MDEV_LIVE : MDEV_NEW;
+	if (mdev->life != MDEV_GOING)
+		mdev->life = live || mdev->complete ? MDEV_LIVE : MDEV_NEW;
 	mutex_unlock(&mdev->lock);
 }
 
@@ -410,7 +433,7 @@ int mdev_claim_released(struct mdev_device *mdev)
 	}
 	mutex_unlock(&mdev->lock);
 	if (ret)
-		return ret;
+		goto out;
 
 	if (wait_event_interruptible(mdev_parent(mdev)->wait,
 				     READ_ONCE(mdev->use) == MDEV_FREE ||
@@ -425,16 +448,7 @@ int mdev_claim_released(struct mdev_device *mdev)
 	mdev->removing = false;
 	mdev_evict_end_locked(mdev);
 	mutex_unlock(&mdev->lock);
+out:
+	trace_mdev_remove(&mdev->uuid, ret);
 	return ret;
-}
-
-int mdev_request_init(void)
-{
-	mdev_request_wq = alloc_workqueue("mdev_request", WQ_UNBOUND, 0);
-	return mdev_request_wq ? 0 : -ENOMEM;
-}
-
-void mdev_request_exit(void)
-{
-	destroy_workqueue(mdev_request_wq);
 }

@@ -87,6 +87,9 @@ static int mdev_type_add(struct mdev_parent *parent,
 	struct mdev_type *type;
 	int ret;
 
+	if (!group->name)
+		return -EINVAL;
+
 	type = kzalloc(sizeof(*type), GFP_KERNEL);
 	if (!type)
 		return -ENOMEM;
@@ -184,7 +187,8 @@ void mdev_links_remove(struct mdev_device *mdev)
 /*
  * The wait comes first, and leaves everything as it is. Once the device is
  * claimed nobody else uses the attribute, which then goes before its file's
- * writer, this thread, returns from it: hence the references.
+ * writer, this thread, returns from it: hence the references. The module's can
+ * only be put before the last instruction here; mdev_exit() waits for the rest.
  */
 static ssize_t remove_store(struct device *dev, struct device_attribute *attr,
 			    const char *buf, size_t count)

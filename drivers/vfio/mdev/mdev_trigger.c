@@ -43,13 +43,6 @@ static void mdev_trigger_replace(struct mdev_trigger *trigger,
 		call_rcu(&old->rcu, mdev_trigger_eventfd_free);
 }
 
-static void mdev_trigger_clear(struct mdev_trigger *trigger)
-{
-	mdev_trigger_replace(trigger, NULL);
-	if (trigger->kind == MDEV_TRIGGER_REQUEST)
-		mdev_request_trigger_changed(trigger->mdev, false);
-}
-
 static int mdev_trigger_set(struct mdev_trigger *trigger, int fd)
 {
 	struct mdev_trigger_eventfd *eventfd;
@@ -68,7 +61,7 @@ static int mdev_trigger_set(struct mdev_trigger *trigger, int fd)
 
 	mdev_trigger_replace(trigger, eventfd);
 	if (trigger->kind == MDEV_TRIGGER_REQUEST)
-		mdev_request_trigger_changed(trigger->mdev, true);
+		mdev_request_trigger_set(trigger->mdev);
 	return 0;
 }
 
@@ -213,7 +206,7 @@ int mdev_trigger_set_irqs(struct mdev_trigger *trigger,
 		return mdev_trigger_set(trigger, set->fd);
 
 	if (set->data == VFIO_IRQ_SET_DATA_EVENTFD || !set->count)
-		mdev_trigger_clear(trigger);
+		mdev_trigger_replace(trigger, NULL);
 	else if (set->fire)
 		mdev_trigger_signal(trigger);
 	return 0;

@@ -16,7 +16,7 @@
 /**
  * struct vfio_mdev - the VFIO device of a mediated device
  * @vdev: VFIO's part; its last reference frees this
- * @mdev: @vdev holds a reference to its struct device
+ * @mdev: while registered, @vdev holds a reference to its struct device
  */
 struct vfio_mdev {
 	struct vfio_device vdev;
@@ -139,12 +139,16 @@ void vfio_mdev_request(struct mdev_device *mdev, unsigned int count)
 }
 
 /*
- * VFIO waits for a device that is being unregistered. That comes after our own
- * wait, so there is nobody to ask but while the last close is on its way out.
+ * VFIO waits for who still refers to a device that is being unregistered. That
+ * comes after our own wait, so it is most often a close on its way out; what
+ * stays longer is a descriptor of a kernel with CONFIG_VFIO_DEVICE_CDEV that
+ * was opened, but not bound to an IOMMU.
  */
 static void vfio_mdev_last_request(struct vfio_device *vdev, unsigned int count)
 {
 	mdev_request_once(vfio_mdev_of(vdev));
+	if (count)
+		dev_warn(vdev->dev, "removal waits for a file descriptor of the device to be closed\n");
 }
 
 /*
@@ -260,11 +264,13 @@ EXPORT_SYMBOL_GPL(mdev_pin_pages);
  * @iova: the address of the first page
  * @npage: how many
  *
+ * Does nothing where the device is not open: then no page is pinned.
+ *
  * Context: as for mdev_pin_pages().
  */
 void mdev_unpin_pages(struct mdev_device *mdev, dma_addr_t iova, int npage)
 {
-	if (!WARN_ON_ONCE(!vfio_mdev_in_use(mdev)))
+	if (vfio_mdev_in_use(mdev))
 		vfio_unpin_pages(mdev->vdev, iova, npage);
 }
 EXPORT_SYMBOL_GPL(mdev_unpin_pages);

@@ -7,7 +7,8 @@
  *
  *   uuid    = 8x "-" 4x "-" 4x "-" 4x "-" 12x     x: a hexadecimal digit of
  *             either case; names in sysfs are in lower case
- *   number  = what strtoul(3) with base 0 takes, without sign
+ *   number  = decimal, octal behind "0", or hexadecimal behind "0x", less
+ *             than two to the 32nd (to the 64th on 64-bit machines)
  *   Each may be followed by one newline, and by nothing else.
  *
  * PARENT/mdev_supported_types/TYPE/create  takes a uuid:
@@ -34,7 +35,9 @@
  *   EINVAL      neither 0 nor 1
  *   EOPNOTSUPP  the parent driver cannot ask anybody
  *   EBUSY       0 was written, and a removal waits for the release
- * While nobody has the device open there is nothing to ask: success.
+ * While nobody has the device open there is nothing to ask: success. A user
+ * that has registered no eventfd can't be asked yet: success, a line in the log,
+ * and the user is asked when it registers one.
  *
  * MDEV/request_count  how often the pending request has been made, else 0.
  * MDEV/request_since  when it was first made, in seconds since the Epoch,
