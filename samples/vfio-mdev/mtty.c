@@ -19,6 +19,7 @@
 #include <linux/mdev.h>
 #include <linux/mdev_trigger.h>
 #include <linux/module.h>
+#include <linux/mutex.h>
 #include <linux/nospec.h>
 #include <linux/pci_ids.h>
 #include <linux/pci_regs.h>
@@ -102,8 +103,10 @@ struct mtty_port {
  * @intx: the level triggered interrupt
  * @msi: the message signalled interrupt
  * @req: asks the user to release the device
- * @unmask: unmasks INTx when its eventfd is signalled; the VFIO core's lock
- *	protects the pointer
+ * @irq_lock: makes VFIO_DEVICE_SET_IRQS one at a time, as @unmask needs it:
+ *	what is being enabled must not be disabled. @lock nests inside
+ * @unmask: unmasks INTx when its eventfd is signalled. The VFIO core clears
+ *	it by itself when the eventfd goes away, under a lock of its own
  */
 struct mtty {
 	/* See above: registers, and what follows from them */
@@ -115,6 +118,8 @@ struct mtty {
 	struct mdev_trigger intx;
 	struct mdev_trigger msi;
 	struct mdev_trigger req;
+	/* See above: interrupts as the user sets them up */
+	struct mutex irq_lock;
 	struct virqfd *unmask;
 };
 
@@ -775,6 +780,8 @@ static int mtty_set_trigger(struct mtty *mtty, const struct mdev_irq_set *set)
 	bool msi = false;
 	int ret;
 
+	lockdep_assert_held(&mtty->irq_lock);
+
 	switch (set->index) {
 	case VFIO_PCI_INTX_IRQ_INDEX:
 		trigger = &mtty->intx;
@@ -811,6 +818,31 @@ static int mtty_set_trigger(struct mtty *mtty, const struct mdev_irq_set *set)
 	return 0;
 }
 
+static int mtty_set_intx_mask(struct mtty *mtty,
+			      const struct mdev_irq_set *set)
+{
+	bool mask = set->action == VFIO_IRQ_SET_ACTION_MASK;
+
+	lockdep_assert_held(&mtty->irq_lock);
+
+	if (set->data != VFIO_IRQ_SET_DATA_EVENTFD) {
+		if (set->fire && mask)
+			mtty_intx_mask(mtty);
+		else if (set->fire)
+			mtty_intx_unmask(mtty);
+		return 0;
+	}
+
+	/* As vfio-pci: an eventfd can unmask, but not mask */
+	if (mask)
+		return -ENOTTY;
+	if (set->fd != -1)
+		return vfio_virqfd_enable(mtty, NULL, mtty_intx_unmask_work,
+					  NULL, &mtty->unmask, set->fd);
+	vfio_virqfd_disable(&mtty->unmask);
+	return 0;
+}
+
 static long mtty_set_irqs(struct mtty *mtty, const void __user *arg)
 {
 	struct mdev_irq_set set;
@@ -822,29 +854,15 @@ static long mtty_set_irqs(struct mtty *mtty, const void __user *arg)
 	if (ret)
 		return ret;
 
+	mutex_lock(&mtty->irq_lock);
 	if (set.action == VFIO_IRQ_SET_ACTION_TRIGGER)
-		return mtty_set_trigger(mtty, &set);
-
-	/* Only INTx can be masked */
-	if (set.index != VFIO_PCI_INTX_IRQ_INDEX)
-		return -ENOTTY;
-
-	if (set.data != VFIO_IRQ_SET_DATA_EVENTFD) {
-		if (set.fire && set.action == VFIO_IRQ_SET_ACTION_MASK)
-			mtty_intx_mask(mtty);
-		else if (set.fire)
-			mtty_intx_unmask(mtty);
-		return 0;
-	}
-
-	/* As vfio-pci: an eventfd can unmask, but not mask */
-	if (set.action != VFIO_IRQ_SET_ACTION_UNMASK)
-		return -ENOTTY;
-	if (set.fd != -1)
-		return vfio_virqfd_enable(mtty, NULL, mtty_intx_unmask_work,
-					  NULL, &mtty->unmask, set.fd);
-	vfio_virqfd_disable(&mtty->unmask);
-	return 0;
+		ret = mtty_set_trigger(mtty, &set);
+	else if (set.index == VFIO_PCI_INTX_IRQ_INDEX)
+		ret = mtty_set_intx_mask(mtty, &set);
+	else
+		ret = -ENOTTY;	/* only INTx can be masked */
+	mutex_unlock(&mtty->irq_lock);
+	return ret;
 }
 
 static long mtty_ioctl(struct mdev_device *mdev, unsigned int cmd,
@@ -889,7 +907,10 @@ static void mtty_release(struct mdev_device *mdev)
 {
 	struct mtty *mtty = mdev_get_drvdata(mdev);
 
-	/* Waits for an unmask that is under way; the core drops the triggers */
+	/*
+	 * Waits for an unmask that is under way. No ioctl can be: irq_lock is
+	 * not needed. mdev drops the triggers.
+	 */
 	vfio_virqfd_disable(&mtty->unmask);
 }
 
@@ -1027,6 +1048,7 @@ static int mtty_create(struct kobject *kobj, struct mdev_device *mdev)
 	}
 
 	spin_lock_init(&mtty->lock);
+	mutex_init(&mtty->irq_lock);
 	mtty->nr_ports = type->nr_ports;
 	mdev_trigger_init(&mtty->intx, mdev, MDEV_TRIGGER_INTERRUPT);
 	mdev_trigger_init(&mtty->msi, mdev, MDEV_TRIGGER_INTERRUPT);
