@@ -31,6 +31,10 @@ FIXTURE_SETUP(irq)
 	if (!parent_exists(CARD_PARENT))
 		SKIP(return, "no parent " CARD_PARENT);
 	ASSERT_EQ(0, card_create(&self->card, "mtty-2"));
+	if (self->card.crashes) {
+		card_remove(&self->card);
+		SKIP(return, "the kernel's own mtty crashes here");
+	}
 	self->intx = eventfd_new();
 	self->msi = eventfd_new();
 	self->req = eventfd_new();
