@@ -4,11 +4,20 @@
  * their attributes. Documentation/ABI/testing/sysfs-bus-mdev describes them,
  * include/uapi/linux/vfio_mdev.h their grammar.
  */
+#include <linux/ctype.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/sysfs.h>
 
 #include "mdev_private.h"
+
+static int mdev_parse_number(const char *buf, size_t count, unsigned long *val)
+{
+	/* kstrtoul() would take a sign, and stop at a NUL */
+	if (!isdigit(buf[0]) || strlen(buf) != count || kstrtoul(buf, 0, val))
+		return -EINVAL;
+	return 0;
+}
 
 static int mdev_parse_uuid(const char *buf, size_t count, guid_t *uuid)
 {
@@ -197,8 +206,9 @@ static ssize_t remove_store(struct device *dev, struct device_attribute *attr,
 	unsigned long val;
 	int ret;
 
-	if (kstrtoul(buf, 0, &val))
-		return -EINVAL;
+	ret = mdev_parse_number(buf, count, &val);
+	if (ret)
+		return ret;
 	if (!val)
 		return count;
 
@@ -239,7 +249,10 @@ static ssize_t request_store(struct device *dev, struct device_attribute *attr,
 	unsigned long val;
 	int ret;
 
-	if (kstrtoul(buf, 0, &val) || val > 1)
+	ret = mdev_parse_number(buf, count, &val);
+	if (ret)
+		return ret;
+	if (val > 1)
 		return -EINVAL;
 
 	ret = val ? mdev_request_once(mdev) : mdev_request_cancel(mdev);
