@@ -47,8 +47,7 @@ def boots_of(setup, tests, report):
     """Tests with the same flags share a boot, in the order of the list."""
     groups = {}
     for test in tests:
-        targets = setup.peer and test.peer_targets or test.targets
-        if (not targets or setup.target.name in targets) and (test.peer or not setup.peer):
+        if setup.target.name in (test.targets or [setup.target.name]) and (test.peer or not setup.peer):
             groups.setdefault((test.boot, tuple(test.qemu), test.cmdline), []).append(test)
     return [Boot(setup, group, report) for group in groups.values()]
 

@@ -54,8 +54,7 @@ class Test:
     modules: list = dataclasses.field(default_factory=list)
     peer_modules: list = dataclasses.field(default_factory=list)    # where others stand in with the kernel's own mdev
     targets: list = dataclasses.field(default_factory=list)     # none: all
-    peer: bool = False      # runs with the kernel's own modules too, on all targets or on
-    peer_targets: list = dataclasses.field(default_factory=list)
+    peer: bool = False      # runs with the kernel's own modules too
     output: str = "tap"     # or "plain": its exit code is the result, or "stream": that, and shown as it comes
     qemu: list = dataclasses.field(default_factory=list)
     cmdline: str = ""
