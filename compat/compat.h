@@ -62,4 +62,14 @@
 	VFIO_EMULATED_IOMMUFD_BIND_OPS					\
 	VFIO_EMULATED_IOMMUFD_DETACH_OPS
 
+/*
+ * Linux 6.2, 913447d06f03 ("vfio: Remove vfio_free_device"): the core frees
+ * what vfio_alloc_device() allocated
+ */
+#ifdef HAVE_VFIO_FREE_DEVICE
+#define VFIO_DEVICE_FREE_OPS	.release = vfio_free_device,
+#else
+#define VFIO_DEVICE_FREE_OPS
+#endif
+
 #endif /* _COMPAT_H */

@@ -175,6 +175,7 @@ static const struct vfio_device_ops vfio_mdev_device_ops = {
 	.match		= vfio_mdev_match,
 	.dma_unmap	= vfio_mdev_dma_unmap,
 	VFIO_EMULATED_IOMMUFD_OPS
+	VFIO_DEVICE_FREE_OPS
 };
 
 static int vfio_mdev_probe(struct device *dev)
