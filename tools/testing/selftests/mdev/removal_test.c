@@ -899,6 +899,12 @@ static void *race_open(void *arg)
 
 	while (!race_over(race)) {
 		ret = vfio_open(&user, &race->uuid);
+		/*
+		 * From VFIO: the device went between the look-up of its name
+		 * and its open, and took the group's container with it
+		 */
+		if (ret == -EINVAL)
+			ret = -ENODEV;
 		race_note(race, "open", ret);
 		if (!ret)
 			vfio_close(&user);
