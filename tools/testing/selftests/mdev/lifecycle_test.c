@@ -398,7 +398,9 @@ TEST_F(mdev, remove_of_zero_does_nothing)
 
 TEST_F(mdev, remove_of_any_other_number_removes)
 {
-	const char *numbers[] = { "1", "1\n", "2", "0x1", "010", "0xffff\n" };
+	const char *numbers[] = {
+		"1", "1\n", "2", "0x1", "0XfF", "010", "0xffff\n", "4294967295",
+	};
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(numbers); i++) {
@@ -413,7 +415,8 @@ TEST_F(mdev, remove_of_any_other_number_removes)
 
 static const char * const no_numbers[] = {
 	"x", "yes", "\n", "1x", "1 ", "-1", "-0", "1\n\n", "1 1", "0x", "09",
-	"99999999999999999999999999999999", "1\nx", "--1", "0b1",
+	"99999999999999999999999999999999", "1\nx", "--1", "0b1", " 1", "\t1",
+	"18446744073709551616", "0x10000000000000000",
 };
 
 TEST_F(mdev, remove_of_no_number_fails)

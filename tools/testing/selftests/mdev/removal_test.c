@@ -1018,7 +1018,7 @@ TEST_F_TIMEOUT(race, unbind_against_all, 120)
 	start_thread(race_open);
 	start_thread(race_remove);
 	start_thread(race_request);
-	for (i = 0; i < ROUNDS / 5; i++) {
+	for (i = 0; i < ROUNDS / 10; i++) {
 		pid_t pid = unbinder_start(PARENT);
 
 		EXPECT_EQ(0, child_wait(pid, SOON_MS));
