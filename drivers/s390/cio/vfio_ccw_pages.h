@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * vfio-ccw: guest memory, as the translator of channel programs sees it
+ */
+#ifndef VFIO_CCW_PAGES_H
+#define VFIO_CCW_PAGES_H
+
+struct ccw_cp_mem_ops;
+struct mdev_device;
+struct vfio_ccw_pages;
+
+/* Their context is a struct vfio_ccw_pages */
+extern const struct ccw_cp_mem_ops vfio_ccw_pages_ops;
+
+struct vfio_ccw_pages *vfio_ccw_pages_alloc(struct mdev_device *mdev);
+void vfio_ccw_pages_free(struct vfio_ccw_pages *pages);
+
+#endif /* VFIO_CCW_PAGES_H */
