@@ -41,7 +41,7 @@ class Tap:
         directive = (directive or "").upper()
         if verdict == "not ok" and directive != "TODO":
             self._failed = True
-            said = [note for note in notes if not note.startswith(("RUN ", "FAIL "))]
+            said = [note for note in notes if not note.startswith(("RUN ", "FAIL ", "Starting "))]
             return name, FAILED, " / ".join(said[-3:])
         if directive == "SKIP":
             return name, SKIPPED, reason or "no reason given"
