@@ -300,7 +300,7 @@ static void end_leftovers(bool over_limit)
 		snprintf(path, sizeof(path), "/proc/%d/comm", pid);
 		file = fopen(path, "r");
 		if (!file || fscanf(file, "%127[^\n]", command) != 1)
-			strcpy(command, "?");
+			snprintf(command, sizeof(command), "?");
 		if (file)
 			fclose(file);
 		if (!over_limit)
