@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * vfio-ccw: what the files of vfio_ccw.ko share.
+ *
+ * A subchannel has one struct vfio_ccw from probe to remove; at most one
+ * mediated device uses it. Threads come from user space, one after the other
+ * under io_lock, and from the channel subsystem, under the subchannel's lock:
+ *
+ *	io_lock, then sch->lock, then crw_lock
+ *
+ * There is no work item. The interrupt handler stores the response, moves the
+ * state on and signals the user; what has to sleep (unpinning, above all) is
+ * done by the next thread that holds io_lock: the user's next access, DMA
+ * unmap, reset or close.
+ */
+#ifndef VFIO_CCW_H
+#define VFIO_CCW_H
+
+#include <linux/mdev.h>
+#include <linux/mdev_trigger.h>
+#include <linux/mutex.h>
+#include <linux/spinlock.h>
+#include <linux/vfio_ccw.h>
+#include <linux/wait.h>
+
+#include "cio_private.h"
+#include "vfio_ccw_cp.h"
+#include "vfio_ccw_pages.h"
+
+/* Interrupts that wait for the user to fetch them */
+#define VFIO_CCW_RESPONSES	16
+
+/* Channel reports that wait for the user to fetch them */
+#define VFIO_CCW_CRWS		16
+
+/**
+ * enum vfio_ccw_state - what the subchannel is doing for the user
+ * @VFIO_CCW_NOT_OPER: it is gone, for good
+ * @VFIO_CCW_STANDBY: nobody uses it; it is disabled
+ * @VFIO_CCW_IDLE: the user has it, and no channel program is active
+ * @VFIO_CCW_PROCESSING: a channel program is being translated
+ * @VFIO_CCW_PENDING: a channel program was started, and has not ended
+ * @VFIO_CCW_NR_STATES: how many there are
+ */
+enum vfio_ccw_state {
+	VFIO_CCW_NOT_OPER,
+	VFIO_CCW_STANDBY,
+	VFIO_CCW_IDLE,
+	VFIO_CCW_PROCESSING,
+	VFIO_CCW_PENDING,
+	VFIO_CCW_NR_STATES
+};
+
+/**
+ * enum vfio_ccw_event - what moves a subchannel from state to state
+ * @VFIO_CCW_OPEN: the user opens the device
+ * @VFIO_CCW_CLOSE: the user has closed the device; it is quiet
+ * @VFIO_CCW_START: the user wants to start a channel program
+ * @VFIO_CCW_STARTED: START SUBCHANNEL was successful
+ * @VFIO_CCW_REFUSED: the program cannot be translated or started
+ * @VFIO_CCW_ASYNC: the user wants to halt or clear
+ * @VFIO_CCW_INTERRUPT: a response arrived, and no program ends with it
+ * @VFIO_CCW_ENDED: a response arrived that ends the program, if one is active;
+ *	or the subchannel was made quiet
+ * @VFIO_CCW_GONE: the subchannel is not operational any more
+ * @VFIO_CCW_NR_EVENTS: how many there are
+ */
+enum vfio_ccw_event {
+	VFIO_CCW_OPEN,
+	VFIO_CCW_CLOSE,
+	VFIO_CCW_START,
+	VFIO_CCW_STARTED,
+	VFIO_CCW_REFUSED,
+	VFIO_CCW_ASYNC,
+	VFIO_CCW_INTERRUPT,
+	VFIO_CCW_ENDED,
+	VFIO_CCW_GONE,
+	VFIO_CCW_NR_EVENTS
+};
+
+/**
+ * struct vfio_ccw_response - an interrupt on its way to the user
+ * @irb: what the hardware stored; with guest addresses when @mapped
+ * @of_program: it is about the channel program that is translated in cp
+ * @mapped: its addresses are the guest's
+ */
+struct vfio_ccw_response {
+	struct irb irb;
+	bool of_program;
+	bool mapped;
+};
+
+/**
+ * struct vfio_ccw - a subchannel that is passed through
+ * @sch: the subchannel
+ * @mdev: its mediated device, NULL while there is none; io_lock
+ * @available: 1 while no mediated device exists, else 0
+ * @io_lock: serialises all that user space does; protects @pages, @cp,
+ *	@region, @cmd_region
+ * @pages: how @cp gets at guest memory; there from open to close
+ * @cp: the channel program being translated, or translated and not yet
+ *	released; there from open to close
+ * @region: the I/O region
+ * @cmd_region: the region of asynchronous commands
+ * @state: under the subchannel's lock
+ * @responses: a ring, under the subchannel's lock
+ * @first: the oldest response
+ * @count: how many there are
+ * @wait: who waits for the program to end
+ * @crw_lock: protects the channel reports
+ * @crws: a ring
+ * @crw_first: the oldest one
+ * @crw_count: how many there are
+ * @io_trigger: a response is there
+ * @crw_trigger: a channel report is there
+ * @req_trigger: the user is asked to release the device
+ */
+struct vfio_ccw {
+	struct subchannel *sch;
+	struct mdev_device *mdev;
+	atomic_t available;
+
+	struct mutex io_lock; /* see above */
+	struct vfio_ccw_pages *pages;
+	struct ccw_cp *cp;
+	struct ccw_io_region region;
+	struct ccw_cmd_region cmd_region;
+
+	enum vfio_ccw_state state;
+	struct vfio_ccw_response responses[VFIO_CCW_RESPONSES];
+	unsigned int first;
+	unsigned int count;
+	wait_queue_head_t wait;
+
+	spinlock_t crw_lock; /* the four below */
+	struct crw crws[VFIO_CCW_CRWS];
+	unsigned int crw_first;
+	unsigned int crw_count;
+
+	struct mdev_trigger io_trigger;
+	struct mdev_trigger crw_trigger;
+	struct mdev_trigger req_trigger;
+};
+
+/* vfio_ccw_fsm.c */
+int vfio_ccw_fsm(struct vfio_ccw *vc, enum vfio_ccw_event event);
+
+/* vfio_ccw_io.c */
+int vfio_ccw_open(struct vfio_ccw *vc);
+void vfio_ccw_close(struct vfio_ccw *vc);
+int vfio_ccw_reset(struct vfio_ccw *vc);
+int vfio_ccw_start(struct vfio_ccw *vc);
+int vfio_ccw_async(struct vfio_ccw *vc, u32 command);
+int vfio_ccw_read_schib(struct vfio_ccw *vc, struct ccw_schib_region *schib);
+bool vfio_ccw_fetch_response(struct vfio_ccw *vc);
+void vfio_ccw_dma_unmap(struct vfio_ccw *vc, u64 iova, u64 length);
+void vfio_ccw_interrupt(struct vfio_ccw *vc, const struct irb *irb);
+void vfio_ccw_gone(struct vfio_ccw *vc);
+void vfio_ccw_terminate(struct vfio_ccw *vc);
+
+/* vfio_ccw_crw.c */
+void vfio_ccw_crw_add(struct vfio_ccw *vc, unsigned int erc,
+		      struct chp_id chpid);
+u32 vfio_ccw_crw_fetch(struct vfio_ccw *vc);
+void vfio_ccw_crw_drop(struct vfio_ccw *vc);
+
+/* vfio_ccw_ops.c */
+extern const struct mdev_parent_ops vfio_ccw_mdev_ops;
+
+#endif /* VFIO_CCW_H */

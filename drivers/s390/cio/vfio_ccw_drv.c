@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * vfio-ccw: the driver that gives I/O subchannels to user space. Here it meets
+ * the channel subsystem: probe and remove, interrupts, and what happens to the
+ * subchannel and its paths.
+ */
+#include <linux/module.h>
+#include <linux/slab.h>
+
+#include <asm/isc.h>
+
+#include "vfio_ccw.h"
+
+/*
+ * The channel subsystem may call in at any time between the end of probe and
+ * the end of remove, under the subchannel's lock: that lock protects the
+ * pointer from the subchannel to its struct vfio_ccw.
+ */
+static struct vfio_ccw *vfio_ccw_of_sch(struct subchannel *sch)
+{
+	lockdep_assert_held(&sch->lock);
+	return dev_get_drvdata(&sch->dev);
+}
+
+static void vfio_ccw_attach(struct subchannel *sch, struct vfio_ccw *vc)
+{
+	spin_lock_irq(&sch->lock);
+	dev_set_drvdata(&sch->dev, vc);
+	spin_unlock_irq(&sch->lock);
+}
+
+static int vfio_ccw_sch_probe(struct subchannel *sch)
+{
+	struct vfio_ccw *vc;
+	int ret;
+
+	if (sch->schib.pmcw.qf) {
+		dev_warn(&sch->dev, "a QDIO subchannel cannot be passed through\n");
+		return -ENODEV;
+	}
+
+	vc = kzalloc(sizeof(*vc), GFP_KERNEL);
+	if (!vc)
+		return -ENOMEM;
+
+	vc->sch = sch;
+	vc->state = VFIO_CCW_STANDBY;
+	atomic_set(&vc->available, 1);
+	mutex_init(&vc->io_lock);
+	spin_lock_init(&vc->crw_lock);
+	init_waitqueue_head(&vc->wait);
+
+	sch->isc = VFIO_CCW_ISC;
+	vfio_ccw_attach(sch, vc);
+	ret = mdev_register_device(&sch->dev, &vfio_ccw_mdev_ops);
+	if (ret) {
+		vfio_ccw_attach(sch, NULL);
+		mutex_destroy(&vc->io_lock);
+		kfree(vc);
+	}
+	return ret;
+}
+
+static void vfio_ccw_sch_remove(struct subchannel *sch)
+{
+	struct vfio_ccw *vc = dev_get_drvdata(&sch->dev);
+
+	/* Whoever has the device is asked, and waited for */
+	mdev_unregister_device(&sch->dev);
+	vfio_ccw_attach(sch, NULL);
+	mutex_destroy(&vc->io_lock);
+	kfree(vc);
+}
+
+/* The machine goes down: end what is active, and wait for nobody */
+static void vfio_ccw_sch_shutdown(struct subchannel *sch)
+{
+	struct vfio_ccw *vc;
+
+	spin_lock_irq(&sch->lock);
+	vc = vfio_ccw_of_sch(sch);
+	if (vc) {
+		vfio_ccw_terminate(vc);
+		cio_disable_subchannel(sch);
+	}
+	spin_unlock_irq(&sch->lock);
+}
+
+static void vfio_ccw_sch_irq(struct subchannel *sch)
+{
+	struct vfio_ccw *vc = vfio_ccw_of_sch(sch);
+
+	if (vc)
+		vfio_ccw_interrupt(vc, this_cpu_ptr(&cio_irb));
+}
+
+/* A machine check or a scan: is the subchannel still there? */
+static int vfio_ccw_sch_event(struct subchannel *sch, int slow)
+{
+	struct vfio_ccw *vc;
+	unsigned long flags;
+
+	spin_lock_irqsave(&sch->lock, flags);
+	if (!device_is_registered(&sch->dev) || work_pending(&sch->todo_work))
+		goto unlock;
+
+	vc = vfio_ccw_of_sch(sch);
+	if (vc && cio_update_schib(sch)) {
+		vfio_ccw_gone(vc);
+		css_sched_sch_todo(sch, SCH_TODO_UNREG);
+	}
+unlock:
+	spin_unlock_irqrestore(&sch->lock, flags);
+	return 0;
+}
+
+/* A channel path comes or goes. Called under the subchannel's lock */
+static int vfio_ccw_chp_event(struct subchannel *sch, struct chp_link *link,
+			      int event)
+{
+	struct vfio_ccw *vc = vfio_ccw_of_sch(sch);
+	u8 mask = chp_ssd_get_mask(&sch->ssd_info, link);
+
+	if (!vc || !mask)
+		return 0;
+
+	switch (event) {
+	case CHP_VARY_OFF:
+		sch->opm &= ~mask;
+		sch->lpm &= ~mask;
+		if (sch->schib.pmcw.lpum & mask)
+			vfio_ccw_terminate(vc);
+		break;
+	case CHP_OFFLINE:
+		if (cio_update_schib(sch))
+			return -ENODEV;
+		if (sch->schib.pmcw.lpum & mask)
+			vfio_ccw_terminate(vc);
+		vfio_ccw_crw_add(vc, CRW_ERC_PERRN, link->chpid);
+		break;
+	case CHP_VARY_ON:
+		sch->opm |= mask;
+		sch->lpm |= mask;
+		break;
+	case CHP_ONLINE:
+		if (cio_update_schib(sch))
+			return -ENODEV;
+		sch->lpm |= mask & sch->opm;
+		vfio_ccw_crw_add(vc, CRW_ERC_INIT, link->chpid);
+		break;
+	}
+	return 0;
+}
+
+static struct css_device_id vfio_ccw_sch_ids[] = {
+	{ .match_flags = 0x1, .type = SUBCHANNEL_TYPE_IO, },
+	{ }
+};
+MODULE_DEVICE_TABLE(css, vfio_ccw_sch_ids);
+
+static struct css_driver vfio_ccw_sch_driver = {
+	.drv = {
+		.name	= "vfio_ccw",
+		.owner	= THIS_MODULE,
+	},
+	.subchannel_type = vfio_ccw_sch_ids,
+	.irq		= vfio_ccw_sch_irq,
+	.probe		= vfio_ccw_sch_probe,
+	.remove		= vfio_ccw_sch_remove,
+	.shutdown	= vfio_ccw_sch_shutdown,
+	.sch_event	= vfio_ccw_sch_event,
+	.chp_event	= vfio_ccw_chp_event,
+};
+
+static int __init vfio_ccw_init(void)
+{
+	int ret;
+
+	isc_register(VFIO_CCW_ISC);
+	ret = css_driver_register(&vfio_ccw_sch_driver);
+	if (ret)
+		isc_unregister(VFIO_CCW_ISC);
+	return ret;
+}
+
+static void __exit vfio_ccw_exit(void)
+{
+	css_driver_unregister(&vfio_ccw_sch_driver);
+	isc_unregister(VFIO_CCW_ISC);
+}
+
+module_init(vfio_ccw_init)
+module_exit(vfio_ccw_exit)
+
+MODULE_DESCRIPTION("Passes I/O subchannels through to guests");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * vfio-ccw: what user space meets: the type and its one instance, the regions
+ * and the ioctls, as include/uapi/linux/vfio_ccw.h and vfio.h have them.
+ */
+#include <linux/module.h>
+#include <linux/overflow.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/vfio.h>
+
+#include "vfio_ccw.h"
+
+/* A region's number is in the upper bits of the file offset */
+#define OFFSET_SHIFT	10
+#define OFFSET_MASK	((1ULL << OFFSET_SHIFT) - 1)
+
+enum {
+	REGION_IO = VFIO_CCW_CONFIG_REGION_INDEX,
+	REGION_CMD,
+	REGION_SCHIB,
+	REGION_CRW,
+	NR_REGIONS
+};
+
+static const struct vfio_ccw_region {
+	u32 size;
+	u32 flags;
+	u32 subtype;
+} vfio_ccw_regions[NR_REGIONS] = {
+	[REGION_IO] = {
+		.size	 = sizeof(struct ccw_io_region),
+		.flags	 = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE,
+	},
+	[REGION_CMD] = {
+		.size	 = sizeof(struct ccw_cmd_region),
+		.flags	 = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE,
+		.subtype = VFIO_REGION_SUBTYPE_CCW_ASYNC_CMD,
+	},
+	[REGION_SCHIB] = {
+		.size	 = sizeof(struct ccw_schib_region),
+		.flags	 = VFIO_REGION_INFO_FLAG_READ,
+		.subtype = VFIO_REGION_SUBTYPE_CCW_SCHIB,
+	},
+	[REGION_CRW] = {
+		.size	 = sizeof(struct ccw_crw_region),
+		.flags	 = VFIO_REGION_INFO_FLAG_READ,
+		.subtype = VFIO_REGION_SUBTYPE_CCW_CRW,
+	},
+};
+
+#define IRQ_INDEXES							\
+	(BIT(VFIO_CCW_IO_IRQ_INDEX) | BIT(VFIO_CCW_CRW_IRQ_INDEX) |	\
+	 BIT(VFIO_CCW_REQ_IRQ_INDEX))
+
+static struct vfio_ccw *vfio_ccw_of(struct mdev_device *mdev)
+{
+	return mdev_get_drvdata(mdev);
+}
+
+/* The type */
+
+static ssize_t name_show(struct kobject *kobj, struct device *dev, char *buf)
+{
+	return sysfs_emit(buf, "I/O subchannel (Non-QDIO)\n");
+}
+static MDEV_TYPE_ATTR_RO(name);
+
+static ssize_t device_api_show(struct kobject *kobj, struct device *dev,
+			       char *buf)
+{
+	return sysfs_emit(buf, "%s\n", VFIO_DEVICE_API_CCW_STRING);
+}
+static MDEV_TYPE_ATTR_RO(device_api);
+
+static ssize_t available_instances_show(struct kobject *kobj,
+					struct device *dev, char *buf)
+{
+	struct vfio_ccw *vc = dev_get_drvdata(dev);
+
+	return sysfs_emit(buf, "%d\n", atomic_read(&vc->available));
+}
+static MDEV_TYPE_ATTR_RO(available_instances);
+
+static struct attribute *vfio_ccw_type_attrs[] = {
+	&mdev_type_attr_name.attr,
+	&mdev_type_attr_device_api.attr,
+	&mdev_type_attr_available_instances.attr,
+	NULL
+};
+
+static struct attribute_group vfio_ccw_type_group = {
+	.name	= "io",
+	.attrs	= vfio_ccw_type_attrs,
+};
+
+static struct attribute_group *vfio_ccw_type_groups[] = {
+	&vfio_ccw_type_group,
+	NULL
+};
+
+static int vfio_ccw_create(struct kobject *kobj, struct mdev_device *mdev)
+{
+	struct vfio_ccw *vc = dev_get_drvdata(mdev_parent_dev(mdev));
+
+	if (atomic_dec_if_positive(&vc->available) < 0)
+		return -ENOSPC;
+
+	vc->mdev = mdev;
+	mdev_set_drvdata(mdev, vc);
+	mdev_trigger_init(&vc->io_trigger, mdev, MDEV_TRIGGER_INTERRUPT);
+	mdev_trigger_init(&vc->crw_trigger, mdev, MDEV_TRIGGER_INTERRUPT);
+	mdev_trigger_init(&vc->req_trigger, mdev, MDEV_TRIGGER_REQUEST);
+	return 0;
+}
+
+static int vfio_ccw_remove(struct mdev_device *mdev)
+{
+	struct vfio_ccw *vc = vfio_ccw_of(mdev);
+
+	vc->mdev = NULL;
+	atomic_inc(&vc->available);
+	return 0;
+}
+
+static int vfio_ccw_mdev_open(struct mdev_device *mdev)
+{
+	return vfio_ccw_open(vfio_ccw_of(mdev));
+}
+
+static void vfio_ccw_mdev_release(struct mdev_device *mdev)
+{
+	vfio_ccw_close(vfio_ccw_of(mdev));
+}
+
+static void vfio_ccw_mdev_request(struct mdev_device *mdev, unsigned int count)
+{
+	mdev_request_relay(&vfio_ccw_of(mdev)->req_trigger, count);
+}
+
+static void vfio_ccw_mdev_dma_unmap(struct mdev_device *mdev, u64 iova,
+				    u64 length)
+{
+	vfio_ccw_dma_unmap(vfio_ccw_of(mdev), iova, length);
+}
+
+/* The regions */
+
+/*
+ * The region that an access is to, where in it, and that it ends in it.
+ * Returns -EINVAL for any access that is not within one region.
+ */
+static int vfio_ccw_locate(loff_t pos, size_t count, size_t *offset)
+{
+	u64 index = (u64)pos >> OFFSET_SHIFT;
+	size_t end;
+
+	*offset = pos & OFFSET_MASK;
+	if (index >= NR_REGIONS || check_add_overflow(*offset, count, &end) ||
+	    end > vfio_ccw_regions[index].size)
+		return -EINVAL;
+	return index;
+}
+
+static ssize_t vfio_ccw_read_io(struct vfio_ccw *vc, char __user *buf,
+				size_t offset, size_t count)
+{
+	bool more = false;
+
+	/* Whoever reads a part of the response has had it */
+	if (offset < offsetofend(struct ccw_io_region, irb_area) &&
+	    offset + count > offsetof(struct ccw_io_region, irb_area))
+		more = vfio_ccw_fetch_response(vc);
+	if (copy_to_user(buf, (u8 *)&vc->region + offset, count))
+		return -EFAULT;
+	if (more)
+		mdev_trigger_signal(&vc->io_trigger);
+	return count;
+}
+
+static ssize_t vfio_ccw_read_cmd(struct vfio_ccw *vc, char __user *buf,
+				 size_t offset, size_t count)
+{
+	if (copy_to_user(buf, (u8 *)&vc->cmd_region + offset, count))
+		return -EFAULT;
+	return count;
+}
+
+static ssize_t vfio_ccw_read_schib_region(struct vfio_ccw *vc,
+					  char __user *buf, size_t offset,
+					  size_t count)
+{
+	struct ccw_schib_region region;
+	int ret;
+
+	ret = vfio_ccw_read_schib(vc, &region);
+	if (ret)
+		return ret;
+	if (copy_to_user(buf, (u8 *)&region + offset, count))
+		return -EFAULT;
+	return count;
+}
+
+static ssize_t vfio_ccw_read_crw(struct vfio_ccw *vc, char __user *buf,
+				 size_t offset, size_t count)
+{
+	struct ccw_crw_region region = { .crw = vfio_ccw_crw_fetch(vc) };
+
+	if (copy_to_user(buf, (u8 *)&region + offset, count))
+		return -EFAULT;
+	return count;
+}
+
+static ssize_t vfio_ccw_mdev_read(struct mdev_device *mdev, char __user *buf,
+				  size_t count, loff_t *ppos)
+{
+	struct vfio_ccw *vc = vfio_ccw_of(mdev);
+	size_t offset;
+	ssize_t ret;
+	int index;
+
+	index = vfio_ccw_locate(*ppos, count, &offset);
+	if (index < 0)
+		return index;
+	if (!count)
+		return 0;
+
+	mutex_lock(&vc->io_lock);
+	switch (index) {
+	case REGION_IO:
+		ret = vfio_ccw_read_io(vc, buf, offset, count);
+		break;
+	case REGION_CMD:
+		ret = vfio_ccw_read_cmd(vc, buf, offset, count);
+		break;
+	case REGION_SCHIB:
+		ret = vfio_ccw_read_schib_region(vc, buf, offset, count);
+		break;
+	default:
+		ret = vfio_ccw_read_crw(vc, buf, offset, count);
+	}
+	mutex_unlock(&vc->io_lock);
+
+	if (ret > 0)
+		*ppos += ret;
+	return ret;
+}
+
+static ssize_t vfio_ccw_mdev_write(struct mdev_device *mdev,
+				   const char __user *buf, size_t count,
+				   loff_t *ppos)
+{
+	struct vfio_ccw *vc = vfio_ccw_of(mdev);
+	u8 data[sizeof(struct ccw_io_region)];
+	size_t offset;
+	int index, ret;
+
+	index = vfio_ccw_locate(*ppos, count, &offset);
+	if (index < 0)
+		return index;
+	if (!(vfio_ccw_regions[index].flags & VFIO_REGION_INFO_FLAG_WRITE))
+		return -EINVAL;
+	if (!count)
+		return 0;
+	/* Read once, and before anything changes */
+	if (copy_from_user(data, buf, count))
+		return -EFAULT;
+
+	mutex_lock(&vc->io_lock);
+	if (index == REGION_IO) {
+		memcpy((u8 *)&vc->region + offset, data, count);
+		ret = vfio_ccw_start(vc);
+		vc->region.ret_code = ret;
+	} else {
+		memcpy((u8 *)&vc->cmd_region + offset, data, count);
+		ret = vfio_ccw_async(vc, vc->cmd_region.command);
+		vc->cmd_region.ret_code = ret;
+	}
+	mutex_unlock(&vc->io_lock);
+	if (ret)
+		return ret;
+
+	*ppos += count;
+	return count;
+}
+
+/* The ioctls */
+
+static long vfio_ccw_get_info(void __user *arg)
+{
+	const size_t minsz = offsetofend(struct vfio_device_info, num_irqs);
+	struct vfio_device_info info;
+
+	if (copy_from_user(&info, arg, minsz))
+		return -EFAULT;
+	if (info.argsz < minsz)
+		return -EINVAL;
+
+	info.flags = VFIO_DEVICE_FLAGS_CCW | VFIO_DEVICE_FLAGS_RESET;
+	info.num_regions = NR_REGIONS;
+	info.num_irqs = VFIO_CCW_NUM_IRQS;
+	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
+}
+
+/* The capability that says what a region beyond the first one is for */
+static long vfio_ccw_put_region_type(struct vfio_region_info *info,
+				     const struct vfio_ccw_region *region,
+				     void __user *arg)
+{
+	const size_t minsz = offsetofend(struct vfio_region_info, offset);
+	struct vfio_region_info_cap_type cap = {
+		.header.id = VFIO_REGION_INFO_CAP_TYPE,
+		.header.version = 1,
+		.type = VFIO_REGION_TYPE_CCW,
+		.subtype = region->subtype,
+	};
+
+	info->flags |= VFIO_REGION_INFO_FLAG_CAPS;
+	if (info->argsz < sizeof(*info) + sizeof(cap)) {
+		/* How much room it takes; the user comes again */
+		info->argsz = sizeof(*info) + sizeof(cap);
+		info->cap_offset = 0;
+	} else {
+		info->cap_offset = sizeof(*info);
+		if (copy_to_user(arg + sizeof(*info), &cap, sizeof(cap)))
+			return -EFAULT;
+	}
+	return copy_to_user(arg, info, minsz) ? -EFAULT : 0;
+}
+
+static long vfio_ccw_get_region_info(void __user *arg)
+{
+	const size_t minsz = offsetofend(struct vfio_region_info, offset);
+	const struct vfio_ccw_region *region;
+	struct vfio_region_info info;
+
+	if (copy_from_user(&info, arg, minsz))
+		return -EFAULT;
+	if (info.argsz < minsz || info.index >= NR_REGIONS)
+		return -EINVAL;
+
+	region = &vfio_ccw_regions[array_index_nospec(info.index, NR_REGIONS)];
+	info.flags = region->flags;
+	info.size = region->size;
+	info.offset = (u64)info.index << OFFSET_SHIFT;
+	info.cap_offset = 0;
+	if (region->subtype)
+		return vfio_ccw_put_region_type(&info, region, arg);
+	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
+}
+
+static long vfio_ccw_get_irq_info(void __user *arg)
+{
+	const size_t minsz = offsetofend(struct vfio_irq_info, count);
+	struct vfio_irq_info info;
+
+	if (copy_from_user(&info, arg, minsz))
+		return -EFAULT;
+	if (info.argsz < minsz || info.index >= VFIO_CCW_NUM_IRQS)
+		return -EINVAL;
+
+	info.count = 1;
+	info.flags = VFIO_IRQ_INFO_EVENTFD;
+	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
+}
+
+static long vfio_ccw_set_irqs(struct vfio_ccw *vc, const void __user *arg)
+{
+	struct mdev_irq_set set;
+	int ret;
+
+	ret = mdev_irq_set_read(&set, arg, IRQ_INDEXES);
+	if (ret)
+		return ret;
+
+	switch (set.index) {
+	case VFIO_CCW_IO_IRQ_INDEX:
+		return mdev_trigger_set_irqs(&vc->io_trigger, &set);
+	case VFIO_CCW_CRW_IRQ_INDEX:
+		return mdev_trigger_set_irqs(&vc->crw_trigger, &set);
+	default:
+		return mdev_trigger_set_irqs(&vc->req_trigger, &set);
+	}
+}
+
+static long vfio_ccw_mdev_ioctl(struct mdev_device *mdev, unsigned int cmd,
+				unsigned long arg)
+{
+	struct vfio_ccw *vc = vfio_ccw_of(mdev);
+	void __user *uarg = (void __user *)arg;
+
+	switch (cmd) {
+	case VFIO_DEVICE_GET_INFO:
+		return vfio_ccw_get_info(uarg);
+	case VFIO_DEVICE_GET_REGION_INFO:
+		return vfio_ccw_get_region_info(uarg);
+	case VFIO_DEVICE_GET_IRQ_INFO:
+		return vfio_ccw_get_irq_info(uarg);
+	case VFIO_DEVICE_SET_IRQS:
+		return vfio_ccw_set_irqs(vc, uarg);
+	case VFIO_DEVICE_RESET:
+		return vfio_ccw_reset(vc);
+	default:
+		return -ENOTTY;
+	}
+}
+
+const struct mdev_parent_ops vfio_ccw_mdev_ops = {
+	.owner			= THIS_MODULE,
+	.supported_type_groups	= vfio_ccw_type_groups,
+	.create			= vfio_ccw_create,
+	.remove			= vfio_ccw_remove,
+	.open			= vfio_ccw_mdev_open,
+	.release		= vfio_ccw_mdev_release,
+	.read			= vfio_ccw_mdev_read,
+	.write			= vfio_ccw_mdev_write,
+	.ioctl			= vfio_ccw_mdev_ioctl,
+	.request		= vfio_ccw_mdev_request,
+	.dma_unmap		= vfio_ccw_mdev_dma_unmap,
+};
