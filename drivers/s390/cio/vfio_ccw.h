@@ -96,10 +96,11 @@ struct vfio_ccw_response {
  * @mdev: its mediated device, NULL while there is none; io_lock
  * @available: 1 while no mediated device exists, else 0
  * @io_lock: serialises all that user space does; protects @pages, @cp,
- *	@region, @cmd_region
+ *	@orb_flags, @region, @cmd_region
  * @pages: how @cp gets at guest memory; there from open to close
  * @cp: the channel program being translated, or translated and not yet
  *	released; there from open to close
+ * @orb_flags: word 1 of the guest's ORB of that program
  * @region: the I/O region
  * @cmd_region: the region of asynchronous commands
  * @state: under the subchannel's lock
@@ -123,6 +124,7 @@ struct vfio_ccw {
 	struct mutex io_lock; /* see above */
 	struct vfio_ccw_pages *pages;
 	struct ccw_cp *cp;
+	u32 orb_flags;
 	struct ccw_io_region region;
 	struct ccw_cmd_region cmd_region;
 

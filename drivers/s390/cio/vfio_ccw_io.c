@@ -16,8 +16,18 @@
 #define QUIESCE_LIMIT		10
 #define QUIESCE_NOTICE		1
 
+/* How long DMA unmap waits for io_lock, in seconds; see there */
+#define UNMAP_LIMIT		2
+
 /* The path mask of the ORB's word 1 */
 #define ORB_LPM_SHIFT		8
+
+/*
+ * What the SCSW's word 0 repeats of the ORB's word 1, in the same place: the
+ * storage key, the format of CCWs, and what controls prefetching, suspension
+ * and checking
+ */
+#define SCSW_OF_ORB		0xf8f80000
 
 /* Activity that says that the function has not been completed */
 #define SCSW_ACTL_BUSY							\
@@ -32,21 +42,25 @@ static u32 vfio_ccw_guest_address(struct vfio_ccw *vc, dma32_t host)
 
 /*
  * Let the user have nothing of the host in an IRB: addresses of CCWs become
- * the guest's, or 0 where the program is none of this user's; the address of
- * the storage that could not be accessed is not told.
+ * the guest's, or 0 where the program is none of this user's; what repeats the
+ * ORB repeats the guest's; the address of the storage that could not be
+ * accessed is not told.
  */
 static void vfio_ccw_map_irb(struct vfio_ccw *vc, struct irb *irb,
 			     bool of_program)
 {
 	u32 cpa = 0, saddr = 0;
+	u32 word;
 
 	if (of_program) {
 		cpa = vfio_ccw_guest_address(vc, irb->scsw.cmd.cpa);
 		if (irb->scsw.cmd.eswf && irb->esw.esw0.erw.scavf)
 			saddr = vfio_ccw_guest_address(vc, irb->esw.esw0.saddr);
+		memcpy(&word, irb, sizeof(word));
+		word = (word & ~SCSW_OF_ORB) | (vc->orb_flags & SCSW_OF_ORB);
+		memcpy(irb, &word, sizeof(word));
 	}
 	irb->scsw.cmd.cpa = (__force dma32_t)cpa;
-	/* The user's storage key is its own affair, as is the format of CCWs */
 	if (irb->scsw.cmd.eswf) {
 		irb->esw.esw0.erw.fsavf = 0;
 		irb->esw.esw0.faddr[0] = 0;
@@ -421,8 +435,9 @@ int vfio_ccw_start(struct vfio_ccw *vc)
 		return ret;
 	}
 
-	ret = vfio_ccw_ssch(vc, &start, (be32_to_cpu(orb[1]) & CCW_ORB_LPM) >>
-					ORB_LPM_SHIFT);
+	vc->orb_flags = be32_to_cpu(orb[1]);
+	ret = vfio_ccw_ssch(vc, &start,
+			    (vc->orb_flags & CCW_ORB_LPM) >> ORB_LPM_SHIFT);
 	if (ret)
 		ccw_cp_release(vc->cp);
 	return ret;
@@ -508,10 +523,22 @@ int vfio_ccw_read_schib(struct vfio_ccw *vc, struct ccw_schib_region *schib)
  * @length: how many bytes
  *
  * Ends a program that uses it.
+ *
+ * VFIO calls with its list of devices locked. Who holds io_lock may wait for
+ * its type 1 IOMMU, to pin or unpin, and who holds that may wait for the list.
+ * So this does not wait for ever: where pages are still pinned when it returns
+ * VFIO calls again, ten times at least, and whoever waits for the list goes on
+ * in between. Twenty seconds are more than io_lock is ever held.
  */
 void vfio_ccw_dma_unmap(struct vfio_ccw *vc, u64 iova, u64 length)
 {
-	mutex_lock(&vc->io_lock);
+	unsigned long end = jiffies + UNMAP_LIMIT * HZ;
+
+	while (!mutex_trylock(&vc->io_lock)) {
+		if (time_after(jiffies, end))
+			return;
+		fsleep(USEC_PER_MSEC);
+	}
 	if (vc->cp) {
 		vfio_ccw_settle(vc);
 		if (ccw_cp_uses(vc->cp, iova, length))

@@ -4,8 +4,8 @@
  * and the ioctls, as include/uapi/linux/vfio_ccw.h and vfio.h have them.
  */
 #include <linux/module.h>
+#include <linux/nospec.h>
 #include <linux/overflow.h>
-#include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
 
@@ -159,7 +159,7 @@ static int vfio_ccw_locate(loff_t pos, size_t count, size_t *offset)
 	if (index >= NR_REGIONS || check_add_overflow(*offset, count, &end) ||
 	    end > vfio_ccw_regions[index].size)
 		return -EINVAL;
-	return index;
+	return array_index_nospec(index, NR_REGIONS);
 }
 
 static ssize_t vfio_ccw_read_io(struct vfio_ccw *vc, char __user *buf,
