@@ -7,6 +7,7 @@
  */
 #include <linux/export.h>
 #include <linux/module.h>
+#include <linux/sched/signal.h>
 #include <linux/vfio.h>
 
 #include "compat.h"
@@ -147,7 +148,8 @@ void vfio_mdev_request(struct mdev_device *mdev, unsigned int count)
 static void vfio_mdev_last_request(struct vfio_device *vdev, unsigned int count)
 {
 	mdev_request_once(vfio_mdev_of(vdev));
-	if (count)
+	/* After ten seconds */
+	if (count == 1)
 		dev_warn(vdev->dev, "removal waits for a file descriptor of the device to be closed\n");
 }
 
@@ -206,12 +208,21 @@ static void vfio_mdev_remove(struct device *dev)
 {
 	struct mdev_device *mdev = to_mdev_device(dev);
 	struct vfio_device *vdev = mdev->vdev;
+	sigset_t all, old;
 
 	/* At once in a teardown, which has no user; an unbind has to wait */
 	mdev_evict_begin(mdev);
 	wait_event_idle(mdev_parent(mdev)->wait,
 			READ_ONCE(mdev->use) == MDEV_FREE);
+	/*
+	 * What VFIO waits for now is a close on its way out. A signal that is
+	 * pending would not end that wait, but make it say that the device is
+	 * in use.
+	 */
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &old);
 	vfio_unregister_group_dev(vdev);
+	sigprocmask(SIG_SETMASK, &old, NULL);
 	mdev->vdev = NULL;
 	mdev_evict_end(mdev);
 	/* Pairs with vfio_alloc_device() in vfio_mdev_probe() */
