@@ -30,11 +30,11 @@ def prepare(name, tests, report, args, ours, peer):
     target = config.load_target(name)
     kernel = packages.fetch(target, report, args.refresh)
     logs = LOGS / name
-    parts = {test.program.partition("/")[0] for test in tests if test.program} | {"vm/guest"}
+    programs = {test.program for test in tests if test.program and test.runs_on(target)} | {"vm/guest/supervise"}
     report.say(name, f"building modules and tests for {kernel.release}")
     setups = []
     with config.locked(target.dir):
-        programs = build.build_programs(target, kernel, parts, logs)
+        programs = build.build_programs(target, kernel, programs, logs)
         for wanted, make in ((ours, build.build_modules), (peer, build.build_peer)):
             if wanted:
                 is_peer = make is build.build_peer
@@ -47,7 +47,7 @@ def boots_of(setup, tests, report):
     """Tests with the same flags share a boot, in the order of the list."""
     groups = {}
     for test in tests:
-        if setup.target.name in (test.targets or [setup.target.name]) and (test.peer or not setup.peer):
+        if test.runs_on(setup.target) and (test.peer or not setup.peer):
             groups.setdefault((test.boot, tuple(test.qemu), test.cmdline), []).append(test)
     return [Boot(setup, group, report) for group in groups.values()]
 
@@ -105,7 +105,7 @@ def check(args, report):
 
 
 def demo(args, report):
-    args.target = args.target or config.target_names()[:1]
+    args.target = args.target or config.primary_targets()
     run_tests(chosen(args.test, "demo.toml"), report, args)
     return report.finish()
 

@@ -70,25 +70,34 @@ def build_modules(target, kernel, logs):
 
 
 def build_peer(target, kernel, logs):
-    """The kernel's own mtty, which Debian does not build, and the test modules against the kernel's own mdev."""
+    """What the kernel's source has and Debian does not build, and the test modules against the kernel's own mdev."""
     peer = target.dir / "peer"
-    mtty = peer / "mtty"
-    mtty.mkdir(parents=True, exist_ok=True)
-    shutil.copy2(kernel.source / "samples/vfio-mdev/mtty.c", mtty)
-    (mtty / "Kbuild").write_text("obj-m := mtty.o\n")
-    # Not our code: its warnings are not our failures.
-    run_make(["-C", kernel.headers, f"M={mtty}", "modules"], logs / "build-peer-mtty.log")
+    symbols = []
+    for name, folder in target.peer.items():
+        into = peer / name
+        into.mkdir(parents=True, exist_ok=True)
+        for path in (kernel.source / folder).iterdir():
+            if _SOURCES.match(path.name):
+                shutil.copy2(path, into)
+        # The folder's own rules, but for what else it would build.
+        (into / "Kbuild").write_text(f"include $(src)/Makefile\nobj-y :=\nobj-m := {name}.o\n")
+        # Not our code: its warnings are not our failures.
+        run_make(["-C", kernel.headers, f"M={into}", f"KBUILD_EXTRA_SYMBOLS={' '.join(symbols)}", "modules"],
+                 logs / f"build-peer-{name}.log")
+        symbols.append(str(into / "Module.symvers"))
     ours = "tools/testing/modules/peer"
     if (TOP / ours).exists():
         link_sources(peer / "src", [ours])
-        _kbuild(kernel, peer / "src" / ours, logs / "build-peer-modules.log")
+        _kbuild(kernel, peer / "src" / ours, logs / "build-peer-modules.log",
+                f"KBUILD_EXTRA_SYMBOLS={' '.join(symbols)}")
     return {path.stem: path for path in peer.rglob("*.ko")}
 
 
-def build_programs(target, kernel, parts, logs):
+def build_programs(target, kernel, programs, logs):
     """
-    The programs of some folders of tools/testing: by their Makefile, or else each C file is one. All static, so that
-    the guest needs no libraries. Returns the folder that holds them.
+    The programs that are named by their paths below tools/testing: by the Makefile of the outermost folder, or else
+    all C files of their folder, each of which is one. All static, so that the guest needs no libraries. Returns the
+    folder that holds them.
     """
     out = target.dir / "programs"
     compiler = f"{target.arch.cross_compile}{target.compiler}"
@@ -98,21 +107,28 @@ def build_programs(target, kernel, parts, logs):
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir(parents=True)
         made_with.write_text(f"{compiler} {kernel.tools}")
-    for part in sorted(parts):
-        folder = TOP / "tools/testing" / part
-        if (folder / "Makefile").exists():
-            run_make(["-C", folder, f"OUTPUT={out / part}", f"CROSS_COMPILE={target.arch.cross_compile}",
-                      f"CC={compiler}", f"KSELFTEST_DIR={kernel.tools / 'tools/testing/selftests'}"],
-                     logs / f"build-{part}.log")
-            continue
-        for source in sorted(folder.glob("*.c")):
-            program = out / part / source.stem
-            if program.exists() and program.stat().st_mtime > source.stat().st_mtime:
-                continue
-            program.parent.mkdir(parents=True, exist_ok=True)
-            done = subprocess.run([compiler, "-O2", "-Wall", "-Wextra", "-Werror", "-static",
-                                   "-I", TOP / "include/uapi", "-o", program, source],
-                                  text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-            if done.returncode:
-                raise Failure(f"{source.relative_to(TOP)} does not compile:\n{done.stdout}")
+    made = {}
+    for program in sorted(programs):
+        part = program.partition("/")[0]
+        if (TOP / "tools/testing" / part / "Makefile").exists():
+            made.setdefault(part, []).append(out / program)
+        else:
+            _compile_folder(TOP / "tools/testing" / program, (out / program).parent, compiler)
+    for part, files in made.items():
+        run_make(["-C", TOP / "tools/testing" / part, f"OUTPUT={out / part}",
+                  f"CROSS_COMPILE={target.arch.cross_compile}", f"CC={compiler}",
+                  f"KSELFTEST_DIR={kernel.tools / 'tools/testing/selftests'}", *files], logs / f"build-{part}.log")
     return out
+
+
+def _compile_folder(program, out, compiler):
+    out.mkdir(parents=True, exist_ok=True)
+    for source in sorted(program.parent.glob("*.c")):
+        file = out / source.stem
+        if file.exists() and file.stat().st_mtime > source.stat().st_mtime:
+            continue
+        done = subprocess.run([compiler, "-O2", "-Wall", "-Wextra", "-Werror", "-static",
+                               "-I", TOP / "include/uapi", "-o", file, source],
+                              text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if done.returncode:
+            raise Failure(f"{source.relative_to(TOP)} does not compile:\n{done.stdout}")

@@ -19,6 +19,7 @@ LOGS = BUILD / "logs"
 class Arch:
     name: str
     cross_compile: str
+    image_suffix: str
     qemu: list
     cmdline: str
     channel: str
@@ -38,6 +39,7 @@ class Target:
     compiler: str
     packages: list
     modules: list
+    peer: dict              # modules that Debian does not build, to measure against, and their folders in the source
 
     @property
     def dir(self):
@@ -53,7 +55,7 @@ class Test:
     script: str = ""        # the text of a script for the guest's shell
     modules: list = dataclasses.field(default_factory=list)
     peer_modules: list = dataclasses.field(default_factory=list)    # where others stand in with the kernel's own mdev
-    targets: list = dataclasses.field(default_factory=list)     # none: all
+    targets: list = dataclasses.field(default_factory=list)     # kernels or architectures; none: all
     peer: bool = False      # runs with the kernel's own modules too
     output: str = "tap"     # or "plain": its exit code is the result, or "stream": that, and shown as it comes
     qemu: list = dataclasses.field(default_factory=list)
@@ -61,6 +63,9 @@ class Test:
     boot: str = ""          # tests with the same name here (and flags) share one boot
     boot_limit: int = 0     # instead of the architecture's
     expect: list = dataclasses.field(default_factory=list)      # tests of the runner: the failures to report
+
+    def runs_on(self, target):
+        return not self.targets or target.name in self.targets or target.arch.name in self.targets
 
 
 @contextlib.contextmanager
@@ -80,9 +85,17 @@ def _read(kind, path, **more):
 
 
 def target_names():
-    # Newest kernel first: it is the primary one.
-    return sorted((path.stem for path in (HERE / "targets").glob("*.toml")),
-                  key=lambda name: [int(part) for part in name.split("-")[1].split(".")], reverse=True)
+    # Newest kernel first: it is the primary one of its architecture.
+    return sorted(sorted(path.stem for path in (HERE / "targets").glob("*.toml")),
+                  key=lambda name: [-int(part) for part in name.split("-")[1].split(".")])
+
+
+def primary_targets():
+    """The newest kernel of each architecture."""
+    found = {}
+    for name in target_names():
+        found.setdefault(name.split("-")[0], name)
+    return list(found.values())
 
 
 def load_target(name):

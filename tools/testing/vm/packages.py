@@ -19,8 +19,9 @@ from report import Failure
 # Debian 13 renamed it.
 KEYRINGS = ("/usr/share/keyrings/debian-archive-keyring.gpg", "/usr/share/keyrings/debian-archive-keyring.pgp")
 
-# What checkpatch, kernel-doc, the kselftest harness and the peer's sample need of the kernel's source.
-SOURCE_PARTS = ("scripts", "tools/testing/selftests/kselftest*.h", "samples/vfio-mdev")
+# What checkpatch, kernel-doc, the kselftest harness and the peer's modules need of the kernel's source.
+SOURCE_PARTS = ("scripts", "tools/testing/selftests/kselftest*.h", "samples/vfio-mdev", "drivers/vfio/mdev",
+                "drivers/s390/cio")
 
 
 def _run(argv, **more):
@@ -59,6 +60,9 @@ class Apt:
             raise Failure("the package debian-archive-keyring is missing")
         (self.dir / "sources.list").write_text("".join(
             f"deb [signed-by={keyring} arch={arch}] {_mirror(suite)} {suite} main\n" for suite in suites))
+        # The newest version in any of them, backports among them, which apt takes only where it is told to.
+        (self.dir / "preferences").write_text("\n".join(
+            f"Package: *\nPin: release n={suite}\nPin-Priority: 500\n" for suite in suites))
         # The host's Acquire settings (a proxy, for instance) hold here too; its hooks do not.
         acquire = [line for line in _run(["apt-config", "dump", "Acquire"]).splitlines()
                    if line.startswith("Acquire")]
@@ -67,7 +71,7 @@ class Apt:
             "Dir::State::lists": self.dir / "lists", "Dir::State::status": self.dir / "status",
             "Dir::Cache": self.dir, "Dir::Etc::sourcelist": self.dir / "sources.list",
             "Dir::Etc::sourceparts": self.dir / "none", "Dir::Etc::parts": self.dir / "none",
-            "Dir::Etc::preferencesparts": self.dir / "none", "Dir::Etc::preferences": "/dev/null",
+            "Dir::Etc::preferencesparts": self.dir / "none", "Dir::Etc::preferences": self.dir / "preferences",
             "Dir::Etc::main": "/dev/null", "Acquire::Languages": "none",
         }
         conf = self.dir / "apt.conf"
@@ -97,9 +101,9 @@ class Apt:
 
 
 def _unpack_source(deb, into):
-    """The few parts of linux-source-* that are needed; the name of the .deb says whether they are there."""
-    stamp = into / ".from"
-    if stamp.exists() and stamp.read_text() == deb.name:
+    """The few parts of linux-source-* that are needed."""
+    stamp = into / ".parts"
+    if stamp.exists() and stamp.read_text() == str(SOURCE_PARTS):
         return
     shutil.rmtree(into, ignore_errors=True)
     into.mkdir(parents=True)
@@ -109,7 +113,7 @@ def _unpack_source(deb, into):
     _run(["tar", "-xf", tar, "-C", into, "--use-compress-program=xz -T0", "--strip-components=1", "--wildcards",
           *(f"*/{part}" for part in SOURCE_PARTS)])
     shutil.rmtree(whole)
-    stamp.write_text(deb.name)
+    stamp.write_text(str(SOURCE_PARTS))
 
 
 def _relocate_headers(root):
@@ -122,45 +126,55 @@ def _relocate_headers(root):
 class Kernel:
     """An unpacked kernel: where its image, modules, headers and parts of its source are."""
 
-    def __init__(self, target, release):
+    def __init__(self, target, release, sources):
         self.release = release
         self.root = target.dir / "root"
         self.image = self.root / "boot" / f"vmlinuz-{release}"
         self.modules = self.root / "lib/modules" / release
         self.headers = self.root / "usr/src" / f"linux-headers-{release}"
-        self.source = BUILD / target.source
-        self.tools = BUILD / target.tools
+        self.source = BUILD / sources[target.source]
+        self.tools = BUILD / sources[target.tools]
 
 
 def fetch(target, report, refresh=False):
     """The kernel of a target. Uses the network only where it is not there yet, or to refresh."""
     stamp = target.dir / "packages.json"
-    wanted = [target.suites, target.image, target.headers, target.source, target.tools, target.packages]
+    wanted = [target.suites, target.image, target.headers, target.source, target.tools, target.packages,
+              list(SOURCE_PARTS)]
     if stamp.exists() and not refresh:
         have = json.loads(stamp.read_text())
         if have["wanted"] == wanted and have["top"] == str(BUILD):
-            return Kernel(target, have["release"])
+            return Kernel(target, have["release"], have["sources"])
     # Targets share the packages and the unpacked sources.
     with locked(BUILD / "packages"):
         report.say(target.name, f"reading the package lists of {', '.join(target.suites)}")
         apt = Apt(target.arch.name, target.suites)
         apt.update()
-        image = apt.depends(target.image, "linux-image-")[0]
+        # The programs that kbuild runs are the host's.
+        host_arch = _run(["dpkg", "--print-architecture"]).strip()
+        host_apt = apt
+        if host_arch != target.arch.name:
+            host_apt = Apt(host_arch, target.suites)
+            host_apt.update()
+        image = apt.depends(target.image, "linux-image-")[0] + target.arch.image_suffix
         headers = apt.depends(target.headers, "linux-headers-")[0]
         release = headers.removeprefix("linux-headers-")
-        names = [f"{image}-unsigned", headers, *apt.depends(headers, "linux-headers-"),
-                 *apt.depends(headers, "linux-kbuild-"), *target.packages]
-        sources = sorted({target.source, target.tools})
-        report.say(target.name, f"fetching {' '.join(names + sources)}")
-        files = apt.download(names + sources)
+        names = [image, headers, *apt.depends(headers, "linux-headers-"), *target.packages]
+        host_names = apt.depends(headers, "linux-kbuild-")
+        source_names = sorted({target.source, target.tools})
+        report.say(target.name, f"fetching {' '.join(names + host_names + source_names)}")
+        files = apt.download(names) + host_apt.download(host_names)
+        source_files = apt.download(source_names)
         report.say(target.name, f"unpacking {release}")
         root = target.dir / "root"
         shutil.rmtree(root, ignore_errors=True)
         root.mkdir(parents=True)
-        for deb in files[:len(names)]:
+        for deb in files:
             _run(["dpkg", "-x", deb, root])
         _relocate_headers(root)
-        for name, deb in zip(sources, files[len(names):]):
-            _unpack_source(deb, BUILD / name)
-    stamp.write_text(json.dumps({"wanted": wanted, "top": str(BUILD), "release": release}))
-    return Kernel(target, release)
+        # Architectures may have different versions: the folder has the package's full name.
+        sources = {name: deb.stem for name, deb in zip(source_names, source_files)}
+        for deb in source_files:
+            _unpack_source(deb, BUILD / deb.stem)
+    stamp.write_text(json.dumps({"wanted": wanted, "top": str(BUILD), "release": release, "sources": sources}))
+    return Kernel(target, release, sources)
