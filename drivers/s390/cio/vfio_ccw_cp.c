@@ -50,15 +50,17 @@
 #define AS_INPUT	0x02	/* the device writes memory */
 #define AS_OUTPUT	0x04	/* the device reads memory */
 #define AS_BACKWARD	0x08	/* the device writes memory, downwards */
-#define AS_NODATA	0x10
-#define AS_SECOND_TIC	0x20	/* by a TIC, and is one itself */
-#define AS_DATA		(AS_INPUT | AS_OUTPUT | AS_BACKWARD | AS_NODATA)
+#define AS_SECOND_TIC	0x10	/* by a TIC, and is one itself */
+#define AS_DATA		(AS_INPUT | AS_OUTPUT | AS_BACKWARD)
+#define AS_NODATA	0x20	/* a kind of command only: it chains no data */
 
 /* What is known about a CCW */
 #define IS_TIC		0x01
 #define IS_INVALID	0x02	/* gives a program check when it is reached */
 #define IS_OPTIONAL	0x04	/* reached by nothing but a status modifier */
 #define IS_CHAINING	0x08	/* chains a command, in one way at least */
+#define IS_DATA_ONLY	0x10	/* invalid as a command, see cp_conflict() */
+#define IS_CUT		0x20	/* invalid, but only here */
 
 /* What becomes of its data */
 #define DATA_READ	0x01	/* the device reads it */
@@ -119,7 +121,7 @@ struct cp_ccw {
 #define HOST_CCWS	((PG_SIZE << HOST_ORDER) / sizeof(struct cp_ccw))
 
 /* The worst case: each segment with its gap */
-static_assert(HOST_CCWS >= CCW_CP_MAX_CCWS + CCW_CP_MAX_SEGS * GAP);
+static_assert(CCW_CP_MAX_CCWS + GAP * CCW_CP_MAX_SEGS <= HOST_CCWS);
 static_assert(sizeof(struct cp_ccw) == 8);
 
 /* What fits the narrow fields of a slot and of the segments' order */
@@ -531,34 +533,33 @@ static int cp_copy_idal(struct ccw_cp *cp, struct cp_slot *slot)
 	return 0;
 }
 
-/* Takes over where the data of a CCW is that is reached as @kind */
-static int cp_copy_data(struct ccw_cp *cp, struct cp_slot *slot, u8 kind)
+/* What becomes of the data of a CCW that is reached as @kind */
+static u8 cp_data_of(const struct cp_slot *slot, u8 kind)
 {
-	u8 data;
+	u8 input = slot->flags & FLAG_SKIP ? DATA_SKIP : DATA_WRITE;
 
-	switch (kind) {
-	case AS_OUTPUT:
-		data = DATA_READ; /* which knows of no skipping */
-		break;
-	case AS_INPUT:
-		data = DATA_WRITE;
-		break;
-	case AS_BACKWARD:
-		data = DATA_WRITE | DATA_DOWN;
-		break;
-	default:
-		return 0;
-	}
 	if (!slot->count)
 		return 0;
-	if ((slot->flags & FLAG_SKIP) && (data & DATA_WRITE))
-		data = DATA_SKIP | (data & DATA_DOWN);
+	switch (kind) {
+	case AS_OUTPUT:
+		return DATA_READ; /* which knows of no skipping */
+	case AS_INPUT:
+		return input;
+	case AS_BACKWARD:
+		return input | DATA_DOWN;
+	}
+	return 0;
+}
 
+/* Takes over where the data of a CCW is */
+static int cp_copy_data(struct ccw_cp *cp, struct cp_slot *slot, u8 data)
+{
+	if (!data)
+		return 0;
 	if (slot->data) {
 		/* One list of host addresses cannot serve both ways */
 		if ((slot->data ^ data) & (DATA_SKIP | DATA_DOWN))
-			return cp_fail_slot(cp, slot, -EINVAL,
-					    "data in two directions");
+			return cp_fail(cp, -EINVAL, "data in two directions");
 		slot->data |= data;
 		return 0;
 	}
@@ -572,14 +573,47 @@ static int cp_copy_data(struct ccw_cp *cp, struct cp_slot *slot, u8 kind)
 }
 
 /*
+ * Whether a CCW that a status modifier leads to cannot be reached that way,
+ * because its data has another use already, or has none. What is certain to be
+ * reached must not suffer from what hardly ever is: it keeps the permissions
+ * to memory that it has alone.
+ */
+static bool cp_conflicts(const struct cp_slot *slot, u8 data)
+{
+	if (!data || (cp_is_optional(slot) && !slot->data))
+		return false;
+	if (!slot->data || (slot->data ^ data) & (DATA_SKIP | DATA_DOWN))
+		return true;
+	return data & ~slot->data;
+}
+
+/*
+ * Makes the way to @slot that is in conflict give a program check. @from is
+ * the CCW that chains data to it, or NULL where it is reached as a command.
+ */
+static int cp_conflict(struct ccw_cp *cp, struct cp_slot *slot,
+		       struct cp_slot *from)
+{
+	if (!from) {
+		/* Otherwise it is chained data, whose code is ignored */
+		slot->is |= IS_DATA_ONLY;
+		return 0;
+	}
+	if (!cp_is_optional(from))
+		return cp_fail(cp, -EINVAL, "data in two directions");
+	from->is |= IS_INVALID | IS_CUT;
+	return 0;
+}
+
+/*
  * Follows the program from @addr on. It has no forks: status modifiers are
  * the caller's business. Ends where the program does, or where it was already.
  */
 static int cp_follow(struct ccw_cp *cp, u32 addr, bool optional)
 {
-	struct cp_slot *slot, *tic = NULL;
+	struct cp_slot *slot, *tic = NULL, *from = NULL;
 	u8 as = AS_COMMAND;
-	u8 kind;
+	u8 kind, data;
 	int ret;
 
 	for (;; addr += sizeof(struct cp_ccw)) {
@@ -593,8 +627,6 @@ static int cp_follow(struct ccw_cp *cp, u32 addr, bool optional)
 			return 0;
 		}
 		slot = &cp->slots[ret];
-		if (slot->as & as)
-			return 0;
 
 		if (slot->is & IS_TIC) {
 			if (tic) {
@@ -603,6 +635,8 @@ static int cp_follow(struct ccw_cp *cp, u32 addr, bool optional)
 					return 0;
 				return cp_fail(cp, -EINVAL, "a TIC to a TIC");
 			}
+			if (slot->as & as)
+				return 0;
 			slot->as |= as;
 			if (slot->is & IS_INVALID)
 				return 0;
@@ -612,6 +646,8 @@ static int cp_follow(struct ccw_cp *cp, u32 addr, bool optional)
 		}
 		tic = NULL;
 
+		if (slot->as & as)
+			return 0;
 		slot->as |= as;
 		if (slot->is & IS_INVALID)
 			return 0;
@@ -625,20 +661,27 @@ static int cp_follow(struct ccw_cp *cp, u32 addr, bool optional)
 			return cp_fail_slot(cp, slot, -EOPNOTSUPP,
 					    "a CCW with MIDAWs");
 
-		ret = cp_copy_data(cp, slot, kind);
+		data = cp_data_of(slot, kind);
+		if (optional && cp_conflicts(slot, data))
+			return cp_conflict(cp, slot, from);
+		ret = cp_copy_data(cp, slot, data);
 		if (ret)
 			return ret;
 		if (slot->is & IS_INVALID)
 			return 0;
 
 		if (slot->flags & FLAG_DC) {
+			if (kind == AS_NODATA)
+				return 0;
 			as = kind;
+			from = slot;
 		} else if (slot->flags & FLAG_CC) {
 			if (!(slot->is & IS_CHAINING)) {
 				slot->is |= IS_CHAINING;
 				cp->nchaining++;
 			}
 			as = AS_COMMAND;
+			from = NULL;
 		} else {
 			return 0;
 		}
@@ -733,7 +776,7 @@ static int cp_grow_pages(struct ccw_cp *cp)
 static void cp_list_pages(struct ccw_cp *cp)
 {
 	u64 page, last = BAD_PAGE;
-	unsigned int s, i;
+	unsigned int s, i, k;
 
 	for (s = 0; s < cp->nslots; s++) {
 		struct cp_slot *slot = &cp->slots[s];
@@ -743,9 +786,13 @@ static void cp_list_pages(struct ccw_cp *cp)
 		if (!cp_has_idal(slot))
 			continue;
 		idal = cp_idal(cp, slot);
-		for (i = 0; i < slot->nidaws; i++) {
+		for (k = 0; k < slot->nidaws; k++) {
+			/* Upwards, so that consecutive pages are seen */
+			i = k;
+			if (slot->data & DATA_DOWN)
+				i = slot->nidaws - 1 - k;
 			if (i && idal[i] == BAD_IDAW)
-				break;
+				continue;
 			page = idal[i] >> PG_SHIFT << 1 | write;
 			if (page != last)
 				cp->pfns[cp->npages++] = page;
@@ -844,7 +891,8 @@ static bool cp_is_accepted(const struct cp_slot *slot)
 		return false;
 	if (slot->is & IS_TIC)
 		return slot->as & ~AS_SECOND_TIC;
-	return (slot->as & AS_COMMAND && cp_kind(slot->cmd)) ||
+	return (slot->as & AS_COMMAND && cp_kind(slot->cmd) &&
+		!(slot->is & IS_DATA_ONLY)) ||
 	       (slot->as & AS_DATA && slot->count);
 }
 
@@ -880,7 +928,8 @@ static int cp_write_ccw(struct ccw_cp *cp, struct cp_slot *slot,
 	if (!cp_is_accepted(slot))
 		return 0;
 
-	host->cmd = slot->cmd;
+	if (!(slot->is & IS_DATA_ONLY))
+		host->cmd = slot->cmd;
 	if (slot->is & IS_TIC) {
 		host->cda = cpu_to_be32(cp_host_ccw(cp, slot->cda));
 		return 0;
