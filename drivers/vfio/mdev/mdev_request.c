@@ -141,13 +141,15 @@ static void mdev_ask(struct mdev_device *mdev)
 	lockdep_assert_held(&mdev->lock);
 
 	if (mdev->use == MDEV_HELD) {
-		trace_mdev_request(&mdev->uuid, mdev->count,
-				   pid_nr(mdev->holder));
+		unsigned int count = mdev->count;
+
+		/* Whoever is woken by the request finds it counted */
+		WRITE_ONCE(mdev->count, count + 1);
+		trace_mdev_request(&mdev->uuid, count, pid_nr(mdev->holder));
 		if (mdev_parent(mdev)->ops->request)
-			vfio_mdev_request(mdev, mdev->count);
+			vfio_mdev_request(mdev, count);
 		else
 			mdev_say_blocked(mdev, NO_CALLBACK);
-		WRITE_ONCE(mdev->count, mdev->count + 1);
 	}
 	if (mdev->evictors)
 		mod_delayed_work(system_unbound_wq, &mdev->ask, INTERVAL);
