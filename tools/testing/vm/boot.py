@@ -1,21 +1,27 @@
 # SPDX-License-Identifier: GPL-2.0
 """Boots a guest, runs tests in it, and turns what comes back on the channel into results."""
 
+import contextlib
 import dataclasses
 import re
 import selectors
 import shlex
 import subprocess
+import tempfile
 import time
 
 import splat
 from config import LOGS, TOP, locked
+from host import Host
 from initramfs import Cpio
 from report import FAILED, PASSED
 from tap import Tap
 
 # Seconds that the guest has for the leak scan and the unloading of modules, and for obeying a time limit.
 GRACE = 90
+
+# Characters of an answer to the guest: it has a buffer of twice that.
+ANSWER = 2000
 
 
 @dataclasses.dataclass
@@ -118,7 +124,7 @@ class Boot:
             lines.append(shlex.join(["run_test", test.name, " ".join(modules), *program]))
         return "\n".join([*lines, "all_clean" if self._tests else "interactive"]) + "\n"
 
-    def _command(self, console, channel):
+    def _command(self, console, channel, sockets):
         setup, arch = self._setup, self._setup.target.arch
         plan = Cpio()
         plan.folder("vm")
@@ -129,32 +135,37 @@ class Boot:
         return [*arch.qemu, "-accel", "kvm" if setup.kvm else "tcg", "-nodefaults", "-display", "none", "-no-reboot",
                 "-chardev", console, "-chardev", channel, "-kernel", str(setup.kernel.image), "-initrd", str(initrd),
                 "-append", f"{arch.cmdline} panic=-1 oops=panic log_buf_len=16M {first.cmdline if first else ''}",
-                *(first.qemu if first else [])]
+                *(word.replace("{sockets}", sockets) for word in (first.qemu if first else []))]
 
     def shell(self):
         """An interactive guest, with the modules loaded."""
-        with locked(self._logs):
+        with locked(self._logs), tempfile.TemporaryDirectory() as sockets:
             return subprocess.run(self._command("stdio,id=console,signal=off",
-                                                f"file,id=channel,path={self._logs / 'channel.log'}")).returncode
+                                                f"file,id=channel,path={self._logs / 'channel.log'}",
+                                                sockets)).returncode
 
     def run(self):
         """Returns the output of each test that began: {name: lines}."""
         console = self._logs / "console.log"
         self._report.say(self._who, f"booting {self._setup.kernel.release} for "
                          f"{', '.join(test.name for test in self._tests)}; logs in {self._logs.relative_to(TOP)}")
+        # The name of a socket has to be short.
         with (locked(self._logs), open(self._logs / "qemu.log", "w") as errors,
-              open(self._logs / "channel.log", "wb") as record):
-            command = self._command(f"file,id=console,path={console}", "stdio,id=channel,signal=off")
-            qemu = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, bufsize=0)
+              open(self._logs / "channel.log", "wb") as record, tempfile.TemporaryDirectory() as sockets,
+              contextlib.closing(Host()) as host):
+            command = self._command(f"file,id=console,path={console}", "stdio,id=channel,signal=off", sockets)
+            qemu = subprocess.Popen(command + host.arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                    stderr=errors, bufsize=0, pass_fds=host.fds)
+            host.started()
             try:
-                return self._follow(qemu, record, console)
+                return self._follow(qemu, record, console, host)
             finally:
                 qemu.kill()
                 qemu.wait()
                 for pipe in (qemu.stdin, qemu.stdout):
                     pipe.close()
 
-    def _follow(self, qemu, record, console):
+    def _follow(self, qemu, record, console, host):
         """Reads the channel up to the verdict. Each wait has a limit; what it was for is told when it is over."""
         runs = [_Run(test, self._who, self._report) for test in self._tests]
         waiting = list(runs)
@@ -194,6 +205,8 @@ class Boot:
                 if rest != "clean":
                     why = rest
                 break
+            elif word == "host":
+                qemu.stdin.write(f"host {host.ask(rest)[:ANSWER]}\n".encode())
             elif current:
                 current.channel_line(word, rest)
                 if word in ("exit", "limit"):

@@ -4,10 +4,11 @@
  *
  *   supervise NAME PROGRAM [ARGUMENT...]   run a test's program, then look for leaks
  *   supervise --log                        pass on what the kernel logged since the last time
+ *   host COMMAND [KEY=VALUE...]            have the host do something (the same program, by this name)
  *
  * File descriptor 3 is the channel to the host. Lines from the program go out behind a "|", so that
  * they can't be taken for ours, which start with "@". A line from the host names the test whose
- * time limit is over.
+ * time limit is over, or is "host" and the answer to our line "@host COMMAND".
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -23,13 +24,16 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #define CHANNEL		3
 #define LOG_POSITION	"/run/log-position"
+#define LINE_LIMIT	4096
 #define SLAB		"/sys/kernel/debug/slab"
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof(*(a)))
 
@@ -335,10 +339,60 @@ static bool pass_output(int from, bool *at_line_start)
 	return true;
 }
 
-/* Returns whether the host has named this test; one that it named before may have ended in time. */
-static bool told_to_stop(const char *name)
+/* Where the test's processes ask for the host. A packet is a command, the next one the answer to it. */
+static const struct sockaddr_un host_address = { .sun_family = AF_UNIX, .sun_path = "/run/host" };
+
+static int listen_for_host(void)
 {
-	static char said[256];
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	unlink(host_address.sun_path);
+	if (fd < 0 || bind(fd, (const struct sockaddr *)&host_address, sizeof(host_address)) ||
+	    listen(fd, 8))
+		die(host_address.sun_path);
+	return fd;
+}
+
+/* Returns whether the client is still there. */
+static bool pass_command(int client)
+{
+	char command[LINE_LIMIT];
+	ssize_t got = recv(client, command, sizeof(command), 0);
+
+	if (got <= 0)
+		return false;
+	dprintf(CHANNEL, "@host %.*s\n", (int)got, command);
+	return true;
+}
+
+static int ask_host(char **words)
+{
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+	char line[LINE_LIMIT];
+	ssize_t got;
+	size_t len = 0;
+
+	for (; *words && len < sizeof(line); words++)
+		len += snprintf(line + len, sizeof(line) - len, "%s%s", len ? " " : "", *words);
+	if (connect(fd, (const struct sockaddr *)&host_address, sizeof(host_address)) ||
+	    send(fd, line, strlen(line), 0) < 0) {
+		perror(host_address.sun_path);
+		return 1;
+	}
+	got = recv(fd, line, sizeof(line), 0);
+	if (got <= 0)
+		return 1;
+	printf("%.*s\n", (int)got, line);
+	return strncmp(line, "ok", 2) ? 1 : 0;
+}
+
+/*
+ * Returns whether the host has named this test; one that it named before may have ended in time.
+ * Its answers go to the client.
+ */
+static bool told_to_stop(const char *name, int client)
+{
+	static char said[LINE_LIMIT];
 	static size_t len;
 	char *line, *end;
 	ssize_t got = read(CHANNEL, said + len, sizeof(said) - 1 - len);
@@ -351,6 +405,8 @@ static bool told_to_stop(const char *name)
 		*end = 0;
 		if (!strcmp(line, name))
 			return true;
+		if (!strncmp(line, "host ", 5) && client >= 0)
+			send(client, line + 5, strlen(line + 5), MSG_NOSIGNAL);
 	}
 	len = strlen(line);
 	memmove(said, line, len);
@@ -358,24 +414,37 @@ static bool told_to_stop(const char *name)
 }
 
 /* Returns when the program has ended, or with false when its time is over. */
-static bool watch(const char *name, pid_t pid, int output)
+static bool watch(const char *name, pid_t pid, int output, int listener)
 {
 	struct pollfd fds[] = {
 		{ .fd = output, .events = POLLIN },
 		{ .fd = CHANNEL, .events = POLLIN },
 		{ .fd = syscall(SYS_pidfd_open, pid, 0), .events = POLLIN },
+		{ .fd = listener, .events = POLLIN },
 	};
+	struct pollfd *host = &fds[3];
 	bool at_line_start = true;
 	bool in_time = true;
+	int client = -1;
 
 	/* The end of the program, not of its output: what it left behind may hold the pipe. */
 	while (!fds[2].revents && in_time) {
-		if (poll(fds, 3, -1) < 0)
+		if (poll(fds, ARRAY_SIZE(fds), -1) < 0)
 			die("poll");
 		if (fds[0].revents && !pass_output(output, &at_line_start))
 			fds[0].fd = -1;
-		in_time = !fds[1].revents || !told_to_stop(name);
+		in_time = !fds[1].revents || !told_to_stop(name, client);
+		/* One client after the other: the answers bear no names. */
+		if (host->revents && client < 0) {
+			client = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+		} else if (host->revents && !pass_command(client)) {
+			close(client);
+			client = -1;
+		}
+		host->fd = client < 0 ? listener : client;
 	}
+	if (client >= 0)
+		close(client);
 	fcntl(output, F_SETFL, O_NONBLOCK);
 	while (pass_output(output, &at_line_start))
 		;
@@ -388,6 +457,7 @@ static bool watch(const char *name, pid_t pid, int output)
 static int run(const char *name, char **argv)
 {
 	struct snapshot before = take_snapshot();
+	int listener = listen_for_host();
 	int output[2], status;
 	bool in_time;
 	pid_t pid;
@@ -408,7 +478,8 @@ static int run(const char *name, char **argv)
 		_exit(127);
 	}
 	close(output[1]);
-	in_time = watch(name, pid, output[0]);
+	in_time = watch(name, pid, output[0], listener);
+	close(listener);
 	if (!in_time) {
 		dprintf(CHANNEL, "@limit\n");
 		end_child(pid, &status);
@@ -471,6 +542,8 @@ static int pass_log(void)
 
 int main(int argc, char **argv)
 {
+	if (!strcmp(basename(argv[0]), "host"))
+		return ask_host(argv + 1);
 	if (argc == 2 && !strcmp(argv[1], "--log"))
 		return pass_log();
 	if (argc < 3)
