@@ -22,6 +22,7 @@ def _figures(outputs):
 
 def table(who, ours, peer, rows, report):
     """A row of bench.toml holds a figure of ours against the peer's, or against another of ours."""
+    rows = [row for row in rows if row["test"] in ours]
     ours, peer = _figures(ours), _figures(peer)
     print(f"\n{who:28} {'ours':>14} {'peer':>14} {'ratio':>7}")
     for name in {**ours, **peer}:
