@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A channel: fetches CCWs one by one, as they come, and moves the data block
+ * by block. Slow, simple, and without any look ahead.
+ */
+#include <string.h>
+
+#include "model.h"
+
+const char *const model_end_names[] = {
+	"normal end", "unit check", "incorrect length", "program check",
+	"still running",
+};
+
+struct ccw {
+	uint8_t code;
+	bool chain_data, chain_command, suppress_length, skip;
+	bool interrupt, indirect;
+	uint32_t count;
+	uint32_t address;
+};
+
+enum direction { NONE, INPUT, OUTPUT, BACKWARD, INVALID };
+
+struct channel {
+	const struct model_orb *orb;
+	const struct model_mem *mem;
+	struct model_result result;
+	unsigned int fetches;
+
+	/* The current CCW, and where it is */
+	struct ccw ccw;
+	uint32_t at;
+
+	/* The current place in its data */
+	uint64_t place;
+	uint32_t idaw;		/* the address of the next IDAW */
+	bool exhausted;		/* @place has run out of its block */
+};
+
+/* What the device does with one command */
+struct action {
+	uint32_t wants;		/* bytes */
+	bool takes_all;		/* whatever the count is, it is just right */
+	bool immediate;
+	bool modifier;
+	bool check;
+};
+
+static void see(struct channel *ch, const void *data, size_t len)
+{
+	const uint8_t *bytes = data;
+	uint64_t view = ch->result.view;
+
+	while (len--)
+		view = (view ^ *bytes++) * 0x100000001b3ULL;
+	ch->result.view = view;
+}
+
+static uint32_t big_endian(const uint8_t *bytes, int n)
+{
+	uint32_t value = 0;
+
+	while (n--)
+		value = value << 8 | *bytes++;
+	return value;
+}
+
+static struct action model_device_next(struct model_device *device)
+{
+	static const uint32_t sizes[] = {
+		1, 2, 7, 80, 2047, 2048, 2049, 4095, 4096, 4097, 6000, 8192,
+		12288, 16384, 40000, 65536,
+	};
+	struct action action = { .takes_all = true };
+	uint8_t what;
+
+	if (device->pos >= device->len)
+		return action;
+	what = device->script[device->pos++];
+	action.takes_all = !(what & 0x07);
+	action.immediate = (what & 0x07) == 1;
+	action.modifier = (what & 0x18) == 0x18;
+	action.check = (what & 0x07) == 7;
+	if (!action.takes_all && !action.immediate)
+		action.wants = sizes[what >> 4];
+	return action;
+}
+
+static uint32_t address_limit(const struct model_orb *orb)
+{
+	return orb->fmt1 ? 0x80000000U : 0x01000000U;
+}
+
+static bool is_tic(const struct ccw *ccw)
+{
+	return (ccw->code & 0x0f) == 8;
+}
+
+/* Fetches the CCW at @addr; false is a program check */
+static bool fetch_ccw(struct channel *ch, uint32_t addr, struct ccw *ccw)
+{
+	uint8_t raw[8], flags;
+
+	ch->fetches++;
+	if (addr >= address_limit(ch->orb) ||
+	    !ch->mem->fetch(ch->mem->ctx, addr, raw, sizeof(raw)))
+		return false;
+
+	ccw->code = raw[0];
+	if (ch->orb->fmt1) {
+		flags = raw[1];
+		ccw->count = big_endian(raw + 2, 2);
+		ccw->address = big_endian(raw + 4, 4);
+	} else {
+		flags = raw[4];
+		ccw->count = big_endian(raw + 6, 2);
+		ccw->address = big_endian(raw + 1, 3);
+	}
+
+	if (is_tic(ccw)) {
+		/* Format 0 ignores all but the address */
+		if (ch->orb->fmt1 &&
+		    (ccw->code != 8 || flags || ccw->count ||
+		     ccw->address >> 31))
+			return false;
+		return !(ccw->address % 8);
+	}
+
+	ccw->chain_data = flags >> 7 & 1;
+	ccw->chain_command = flags >> 6 & 1 && !ccw->chain_data;
+	ccw->suppress_length = flags >> 5 & 1;
+	ccw->skip = flags >> 4 & 1;
+	ccw->interrupt = flags >> 3 & 1;
+	ccw->indirect = flags >> 2 & 1;
+	/* Neither suspending nor MIDAWs were allowed by the ORB */
+	if (flags & 3)
+		return false;
+	if (ccw->address >> 31)
+		return false;
+	if (!ccw->count && (!ch->orb->fmt1 || ccw->chain_data))
+		return false;
+	return true;
+}
+
+/* Makes the CCW at @addr, or where a TIC leads from there, the current one */
+static bool next_ccw(struct channel *ch, uint32_t addr, bool tic_allowed)
+{
+	uint32_t tic;
+
+	ch->at = addr;
+	if (!fetch_ccw(ch, addr, &ch->ccw))
+		return false;
+	if (!is_tic(&ch->ccw))
+		return true;
+	if (!tic_allowed)
+		return false;
+
+	tic = addr;
+	addr = ch->ccw.address;
+	/* The SCSW tells of the TIC, where it leads to nothing */
+	if (addr >= address_limit(ch->orb) ||
+	    !ch->mem->fetch(ch->mem->ctx, addr, &(uint64_t){0}, 8)) {
+		ch->at = tic;
+		return false;
+	}
+	ch->at = addr;
+	return fetch_ccw(ch, addr, &ch->ccw) && !is_tic(&ch->ccw);
+}
+
+static enum direction direction_of(uint8_t code)
+{
+	if (code == 3)
+		return NONE;
+	switch (code & 15) {
+	case 0:
+	case 8:
+		return INVALID;
+	case 4:
+		return INPUT;
+	case 12:
+		return BACKWARD;
+	}
+	return (code & 3) == 2 ? INPUT : OUTPUT;
+}
+
+static uint32_t block_size(const struct model_orb *orb)
+{
+	return orb->fmt2_idaws && !orb->idaws_2k ? 4096 : 2048;
+}
+
+static bool next_idaw(struct channel *ch, bool first, bool backward)
+{
+	uint32_t size = ch->orb->fmt2_idaws ? 8 : 4;
+	uint32_t within;
+	uint8_t raw[8];
+
+	if (ch->idaw % size || ch->idaw >= address_limit(ch->orb) ||
+	    !ch->mem->fetch(ch->mem->ctx, ch->idaw, raw, size))
+		return false;
+	ch->idaw += size;
+	ch->place = big_endian(raw, 4);
+	if (size == 8)
+		ch->place = ch->place << 32 | big_endian(raw + 4, 4);
+	else if (ch->place >> 31)
+		return false;
+	within = ch->place % block_size(ch->orb);
+	return first || within == (backward ? block_size(ch->orb) - 1 : 0);
+}
+
+static uint8_t *place_data(struct channel *ch, bool write)
+{
+	if (!ch->ccw.indirect && ch->place >= address_limit(ch->orb))
+		return NULL;
+	return ch->mem->data(ch->mem->ctx, ch->place, write);
+}
+
+static bool uses_memory(struct channel *ch, enum direction dir)
+{
+	if (!ch->ccw.count || dir == NONE)
+		return false;
+	return dir == OUTPUT || !ch->ccw.skip;
+}
+
+/* Where the current CCW's data begins; false is a program check */
+static bool begin_data(struct channel *ch, enum direction dir)
+{
+	ch->exhausted = false;
+	if (!uses_memory(ch, dir))
+		return true;
+	if (ch->ccw.indirect) {
+		ch->idaw = ch->ccw.address;
+		if (!next_idaw(ch, true, dir == BACKWARD))
+			return false;
+	} else {
+		ch->place = ch->ccw.address;
+	}
+	return place_data(ch, dir != OUTPUT);
+}
+
+/* What the device sends as its byte number @n of its command number @command */
+static uint8_t device_byte(uint32_t command, uint64_t n)
+{
+	return (n * 0x9e3779b1U + command * 0x85ebca6bU) >> 13;
+}
+
+/* Moves @len bytes of the current CCW; false is a program check */
+static bool move(struct channel *ch, enum direction dir, uint32_t len,
+		 uint64_t *sent, uint32_t *moved)
+{
+	uint32_t block = block_size(ch->orb);
+	uint32_t within, part, i;
+	uint8_t *mem;
+
+	*moved = 0;
+	if (!uses_memory(ch, dir)) {
+		*moved = len;
+		*sent += len;
+		return true;
+	}
+	while (*moved < len) {
+		if (ch->exhausted) {
+			ch->exhausted = false;
+			if (ch->ccw.indirect &&
+			    !next_idaw(ch, false, dir == BACKWARD))
+				return false;
+		}
+		mem = place_data(ch, dir != OUTPUT);
+		if (!mem)
+			return false;
+		within = ch->place % block;
+		part = dir == BACKWARD ? within + 1 : block - within;
+		if (part == (dir == BACKWARD ? within + 1 : block - within) &&
+		    part <= len - *moved)
+			ch->exhausted = true;
+		else
+			part = len - *moved;
+
+		for (i = 0; i < part; i++) {
+			if (dir == OUTPUT)
+				see(ch, mem + i, 1);
+			else if (dir == INPUT)
+				mem[i] = device_byte(ch->result.commands,
+						     (*sent)++);
+			else
+				*(mem - i) = device_byte(ch->result.commands,
+							 (*sent)++);
+		}
+		ch->place += dir == BACKWARD ? -(uint64_t)part : part;
+		*moved += part;
+		ch->result.bytes += part;
+	}
+	return true;
+}
+
+static struct model_result finish(struct channel *ch, enum model_end end,
+				  uint32_t residual)
+{
+	ch->result.end = end;
+	ch->result.cpa = ch->at + 8;
+	ch->result.residual = residual;
+	return ch->result;
+}
+
+struct model_result model_run(const struct model_orb *orb,
+			      const struct model_mem *mem,
+			      struct model_device *device)
+{
+	struct channel ch = {
+		.orb = orb,
+		.mem = mem,
+		.result.view = 0xcbf29ce484222325ULL,
+	};
+	uint32_t addr = orb->cpa;
+	bool first = true;
+
+	for (;; first = false) {
+		enum direction dir;
+		struct action act;
+		uint64_t sent = 0;
+		uint32_t moved, len;
+		bool wrong;
+
+		if (!next_ccw(&ch, addr, !first))
+			return finish(&ch, MODEL_PROGRAM_CHECK, 0);
+		dir = direction_of(ch.ccw.code);
+		if (dir == INVALID || !begin_data(&ch, dir))
+			return finish(&ch, MODEL_PROGRAM_CHECK, 0);
+
+		see(&ch, &ch.ccw.code, 1);
+		act = model_device_next(device);
+		if (dir == NONE)
+			act.immediate = true;
+
+		for (;;) {
+			ch.result.interrupts += ch.ccw.interrupt;
+			len = ch.ccw.count;
+			if (act.immediate)
+				len = 0;
+			else if (!act.takes_all && act.wants < len)
+				len = act.wants;
+			if (!move(&ch, dir, len, &sent, &moved))
+				return finish(&ch, MODEL_PROGRAM_CHECK,
+					      ch.ccw.count - moved);
+			if (!act.takes_all)
+				act.wants -= len;
+			if (ch.fetches > MODEL_MAX_FETCHES ||
+			    ch.result.bytes > MODEL_MAX_BYTES)
+				return finish(&ch, MODEL_RUNNING, 0);
+
+			if (!ch.ccw.chain_data || act.immediate ||
+			    (!act.takes_all && !act.wants))
+				break;
+			/* Its command code counts for nothing */
+			if (!next_ccw(&ch, ch.at + 8, true) || !ch.ccw.count ||
+			    !begin_data(&ch, dir))
+				return finish(&ch, MODEL_PROGRAM_CHECK, 0);
+		}
+		see(&ch, &sent, sizeof(sent));
+		ch.result.commands++;
+
+		if (act.check)
+			return finish(&ch, MODEL_UNIT_CHECK,
+				      ch.ccw.count - len);
+		if (act.immediate)
+			wrong = ch.ccw.count && orb->fmt1 && !orb->ils;
+		else
+			wrong = !act.takes_all && (act.wants ||
+						   len < ch.ccw.count);
+		if (wrong && (!ch.ccw.suppress_length || ch.ccw.chain_data))
+			return finish(&ch, MODEL_LENGTH, ch.ccw.count - len);
+		if (!ch.ccw.chain_command)
+			return finish(&ch, MODEL_NORMAL, ch.ccw.count - len);
+		addr = ch.at + (act.modifier ? 16 : 8);
+	}
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A channel and a device, after the Principles of Operation: what a channel
+ * program does to memory and to the device. It shares no code and no
+ * definition with the translator.
+ */
+#ifndef CCW_MODEL_H
+#define CCW_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Where a program that does not end by itself is stopped */
+#define MODEL_MAX_FETCHES	3000
+#define MODEL_MAX_BYTES		(256 << 10)
+
+/* The ORB's settings */
+struct model_orb {
+	bool fmt1;		/* format-1 CCWs */
+	bool fmt2_idaws;
+	bool idaws_2k;		/* for format-2 IDAWs */
+	bool ils;		/* incorrect-length-suppression mode */
+	uint32_t cpa;
+};
+
+/* How the channel gets at memory; false for an address that is not there */
+struct model_mem {
+	/* The program: CCWs and IDAWs */
+	bool (*fetch)(void *ctx, uint64_t addr, void *buf, size_t len);
+	/* Data, which does not leave a page. @write: the channel writes it */
+	uint8_t *(*data)(void *ctx, uint64_t addr, bool write);
+	void *ctx;
+};
+
+/* The device does what a script says: see model_device_next() */
+struct model_device {
+	const uint8_t *script;
+	size_t len;
+	size_t pos;
+};
+
+enum model_end {
+	MODEL_NORMAL,		/* channel end and device end */
+	MODEL_UNIT_CHECK,
+	MODEL_LENGTH,		/* incorrect length */
+	MODEL_PROGRAM_CHECK,
+	MODEL_RUNNING,		/* it was stopped by a bound of the model's */
+};
+
+/* What was seen of the program from outside, apart from memory */
+struct model_result {
+	enum model_end end;
+	uint32_t cpa;		/* as in the SCSW */
+	uint16_t residual;
+	uint32_t interrupts;	/* program-controlled ones */
+	uint32_t commands;
+	uint64_t bytes;
+	uint64_t view;		/* a digest of all that the device saw */
+};
+
+extern const char *const model_end_names[];
+
+struct model_result model_run(const struct model_orb *orb,
+			      const struct model_mem *mem,
+			      struct model_device *device);
+
+#endif /* CCW_MODEL_H */
