@@ -22,7 +22,8 @@ import static  # noqa: E402 (it stands outside of this folder)
 # Two guests at once: with one more than cores, each gets slower than its time limits allow for.
 GUESTS = 2
 
-LISTS = ("tests.toml", "runner-tests.toml", "demo.toml", "bench.toml")
+TESTS = ("tests.toml", "ccw-tests.toml", "runner-tests.toml")
+LISTS = (*TESTS, "demo.toml", "bench.toml")
 
 
 def prepare(name, tests, report, args, ours, peer):
@@ -99,7 +100,7 @@ def chosen(names, *lists):
 
 
 def check(args, report):
-    tests = chosen(args.test, "tests.toml", "runner-tests.toml")
+    tests = chosen(args.test, *TESTS)
     run_tests(tests, report, args, peer=any(test.peer for test in tests), checks=() if args.test else static.CHECKS)
     return report.finish()
 
