@@ -50,17 +50,16 @@
 #define AS_INPUT	0x02	/* the device writes memory */
 #define AS_OUTPUT	0x04	/* the device reads memory */
 #define AS_BACKWARD	0x08	/* the device writes memory, downwards */
-#define AS_SECOND_TIC	0x10	/* by a TIC, and is one itself */
-#define AS_DATA		(AS_INPUT | AS_OUTPUT | AS_BACKWARD)
-#define AS_NODATA	0x20	/* a kind of command only: it chains no data */
+#define AS_NODATA	0x10	/* a kind of command only: it chains no data */
 
 /* What is known about a CCW */
 #define IS_TIC		0x01
 #define IS_INVALID	0x02	/* gives a program check when it is reached */
 #define IS_OPTIONAL	0x04	/* reached by nothing but a status modifier */
-#define IS_CHAINING	0x08	/* chains a command, in one way at least */
+#define IS_CHAINING	0x08	/* chains a command, which was seen to */
 #define IS_DATA_ONLY	0x10	/* invalid as a command, see cp_conflict() */
 #define IS_CUT		0x20	/* invalid, but only here */
+#define IS_ACCEPTED	0x40	/* valid, in one way at least */
 
 /* What becomes of its data */
 #define DATA_READ	0x01	/* the device reads it */
@@ -89,9 +88,7 @@ struct cp_seg {
 };
 
 struct cp_ccw {
-	u8 cmd;
-	u8 flags;
-	__be16 count;
+	__be32 op;		/* command code, flags and count */
 	__be32 cda;
 };
 
@@ -116,6 +113,9 @@ struct cp_ccw {
  * that the address behind the last of them is not yet the next segment's.
  */
 #define GAP		3U
+
+/* The address of no CCW: it is odd */
+#define NO_CCW		1U
 
 #define HOST_ORDER	1
 #define HOST_CCWS	((PG_SIZE << HOST_ORDER) / sizeof(struct cp_ccw))
@@ -153,15 +153,18 @@ struct ccw_cp {
 	unsigned int nslots;
 	unsigned int nsegs;
 	unsigned int cur;	/* the segment that was used last */
-	u32 stop;		/* where the last segment meets another one */
-	unsigned int nchaining;
+	struct cp_seg *last;	/* the segment of the last slot */
+	u32 grow;		/* the address behind that slot */
+	u32 stop;		/* where @grow meets another segment */
+	unsigned int nmodifiers;
+	u32 modifiers[CCW_CP_MAX_CCWS];	/* where status modifiers lead */
 	u8 order[CCW_CP_MAX_SEGS];	/* of the segments in guest memory */
 	struct cp_seg segs[CCW_CP_MAX_SEGS];
 	struct cp_slot slots[CCW_CP_MAX_CCWS];
 
 	/* What was read last of the guest's program */
 	u32 chunk_start;
-	u32 chunk_end;
+	u32 chunk_len;
 	__be32 chunk[PG_SIZE / sizeof(__be32)];
 
 	/* The host's program, in memory that a channel reaches */
@@ -214,14 +217,18 @@ static int cp_fail_slot(struct ccw_cp *cp, struct cp_slot *slot, int err,
 
 /* Step 1: copy the program */
 
+static void cp_parse_tic(struct ccw_cp *cp, struct cp_slot *slot, u32 high)
+{
+	slot->is |= IS_TIC;
+	/* Format 0 looks at four bits of the code and the address, no more */
+	if ((cp->fmt1 && high != CMD_TIC << 24) || slot->cda & 7)
+		slot->is |= IS_INVALID;
+}
+
 /* What the Principles of Operation call an invalid CCW is left to the host */
 static void cp_parse(struct ccw_cp *cp, struct cp_slot *slot, u32 high, u32 low)
 {
-	slot->cmd = high >> 24;
-	slot->as = 0;
-	slot->is = 0;
-	slot->data = 0;
-	slot->nidaws = 0;
+	*slot = (struct cp_slot){ .cmd = high >> 24 };
 
 	if (cp->fmt1) {
 		slot->flags = high >> 16;
@@ -229,25 +236,16 @@ static void cp_parse(struct ccw_cp *cp, struct cp_slot *slot, u32 high, u32 low)
 		slot->cda = low;
 		if (low >> 31)
 			slot->is = IS_INVALID;
-		if ((slot->cmd & 0x0f) == CMD_TIC && high != CMD_TIC << 24)
-			slot->is = IS_INVALID;
 	} else {
 		slot->flags = low >> 24;
 		slot->count = low;
 		slot->cda = high & 0xffffff;
-		if ((slot->cmd & 0x0f) == CMD_TIC)
-			slot->cmd = CMD_TIC;
-		else if (!slot->count)
-			slot->is = IS_INVALID;
 	}
 
-	if (slot->cmd == CMD_TIC) {
-		slot->is |= IS_TIC;
-		if (slot->cda & 7)
-			slot->is |= IS_INVALID;
-	} else if (!slot->count && (slot->flags & FLAG_DC)) {
+	if ((slot->cmd & 0x0f) == CMD_TIC)
+		cp_parse_tic(cp, slot, high);
+	else if (!slot->count && (!cp->fmt1 || slot->flags & FLAG_DC))
 		slot->is = IS_INVALID;
-	}
 }
 
 /* Reads up to the end of the page: a program may end there */
@@ -256,34 +254,34 @@ static int cp_read_chunk(struct ccw_cp *cp, u32 addr)
 	u32 len = PG_SIZE - (addr & (PG_SIZE - 1));
 	int err;
 
-	cp->chunk_start = 0;
-	cp->chunk_end = 0;
+	cp->chunk_len = 0;
+	if (addr >= cp->limit)
+		return cp_fail(cp, -EINVAL, "a CCW's address is too high");
 	err = cp->ops->read(cp->ctx, addr, cp->chunk, len);
 	if (err)
 		return cp_fail(cp, -EINVAL, "a CCW cannot be read");
 	cp->chunk_start = addr;
-	cp->chunk_end = addr + len;
+	cp->chunk_len = len;
 	return 0;
 }
 
-/* Copies the CCW at @addr behind the last slot */
-static int cp_append(struct ccw_cp *cp, u32 addr, bool optional)
+/* Copies the CCW at @addr behind the last slot. Inline, as that is most of it */
+static inline int cp_append(struct ccw_cp *cp, u32 addr, bool optional)
 {
-	struct cp_slot *slot = &cp->slots[cp->nslots];
+	struct cp_slot *slot;
 	const __be32 *words;
 	int err;
 
 	if (cp->nslots == CCW_CP_MAX_CCWS)
 		return cp_fail(cp, -EINVAL, "too many CCWs");
-	if (addr >= cp->limit)
-		return cp_fail(cp, -EINVAL, "a CCW's address is too high");
-	if (addr < cp->chunk_start || addr >= cp->chunk_end) {
+	if (addr - cp->chunk_start >= cp->chunk_len) {
 		err = cp_read_chunk(cp, addr);
 		if (err)
 			return err;
 	}
 
 	words = &cp->chunk[(addr - cp->chunk_start) / sizeof(*words)];
+	slot = &cp->slots[cp->nslots];
 	cp_parse(cp, slot, be32_to_cpu(words[0]), be32_to_cpu(words[1]));
 	if (optional)
 		slot->is |= IS_OPTIONAL;
@@ -307,13 +305,17 @@ static int cp_new_segment(struct ccw_cp *cp, u32 addr, bool optional)
 	seg->first = slot;
 	seg->n = 1;
 
-	cp->stop = cp->limit;
+	cp->last = seg;
+	cp->grow = addr + sizeof(struct cp_ccw);
+	cp->stop = NO_CCW;
 	for (i = cp->nsegs; i && cp->segs[cp->order[i - 1]].guest > addr; i--) {
 		cp->order[i] = cp->order[i - 1];
 		cp->stop = cp->segs[cp->order[i]].guest;
 	}
 	cp->order[i] = cp->nsegs;
 	cp->cur = cp->nsegs++;
+	if (cp->grow == cp->stop)
+		cp->grow = NO_CCW;
 	return slot;
 }
 
@@ -327,24 +329,13 @@ static int cp_seg_slot(const struct cp_seg *seg, u32 addr)
 	return seg->first + (addr - seg->guest) / sizeof(struct cp_ccw);
 }
 
-/* The slot of the CCW at @addr, which is copied where that was not yet done */
-static int cp_slot_at(struct ccw_cp *cp, u32 addr, bool optional)
+/* Where it is not simply the next CCW */
+static int cp_find_slot(struct ccw_cp *cp, u32 addr, bool optional)
 {
-	struct cp_seg *seg = &cp->segs[cp->cur];
 	unsigned int i;
-	int slot;
 
-	if (cp->nsegs && cp_seg_has(seg, addr))
-		return cp_seg_slot(seg, addr);
-
-	/* Only the last segment's slots are the last ones, and can grow */
-	if (cp->cur + 1 == cp->nsegs && addr != cp->stop &&
-	    addr == seg->guest + seg->n * sizeof(struct cp_ccw)) {
-		slot = cp_append(cp, addr, optional);
-		if (slot >= 0)
-			seg->n++;
-		return slot;
-	}
+	if (cp->nsegs && cp_seg_has(&cp->segs[cp->cur], addr))
+		return cp_seg_slot(&cp->segs[cp->cur], addr);
 
 	for (i = 0; i < cp->nsegs; i++) {
 		if (cp_seg_has(&cp->segs[i], addr)) {
@@ -355,24 +346,39 @@ static int cp_slot_at(struct ccw_cp *cp, u32 addr, bool optional)
 	return cp_new_segment(cp, addr, optional);
 }
 
+/* The slot of the CCW at @addr, which is copied where that was not yet done */
+static int cp_slot_at(struct ccw_cp *cp, u32 addr, bool optional)
+{
+	int slot;
+
+	if (addr != cp->grow)
+		return cp_find_slot(cp, addr, optional);
+
+	slot = cp_append(cp, addr, optional);
+	if (slot < 0)
+		return slot;
+	cp->last->n++;
+	cp->grow += sizeof(struct cp_ccw);
+	if (cp->grow == cp->stop)
+		cp->grow = NO_CCW;
+	return slot;
+}
+
 /* What a command does with data; 0 for an invalid one */
 static u8 cp_kind(u8 cmd)
 {
-	switch (cmd & 0x0f) {
-	case 0x04: /* sense */
-		return AS_INPUT;
-	case 0x0c:
-		return AS_BACKWARD;
-	}
-	switch (cmd & 0x03) {
-	case 0x01: /* write */
-		return AS_OUTPUT;
-	case 0x02: /* read */
-		return AS_INPUT;
-	case 0x03: /* control */
-		return cmd == CMD_NOP ? AS_NODATA : AS_OUTPUT;
-	}
-	return 0;
+	static const u8 kinds[] = {
+		[0x01] = AS_OUTPUT, [0x05] = AS_OUTPUT,		/* write */
+		[0x09] = AS_OUTPUT, [0x0d] = AS_OUTPUT,
+		[0x02] = AS_INPUT, [0x06] = AS_INPUT,		/* read */
+		[0x0a] = AS_INPUT, [0x0e] = AS_INPUT,
+		[0x03] = AS_OUTPUT, [0x07] = AS_OUTPUT,		/* control */
+		[0x0b] = AS_OUTPUT, [0x0f] = AS_OUTPUT,
+		[0x04] = AS_INPUT,				/* sense */
+		[0x0c] = AS_BACKWARD,
+	};
+
+	return cmd == CMD_NOP ? AS_NODATA : kinds[cmd & 0x0f];
 }
 
 static u64 *cp_idal(const struct ccw_cp *cp, const struct cp_slot *slot)
@@ -605,16 +611,36 @@ static int cp_conflict(struct ccw_cp *cp, struct cp_slot *slot,
 	return 0;
 }
 
+/* Remembers where a status modifier leads, if it is anywhere */
+static void cp_add_modifier(struct ccw_cp *cp, u32 addr)
+{
+	if (addr != NO_CCW)
+		cp->modifiers[cp->nmodifiers++] = addr;
+}
+
+/* Takes over a CCW's data. *@from is the CCW that chains data to it, or NULL */
+static int cp_follow_data(struct ccw_cp *cp, struct cp_slot *slot, u8 kind,
+			  bool optional, struct cp_slot *from)
+{
+	u8 data = cp_data_of(slot, kind);
+
+	if (optional && cp_conflicts(slot, data))
+		return cp_conflict(cp, slot, from) ?: 1;
+	return cp_copy_data(cp, slot, data);
+}
+
 /*
- * Follows the program from @addr on. It has no forks: status modifiers are
- * the caller's business. Ends where the program does, or where it was already.
+ * Follows the program from @addr on. It has no forks: where status modifiers
+ * lead is remembered for later. Ends where the program does, or where it was
+ * already.
  */
 static int cp_follow(struct ccw_cp *cp, u32 addr, bool optional)
 {
 	struct cp_slot *slot, *tic = NULL, *from = NULL;
+	u32 modifier = NO_CCW;
 	u8 as = AS_COMMAND;
-	u8 kind, data;
-	int ret;
+	int ret = 0;
+	u8 kind;
 
 	for (;; addr += sizeof(struct cp_ccw)) {
 		ret = cp_slot_at(cp, addr, optional);
@@ -624,68 +650,73 @@ static int cp_follow(struct ccw_cp *cp, u32 addr, bool optional)
 			/* Where it would have been is an invalid CCW */
 			if (tic)
 				tic->is |= IS_INVALID;
-			return 0;
+			break;
 		}
 		slot = &cp->slots[ret];
 
-		if (slot->is & IS_TIC) {
-			if (tic) {
-				slot->as |= AS_SECOND_TIC;
-				if (optional)
-					return 0;
-				return cp_fail(cp, -EINVAL, "a TIC to a TIC");
-			}
-			if (slot->as & as)
-				return 0;
-			slot->as |= as;
-			if (slot->is & IS_INVALID)
-				return 0;
-			tic = slot;
-			addr = slot->cda - sizeof(struct cp_ccw);
-			continue;
+		if (slot->is & IS_TIC && tic) {
+			if (optional)
+				break;
+			return cp_fail(cp, -EINVAL, "a TIC to a TIC");
 		}
 		tic = NULL;
 
-		if (slot->as & as)
-			return 0;
+		if (slot->as & as || slot->is & IS_INVALID)
+			break;
 		slot->as |= as;
-		if (slot->is & IS_INVALID)
-			return 0;
+		if (slot->is & IS_TIC) {
+			slot->is |= IS_ACCEPTED;
+			tic = slot;
+			addr = slot->cda - sizeof(struct cp_ccw);
+			cp_add_modifier(cp, modifier);
+			modifier = NO_CCW;
+			continue;
+		}
+
 		kind = as == AS_COMMAND ? cp_kind(slot->cmd) : as;
 		if (!kind || (as != AS_COMMAND && !slot->count))
-			return 0;
-		if (slot->flags & FLAG_SUSPEND)
-			return cp_fail_slot(cp, slot, -EOPNOTSUPP,
-					    "a CCW that suspends");
-		if (slot->flags & FLAG_MIDA)
-			return cp_fail_slot(cp, slot, -EOPNOTSUPP,
-					    "a CCW with MIDAWs");
+			break;
+		if (slot->flags & (FLAG_SUSPEND | FLAG_MIDA)) {
+			ret = cp_fail_slot(cp, slot, -EOPNOTSUPP,
+					   slot->flags & FLAG_SUSPEND ?
+					   "a CCW that suspends" :
+					   "a CCW with MIDAWs");
+			if (ret)
+				return ret;
+			break;
+		}
 
-		data = cp_data_of(slot, kind);
-		if (optional && cp_conflicts(slot, data))
-			return cp_conflict(cp, slot, from);
-		ret = cp_copy_data(cp, slot, data);
-		if (ret)
-			return ret;
-		if (slot->is & IS_INVALID)
-			return 0;
+		slot->is |= IS_ACCEPTED;
+		if (kind != AS_NODATA && slot->count) {
+			ret = cp_follow_data(cp, slot, kind, optional, from);
+			if (ret < 0)
+				return ret;
+			if (ret || slot->is & IS_INVALID)
+				break;
+		}
 
 		if (slot->flags & FLAG_DC) {
 			if (kind == AS_NODATA)
-				return 0;
+				break;
+			cp_add_modifier(cp, modifier);
+			modifier = NO_CCW;
 			as = kind;
 			from = slot;
-		} else if (slot->flags & FLAG_CC) {
-			if (!(slot->is & IS_CHAINING)) {
-				slot->is |= IS_CHAINING;
-				cp->nchaining++;
-			}
-			as = AS_COMMAND;
-			from = NULL;
-		} else {
-			return 0;
+			continue;
 		}
+		if (!(slot->flags & FLAG_CC))
+			break;
+		/* What is chained to this one is where the last one's leads */
+		modifier = NO_CCW;
+		if (!(slot->is & IS_CHAINING)) {
+			slot->is |= IS_CHAINING;
+			modifier = addr + 2 * sizeof(struct cp_ccw);
+		}
+		as = AS_COMMAND;
+		from = NULL;
 	}
+	cp_add_modifier(cp, modifier);
+	return 0;
 }
 
 /*
@@ -694,30 +725,15 @@ static int cp_follow(struct ccw_cp *cp, u32 addr, bool optional)
  */
 static int cp_follow_modifiers(struct ccw_cp *cp)
 {
-	unsigned int s, i, before;
+	unsigned int i;
 	int err;
 
-	do {
-		before = cp->nchaining;
-		/* Both bounds can grow meanwhile */
-		for (s = 0; s < cp->nsegs; s++) {
-			const struct cp_seg *seg = &cp->segs[s];
-
-			for (i = 0; i < seg->n; i++) {
-				const struct cp_slot *slot;
-
-				slot = &cp->slots[seg->first + i];
-				if (!(slot->is & IS_CHAINING))
-					continue;
-				if (i + 2 < seg->n && slot[2].as & AS_COMMAND)
-					continue;
-				err = cp_follow(cp, seg->guest + (i + 2) *
-						sizeof(struct cp_ccw), true);
-				if (err)
-					return err;
-			}
-		}
-	} while (cp->nchaining != before);
+	/* More can come meanwhile */
+	for (i = 0; i < cp->nmodifiers; i++) {
+		err = cp_follow(cp, cp->modifiers[i], true);
+		if (err)
+			return err;
+	}
 	return 0;
 }
 
@@ -884,37 +900,25 @@ static u32 cp_host_ccw(const struct ccw_cp *cp, u32 guest)
 			    seg->first);
 }
 
-/* Whether the channel accepts the CCW in one of the ways that lead to it */
-static bool cp_is_accepted(const struct cp_slot *slot)
-{
-	if (slot->is & IS_INVALID)
-		return false;
-	if (slot->is & IS_TIC)
-		return slot->as & ~AS_SECOND_TIC;
-	return (slot->as & AS_COMMAND && cp_kind(slot->cmd) &&
-		!(slot->is & IS_DATA_ONLY)) ||
-	       (slot->as & AS_DATA && slot->count);
-}
-
 /* Where the host's CCW says that its data, or the list of it, is */
 static u32 cp_host_data(const struct ccw_cp *cp, const struct cp_slot *slot)
 {
-	if (cp_has_idal(slot))
-		return cp->idaw_addrs[slot->idal / IDAW_CHUNK] +
-		       slot->idal % IDAW_CHUNK * sizeof(__be64);
-	if (!slot->count)
-		return cp->sink_addr + offsetof(struct cp_sink, data);
-	if (slot->data & DATA_DOWN)
-		return cp->sink_addr + offsetof(struct cp_sink, down);
-	return cp->sink_addr + offsetof(struct cp_sink, up);
+	if (slot->data & DATA_SKIP) {
+		if (slot->data & DATA_DOWN)
+			return cp->sink_addr + offsetof(struct cp_sink, down);
+		return cp->sink_addr + offsetof(struct cp_sink, up);
+	}
+	return cp->idaw_addrs[slot->idal / IDAW_CHUNK] +
+	       slot->idal % IDAW_CHUNK * sizeof(__be64);
 }
 
 static int cp_write_ccw(struct ccw_cp *cp, struct cp_slot *slot,
 			struct cp_ccw *host)
 {
+	u32 op, cda = cp->sink_addr + offsetof(struct cp_sink, up);
 	int err;
 
-	if (cp_has_idal(slot)) {
+	if (slot->nidaws && !(slot->is & IS_INVALID)) {
 		err = cp_write_idal(cp, slot);
 		if (err)
 			return err;
@@ -924,22 +928,24 @@ static int cp_write_ccw(struct ccw_cp *cp, struct cp_slot *slot,
 	 * Command code and count of 0: invalid as a command and as a data-
 	 * chained CCW alike
 	 */
-	*host = (struct cp_ccw){};
-	if (!cp_is_accepted(slot))
+	if ((slot->is & (IS_ACCEPTED | IS_INVALID)) != IS_ACCEPTED) {
+		*host = (struct cp_ccw){};
 		return 0;
+	}
 
+	op = (slot->flags & ~FLAG_IDA) << 16 | slot->count;
+	if (slot->count)
+		op |= FLAG_IDA << 16;
 	if (!(slot->is & IS_DATA_ONLY))
-		host->cmd = slot->cmd;
+		op |= (u32)slot->cmd << 24;
+	if (slot->data)
+		cda = cp_host_data(cp, slot);
 	if (slot->is & IS_TIC) {
-		host->cda = cpu_to_be32(cp_host_ccw(cp, slot->cda));
-		return 0;
+		op = CMD_TIC << 24;
+		cda = cp_host_ccw(cp, slot->cda);
 	}
-	host->flags = slot->flags & ~FLAG_IDA;
-	if (slot->count) {
-		host->flags |= FLAG_IDA;
-		host->count = cpu_to_be16(slot->count);
-	}
-	host->cda = cpu_to_be32(cp_host_data(cp, slot));
+	host->op = cpu_to_be32(op);
+	host->cda = cpu_to_be32(cda);
 	return 0;
 }
 
@@ -1030,8 +1036,10 @@ static int cp_translate(struct ccw_cp *cp, u32 flags, u32 cpa)
 	if (err)
 		return err;
 	cp_lay_out(cp);
-	cp_list_pages(cp);
-	cp_pin_pages(cp);
+	if (cp->nidaws) {
+		cp_list_pages(cp);
+		cp_pin_pages(cp);
+	}
 	return cp_write_ccws(cp);
 }
 
@@ -1061,11 +1069,11 @@ int ccw_cp_translate(struct ccw_cp *cp, const __be32 *orb,
 	cp->nslots = 0;
 	cp->nsegs = 0;
 	cp->cur = 0;
-	cp->nchaining = 0;
+	cp->nmodifiers = 0;
 	cp->nidaws = 0;
 	cp->nhost = 0;
-	cp->chunk_start = 0;
-	cp->chunk_end = 0;
+	cp->chunk_len = 0;
+	cp->grow = NO_CCW;
 
 	err = cp_translate(cp, flags, cpa);
 	if (err) {

@@ -27,7 +27,7 @@ bool peek_is_cut(struct ccw_cp *cp)
 		if (slot->is & (IS_CUT | IS_DATA_ONLY))
 			return true;
 		if (slot->is & IS_INVALID &&
-		    (hweight8(slot->as & (AS_COMMAND | AS_DATA)) > 1))
+		    hweight8(slot->as) > 1)
 			return true;
 	}
 	return false;
