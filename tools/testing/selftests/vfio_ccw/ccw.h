@@ -130,6 +130,7 @@ struct response {
 	__u8 dstat;
 	__u8 cstat;
 	__u16 count;
+	__u8 sense;		/* the first byte, where sense data came too */
 };
 
 static inline struct path css_path(const char *sch, const char *attr)
@@ -155,8 +156,11 @@ static inline long pages_pinned(void)
 {
 	long acquired = 0, released = 0;
 	char line[128];
-	FILE *file = fopen("/proc/vmstat", "re");
+	FILE *file;
 
+	/* Counted by each CPU for itself, and put together from time to time */
+	file_puts("/proc/sys/vm/stat_refresh", "1");
+	file = fopen("/proc/vmstat", "re");
 	if (!file)
 		return -errno;
 	while (fgets(line, sizeof(line), file)) {
@@ -287,6 +291,11 @@ static inline int ccw_open(struct ccw *ccw)
 
 static inline void ccw_close(struct ccw *ccw)
 {
+	__u32 i;
+
+	/* It keeps the eventfds for the next opener */
+	for (i = 0; ccw->kernels_own && i < VFIO_CCW_NUM_IRQS; i++)
+		vfio_set_eventfd(ccw->user.device, i, -1);
 	vfio_close(&ccw->user);
 	eventfd_take(ccw->io);
 	eventfd_take(ccw->crw);
@@ -466,6 +475,7 @@ static inline int read_irb(const struct ccw *ccw, struct response *response)
 	response->dstat = be32toh(scsw[2]) >> 24;
 	response->cstat = be32toh(scsw[2]) >> 16;
 	response->count = be32toh(scsw[2]);
+	response->sense = region.irb_area[32];
 	return 0;
 }
 

@@ -1,0 +1,1264 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Channel programs through vfio-ccw: what they bring, how they end, and what
+ * is refused. QEMU's channel subsystem runs a program within START SUBCHANNEL,
+ * so that one that stays active cannot be had here, and one that loops for
+ * ever over data must not be tried.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "kselftest_harness.h"
+#include "ccw.h"
+
+/* What SENSE ID says of virtio-rng, of the 256 bytes that it has */
+static const __u8 sense_id[] = { 0xff, 0x38, 0x32, 0x04, 0, 0, 0 };
+#define SENSE_ID_SIZE	256
+
+/* What the host's own vfio_ccw takes in one piece */
+#define PEER_CCWS	256
+
+/* The bounds of CCWs and of pieces, see vfio_ccw_cp.h of the driver */
+#define MAX_CCWS	512
+#define MAX_PIECES	128
+
+FIXTURE(io)
+{
+	struct ccw ccw;
+	struct response response;
+};
+
+FIXTURE_SETUP(io)
+{
+	int err = ccw_grab(&self->ccw, CU_RNG);
+
+	if (err == -ENODEV)
+		SKIP(return, "no virtio-rng");
+	ASSERT_EQ(0, err);
+	ASSERT_EQ(0, ccw_open(&self->ccw));
+}
+
+FIXTURE_TEARDOWN(io)
+{
+	/* All that a program used is free, and not only by the close */
+	if (self->ccw.memory)
+		EXPECT_EQ(0, vfio_unmap(&self->ccw.user, GUEST_BASE,
+					GUEST_SIZE));
+	EXPECT_EQ(self->ccw.pinned, pages_pinned());
+	EXPECT_EQ(0, ccw_release(&self->ccw));
+	EXPECT_TRUE(eventfd_ids_back_to(self->ccw.eventfd_id));
+}
+
+/* Runs to its end, which is behind the CCW before @end, without complaint */
+#define expect_end(flags, program, end) do {				\
+	EXPECT_EQ(0, ccw_run(&self->ccw, flags, program,		\
+			     &self->response));				\
+	EXPECT_EQ(SCSW_START, self->response.fctl);			\
+	EXPECT_EQ(DSTAT_END, self->response.dstat);			\
+	EXPECT_EQ(0, self->response.cstat);				\
+	EXPECT_EQ(end, self->response.cpa);				\
+	EXPECT_EQ(0, ret_code(&self->ccw, REGION_IO));			\
+} while (0)
+
+/* Starts, and ends in a program check behind the CCW before @end */
+#define expect_program_check(flags, program, end) do {			\
+	EXPECT_EQ(0, ccw_run(&self->ccw, flags, program,		\
+			     &self->response));				\
+	EXPECT_EQ(CSTAT_PROGRAM, self->response.cstat);			\
+	EXPECT_EQ(end, self->response.cpa);				\
+} while (0)
+
+/* Whatever was before this, the device works */
+#define expect_usable() do {						\
+	const __u32 at = PROGRAM + 0x3f000;				\
+									\
+	put_ccw(&self->ccw, at, CMD_SENSE_ID, CCW_SLI, 7, DATA + 0x3f000); \
+	memset(guest(&self->ccw, DATA + 0x3f000), 0xa5, 8);		\
+	expect_end(ORB_FORMAT1, at, at + 8);				\
+	EXPECT_EQ(0, memcmp(guest(&self->ccw, DATA + 0x3f000), sense_id, \
+			    sizeof(sense_id)));				\
+} while (0)
+
+/* It is refused, or the channel gives up: it does not go on for ever */
+#define expect_error(program) do {					\
+	int err = ccw_start(&self->ccw, ORB_FORMAT1, program);		\
+									\
+	EXPECT_TRUE(err == 0 || err == -EINVAL);			\
+	if (!err) {							\
+		EXPECT_EQ(0, ccw_response(&self->ccw, &self->response)); \
+		EXPECT_NE(0, self->response.cstat);			\
+	}								\
+	expect_usable();						\
+} while (0)
+
+/* Is refused, starts nothing, and leaves nothing behind; as data that cannot be
+ * pinned has it
+ */
+#define expect_not_pinned(flags, program) do {				\
+	int err = ccw_start(&self->ccw, flags, program);		\
+									\
+	/* The kernel's own has both */					\
+	EXPECT_TRUE(err == -EINVAL ||					\
+		    (self->ccw.kernels_own && err == -EFAULT));		\
+	EXPECT_EQ(err, ret_code(&self->ccw, REGION_IO));		\
+	EXPECT_EQ(0, eventfd_take(self->ccw.io));			\
+	EXPECT_EQ(self->ccw.pinned, pages_pinned());			\
+	expect_usable();						\
+} while (0)
+
+/* Is refused, starts nothing, and leaves nothing behind */
+#define expect_refused(err, flags, program) do {			\
+	EXPECT_EQ(err, ccw_start(&self->ccw, flags, program));		\
+	EXPECT_EQ(err, ret_code(&self->ccw, REGION_IO));		\
+	EXPECT_EQ(0, eventfd_take(self->ccw.io));			\
+	EXPECT_EQ(self->ccw.pinned, pages_pinned());			\
+	expect_usable();						\
+} while (0)
+
+#define expect_sense_id(addr)						\
+	EXPECT_EQ(0, memcmp(guest(&self->ccw, addr), sense_id,		\
+			    sizeof(sense_id)))
+
+/*
+ * Bytes of SENSE ID in another block than the first: QEMU 7.2, for one, begins
+ * anew with the device's data in each block, whatever the driver is.
+ */
+static bool goes_on(const struct ccw *ccw, __u32 addr, int from, int len)
+{
+	return !memcmp(guest(ccw, addr), sense_id + from, len) ||
+	       !memcmp(guest(ccw, addr), sense_id, len);
+}
+
+static bool untouched(const struct ccw *ccw, __u32 addr, __u32 size)
+{
+	const __u8 *data = guest(ccw, addr);
+
+	while (size--)
+		if (*data++ != 0xa5)
+			return false;
+	return true;
+}
+
+#define touch_nothing(addr, size) memset(guest(&self->ccw, addr), 0xa5, size)
+
+/* Single commands */
+
+TEST_F(io, nop_ends_at_once)
+{
+	put_ccw(&self->ccw, PROGRAM, CMD_NOP, CCW_SLI, 0, 0);
+	expect_end(ORB_FORMAT1, PROGRAM, PROGRAM + 8);
+	EXPECT_EQ(1, self->response.stctl & SCSW_PENDING);
+	/* Data that it does not have may be anywhere */
+	put_ccw(&self->ccw, PROGRAM, CMD_NOP, CCW_SLI, 1, NOWHERE);
+	if (!self->ccw.kernels_own)
+		expect_end(ORB_FORMAT1, PROGRAM, PROGRAM + 8);
+}
+
+TEST_F(io, sense_id_brings_the_true_data)
+{
+	touch_nothing(DATA, 0x1000);
+	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, 0, SENSE_ID_SIZE, DATA);
+	expect_end(ORB_FORMAT1, PROGRAM, PROGRAM + 8);
+	EXPECT_EQ(0, self->response.count);
+	expect_sense_id(DATA);
+	EXPECT_TRUE(untouched(&self->ccw, DATA + SENSE_ID_SIZE, 0x800));
+}
+
+TEST_F(io, suppressed_length_brings_a_part)
+{
+	touch_nothing(DATA, 0x1000);
+	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 2, DATA + 1);
+	expect_end(ORB_FORMAT1, PROGRAM, PROGRAM + 8);
+	/* QEMU: 0xff is for those who have room for the type */
+	EXPECT_EQ(0, memcmp(guest(&self->ccw, DATA + 1), "\0\x38", 2));
+	EXPECT_TRUE(untouched(&self->ccw, DATA, 1));
+	EXPECT_TRUE(untouched(&self->ccw, DATA + 3, 0x100));
+}
+
+TEST_F(io, suppressed_length_tells_what_is_left)
+{
+	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 4096, DATA + 16);
+	expect_end(ORB_FORMAT1, PROGRAM, PROGRAM + 8);
+	EXPECT_EQ(4096 - SENSE_ID_SIZE, self->response.count);
+	expect_sense_id(DATA + 16);
+}
+
+TEST_F(io, largest_count_works)
+{
+	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 0xffff, DATA + 2047);
+	expect_end(ORB_FORMAT1, PROGRAM, PROGRAM + 8);
+	EXPECT_EQ(0xffff - SENSE_ID_SIZE, self->response.count);
+	EXPECT_EQ(0xff, *(__u8 *)guest(&self->ccw, DATA + 2047));
+	EXPECT_TRUE(goes_on(&self->ccw, DATA + 2048, 1, 6));
+}
+
+TEST_F(io, wrong_length_is_the_channels_to_tell)
+{
+	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, 0, 3, DATA);
+	EXPECT_EQ(0, ccw_run(&self->ccw, ORB_FORMAT1, PROGRAM,
+			     &self->response));
+	EXPECT_NE(0, self->response.cstat);
+	EXPECT_EQ(PROGRAM + 8, self->response.cpa);
+	expect_usable();
+}
+
+TEST_F(io, skipped_data_goes_nowhere)
+{
+	touch_nothing(DATA, 0x1000);
+	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI | CCW_SKIP, 7, DATA);
+	expect_end(ORB_FORMAT1, PROGRAM, PROGRAM + 8);
+	EXPECT_TRUE(untouched(&self->ccw, DATA, 0x1000));
+}
+
+TEST_F(io, skipped_data_needs_no_place)
+{
+	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI | CCW_SKIP, 7,
+		NOWHERE);
+	expect_end(ORB_FORMAT1, PROGRAM, PROGRAM + 8);
+}
+
+TEST_F(io, count_of_nothing_needs_no_place)
+{
+	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 0, NOWHERE);
+	expect_end(ORB_FORMAT1, PROGRAM, PROGRAM + 8);
+}
+
+TEST_F(io, count_of_nothing_in_format_0_is_invalid)
+{
+	if (self->ccw.kernels_own)
+		SKIP(return, "the kernel's own makes a count of 0 of format 1 of it");
+	put_ccw0(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 0, DATA);
+	expect_program_check(ORB_FORMAT0, PROGRAM, PROGRAM + 8);
+	expect_usable();
+}
+
+TEST_F(io, command_of_no_kind_is_the_channels_to_refuse)
+{
+	static const __u8 commands[] = { 0x00, 0x10, 0xf0 };
+	unsigned int i;
+
+	for (i = 0; i < sizeof(commands); i++) {
+		put_ccw(&self->ccw, PROGRAM, commands[i], CCW_SLI, 1, DATA);
+		EXPECT_EQ(0, ccw_run(&self->ccw, ORB_FORMAT1, PROGRAM,
+				     &self->response));
+		EXPECT_NE(0, self->response.cstat | self->response.dstat);
+		EXPECT_EQ(PROGRAM + 8, self->response.cpa);
+	}
+	expect_usable();
+}
+
+TEST_F(io, unknown_command_gives_unit_check_and_sense_data)
+{
+	put_ccw(&self->ccw, PROGRAM, 0xf7, CCW_SLI, 1, DATA);
+	EXPECT_EQ(0, ccw_run(&self->ccw, ORB_FORMAT1, PROGRAM,
+			     &self->response));
+	EXPECT_EQ(DSTAT_UNITCHECK, self->response.dstat & DSTAT_UNITCHECK);
+	EXPECT_EQ(PROGRAM + 8, self->response.cpa);
+	/* Command reject; it came with the response, and is not told twice */
+	EXPECT_EQ(0x80, self->response.sense);
+	memset(guest(&self->ccw, DATA), 0xa5, 64);
+	put_ccw(&self->ccw, PROGRAM, CMD_SENSE, CCW_SLI, 32, DATA);
+	expect_end(ORB_FORMAT1, PROGRAM, PROGRAM + 8);
+	EXPECT_EQ(0, *(__u8 *)guest(&self->ccw, DATA));
+	expect_usable();
+}
+
+/* Addresses */
+
+TEST_F(io, data_may_cross_pages)
+{
+	int i;
+
+	for (i = 1; i < 7; i++) {
+		touch_nothing(DATA, 0x2000);
+		put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 7,
+			DATA + 0x1000 - i);
+		expect_end(ORB_FORMAT1, PROGRAM, PROGRAM + 8);
+		EXPECT_EQ(0, memcmp(guest(&self->ccw, DATA + 0x1000 - i),
+				    sense_id, i));
+		EXPECT_TRUE(goes_on(&self->ccw, DATA + 0x1000, i, 7 - i));
+		EXPECT_TRUE(untouched(&self->ccw, DATA, 0x1000 - i));
+		EXPECT_TRUE(untouched(&self->ccw, DATA + 0x1007 - i, 0x100));
+	}
+}
+
+TEST_F(io, format_0_reaches_its_data)
+{
+	__u32 at;
+
+	put_ccw0(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 7, DATA + 3);
+	expect_end(ORB_FORMAT0, PROGRAM, PROGRAM + 8);
+	expect_sense_id(DATA + 3);
+
+	/* TIC has no count, and four bits of its command are of no account */
+	at = put_ccw0(&self->ccw, PROGRAM, CMD_NOP, CCW_CC | CCW_SLI, 1, DATA);
+	put_ccw0(&self->ccw, at, CMD_TIC | 0x50, 0xff, 0x1234, PROGRAM + 0x800);
+	put_ccw0(&self->ccw, PROGRAM + 0x800, CMD_SENSE_ID, CCW_SLI | CCW_IDA,
+		 9, LIST);
+	put_idaw1(&self->ccw, LIST, 0, DATA + 0x17ff);
+	put_idaw1(&self->ccw, LIST, 1, DATA + 0x3800);
+	expect_end(ORB_FORMAT0, PROGRAM, PROGRAM + 0x808);
+	EXPECT_EQ(0xff, *(__u8 *)guest(&self->ccw, DATA + 0x17ff));
+	EXPECT_TRUE(goes_on(&self->ccw, DATA + 0x3800, 1, 6));
+}
+
+TEST_F(io, transfer_in_channel_is_followed)
+{
+	__u32 at;
+
+	/* Forwards, backwards, and into the next page */
+	at = put_ccw(&self->ccw, PROGRAM + 0x400, CMD_NOP, CCW_CC | CCW_SLI, 0,
+		     0);
+	put_ccw(&self->ccw, at, CMD_TIC, 0, 0, PROGRAM + 0x3008);
+	at = put_ccw(&self->ccw, PROGRAM + 0x3008, CMD_NOP, CCW_CC | CCW_SLI, 0,
+		     0);
+	put_ccw(&self->ccw, at, CMD_TIC, 0, 0, PROGRAM);
+	at = put_ccw(&self->ccw, PROGRAM, CMD_NOP, CCW_CC | CCW_SLI, 0, 0);
+	put_ccw(&self->ccw, at, CMD_TIC, 0, 0, PROGRAM + 0x410);
+	put_ccw(&self->ccw, PROGRAM + 0x410, CMD_SENSE_ID, CCW_SLI, 7, DATA);
+	touch_nothing(DATA, 16);
+	expect_end(ORB_FORMAT1, PROGRAM + 0x400, PROGRAM + 0x418);
+	expect_sense_id(DATA);
+}
+
+TEST_F(io, chain_may_cross_pages)
+{
+	__u32 at = PROGRAM + 0x1000 - 16;
+
+	at = put_ccw(&self->ccw, at, CMD_NOP, CCW_CC | CCW_SLI, 0, 0);
+	at = put_ccw(&self->ccw, at, CMD_SENSE_ID, CCW_CC | CCW_SLI, 7, DATA);
+	put_ccw(&self->ccw, at, CMD_SENSE_ID, CCW_SLI, 7, DATA + 0x100);
+	expect_end(ORB_FORMAT1, PROGRAM + 0x1000 - 16, PROGRAM + 0x1008);
+	expect_sense_id(DATA);
+	expect_sense_id(DATA + 0x100);
+}
+
+TEST_F(io, each_command_of_a_chain_brings_its_data)
+{
+	__u32 at = PROGRAM;
+	int i;
+
+	for (i = 0; i < 16; i++)
+		at = put_ccw(&self->ccw, at, CMD_SENSE_ID,
+			     CCW_SLI | (i < 15 ? CCW_CC : 0), 7,
+			     DATA + i * 0x1801);
+	expect_end(ORB_FORMAT1, PROGRAM, at);
+	for (i = 0; i < 16; i++)
+		expect_sense_id(DATA + i * 0x1801);
+}
+
+/*
+ * QEMU's channel takes the first CCW of a data chain as if it were alone, and
+ * does not allow for a wrong length there. What the others bring can be told
+ * only by a channel that knows data chains; here, that they do no harm.
+ */
+TEST_F(io, data_chain_is_accepted)
+{
+	__u32 at;
+
+	touch_nothing(DATA, 0x4000);
+	at = put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_DC, SENSE_ID_SIZE,
+		     DATA + 0xfff);
+	at = put_ccw(&self->ccw, at, 0, CCW_DC | CCW_IDA, 4, LIST);
+	put_idaw1(&self->ccw, LIST, 0, DATA + 0x2000);
+	put_ccw(&self->ccw, at, 0, CCW_SLI, 4, DATA + 0x3000);
+	EXPECT_EQ(0, ccw_run(&self->ccw, ORB_FORMAT1, PROGRAM,
+			     &self->response));
+	EXPECT_EQ(DSTAT_END, self->response.dstat);
+	EXPECT_EQ(0xff, *(__u8 *)guest(&self->ccw, DATA + 0xfff));
+	EXPECT_TRUE(goes_on(&self->ccw, DATA + 0x1000, 1, 6));
+	EXPECT_LE(PROGRAM + 8, self->response.cpa);
+	EXPECT_GE(at + 8, self->response.cpa);
+	EXPECT_TRUE(untouched(&self->ccw, DATA + 0x3004, 0x100));
+}
+
+/* Lists of indirect data addresses, by their forms */
+FIXTURE(list)
+{
+	struct ccw ccw;
+	struct response response;
+};
+
+FIXTURE_VARIANT(list)
+{
+	__u32 flags;
+	__u32 block;
+	bool wide;
+};
+
+FIXTURE_VARIANT_ADD(list, format_1)
+{
+	.flags = ORB_FORMAT1, .block = 2048,
+};
+
+FIXTURE_VARIANT_ADD(list, format_2_of_2k)
+{
+	.flags = ORB_FORMAT1 | ORB_IDA64 | ORB_IDA2K, .block = 2048,
+	.wide = true,
+};
+
+FIXTURE_VARIANT_ADD(list, format_2_of_4k)
+{
+	.flags = ORB_FORMAT1 | ORB_IDA64, .block = 4096, .wide = true,
+};
+
+FIXTURE_VARIANT_ADD(list, format_1_of_format_0)
+{
+	.flags = ORB_FORMAT0, .block = 2048,
+};
+
+FIXTURE_SETUP(list)
+{
+	int err = ccw_grab(&self->ccw, CU_RNG);
+
+	if (err == -ENODEV)
+		SKIP(return, "no virtio-rng");
+	ASSERT_EQ(0, err);
+	ASSERT_EQ(0, ccw_open(&self->ccw));
+}
+
+FIXTURE_TEARDOWN(list)
+{
+	if (self->ccw.memory)
+		EXPECT_EQ(0, vfio_unmap(&self->ccw.user, GUEST_BASE,
+					GUEST_SIZE));
+	EXPECT_EQ(self->ccw.pinned, pages_pinned());
+	EXPECT_EQ(0, ccw_release(&self->ccw));
+	EXPECT_TRUE(eventfd_ids_back_to(self->ccw.eventfd_id));
+}
+
+#define idaw(list, index, addr) do {					\
+	if (variant->wide)						\
+		put_idaw2(&self->ccw, list, index, addr);		\
+	else								\
+		put_idaw1(&self->ccw, list, index, addr);		\
+} while (0)
+
+#define idaw_size (variant->wide ? 8 : 4)
+
+/* One command with a list */
+#define put_listed(count, list) do {					\
+	if (variant->flags & ORB_FMT1)					\
+		put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID,		\
+			CCW_SLI | CCW_IDA, count, list);		\
+	else								\
+		put_ccw0(&self->ccw, PROGRAM, CMD_SENSE_ID,		\
+			 CCW_SLI | CCW_IDA, count, list);		\
+} while (0)
+
+TEST_F(list, one_block_is_reached)
+{
+	touch_nothing(DATA, 0x1000);
+	put_listed(7, LIST);
+	idaw(LIST, 0, DATA);
+	expect_end(variant->flags, PROGRAM, PROGRAM + 8);
+	expect_sense_id(DATA);
+	EXPECT_TRUE(untouched(&self->ccw, DATA + 7, 0x100));
+}
+
+TEST_F(list, first_word_may_be_unaligned)
+{
+	touch_nothing(DATA, 0x1000);
+	put_listed(7, LIST + idaw_size);
+	idaw(LIST, 1, DATA + variant->block - 7);
+	/* This one does not belong to it */
+	idaw(LIST, 2, NOWHERE);
+	expect_end(variant->flags, PROGRAM, PROGRAM + 8);
+	expect_sense_id(DATA + variant->block - 7);
+}
+
+TEST_F(list, blocks_may_be_anywhere)
+{
+	__u32 first, second = DATA + 8 * variant->block;
+
+	for (first = 1; first < 7; first++) {
+		touch_nothing(DATA, 0x10000);
+		put_listed(7, LIST);
+		idaw(LIST, 0, DATA + variant->block - first);
+		idaw(LIST, 1, second);
+		expect_end(variant->flags, PROGRAM, PROGRAM + 8);
+		EXPECT_EQ(0, memcmp(guest(&self->ccw, DATA + variant->block -
+					  first), sense_id, first));
+		EXPECT_TRUE(goes_on(&self->ccw, second, first, 7 - first));
+		EXPECT_TRUE(untouched(&self->ccw, DATA + variant->block, 64));
+		EXPECT_TRUE(untouched(&self->ccw, second + 7 - first, 64));
+	}
+}
+
+TEST_F(list, longest_list_works)
+{
+	int words = 0xffff / variant->block + 1, i;
+
+	touch_nothing(DATA, 0x40000);
+	put_listed(0xffff, LIST);
+	idaw(LIST, 0, DATA + 2 * variant->block - 100);
+	/* Downwards, each other one */
+	for (i = 1; i <= words; i++)
+		idaw(LIST, i, DATA + 0x30000 - 2 * i * variant->block);
+	expect_end(variant->flags, PROGRAM, PROGRAM + 8);
+	expect_sense_id(DATA + 2 * variant->block - 100);
+	EXPECT_FALSE(memchr(guest(&self->ccw, DATA + 0x30000 -
+				  2 * variant->block), 0xa5,
+			    SENSE_ID_SIZE - 100));
+	EXPECT_TRUE(untouched(&self->ccw, DATA + 0x30000 - 2 * variant->block +
+			      SENSE_ID_SIZE - 100, 100));
+	EXPECT_TRUE(untouched(&self->ccw, DATA + 2 * variant->block, 100));
+}
+
+TEST_F(list, list_may_cross_pages)
+{
+	__u32 list = LIST + 0x1000 - idaw_size;
+
+	put_listed(7, list);
+	idaw(list, 0, DATA + variant->block - 2);
+	idaw(list, 1, DATA + 4 * variant->block);
+	expect_end(variant->flags, PROGRAM, PROGRAM + 8);
+	EXPECT_TRUE(goes_on(&self->ccw, DATA + 4 * variant->block, 2, 5));
+}
+
+TEST_F(list, list_may_end_where_memory_ends)
+{
+	__u32 list = GUEST_END - 2 * idaw_size;
+
+	put_listed(7, list);
+	idaw(list, 0, DATA + variant->block - 2);
+	idaw(list, 1, DATA + 4 * variant->block);
+	expect_end(variant->flags, PROGRAM, PROGRAM + 8);
+	/* And a list of one word */
+	put_listed(7, GUEST_END - idaw_size);
+	idaw(GUEST_END - idaw_size, 0, DATA + 16);
+	expect_end(variant->flags, PROGRAM, PROGRAM + 8);
+	expect_sense_id(DATA + 16);
+}
+
+TEST_F(list, list_beyond_the_end_of_memory_fails)
+{
+	__u32 list = GUEST_END - idaw_size;
+
+	put_listed(7, list);
+	idaw(list, 0, DATA + variant->block - 2);
+	expect_refused(-EINVAL, variant->flags, PROGRAM);
+	put_listed(7, NOWHERE);
+	expect_refused(-EINVAL, variant->flags, PROGRAM);
+}
+
+TEST_F(list, address_beyond_memory_fails)
+{
+	put_listed(7, LIST);
+	idaw(LIST, 0, NOWHERE);
+	expect_not_pinned(variant->flags, PROGRAM);
+	idaw(LIST, 0, DATA + variant->block - 2);
+	idaw(LIST, 1, NOWHERE);
+	expect_not_pinned(variant->flags, PROGRAM);
+	if (variant->wide) {
+		put_idaw2(&self->ccw, LIST, 1, 1ULL << 40);
+		expect_not_pinned(variant->flags, PROGRAM);
+		put_idaw2(&self->ccw, LIST, 0, ~0ULL << 12);
+		expect_not_pinned(variant->flags, PROGRAM);
+	}
+}
+
+/* The channel reports these; ours are copied as they are wrong */
+TEST_F(list, unaligned_second_word_gives_a_program_check)
+{
+	if (self->ccw.kernels_own)
+		SKIP(return, "the kernel's own does not look at its offset");
+	put_listed(7, LIST);
+	idaw(LIST, 0, DATA + variant->block - 2);
+	idaw(LIST, 1, DATA + 4 * variant->block + 8);
+	EXPECT_EQ(0, ccw_run(&self->ccw, variant->flags, PROGRAM,
+			     &self->response));
+	EXPECT_EQ(CSTAT_PROGRAM, self->response.cstat);
+	EXPECT_EQ(PROGRAM + 8, self->response.cpa);
+	expect_usable();
+}
+
+TEST_F(list, unaligned_list_gives_a_program_check)
+{
+	if (self->ccw.kernels_own)
+		SKIP(return, "the kernel's own reads it nevertheless");
+	put_listed(7, LIST + 2);
+	EXPECT_EQ(0, ccw_run(&self->ccw, variant->flags, PROGRAM,
+			     &self->response));
+	EXPECT_EQ(CSTAT_PROGRAM, self->response.cstat);
+	expect_usable();
+}
+
+/* Lengths of programs */
+
+static __u32 put_nops(const struct ccw *ccw, __u32 at, int n)
+{
+	/* QEMU has a bound on those with a count of 0 */
+	while (n--)
+		at = put_ccw(ccw, at, CMD_NOP, CCW_SLI | (n ? CCW_CC : 0), 1,
+			     DATA);
+	return at;
+}
+
+TEST_F(io, chains_run_to_their_ends)
+{
+	static const int lengths[] = { 1, 2, 3, 128, 254, 255, 256 };
+	unsigned int i;
+
+	for (i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
+		__u32 end = put_nops(&self->ccw, PROGRAM, lengths[i]);
+
+		expect_end(ORB_FORMAT1, PROGRAM, end);
+	}
+}
+
+TEST_F(io, chain_of_257_runs)
+{
+	__u32 end = put_nops(&self->ccw, PROGRAM, PEER_CCWS + 1);
+
+	if (self->ccw.kernels_own)
+		expect_refused(-EINVAL, ORB_FORMAT1, PROGRAM);
+	else
+		expect_end(ORB_FORMAT1, PROGRAM, end);
+}
+
+TEST_F(io, chain_beyond_the_bound_fails)
+{
+	int n = self->ccw.kernels_own ? PEER_CCWS : MAX_CCWS;
+	__u32 end = put_nops(&self->ccw, PROGRAM, n);
+
+	expect_end(ORB_FORMAT1, PROGRAM, end);
+	put_nops(&self->ccw, PROGRAM, n + 1);
+	expect_refused(-EINVAL, ORB_FORMAT1, PROGRAM);
+	put_nops(&self->ccw, PROGRAM, 20000);
+	expect_refused(-EINVAL, ORB_FORMAT1, PROGRAM);
+}
+
+/* NOP, TIC, NOP, TIC and so on: each pair in a piece of its own */
+static __u32 put_pieces(const struct ccw *ccw, int pieces)
+{
+	__u32 at, next = PROGRAM;
+	int i;
+
+	for (i = 0; i < pieces; i++) {
+		at = next;
+		next = PROGRAM + (i + 1) * 0x100;
+		at = put_ccw(ccw, at, CMD_NOP, CCW_CC | CCW_SLI, 1, DATA);
+		put_ccw(ccw, at, CMD_TIC, 0, 0, next);
+	}
+	return put_ccw(ccw, next, CMD_NOP, CCW_SLI, 1, DATA);
+}
+
+TEST_F(io, pieces_are_bounded)
+{
+	__u32 end;
+
+	if (self->ccw.kernels_own)
+		SKIP(return, "the kernel's own has another bound");
+	end = put_pieces(&self->ccw, 30);
+	expect_end(ORB_FORMAT1, PROGRAM, end);
+	put_pieces(&self->ccw, MAX_PIECES + 1);
+	expect_refused(-EINVAL, ORB_FORMAT1, PROGRAM);
+	put_pieces(&self->ccw, 500);
+	expect_refused(-EINVAL, ORB_FORMAT1, PROGRAM);
+}
+
+TEST_F(io, loops_end)
+{
+	__u32 at;
+
+	/* To itself; at first, and behind something */
+	put_ccw(&self->ccw, PROGRAM, CMD_TIC, 0, 0, PROGRAM);
+	expect_error(PROGRAM);
+	at = put_ccw(&self->ccw, PROGRAM, CMD_NOP, CCW_CC | CCW_SLI, 0, 0);
+	put_ccw(&self->ccw, at, CMD_TIC, 0, 0, at);
+	expect_error(PROGRAM);
+	/* To a TIC, and back */
+	put_ccw(&self->ccw, at, CMD_TIC, 0, 0, PROGRAM + 0x1000);
+	put_ccw(&self->ccw, PROGRAM + 0x1000, CMD_TIC, 0, 0, at);
+	expect_error(PROGRAM);
+	/* From a TIC behind a command to its TIC */
+	put_ccw(&self->ccw, PROGRAM + 0x1000, CMD_TIC, 0, 0, PROGRAM + 0x1000);
+	expect_error(PROGRAM);
+}
+
+TEST_F(io, program_cannot_begin_with_a_tic)
+{
+	put_ccw(&self->ccw, PROGRAM, CMD_TIC, 0, 0, PROGRAM + 0x100);
+	put_ccw(&self->ccw, PROGRAM + 0x100, CMD_NOP, CCW_SLI, 1, DATA);
+	if (self->ccw.kernels_own)
+		SKIP(return, "the kernel's own leaves it to the channel");
+	expect_error(PROGRAM);
+}
+
+/* The end of memory */
+
+TEST_F(io, program_may_end_where_memory_ends)
+{
+	__u32 at = GUEST_END - 8;
+
+	if (self->ccw.kernels_own)
+		SKIP(return, "the kernel's own reads 2 KiB in any case");
+	put_ccw(&self->ccw, at, CMD_SENSE_ID, CCW_SLI, 7, DATA);
+	expect_end(ORB_FORMAT1, at, GUEST_END);
+	expect_sense_id(DATA);
+	put_ccw(&self->ccw, at - 8, CMD_NOP, CCW_CC | CCW_SLI, 0, 0);
+	expect_end(ORB_FORMAT1, at - 8, GUEST_END);
+	put_ccw0(&self->ccw, at, CMD_SENSE_ID, CCW_SLI, 7, DATA + 32);
+	expect_end(ORB_FORMAT0, at, GUEST_END);
+	expect_sense_id(DATA + 32);
+}
+
+TEST_F(io, program_that_runs_out_of_memory_fails)
+{
+	put_ccw(&self->ccw, GUEST_END - 8, CMD_NOP, CCW_CC | CCW_SLI, 1, DATA);
+	expect_refused(-EINVAL, ORB_FORMAT1, GUEST_END - 8);
+}
+
+TEST_F(io, data_may_end_where_memory_ends)
+{
+	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 7, GUEST_END - 7);
+	expect_end(ORB_FORMAT1, PROGRAM, PROGRAM + 8);
+	expect_sense_id(GUEST_END - 7);
+	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 7, GUEST_END - 6);
+	expect_not_pinned(ORB_FORMAT1, PROGRAM);
+}
+
+/* Memory at the very end of what a CCW can address */
+TEST_F(io, last_page_below_2g_is_reached)
+{
+	const __u32 base = 0x7ffff000;
+	__u8 *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	__u32 words[2];
+
+	ASSERT_NE(MAP_FAILED, page);
+	ASSERT_EQ(0, vfio_map(&self->ccw.user, page, base, 4096));
+	words[0] = htobe32(CMD_SENSE_ID << 24 | CCW_SLI << 16 | 7);
+	words[1] = htobe32(base + 16);
+	memcpy(page + 4088, words, sizeof(words));
+	if (!self->ccw.kernels_own)
+		expect_end(ORB_FORMAT1, base + 4088, base + 4096);
+	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 7, base + 4089);
+	expect_end(ORB_FORMAT1, PROGRAM, PROGRAM + 8);
+	EXPECT_EQ(0, memcmp(page + 4089, sense_id, sizeof(sense_id)));
+	/* And not one byte more */
+	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 8, base + 4089);
+	expect_error(PROGRAM);
+	EXPECT_EQ(0, vfio_unmap(&self->ccw.user, base, 4096));
+	munmap(page, 4096);
+}
+
+/* Bad addresses */
+
+TEST_F(io, program_that_is_nowhere_fails)
+{
+	expect_refused(-EINVAL, ORB_FORMAT1, NOWHERE);
+	expect_refused(-EINVAL, ORB_FORMAT1, 0);
+	expect_refused(-EINVAL, ORB_FORMAT1, GUEST_END);
+	expect_refused(-EINVAL, ORB_FORMAT1, GUEST_BASE - 8);
+	expect_refused(-EINVAL, ORB_FORMAT1, 0x7ffffff8);
+}
+
+TEST_F(io, address_of_the_program_must_be_right)
+{
+	if (self->ccw.kernels_own)
+		SKIP(return, "the kernel's own takes any address");
+	put_nops(&self->ccw, PROGRAM, 2);
+	expect_refused(-EINVAL, ORB_FORMAT1, PROGRAM + 4);
+	expect_refused(-EINVAL, ORB_FORMAT1, PROGRAM + 1);
+	expect_refused(-EINVAL, ORB_FORMAT1, 0x80000000 | PROGRAM);
+	expect_refused(-EINVAL, ORB_FORMAT0, 0x01000000 | PROGRAM);
+}
+
+TEST_F(io, data_that_is_nowhere_fails)
+{
+	__u32 at;
+
+	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 7, NOWHERE);
+	expect_not_pinned(ORB_FORMAT1, PROGRAM);
+	/* Its first page is there, its second is not; and the reverse */
+	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 0x1000,
+		GUEST_END - 0x800);
+	expect_not_pinned(ORB_FORMAT1, PROGRAM);
+	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 0x1000,
+		GUEST_BASE - 0x800);
+	expect_not_pinned(ORB_FORMAT1, PROGRAM);
+	/* In the second of two commands */
+	at = put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_CC | CCW_SLI, 7,
+		     DATA);
+	put_ccw(&self->ccw, at, CMD_SENSE_ID, CCW_SLI, 7, NOWHERE);
+	touch_nothing(DATA, 16);
+	expect_not_pinned(ORB_FORMAT1, PROGRAM);
+	EXPECT_TRUE(untouched(&self->ccw, DATA, 16));
+}
+
+TEST_F(io, transfer_in_channel_to_nowhere_fails)
+{
+	__u32 at = put_ccw(&self->ccw, PROGRAM, CMD_NOP, CCW_CC | CCW_SLI, 1,
+			   DATA);
+
+	put_ccw(&self->ccw, at, CMD_TIC, 0, 0, NOWHERE);
+	expect_refused(-EINVAL, ORB_FORMAT1, PROGRAM);
+}
+
+TEST_F(io, memory_that_cannot_be_written_fails)
+{
+	const __u32 base = NOWHERE;
+	__u8 *page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS,
+			  -1, 0);
+
+	ASSERT_NE(MAP_FAILED, page);
+	ASSERT_EQ(0, vfio_map(&self->ccw.user, page, base, 4096));
+	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 7, base);
+	expect_not_pinned(ORB_FORMAT1, PROGRAM);
+	EXPECT_EQ(0, vfio_unmap(&self->ccw.user, base, 4096));
+	/* What was mapped and is gone is no longer there, either */
+	munmap(page, 4096);
+	expect_not_pinned(ORB_FORMAT1, PROGRAM);
+}
+
+TEST_F(io, memory_whose_owner_took_it_back_fails)
+{
+	const __u32 base = NOWHERE;
+	__u8 *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	ASSERT_NE(MAP_FAILED, page);
+	ASSERT_EQ(0, vfio_map(&self->ccw.user, page, base, 4096));
+	munmap(page, 4096);
+	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 7, base);
+	expect_not_pinned(ORB_FORMAT1, PROGRAM);
+	/* The program itself */
+	expect_not_pinned(ORB_FORMAT1, base);
+	EXPECT_EQ(0, vfio_unmap(&self->ccw.user, base, 4096));
+	expect_usable();
+}
+
+/* What is not supported is refused by name */
+
+TEST_F(io, orb_bits_that_are_not_supported_are_refused)
+{
+	static const struct {
+		__u32 bit;
+		int err;
+	} bits[] = {
+		{ ORB_TRANSPORT, -EOPNOTSUPP },
+		{ ORB_SUSPEND, -EOPNOTSUPP },
+		{ ORB_LIMIT, -EOPNOTSUPP },
+		{ ORB_MIDA, -EOPNOTSUPP },
+		{ ORB_EXTENDED, -EOPNOTSUPP },
+		{ 0x02, -EINVAL },
+		{ 0x04, -EINVAL },
+		{ 0x08, -EINVAL },
+		{ 0x10, -EINVAL },
+		{ 0x20, -EINVAL },
+	};
+	unsigned int i;
+
+	put_ccw(&self->ccw, PROGRAM, CMD_NOP, CCW_SLI, 1, DATA);
+	for (i = 0; i < sizeof(bits) / sizeof(*bits); i++) {
+		if (self->ccw.kernels_own && bits[i].bit != ORB_TRANSPORT)
+			continue;
+		expect_refused(bits[i].err, ORB_FORMAT1 | bits[i].bit,
+			       PROGRAM);
+	}
+}
+
+TEST_F(io, orb_bits_that_are_passed_on_do_no_harm)
+{
+	static const __u32 bits[] = {
+		0xf0000000,		/* key */
+		0x04000000,		/* streaming */
+		0x02000000,		/* modification */
+		0x01000000,		/* synchronisation */
+		0x00200000,		/* initial status */
+		0x00080000,		/* suspend suppression */
+		0x00000080,		/* length suppression */
+	};
+	unsigned int i;
+
+	put_ccw(&self->ccw, PROGRAM, CMD_NOP, CCW_SLI, 1, DATA);
+	for (i = 0; i < sizeof(bits) / sizeof(*bits); i++)
+		expect_end(ORB_FORMAT1 | bits[i], PROGRAM, PROGRAM + 8);
+	/* Without prefetch, and without a mask of paths */
+	expect_end(ORB_FMT1 | ORB_LPM, PROGRAM, PROGRAM + 8);
+	expect_end(ORB_FMT1 | ORB_PREFETCH, PROGRAM, PROGRAM + 8);
+}
+
+TEST_F(io, ccw_flags_that_are_not_supported_are_refused)
+{
+	if (self->ccw.kernels_own)
+		SKIP(return, "the kernel's own passes them on");
+	put_ccw(&self->ccw, PROGRAM, CMD_NOP, CCW_SLI | CCW_SUSPEND, 1, DATA);
+	expect_refused(-EOPNOTSUPP, ORB_FORMAT1, PROGRAM);
+	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI | CCW_MIDA, 7, DATA);
+	expect_refused(-EOPNOTSUPP, ORB_FORMAT1, PROGRAM);
+}
+
+TEST_F(io, intermediate_interruption_is_allowed)
+{
+	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI | CCW_PCI, 7, DATA);
+	EXPECT_EQ(0, ccw_start(&self->ccw, ORB_FORMAT1, PROGRAM));
+	/* Whether there is one is the channel's business; the last one ends it */
+	do {
+		ASSERT_EQ(0, ccw_response(&self->ccw, &self->response));
+	} while (!self->response.dstat);
+	EXPECT_EQ(DSTAT_END, self->response.dstat);
+	expect_sense_id(DATA);
+}
+
+TEST_F(io, halt_and_clear_are_not_for_this_region)
+{
+	struct ccw_io_region region;
+
+	put_nops(&self->ccw, PROGRAM, 1);
+	fill_region(&region, ORB_FORMAT1, PROGRAM, SCSW_HALT);
+	EXPECT_EQ(-EOPNOTSUPP, region_write(&self->ccw, REGION_IO, &region,
+					    sizeof(region)));
+	EXPECT_EQ(-EOPNOTSUPP, ret_code(&self->ccw, REGION_IO));
+	fill_region(&region, ORB_FORMAT1, PROGRAM, SCSW_CLEAR);
+	EXPECT_EQ(-EOPNOTSUPP, region_write(&self->ccw, REGION_IO, &region,
+					    sizeof(region)));
+	EXPECT_EQ(-EOPNOTSUPP, ret_code(&self->ccw, REGION_IO));
+	EXPECT_EQ(0, eventfd_take(self->ccw.io));
+	expect_usable();
+}
+
+/* Halt and clear */
+
+TEST_F(io, clear_of_an_idle_subchannel_answers)
+{
+	EXPECT_EQ(0, ccw_async(&self->ccw, VFIO_CCW_ASYNC_CMD_CSCH));
+	EXPECT_EQ(0, ret_code(&self->ccw, REGION_CMD));
+	EXPECT_EQ(0, ccw_response(&self->ccw, &self->response));
+	EXPECT_EQ(SCSW_CLEAR, self->response.fctl);
+	EXPECT_EQ(0, self->response.cstat);
+	/* The kernel's own tells an address of the host here */
+	if (!self->ccw.kernels_own)
+		EXPECT_EQ(0, self->response.cpa);
+	expect_usable();
+}
+
+TEST_F(io, halt_of_an_idle_subchannel_answers)
+{
+	EXPECT_EQ(0, ccw_async(&self->ccw, VFIO_CCW_ASYNC_CMD_HSCH));
+	EXPECT_EQ(0, ret_code(&self->ccw, REGION_CMD));
+	EXPECT_EQ(0, ccw_response(&self->ccw, &self->response));
+	EXPECT_EQ(SCSW_HALT, self->response.fctl & SCSW_HALT);
+	EXPECT_EQ(0, self->response.cstat);
+	expect_usable();
+}
+
+TEST_F(io, other_commands_fail)
+{
+	static const __u32 commands[] = { 0, 3, 4, 7, 0x80000000, 0xffffffff };
+	unsigned int i;
+
+	for (i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
+		EXPECT_EQ(-EINVAL, ccw_async(&self->ccw, commands[i]));
+		EXPECT_EQ(-EINVAL, ret_code(&self->ccw, REGION_CMD));
+	}
+	EXPECT_EQ(0, eventfd_take(self->ccw.io));
+	expect_usable();
+}
+
+TEST_F(io, halt_after_a_clear_answers_too)
+{
+	int i;
+
+	for (i = 0; i < 10; i++) {
+		EXPECT_EQ(0, ccw_async(&self->ccw, VFIO_CCW_ASYNC_CMD_CSCH));
+		EXPECT_EQ(0, ccw_response(&self->ccw, &self->response));
+		EXPECT_EQ(SCSW_CLEAR, self->response.fctl);
+		EXPECT_EQ(0, ccw_async(&self->ccw, VFIO_CCW_ASYNC_CMD_HSCH));
+		EXPECT_EQ(0, ccw_response(&self->ccw, &self->response));
+		EXPECT_EQ(SCSW_HALT, self->response.fctl & SCSW_HALT);
+		expect_usable();
+	}
+}
+
+/* Responses that nobody has fetched yet */
+
+#define expect_response(end, function) do {				\
+	EXPECT_EQ(0, ccw_response(&self->ccw, &self->response));	\
+	EXPECT_EQ(function, self->response.fctl & (function));		\
+	EXPECT_EQ(end, self->response.cpa);				\
+} while (0)
+
+/* Starts until it is not busy any more */
+static int start_again(const struct ccw *ccw, __u32 program)
+{
+	int ret;
+
+	do {
+		ret = ccw_start(ccw, ORB_FORMAT1, program);
+	} while (ret == -EBUSY || ret == -EAGAIN);
+	return ret;
+}
+
+TEST_F(io, two_starts_are_two_responses)
+{
+	if (self->ccw.kernels_own)
+		SKIP(return, "the kernel's own keeps the last one");
+	put_nops(&self->ccw, PROGRAM, 1);
+	put_nops(&self->ccw, PROGRAM + 0x1000, 3);
+	EXPECT_EQ(0, ccw_start(&self->ccw, ORB_FORMAT1, PROGRAM));
+	EXPECT_EQ(0, start_again(&self->ccw, PROGRAM + 0x1000));
+	expect_response(PROGRAM + 8, SCSW_START);
+	expect_response(PROGRAM + 0x1018, SCSW_START);
+	EXPECT_EQ(0, eventfd_take(self->ccw.io));
+}
+
+TEST_F(io, start_and_clear_are_two_responses)
+{
+	if (self->ccw.kernels_own)
+		SKIP(return, "the kernel's own keeps the last one");
+	put_nops(&self->ccw, PROGRAM, 2);
+	EXPECT_EQ(0, ccw_start(&self->ccw, ORB_FORMAT1, PROGRAM));
+	ASSERT_TRUE(eventfd_wait(self->ccw.io, SOON_MS));
+	EXPECT_EQ(0, ccw_async(&self->ccw, VFIO_CCW_ASYNC_CMD_CSCH));
+	expect_response(PROGRAM + 16, SCSW_START);
+	expect_response(0, SCSW_CLEAR);
+	expect_usable();
+}
+
+TEST_F(io, responses_come_in_order)
+{
+	int i;
+
+	if (self->ccw.kernels_own)
+		SKIP(return, "the kernel's own keeps the last one");
+	for (i = 0; i < 12; i++) {
+		put_nops(&self->ccw, PROGRAM + i * 0x400, i + 1);
+		EXPECT_EQ(0, start_again(&self->ccw, PROGRAM + i * 0x400));
+	}
+	for (i = 0; i < 12; i++)
+		expect_response(PROGRAM + i * 0x400 + (i + 1) * 8, SCSW_START);
+	EXPECT_EQ(0, eventfd_take(self->ccw.io));
+}
+
+TEST_F(io, responses_that_nobody_fetches_do_no_harm)
+{
+	__u32 last = PROGRAM + 100 * 0x100;
+	int i;
+
+	for (i = 0; i <= 100; i++) {
+		put_nops(&self->ccw, PROGRAM + i * 0x100, 1);
+		EXPECT_EQ(0, start_again(&self->ccw, PROGRAM + i * 0x100));
+	}
+	/* The latest is among those that are kept */
+	do {
+		ASSERT_EQ(0, ccw_response(&self->ccw, &self->response));
+	} while (self->response.cpa != last + 8);
+	EXPECT_EQ(0, eventfd_take(self->ccw.io));
+	expect_usable();
+}
+
+TEST_F(io, response_stays_until_the_next)
+{
+	struct response again;
+
+	put_nops(&self->ccw, PROGRAM, 1);
+	expect_end(ORB_FORMAT1, PROGRAM, PROGRAM + 8);
+	EXPECT_EQ(0, read_irb(&self->ccw, &again));
+	EXPECT_EQ(0, memcmp(&again, &self->response, sizeof(again)));
+	EXPECT_EQ(0, eventfd_take(self->ccw.io));
+}
+
+/* A program is over when user space hears of it: the next may start at once */
+TEST_F_TIMEOUT(io, next_start_is_not_refused, 120)
+{
+	int i;
+
+	put_nops(&self->ccw, PROGRAM, 2);
+	for (i = 0; i < 2000; i++) {
+		int ret = ccw_start(&self->ccw, ORB_FORMAT1, PROGRAM);
+
+		ASSERT_EQ(0, ret) {
+			TH_LOG("start %d", i);
+		}
+		ASSERT_EQ(0, ccw_response(&self->ccw, &self->response));
+		ASSERT_EQ(PROGRAM + 16, self->response.cpa);
+	}
+}
+
+/* Threads that start, halt, clear, reset, read and unmap at once */
+#define ROUNDS		1500
+#define RACE_BASE	0x1000000U
+
+struct race {
+	struct ccw *ccw;
+	int over;
+	int bad;
+	const char *bad_call;
+	int done;
+	int busy;
+};
+
+static void race_note(struct race *race, const char *call, int ret)
+{
+	switch (ret) {
+	case -EBUSY:
+	case -EAGAIN:
+		__atomic_add_fetch(&race->busy, 1, __ATOMIC_RELAXED);
+		break;
+	case 0:
+		__atomic_add_fetch(&race->done, 1, __ATOMIC_RELAXED);
+		break;
+	case -EINVAL:
+		/* The data's memory was not there */
+		if (!strcmp(call, "start of data"))
+			break;
+		/* Fall through */
+	default:
+		if (!__atomic_exchange_n(&race->bad, ret, __ATOMIC_RELAXED))
+			race->bad_call = call;
+	}
+}
+
+static bool race_over(struct race *race)
+{
+	return __atomic_load_n(&race->over, __ATOMIC_RELAXED);
+}
+
+static void *race_start(void *arg)
+{
+	struct race *race = arg;
+
+	while (!race_over(race))
+		race_note(race, "start", ccw_start(race->ccw, ORB_FORMAT1,
+						   PROGRAM));
+	return NULL;
+}
+
+static void *race_data(void *arg)
+{
+	struct race *race = arg;
+
+	while (!race_over(race))
+		race_note(race, "start of data",
+			  ccw_start(race->ccw, ORB_FORMAT1, PROGRAM + 0x1000));
+	return NULL;
+}
+
+static void *race_async(void *arg)
+{
+	struct race *race = arg;
+
+	while (!race_over(race)) {
+		race_note(race, "clear",
+			  ccw_async(race->ccw, VFIO_CCW_ASYNC_CMD_CSCH));
+		race_note(race, "halt",
+			  ccw_async(race->ccw, VFIO_CCW_ASYNC_CMD_HSCH));
+	}
+	return NULL;
+}
+
+static void *race_read(void *arg)
+{
+	struct race *race = arg;
+	struct ccw_schib_region schib;
+	struct response response;
+
+	while (!race_over(race)) {
+		race_note(race, "read", read_irb(race->ccw, &response));
+		/* The guest's addresses, or none: never the host's */
+		if (response.cpa > GUEST_END)
+			race_note(race, "address", -ERANGE);
+		race_note(race, "schib", region_read(race->ccw, REGION_SCHIB,
+						     &schib, sizeof(schib)));
+	}
+	return NULL;
+}
+
+static void *race_map(void *arg)
+{
+	struct race *race = arg;
+	void *page = mmap(NULL, 8192, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	while (!race_over(race)) {
+		race_note(race, "map", vfio_map(&race->ccw->user, page,
+						RACE_BASE, 8192));
+		race_note(race, "unmap", vfio_unmap(&race->ccw->user, RACE_BASE,
+						    8192));
+	}
+	munmap(page, 8192);
+	return NULL;
+}
+
+#define start_thread(run)						\
+	ASSERT_EQ(0, pthread_create(&threads[nr++], NULL, run, &race))
+
+#define end_race() do {							\
+	__atomic_store_n(&race.over, 1, __ATOMIC_RELAXED);		\
+	while (nr)							\
+		pthread_join(threads[--nr], NULL);			\
+	EXPECT_EQ(0, race.bad) {					\
+		TH_LOG("%s", race.bad_call);				\
+	}								\
+	EXPECT_LT(0, race.done);					\
+	TH_LOG("%d done, %d busy", race.done, race.busy);		\
+	EXPECT_EQ(0, vfio_ioctl(self->ccw.user.device, VFIO_DEVICE_RESET, \
+				NULL));					\
+	eventfd_take(self->ccw.io);					\
+	expect_usable();						\
+} while (0)
+
+static void put_race_programs(const struct ccw *ccw)
+{
+	put_nops(ccw, PROGRAM, 5);
+	put_ccw(ccw, PROGRAM + 0x1000, CMD_SENSE_ID, CCW_SLI, 8192, RACE_BASE);
+}
+
+TEST_F_TIMEOUT(io, start_against_clear_and_read, 120)
+{
+	struct race race = { .ccw = &self->ccw };
+	pthread_t threads[4];
+	int nr = 0, i;
+
+	if (self->ccw.kernels_own)
+		SKIP(return, "the kernel's own tells addresses of the host, or loses the device");
+	put_race_programs(&self->ccw);
+	start_thread(race_start);
+	start_thread(race_async);
+	start_thread(race_read);
+	for (i = 0; i < ROUNDS; i++)
+		race_note(&race, "start", ccw_start(&self->ccw, ORB_FORMAT1,
+						    PROGRAM));
+	end_race();
+}
+
+TEST_F_TIMEOUT(io, reset_against_all, 120)
+{
+	struct race race = { .ccw = &self->ccw };
+	pthread_t threads[4];
+	int nr = 0, i;
+
+	if (self->ccw.kernels_own)
+		SKIP(return, "the kernel's own tells addresses of the host, or loses the device");
+	put_race_programs(&self->ccw);
+	start_thread(race_start);
+	start_thread(race_async);
+	start_thread(race_read);
+	for (i = 0; i < ROUNDS / 10; i++)
+		race_note(&race, "reset",
+			  vfio_ioctl(self->ccw.user.device, VFIO_DEVICE_RESET,
+				     NULL));
+	end_race();
+}
+
+TEST_F_TIMEOUT(io, unmap_against_all, 120)
+{
+	struct race race = { .ccw = &self->ccw };
+	pthread_t threads[4];
+	int nr = 0, i;
+
+	put_race_programs(&self->ccw);
+	start_thread(race_data);
+	start_thread(race_map);
+	start_thread(race_read);
+	for (i = 0; i < ROUNDS; i++)
+		race_note(&race, "start of data",
+			  ccw_start(&self->ccw, ORB_FORMAT1, PROGRAM + 0x1000));
+	end_race();
+}
+
+TEST_HARNESS_MAIN
