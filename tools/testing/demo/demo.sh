@@ -3,25 +3,7 @@
 # The main job, told step by step; runs in the VM as root, with mdev and mtty loaded.
 set -u
 cd "$(dirname "$0")" || exit
-log_seen=$(dmesg | wc -l)
-
-title() { printf '\n== %s\n' "$*"; }
-fail() { printf 'demo: this should not be: %s\n' "$*"; exit 1; }
-
-# Show a command with its variables by name, and what it does.
-show() {
-	printf '# %s\n' "$1"
-	eval "$1" || fail "it ended with $?"
-}
-
-# What the kernel logged since the last time.
-show_log() {
-	dmesg | tail -n +$((log_seen + 1)) | sed 's/^/kernel: /'
-	log_seen=$(dmesg | wc -l)
-}
-
-now() { cut -d ' ' -f 1 /proc/uptime; }
-since() { awk -v then="$1" '{ printf "%.2f s", $1 - then }' /proc/uptime; }
+. ./narrate.sh
 
 title "A parent: mtty, a serial card without hardware; it offers types of mediated devices"
 show 'types=/sys/class/mdev_bus/mtty/mdev_supported_types'

@@ -17,7 +17,8 @@ from config import HERE, LOGS, TOP
 from report import FAILED, PASSED, Failure, Report
 
 sys.path.append(str(TOP / "tools/testing/checks"))
-import static  # noqa: E402 (it stands outside of this folder)
+import programs  # noqa: E402 (they stand outside of this folder)
+import static  # noqa: E402
 
 # Two guests at once: with one more than cores, each gets slower than its time limits allow for.
 GUESTS = 2
@@ -62,11 +63,13 @@ def cancelled_by_interrupt(pool):
         raise
 
 
-def run_tests(tests, report, args, ours=True, peer=False, checks=()):
+def run_tests(tests, report, args, ours=True, peer=False, checks=(), folders=()):
     """Returns {(target, peer): {test: its output}}."""
     outputs = {}
     jobs = []
     with concurrent.futures.ThreadPoolExecutor(GUESTS) as pool, cancelled_by_interrupt(pool):
+        for folder in folders:
+            jobs.append((None, pool.submit(programs.run, folder, report)))
         for name in args.target or config.target_names():
             try:
                 # The guests of one target run while the next one is built.
@@ -101,7 +104,8 @@ def chosen(names, *lists):
 
 def check(args, report):
     tests = chosen(args.test, *TESTS)
-    run_tests(tests, report, args, peer=any(test.peer for test in tests), checks=() if args.test else static.CHECKS)
+    run_tests(tests, report, args, peer=any(test.peer for test in tests), checks=() if args.test else static.CHECKS,
+              folders=() if args.test else programs.FOLDERS)
     return report.finish()
 
 

@@ -46,6 +46,13 @@ class _Run:
         self._kernel = []
         self._exit = None
         self.output = []
+        self.began = False
+
+    def begin(self):
+        if self.test.output == "stream":
+            self._report.stage.acquire()
+        self._report.say(self._who, f"run    {self.test.name}")
+        self.began = True
 
     def _result(self, name, status, text=""):
         self._results.append((status, text))
@@ -99,6 +106,8 @@ class _Run:
             # A program without TAP, or one whose end never came: only an exit code of 0 says that it passed.
             self._result(self.test.name, PASSED if self._exit == "0" else FAILED,
                          "" if self._exit == "0" else "it never ended")
+        if self.test.output == "stream" and self.began:
+            self._report.stage.release()
 
 
 class Boot:
@@ -195,8 +204,8 @@ class Boot:
             if word == "begin":
                 current = waiting.pop(0)
                 stopping = False
+                current.begin()
                 deadline = time.monotonic() + current.test.limit
-                self._report.say(self._who, f"run    {current.test.name}")
             elif word == "end":
                 current.finish()
                 current = None

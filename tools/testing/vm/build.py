@@ -123,9 +123,10 @@ def build_programs(target, kernel, programs, logs):
 
 def _compile_folder(program, out, compiler):
     out.mkdir(parents=True, exist_ok=True)
+    newest = max(path.stat().st_mtime for path in program.parent.glob("*.[ch]"))
     for source in sorted(program.parent.glob("*.c")):
         file = out / source.stem
-        if file.exists() and file.stat().st_mtime > source.stat().st_mtime:
+        if file.exists() and file.stat().st_mtime > newest:
             continue
         done = subprocess.run([compiler, "-O2", "-Wall", "-Wextra", "-Werror", "-static",
                                "-I", TOP / "include/uapi", "-o", file, source],

@@ -18,6 +18,8 @@ class Report:
 
     def __init__(self):
         self._lock = threading.Lock()
+        # Held by a test while its output is shown as it comes.
+        self.stage = threading.Lock()
         self._start = time.monotonic()
         self._results = []
 

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh
+# What the demos tell their story with.
+log_seen=$(dmesg | wc -l)
+
+title() { printf '\n== %s\n' "$*"; }
+fail() { printf 'demo: this should not be: %s\n' "$*"; exit 1; }
+
+# Show a command with its variables by name, and what it does.
+show() {
+	printf '# %s\n' "$1"
+	eval "$1" || fail "it ended with $?"
+}
+
+# What the kernel logged since the last time.
+show_log() {
+	dmesg | tail -n +$((log_seen + 1)) | sed 's/^/kernel: /'
+	log_seen=$(dmesg | wc -l)
+}
+
+now() { cut -d ' ' -f 1 /proc/uptime; }
+since() { awk -v then="$1" '{ printf "%.2f s", $1 - then }' /proc/uptime; }
