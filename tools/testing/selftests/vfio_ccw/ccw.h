@@ -171,20 +171,29 @@ static inline long pages_pinned(void)
 	return acquired - released;
 }
 
-/* Finds a device of that control-unit type; -ENODEV where there is none */
-static inline int ccw_find(struct ccw *ccw, const char *cutype)
+/* Whether a device is of that name, or of that control-unit type */
+static inline bool ccw_matches(const char *device, const char *wanted)
+{
+	char text[32];
+
+	if (!strcmp(device, wanted))
+		return true;
+	return file_read(ccw_path(device, "cutype").text, text,
+			 sizeof(text)) > 0 && !strcmp(text, wanted);
+}
+
+/* Finds a device by its name or its control-unit type, or -ENODEV */
+static inline int ccw_find(struct ccw *ccw, const char *wanted)
 {
 	DIR *dir = opendir(CCW_DEVICES);
 	struct dirent *entry;
 	char *target, *slash;
-	char text[32];
 	int err = -ENODEV;
 
 	if (!dir)
 		return -errno;
 	while (err && (entry = readdir(dir))) {
-		if (file_read(ccw_path(entry->d_name, "cutype").text, text,
-			      sizeof(text)) < 0 || strcmp(text, cutype))
+		if (!ccw_matches(entry->d_name, wanted))
 			continue;
 		/* …/css0/0.0.0001/0.0.1234 */
 		target = realpath(ccw_path(entry->d_name, "").text, NULL);
@@ -302,13 +311,13 @@ static inline void ccw_close(struct ccw *ccw)
 }
 
 /* Bound, with its mediated device; not open. -ENODEV: no such device */
-static inline int ccw_grab(struct ccw *ccw, const char *cutype)
+static inline int ccw_grab(struct ccw *ccw, const char *wanted)
 {
 	int err;
 
 	memset(ccw, 0, sizeof(*ccw));
 	ccw->user = (struct vfio_user)VFIO_USER_NONE;
-	err = ccw_find(ccw, cutype);
+	err = ccw_find(ccw, wanted);
 	if (err)
 		return err;
 	ccw->pinned = pages_pinned();
@@ -333,7 +342,8 @@ static inline int ccw_release(struct ccw *ccw)
 	ccw_close(ccw);
 	if (ccw->created && mdev_exists(&ccw->uuid))
 		err = ccw_remove(ccw);
-	if (ccw->bound) {
+	/* It may have been pulled */
+	if (ccw->bound && parent_exists(ccw->sch)) {
 		ret = ccw_unbind(ccw);
 		err = err ? err : ret;
 	}
