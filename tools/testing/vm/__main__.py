@@ -17,8 +17,8 @@ from config import HERE, LOGS, TOP
 from report import FAILED, PASSED, Failure, Report
 
 sys.path.append(str(TOP / "tools/testing/checks"))
-import programs  # noqa: E402 (they stand outside of this folder)
-import static  # noqa: E402
+import static  # noqa: E402 (they stand outside of this folder)
+import userspace  # noqa: E402
 
 # Two guests at once: with one more than cores, each gets slower than its time limits allow for.
 GUESTS = 2
@@ -69,7 +69,7 @@ def run_tests(tests, report, args, ours=True, peer=False, checks=(), folders=())
     jobs = []
     with concurrent.futures.ThreadPoolExecutor(GUESTS) as pool, cancelled_by_interrupt(pool):
         for folder in folders:
-            jobs.append((None, pool.submit(programs.run, folder, report)))
+            jobs.append((None, pool.submit(userspace.run, folder, report)))
         for name in args.target or config.target_names():
             try:
                 # The guests of one target run while the next one is built.
@@ -105,7 +105,7 @@ def chosen(names, *lists):
 def check(args, report):
     tests = chosen(args.test, *TESTS)
     run_tests(tests, report, args, peer=any(test.peer for test in tests), checks=() if args.test else static.CHECKS,
-              folders=() if args.test else programs.FOLDERS)
+              folders=() if args.test else userspace.FOLDERS)
     return report.finish()
 
 
