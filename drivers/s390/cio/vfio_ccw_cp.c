@@ -661,9 +661,11 @@ static int cp_follow(struct ccw_cp *cp, u32 addr, bool optional)
 		}
 		tic = NULL;
 
-		if (slot->as & as || slot->is & IS_INVALID)
+		if (slot->as & as)
 			break;
 		slot->as |= as;
+		if (slot->is & IS_INVALID)
+			break;
 		if (slot->is & IS_TIC) {
 			slot->is |= IS_ACCEPTED;
 			tic = slot;

@@ -12,8 +12,8 @@ void *peek_host_ccws(struct ccw_cp *cp, unsigned int *n)
 
 /*
  * Whether the program was too much in a way that shows only when it gets
- * there: it hit a bound behind a status modifier, or an optional CCW has more
- * than one use.
+ * there: it hit a bound behind a status modifier, or a CCW is reached in more
+ * than one way and is invalid for one of them.
  */
 bool peek_is_cut(struct ccw_cp *cp)
 {
