@@ -93,7 +93,7 @@ static uint64_t run(const struct shape *shape)
 	return after - before;
 }
 
-static void bench(const struct shape *shape)
+static void measure(const struct shape *shape)
 {
 	uint64_t samples[RUNS];
 
@@ -118,7 +118,7 @@ int main(void)
 	/* Made for tests, which do not block */
 	fcntl(ccw.io, F_SETFL, 0);
 	for (size_t i = 0; i < sizeof(shapes) / sizeof(*shapes); i++)
-		bench(&shapes[i]);
+		measure(&shapes[i]);
 	fcntl(ccw.io, F_SETFL, O_NONBLOCK);
 	return ccw_release(&ccw) ? 1 : 0;
 }

@@ -46,7 +46,10 @@ static void sense_id(const struct held *held)
 	uint32_t ccw[] = { htobe32(CMD_SENSE_ID << 24 | CCW_SLI << 16 | 7), htobe32(DATA) };
 	uint32_t orb[] = { 0, htobe32(ORB_FLAGS), htobe32(PROGRAM) };
 	uint32_t scsw[] = { htobe32(SCSW_START), 0, 0 };
-	struct vfio_region_info info = { .argsz = sizeof(info), .index = VFIO_CCW_CONFIG_REGION_INDEX };
+	struct vfio_region_info info = {
+		.argsz = sizeof(info),
+		.index = VFIO_CCW_CONFIG_REGION_INDEX,
+	};
 	int done = register_eventfd(held->device, VFIO_CCW_IO_IRQ_INDEX);
 	struct ccw_io_region region = { };
 	uint8_t *data = memory + DATA - MEMORY;
@@ -64,8 +67,9 @@ static void sense_id(const struct held *held)
 	if (pread(held->device, &region, sizeof(region), info.offset) != sizeof(region))
 		err(1, "the response");
 	memcpy(scsw, region.irb_area, sizeof(scsw));
-	printf("SENSE ID: device status %02x, subchannel status %02x, data %02x %02x%02x %02x %02x%02x %02x\n",
-	       be32toh(scsw[2]) >> 24, be32toh(scsw[2]) >> 16 & 0xff,
+	printf("SENSE ID: device status %02x, subchannel status %02x, ",
+	       be32toh(scsw[2]) >> 24, be32toh(scsw[2]) >> 16 & 0xff);
+	printf("data %02x %02x%02x %02x %02x%02x %02x\n",
 	       data[0], data[1], data[2], data[3], data[4], data[5], data[6]);
 	/* Channel end and device end; a full answer starts with ff. */
 	if (be32toh(scsw[2]) >> 16 != 0x0c00 || data[0] != 0xff)

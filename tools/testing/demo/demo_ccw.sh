@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 # The same with a subchannel of IBM Z, which is real to the kernel; runs in the VM as root, with mdev and vfio_ccw
 # loaded.
+# shellcheck disable=SC2016,SC2154 # show() expands what it shows, and what it sets is set
 set -u
 cd "$(dirname "$0")" || exit
+# shellcheck source=tools/testing/demo/narrate.sh
 . ./narrate.sh
 
 title "A subchannel: behind it is an I/O device, which the kernel drives"

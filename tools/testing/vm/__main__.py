@@ -49,7 +49,7 @@ def boots_of(setup, tests, report):
     """Tests with the same flags share a boot, in the order of the list."""
     groups = {}
     for test in tests:
-        if test.runs_on(setup.target) and (test.peer or not setup.peer):
+        if test.runs_on(setup.target) and (test.runs_on(setup.target, peer=True) or not setup.peer):
             groups.setdefault((test.boot, tuple(test.qemu), test.cmdline), []).append(test)
     return [Boot(setup, group, report) for group in groups.values()]
 

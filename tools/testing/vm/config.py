@@ -56,7 +56,7 @@ class Test:
     modules: list = dataclasses.field(default_factory=list)
     peer_modules: list = dataclasses.field(default_factory=list)    # where others stand in with the kernel's own mdev
     targets: list = dataclasses.field(default_factory=list)     # kernels or architectures; none: all
-    peer: bool = False      # runs with the kernel's own modules too
+    peer: list = dataclasses.field(default_factory=list)        # where it runs with the kernel's own modules too
     output: str = "tap"     # or "plain": its exit code is the result, or "stream": that, and shown as it comes
     qemu: list = dataclasses.field(default_factory=list)
     cmdline: str = ""
@@ -64,8 +64,9 @@ class Test:
     boot_limit: int = 0     # instead of the architecture's
     expect: list = dataclasses.field(default_factory=list)      # tests of the runner: the failures to report
 
-    def runs_on(self, target):
-        return not self.targets or target.name in self.targets or target.arch.name in self.targets
+    def runs_on(self, target, peer=False):
+        wanted = self.peer if peer else self.targets or [target.name]
+        return target.name in wanted or target.arch.name in wanted
 
 
 @contextlib.contextmanager
@@ -119,4 +120,6 @@ def load_tests(path):
             raise Failure(f"{path.relative_to(TOP)}: {test.name} has the output {test.output!r}")
         if bool(test.program) == bool(test.script):
             raise Failure(f"{path.relative_to(TOP)}: {test.name} needs a program or a script")
+        if not isinstance(test.peer, list) or [other.name for other in tests].count(test.name) > 1:
+            raise Failure(f"{path.relative_to(TOP)}: {test.name} is there twice, or its peer is no list of targets")
     return tests

@@ -4,7 +4,7 @@
  *
  *   supervise NAME PROGRAM [ARGUMENT...]   run a test's program, then look for leaks
  *   supervise --log                        pass on what the kernel logged since the last time
- *   host COMMAND [KEY=VALUE...]            have the host do something (the same program, by this name)
+ *   host COMMAND [KEY=VALUE...]            have the host do something (this program by that name)
  *
  * File descriptor 3 is the channel to the host. Lines from the program go out behind a "|", so that
  * they can't be taken for ours, which start with "@". A line from the host names the test whose
@@ -339,7 +339,7 @@ static bool pass_output(int from, bool *at_line_start)
 	return true;
 }
 
-/* Where the test's processes ask for the host. A packet is a command, the next one the answer to it. */
+/* Where the test's processes ask the host. A packet is a command, the next one its answer. */
 static const struct sockaddr_un host_address = { .sun_family = AF_UNIX, .sun_path = "/run/host" };
 
 static int listen_for_host(void)
