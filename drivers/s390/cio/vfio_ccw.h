@@ -8,7 +8,7 @@
  *
  *	io_lock, then sch->lock, then crw_lock
  *
- * There is no work item. The interrupt handler stores the response, moves the
+ * I/O needs no work item. The interrupt handler stores the response, moves the
  * state on and signals the user; what has to sleep (unpinning, above all) is
  * done by the next thread that holds io_lock: the user's next access, DMA
  * unmap, reset or close.
@@ -95,6 +95,10 @@ struct vfio_ccw_response {
  * @sch: the subchannel
  * @mdev: its mediated device, NULL while there is none; io_lock
  * @available: 1 while no mediated device exists, else 0
+ * @pulled: the subchannel was pulled, and @pulled_work queued; under the
+ *	subchannel's lock
+ * @pulled_work: takes the mediated device away, then the subchannel; probe's
+ *	and remove's to flush
  * @io_lock: serialises all that user space does; protects @pages, @cp,
  *	@orb_flags, @region, @cmd_region
  * @pages: how @cp gets at guest memory; there from open to close
@@ -120,6 +124,8 @@ struct vfio_ccw {
 	struct subchannel *sch;
 	struct mdev_device *mdev;
 	atomic_t available;
+	bool pulled;
+	struct work_struct pulled_work;
 
 	struct mutex io_lock; /* see above */
 	struct vfio_ccw_pages *pages;

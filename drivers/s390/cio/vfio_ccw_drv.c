@@ -22,11 +22,40 @@ static struct vfio_ccw *vfio_ccw_of_sch(struct subchannel *sch)
 	return dev_get_drvdata(&sch->dev);
 }
 
+/* Runs vfio_ccw.pulled_work, which may wait for a user for any time */
+static struct workqueue_struct *vfio_ccw_wq;
+
 static void vfio_ccw_attach(struct subchannel *sch, struct vfio_ccw *vc)
 {
 	spin_lock_irq(&sch->lock);
 	dev_set_drvdata(&sch->dev, vc);
 	spin_unlock_irq(&sch->lock);
+}
+
+/*
+ * The subchannel was pulled. Unregistering it is up to the channel subsystem,
+ * whose only work queue must not wait for user space: the mediated device goes
+ * first, from here.
+ */
+static void vfio_ccw_pulled(struct work_struct *work)
+{
+	struct vfio_ccw *vc = container_of(work, struct vfio_ccw, pulled_work);
+	struct subchannel *sch = vc->sch;
+
+	mdev_unregister_device(&sch->dev);
+	spin_lock_irq(&sch->lock);
+	css_sched_sch_todo(sch, SCH_TODO_UNREG);
+	spin_unlock_irq(&sch->lock);
+	/* remove() waits for this work, so @sch is still there */
+}
+
+static void vfio_ccw_free(struct vfio_ccw *vc)
+{
+	vfio_ccw_attach(vc->sch, NULL);
+	/* Nobody can queue it any more */
+	flush_work(&vc->pulled_work);
+	mutex_destroy(&vc->io_lock);
+	kfree(vc);
 }
 
 static int vfio_ccw_sch_probe(struct subchannel *sch)
@@ -49,15 +78,13 @@ static int vfio_ccw_sch_probe(struct subchannel *sch)
 	mutex_init(&vc->io_lock);
 	spin_lock_init(&vc->crw_lock);
 	init_waitqueue_head(&vc->wait);
+	INIT_WORK(&vc->pulled_work, vfio_ccw_pulled);
 
 	sch->isc = VFIO_CCW_ISC;
 	vfio_ccw_attach(sch, vc);
 	ret = mdev_register_device(&sch->dev, &vfio_ccw_mdev_ops);
-	if (ret) {
-		vfio_ccw_attach(sch, NULL);
-		mutex_destroy(&vc->io_lock);
-		kfree(vc);
-	}
+	if (ret)
+		vfio_ccw_free(vc);
 	return ret;
 }
 
@@ -65,11 +92,13 @@ static void vfio_ccw_sch_remove(struct subchannel *sch)
 {
 	struct vfio_ccw *vc = dev_get_drvdata(&sch->dev);
 
-	/* Whoever has the device is asked, and waited for */
+	/*
+	 * Whoever has the device is asked, and waited for: by the work, where
+	 * the subchannel was pulled, otherwise here.
+	 */
+	flush_work(&vc->pulled_work);
 	mdev_unregister_device(&sch->dev);
-	vfio_ccw_attach(sch, NULL);
-	mutex_destroy(&vc->io_lock);
-	kfree(vc);
+	vfio_ccw_free(vc);
 }
 
 /* The machine goes down: end what is active, and wait for nobody */
@@ -105,9 +134,10 @@ static int vfio_ccw_sch_event(struct subchannel *sch, int slow)
 		goto unlock;
 
 	vc = vfio_ccw_of_sch(sch);
-	if (vc && cio_update_schib(sch)) {
+	if (vc && cio_update_schib(sch) && !vc->pulled) {
 		vfio_ccw_gone(vc);
-		css_sched_sch_todo(sch, SCH_TODO_UNREG);
+		vc->pulled = true;
+		queue_work(vfio_ccw_wq, &vc->pulled_work);
 	}
 unlock:
 	spin_unlock_irqrestore(&sch->lock, flags);
@@ -176,10 +206,16 @@ static int __init vfio_ccw_init(void)
 {
 	int ret;
 
+	vfio_ccw_wq = alloc_workqueue("vfio_ccw", WQ_UNBOUND, 0);
+	if (!vfio_ccw_wq)
+		return -ENOMEM;
+
 	isc_register(VFIO_CCW_ISC);
 	ret = css_driver_register(&vfio_ccw_sch_driver);
-	if (ret)
+	if (ret) {
 		isc_unregister(VFIO_CCW_ISC);
+		destroy_workqueue(vfio_ccw_wq);
+	}
 	return ret;
 }
 
@@ -187,6 +223,7 @@ static void __exit vfio_ccw_exit(void)
 {
 	css_driver_unregister(&vfio_ccw_sch_driver);
 	isc_unregister(VFIO_CCW_ISC);
+	destroy_workqueue(vfio_ccw_wq);
 }
 
 module_init(vfio_ccw_init)
