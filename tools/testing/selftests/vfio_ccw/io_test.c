@@ -585,6 +585,75 @@ TEST_F(list, unaligned_list_gives_a_program_check)
 	expect_usable();
 }
 
+/* The configuration of a virtio disk: its first word is its size in sectors */
+#define DISK_SECTORS	2048
+#define CONF_SIZE	60
+
+FIXTURE(disk)
+{
+	struct ccw ccw;
+	struct response response;
+	__u8 conf[CONF_SIZE];
+};
+
+FIXTURE_SETUP(disk)
+{
+	int err = ccw_grab(&self->ccw, CU_BLOCK);
+
+	if (err == -ENODEV)
+		SKIP(return, "no virtio disk");
+	ASSERT_EQ(0, err);
+	ASSERT_EQ(0, ccw_open(&self->ccw));
+}
+
+FIXTURE_TEARDOWN(disk)
+{
+	EXPECT_EQ(0, ccw_release(&self->ccw));
+	EXPECT_TRUE(eventfd_ids_back_to(self->ccw.eventfd_id));
+	EXPECT_EQ(self->ccw.pinned, pages_pinned());
+}
+
+#define expect_conf(flags, addr) do {					\
+	memset(guest(&self->ccw, addr), 0xa5, CONF_SIZE + 1);		\
+	expect_end(flags, PROGRAM, PROGRAM + 8);			\
+	EXPECT_EQ(0, memcmp(guest(&self->ccw, addr), self->conf,	\
+			    CONF_SIZE));				\
+	EXPECT_EQ(0xa5, *(__u8 *)guest(&self->ccw, (addr) + CONF_SIZE)); \
+} while (0)
+
+TEST_F(disk, configuration_is_the_same_by_every_address)
+{
+	const __u32 end_of_2k = DATA + 0x800 - CONF_SIZE;
+	const __u32 end_of_4k = DATA + 0x1000 - CONF_SIZE;
+	__u64 sectors;
+
+	/* How long it is depends on what the disk can do */
+	touch_nothing(DATA, CONF_SIZE);
+	put_ccw(&self->ccw, PROGRAM, CMD_READ_CONF, CCW_SLI, CONF_SIZE, DATA);
+	expect_end(ORB_FORMAT1, PROGRAM, PROGRAM + 8);
+	memcpy(self->conf, guest(&self->ccw, DATA), CONF_SIZE);
+	memcpy(&sectors, self->conf, sizeof(sectors));
+	/* In which order depends on the revision that was agreed on */
+	EXPECT_TRUE(be64toh(sectors) == DISK_SECTORS ||
+		    le64toh(sectors) == DISK_SECTORS);
+
+	put_ccw(&self->ccw, PROGRAM, CMD_READ_CONF, CCW_SLI, CONF_SIZE,
+		DATA + 0x2345);
+	expect_conf(ORB_FORMAT1, DATA + 0x2345);
+	put_ccw0(&self->ccw, PROGRAM, CMD_READ_CONF, CCW_SLI, CONF_SIZE,
+		 DATA + 0x101);
+	expect_conf(ORB_FORMAT0, DATA + 0x101);
+
+	put_ccw(&self->ccw, PROGRAM, CMD_READ_CONF, CCW_SLI | CCW_IDA,
+		CONF_SIZE, LIST);
+	put_idaw1(&self->ccw, LIST, 0, end_of_2k);
+	expect_conf(ORB_FORMAT1, end_of_2k);
+	put_idaw2(&self->ccw, LIST, 0, end_of_2k);
+	expect_conf(ORB_FORMAT1 | ORB_IDA64 | ORB_IDA2K, end_of_2k);
+	put_idaw2(&self->ccw, LIST, 0, end_of_4k);
+	expect_conf(ORB_FORMAT1 | ORB_IDA64, end_of_4k);
+}
+
 /* Lengths of programs */
 
 static __u32 put_nops(const struct ccw *ccw, __u32 at, int n)

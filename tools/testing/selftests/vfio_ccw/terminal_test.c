@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A 3270 terminal through vfio-ccw: output by every form of address, input,
+ * and status that nobody asked for. The operator is the test itself, at the
+ * other end of a port of virtio-serial that is called "operator".
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+
+#include "kselftest_harness.h"
+#include "ccw.h"
+
+#define PORTS		"/sys/class/virtio-ports/"
+
+#define CMD_ERASE_WRITE	0x05
+#define CMD_READ_MODIFIED 0x06
+
+/* Of telnet */
+#define IAC		"\xff"
+#define IAC_EOR		IAC "\xef"
+#define IAC_SB		IAC "\xfa"
+#define IAC_SE		IAC "\xf0"
+
+/* QEMU takes output in pieces of this size; see goes_on() in io_test.c */
+#define PIECE		1024
+
+/* The key Enter, where the cursor is, and what was typed */
+#define TYPED		"\x7d\x40\x40\xc8\x85\x93\x93\x96"
+#define TYPED_SIZE	(sizeof(TYPED) - 1)
+
+FIXTURE(terminal)
+{
+	struct ccw ccw;
+	struct response response;
+	int port;
+};
+
+FIXTURE_VARIANT(terminal)
+{
+	__u32 flags;
+	__u32 block;
+	bool list;
+};
+
+FIXTURE_VARIANT_ADD(terminal, direct)
+{
+	.flags = ORB_FORMAT1, .block = 2048,
+};
+
+FIXTURE_VARIANT_ADD(terminal, format_1)
+{
+	.flags = ORB_FORMAT1, .block = 2048, .list = true,
+};
+
+FIXTURE_VARIANT_ADD(terminal, format_2_of_2k)
+{
+	.flags = ORB_FORMAT1 | ORB_IDA64 | ORB_IDA2K, .block = 2048,
+	.list = true,
+};
+
+FIXTURE_VARIANT_ADD(terminal, format_2_of_4k)
+{
+	.flags = ORB_FORMAT1 | ORB_IDA64, .block = 4096, .list = true,
+};
+
+FIXTURE_VARIANT_ADD(terminal, format_0)
+{
+	.flags = ORB_FORMAT0, .block = 2048, .list = true,
+};
+
+static int open_port(void)
+{
+	DIR *dir = opendir(PORTS);
+	struct path path;
+	struct dirent *entry;
+	char name[32];
+	int fd = -ENODEV;
+
+	if (!dir)
+		return -errno;
+	while (fd < 0 && (entry = readdir(dir))) {
+		snprintf(path.text, sizeof(path.text), PORTS "%.32s/name",
+			 entry->d_name);
+		if (file_read(path.text, name, sizeof(name)) <= 0 ||
+		    strcmp(name, "operator"))
+			continue;
+		snprintf(path.text, sizeof(path.text), "/dev/%.32s",
+			 entry->d_name);
+		fd = open(path.text, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+		if (fd < 0)
+			fd = -errno;
+	}
+	closedir(dir);
+	return fd;
+}
+
+/* What the terminal shows, until that many bytes or the end of the time */
+static size_t port_read(int port, void *data, size_t size, int timeout_ms)
+{
+	struct pollfd poller = { .fd = port, .events = POLLIN };
+	size_t got = 0;
+
+	while (got < size && poll(&poller, 1, timeout_ms) == 1) {
+		ssize_t len = read(port, data + got, size - got);
+
+		if (len <= 0)
+			break;
+		got += len;
+	}
+	return got;
+}
+
+#define put(at, cmd, flags_, count, data)				\
+	(variant->flags & ORB_FMT1 ?					\
+	 put_ccw(&self->ccw, at, cmd, flags_, count, data) :		\
+	 put_ccw0(&self->ccw, at, cmd, flags_, count, data))
+
+#define idaw(index, addr) do {						\
+	if (variant->flags & ORB_IDA64)					\
+		put_idaw2(&self->ccw, LIST, index, addr);		\
+	else								\
+		put_idaw1(&self->ccw, LIST, index, addr);		\
+} while (0)
+
+#define operator_sends(text) do {					\
+	static const char bytes[] = text;				\
+									\
+	ASSERT_EQ((ssize_t)sizeof(bytes) - 1,				\
+		  write(self->port, bytes, sizeof(bytes) - 1));		\
+} while (0)
+
+/* The terminal's type, if QEMU has not been told yet in this boot */
+#define shake_hands() do {						\
+	char junk[256];							\
+									\
+	put(PROGRAM, CMD_ERASE_WRITE, CCW_SLI, 1, DATA);		\
+	ASSERT_EQ(0, ccw_run(&self->ccw, variant->flags, PROGRAM,	\
+			     &self->response));				\
+	if (self->response.dstat & DSTAT_UNITCHECK) {			\
+		operator_sends(IAC_SB "\x18\0IBM-3279-2" IAC_SE);	\
+		ASSERT_EQ(0, ccw_response(&self->ccw,			\
+					  &self->response));		\
+		EXPECT_EQ(0, self->response.fctl);			\
+		EXPECT_EQ(0, self->response.cpa);			\
+		ASSERT_EQ(0, ccw_run(&self->ccw, variant->flags, PROGRAM, \
+				     &self->response));			\
+	}								\
+	EXPECT_EQ(DSTAT_END, self->response.dstat);			\
+	/* What was said before, and the end of this write */		\
+	do {								\
+		ASSERT_EQ(1, port_read(self->port, junk, 1, SOON_MS));	\
+	} while ((__u8)junk[0] != 0xef);				\
+} while (0)
+
+FIXTURE_SETUP(terminal)
+{
+	int err;
+
+	self->port = open_port();
+	if (self->port == -ENODEV || self->port == -ENOENT)
+		SKIP(return, "nobody operates a terminal");
+	ASSERT_LE(0, self->port);
+	err = ccw_grab(&self->ccw, CU_TERMINAL);
+	if (err == -ENODEV)
+		SKIP(return, "no terminal");
+	ASSERT_EQ(0, err);
+	ASSERT_EQ(0, ccw_open(&self->ccw));
+	shake_hands();
+}
+
+FIXTURE_TEARDOWN(terminal)
+{
+	close(self->port);
+	EXPECT_EQ(0, ccw_release(&self->ccw));
+	EXPECT_EQ(self->ccw.pinned, pages_pinned());
+	EXPECT_TRUE(eventfd_ids_back_to(self->ccw.eventfd_id));
+}
+
+/* Of the byte at that offset of the output; none is an IAC */
+static __u8 pattern(int offset)
+{
+	return (offset * 7 + offset / 251) % 241;
+}
+
+/*
+ * Output that begins in the middle of a block, and whose blocks are in no
+ * order: it comes at the operator's end in its own.
+ */
+TEST_F(terminal, output_is_what_was_written)
+{
+	const int size = 5 * variant->block + PIECE;
+	__u8 *shown = malloc(size + 3);
+	int offset, block = 0;
+	__u32 addr;
+
+	ASSERT_NE(NULL, shown);
+	addr = DATA + variant->block - PIECE;
+	if (variant->list)
+		idaw(0, addr);
+	for (offset = 0; offset < size; offset++) {
+		*(__u8 *)guest(&self->ccw, addr++) = pattern(offset);
+		if (variant->list && !(addr & (variant->block - 1))) {
+			block++;
+			addr = DATA + 0x20000 - 2 * block * variant->block;
+			idaw(block, addr);
+		}
+	}
+	put(PROGRAM, CMD_ERASE_WRITE, CCW_SLI | (variant->list ? CCW_IDA : 0),
+	    size, variant->list ? LIST : DATA + variant->block - PIECE);
+	EXPECT_EQ(0, ccw_run(&self->ccw, variant->flags, PROGRAM,
+			     &self->response));
+	EXPECT_EQ(DSTAT_END, self->response.dstat);
+	EXPECT_EQ(0, self->response.cstat);
+	EXPECT_EQ(PROGRAM + 8, self->response.cpa);
+
+	/* Before it the command, behind it the end of the record */
+	ASSERT_EQ((size_t)size + 3, port_read(self->port, shown, size + 3,
+					      SOON_MS));
+	EXPECT_EQ(CMD_ERASE_WRITE, shown[0]);
+	for (offset = 0; offset < size; offset++)
+		if (shown[1 + offset] != pattern(offset))
+			break;
+	EXPECT_EQ(size, offset);
+	EXPECT_EQ(0, memcmp(shown + 1 + size, IAC_EOR, 2));
+	free(shown);
+}
+
+TEST_F(terminal, input_is_what_was_typed)
+{
+	__u32 data = DATA + variant->block - TYPED_SIZE - 1;
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		operator_sends(TYPED IAC_EOR);
+		/* Nobody has asked for this one */
+		ASSERT_EQ(0, ccw_response(&self->ccw, &self->response));
+		EXPECT_EQ(0, self->response.fctl);
+		EXPECT_EQ(DSTAT_ATTENTION, self->response.dstat);
+		EXPECT_EQ(0, self->response.cpa);
+
+		memset(guest(&self->ccw, DATA), 0xa5, 0x3000);
+		if (variant->list)
+			idaw(0, data);
+		idaw(1, DATA + 0x2000);
+		put(PROGRAM, CMD_READ_MODIFIED,
+		    CCW_SLI | (variant->list ? CCW_IDA : 0), 200,
+		    variant->list ? LIST : data);
+		EXPECT_EQ(0, ccw_run(&self->ccw, variant->flags, PROGRAM,
+				     &self->response));
+		EXPECT_EQ(SCSW_START, self->response.fctl);
+		EXPECT_EQ(DSTAT_END, self->response.dstat);
+		EXPECT_EQ(200 - TYPED_SIZE, self->response.count);
+		EXPECT_EQ(PROGRAM + 8, self->response.cpa);
+		EXPECT_EQ(0, memcmp(guest(&self->ccw, data), TYPED,
+				    TYPED_SIZE));
+		EXPECT_EQ(0xa5, *(__u8 *)guest(&self->ccw, data - 1));
+		EXPECT_EQ(0xa5, *(__u8 *)guest(&self->ccw, data + TYPED_SIZE));
+	}
+}
+
+/* An end and an attention before anybody looks are two responses */
+TEST_F(terminal, attention_does_not_hide_the_end)
+{
+	if (self->ccw.kernels_own)
+		SKIP(return, "the kernel's own keeps the last one");
+	put(PROGRAM, CMD_NOP, CCW_SLI, 1, DATA);
+	EXPECT_EQ(0, ccw_start(&self->ccw, variant->flags, PROGRAM));
+	ASSERT_TRUE(eventfd_wait(self->ccw.io, SOON_MS));
+	eventfd_take(self->ccw.io);
+	operator_sends(TYPED IAC_EOR);
+	ASSERT_TRUE(eventfd_wait(self->ccw.io, SOON_MS));
+
+	EXPECT_EQ(0, ccw_response(&self->ccw, &self->response));
+	EXPECT_EQ(SCSW_START, self->response.fctl);
+	EXPECT_EQ(PROGRAM + 8, self->response.cpa);
+	EXPECT_EQ(0, ccw_response(&self->ccw, &self->response));
+	EXPECT_EQ(0, self->response.fctl);
+	EXPECT_EQ(DSTAT_ATTENTION, self->response.dstat);
+	EXPECT_EQ(0, self->response.cpa);
+	EXPECT_EQ(0, eventfd_take(self->ccw.io));
+	/* So that the next test finds nothing typed */
+	put(PROGRAM, CMD_READ_MODIFIED, CCW_SLI, 200, DATA);
+	EXPECT_EQ(0, ccw_run(&self->ccw, variant->flags, PROGRAM,
+			     &self->response));
+}
+
+TEST_HARNESS_MAIN
