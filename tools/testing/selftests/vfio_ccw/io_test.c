@@ -1320,6 +1320,8 @@ TEST_F_TIMEOUT(io, unmap_against_all, 120)
 	pthread_t threads[4];
 	int nr = 0, i;
 
+	if (self->ccw.kernels_own)
+		SKIP(return, "the kernel's own tells addresses of the host");
 	put_race_programs(&self->ccw);
 	start_thread(race_data);
 	start_thread(race_map);
