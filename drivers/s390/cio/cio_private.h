@@ -142,11 +142,13 @@ struct css_driver {
 int css_driver_register(struct css_driver *driver);
 void css_driver_unregister(struct css_driver *driver);
 void css_sched_sch_todo(struct subchannel *sch, enum sch_todo todo);
+void css_schedule_reprobe(void);
 
 int cio_enable_subchannel(struct subchannel *sch, u32 intparm);
 int cio_disable_subchannel(struct subchannel *sch);
 int cio_update_schib(struct subchannel *sch);
 int cio_cancel_halt_clear(struct subchannel *sch, int *iretry);
+u8 chp_get_sch_opm(struct subchannel *sch);
 u8 chp_ssd_get_mask(struct chsc_ssd_info *ssd, struct chp_link *link);
 
 /* Principles of Operation, "Operation-Request Block", by words */

@@ -16,6 +16,7 @@
 #ifndef VFIO_CCW_H
 #define VFIO_CCW_H
 
+#include <linux/completion.h>
 #include <linux/mdev.h>
 #include <linux/mdev_trigger.h>
 #include <linux/mutex.h>
@@ -95,10 +96,12 @@ struct vfio_ccw_response {
  * @sch: the subchannel
  * @mdev: its mediated device, NULL while there is none; io_lock
  * @available: 1 while no mediated device exists, else 0
- * @pulled: the subchannel was pulled, and @pulled_work queued; under the
+ * @leaving: somebody is taking the mediated device away; under the
  *	subchannel's lock
- * @pulled_work: takes the mediated device away, then the subchannel; probe's
- *	and remove's to flush
+ * @pulled_work: does that, and the rest, for a subchannel that was pulled; it
+ *	holds a reference to the subchannel's device, and frees this
+ * @left: it has taken the mediated device away
+ * @unmaps: threads that wait for @io_lock because guest memory goes away
  * @io_lock: serialises all that user space does; protects @pages, @cp,
  *	@orb_flags, @region, @cmd_region
  * @pages: how @cp gets at guest memory; there from open to close
@@ -124,9 +127,11 @@ struct vfio_ccw {
 	struct subchannel *sch;
 	struct mdev_device *mdev;
 	atomic_t available;
-	bool pulled;
+	bool leaving;
 	struct work_struct pulled_work;
+	struct completion left;
 
+	atomic_t unmaps;
 	struct mutex io_lock; /* see above */
 	struct vfio_ccw_pages *pages;
 	struct ccw_cp *cp;

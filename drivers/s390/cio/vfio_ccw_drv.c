@@ -4,6 +4,7 @@
  * the channel subsystem: probe and remove, interrupts, and what happens to the
  * subchannel and its paths.
  */
+#include <linux/delay.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 
@@ -25,17 +26,30 @@ static struct vfio_ccw *vfio_ccw_of_sch(struct subchannel *sch)
 /* Runs vfio_ccw.pulled_work, which may wait for a user for any time */
 static struct workqueue_struct *vfio_ccw_wq;
 
-static void vfio_ccw_attach(struct subchannel *sch, struct vfio_ccw *vc)
+static void vfio_ccw_free(struct vfio_ccw *vc)
 {
-	spin_lock_irq(&sch->lock);
-	dev_set_drvdata(&sch->dev, vc);
-	spin_unlock_irq(&sch->lock);
+	mutex_destroy(&vc->io_lock);
+	kfree(vc);
+}
+
+/*
+ * The mediated device goes once: for who gets true. Remove does it, or the
+ * work for a subchannel that was pulled before.
+ */
+static bool vfio_ccw_begin_leaving(struct vfio_ccw *vc)
+{
+	bool first = !vc->leaving;
+
+	lockdep_assert_held(&vc->sch->lock);
+	vc->leaving = true;
+	return first;
 }
 
 /*
  * The subchannel was pulled. Unregistering it is up to the channel subsystem,
  * whose only work queue must not wait for user space: the mediated device goes
- * first, from here.
+ * first, from here. Another device may have come to the same subchannel
+ * meanwhile; it can be seen when this one's is gone.
  */
 static void vfio_ccw_pulled(struct work_struct *work)
 {
@@ -46,22 +60,52 @@ static void vfio_ccw_pulled(struct work_struct *work)
 	spin_lock_irq(&sch->lock);
 	css_sched_sch_todo(sch, SCH_TODO_UNREG);
 	spin_unlock_irq(&sch->lock);
-	/* remove() waits for this work, so @sch is still there */
+	complete(&vc->left);
+
+	/* Remove, which comes before, does not use @vc after its own wait */
+	while (device_is_registered(&sch->dev))
+		fsleep(10 * USEC_PER_MSEC);
+	css_schedule_reprobe();
+
+	/* Pairs with get_device() in vfio_ccw_sch_event() */
+	put_device(&sch->dev);
+	vfio_ccw_free(vc);
 }
 
-static void vfio_ccw_free(struct vfio_ccw *vc)
+/*
+ * The driver lets the subchannel go. Whoever has the device is asked, and
+ * waited for: by the work, where the subchannel was pulled, otherwise here.
+ */
+static void vfio_ccw_leave(struct vfio_ccw *vc)
 {
-	vfio_ccw_attach(vc->sch, NULL);
-	/* Nobody can queue it any more */
-	flush_work(&vc->pulled_work);
-	mutex_destroy(&vc->io_lock);
-	kfree(vc);
+	struct subchannel *sch = vc->sch;
+	bool first;
+
+	spin_lock_irq(&sch->lock);
+	first = vfio_ccw_begin_leaving(vc);
+	spin_unlock_irq(&sch->lock);
+
+	if (first)
+		mdev_unregister_device(&sch->dev);
+	else
+		wait_for_completion(&vc->left);
+
+	spin_lock_irq(&sch->lock);
+	dev_set_drvdata(&sch->dev, NULL);
+	/* Pulled while we waited: nobody has seen to it yet */
+	if (first && vc->state == VFIO_CCW_NOT_OPER)
+		css_sched_sch_todo(sch, SCH_TODO_UNREG);
+	spin_unlock_irq(&sch->lock);
+
+	if (first)
+		vfio_ccw_free(vc);
 }
 
 static int vfio_ccw_sch_probe(struct subchannel *sch)
 {
 	struct vfio_ccw *vc;
 	int ret;
+	u8 opm;
 
 	if (sch->schib.pmcw.qf) {
 		dev_warn(&sch->dev, "a QDIO subchannel cannot be passed through\n");
@@ -79,26 +123,24 @@ static int vfio_ccw_sch_probe(struct subchannel *sch)
 	spin_lock_init(&vc->crw_lock);
 	init_waitqueue_head(&vc->wait);
 	INIT_WORK(&vc->pulled_work, vfio_ccw_pulled);
+	init_completion(&vc->left);
 
 	sch->isc = VFIO_CCW_ISC;
-	vfio_ccw_attach(sch, vc);
+	opm = chp_get_sch_opm(sch);
+	spin_lock_irq(&sch->lock);
+	sch->opm = opm;
+	sch->lpm = sch->schib.pmcw.pam & opm;
+	dev_set_drvdata(&sch->dev, vc);
+	spin_unlock_irq(&sch->lock);
 	ret = mdev_register_device(&sch->dev, &vfio_ccw_mdev_ops);
 	if (ret)
-		vfio_ccw_free(vc);
+		vfio_ccw_leave(vc);
 	return ret;
 }
 
 static void vfio_ccw_sch_remove(struct subchannel *sch)
 {
-	struct vfio_ccw *vc = dev_get_drvdata(&sch->dev);
-
-	/*
-	 * Whoever has the device is asked, and waited for: by the work, where
-	 * the subchannel was pulled, otherwise here.
-	 */
-	flush_work(&vc->pulled_work);
-	mdev_unregister_device(&sch->dev);
-	vfio_ccw_free(vc);
+	vfio_ccw_leave(dev_get_drvdata(&sch->dev));
 }
 
 /* The machine goes down: end what is active, and wait for nobody */
@@ -134,10 +176,12 @@ static int vfio_ccw_sch_event(struct subchannel *sch, int slow)
 		goto unlock;
 
 	vc = vfio_ccw_of_sch(sch);
-	if (vc && cio_update_schib(sch) && !vc->pulled) {
+	if (vc && cio_update_schib(sch)) {
 		vfio_ccw_gone(vc);
-		vc->pulled = true;
-		queue_work(vfio_ccw_wq, &vc->pulled_work);
+		if (vfio_ccw_begin_leaving(vc)) {
+			get_device(&sch->dev);
+			queue_work(vfio_ccw_wq, &vc->pulled_work);
+		}
 	}
 unlock:
 	spin_unlock_irqrestore(&sch->lock, flags);

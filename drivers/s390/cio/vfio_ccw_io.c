@@ -29,11 +29,12 @@
  */
 #define SCSW_OF_ORB		0xf8f80000
 
-/* Activity that says that the function has not been completed */
-#define SCSW_ACTL_BUSY							\
-	(SCSW_ACTL_SUSPENDED | SCSW_ACTL_DEVACT | SCSW_ACTL_SCHACT |	\
-	 SCSW_ACTL_CLEAR_PEND | SCSW_ACTL_HALT_PEND |			\
-	 SCSW_ACTL_START_PEND | SCSW_ACTL_RESUME_PEND)
+/* Activity after which more of the program is to come */
+#define SCSW_ACTL_ACTIVE						\
+	(SCSW_ACTL_SUSPENDED | SCSW_ACTL_DEVACT | SCSW_ACTL_SCHACT)
+
+/* What cio_cancel_halt_clear() wants to begin with, whatever its stage */
+#define RETRIES			255
 
 static u32 vfio_ccw_guest_address(struct vfio_ccw *vc, dma32_t host)
 {
@@ -115,9 +116,15 @@ static void vfio_ccw_drop_responses(struct vfio_ccw *vc)
 void vfio_ccw_interrupt(struct vfio_ccw *vc, const struct irb *irb)
 {
 	bool active = vc->state == VFIO_CCW_PENDING;
-	bool over = irb->scsw.cmd.fctl &&
-		    !(irb->scsw.cmd.actl & SCSW_ACTL_BUSY);
 	struct vfio_ccw_response *response;
+	union scsw scsw = irb->scsw;
+	/*
+	 * The function control is of no use: fetching any status but an
+	 * intermediate one clears it, and the end of the device's part may come
+	 * after that of the channel's.
+	 */
+	bool over = scsw_is_solicited(&scsw) &&
+		    !(scsw.cmd.actl & SCSW_ACTL_ACTIVE);
 
 	if (vfio_ccw_fsm(vc, over ? VFIO_CCW_ENDED : VFIO_CCW_INTERRUPT))
 		return;
@@ -169,25 +176,29 @@ bool vfio_ccw_fetch_response(struct vfio_ccw *vc)
 
 /*
  * Make the subchannel quiet: cancel, halt, then clear what is active, and wait
- * for the end of it. The hardware has a limited time for that; a subchannel
- * that takes longer is broken, and not used any more. Then release the program.
+ * for the end of it. Where @tell is set the user hears of the end by a response
+ * of its own: then it is cleared at once, since a program that is cancelled
+ * gives none. The hardware has a limited time for all that; a subchannel that
+ * takes longer is broken, and not used any more. Then release the program.
  */
-static int vfio_ccw_quiesce(struct vfio_ccw *vc)
+static int vfio_ccw_quiesce(struct vfio_ccw *vc, bool tell)
 {
 	unsigned long start = jiffies;
 	struct subchannel *sch = vc->sch;
+	int retries = RETRIES;
 	bool noticed = false;
-	int retries = 0;
 	int ret;
 
 	lockdep_assert_held(&vc->io_lock);
 
 	for (;;) {
 		spin_lock_irq(&sch->lock);
-		if (vc->state == VFIO_CCW_PENDING)
-			ret = cio_cancel_halt_clear(sch, &retries);
-		else
+		if (vc->state != VFIO_CCW_PENDING)
 			ret = 0;
+		else if (tell)
+			ret = csch(sch->schid) == 0 ? -EBUSY : -ENODEV;
+		else
+			ret = cio_cancel_halt_clear(sch, &retries);
 		if (!ret)
 			vfio_ccw_fsm(vc, VFIO_CCW_ENDED);
 		else if (ret == -ENODEV)
@@ -275,7 +286,7 @@ int vfio_ccw_open(struct vfio_ccw *vc)
 	int ret = -ENOMEM;
 
 	mutex_lock(&vc->io_lock);
-	vc->pages = vfio_ccw_pages_alloc(vc->mdev);
+	vc->pages = vfio_ccw_pages_alloc(vc->mdev, &vc->unmaps);
 	if (!vc->pages)
 		goto unlock;
 	vc->cp = ccw_cp_alloc(&vfio_ccw_pages_ops, vc->pages);
@@ -315,14 +326,18 @@ unlock:
  */
 void vfio_ccw_close(struct vfio_ccw *vc)
 {
+	int ret;
+
 	mutex_lock(&vc->io_lock);
-	vfio_ccw_quiesce(vc);
+	ret = vfio_ccw_quiesce(vc, false);
 	vfio_ccw_disable(vc);
 	spin_lock_irq(&vc->sch->lock);
 	vfio_ccw_fsm(vc, VFIO_CCW_CLOSE);
 	spin_unlock_irq(&vc->sch->lock);
 	vfio_ccw_forget(vc);
-	ccw_cp_free(vc->cp);
+	/* Broken hardware may still fetch from the host's copy: never reuse it */
+	if (ret != -EIO)
+		ccw_cp_free(vc->cp);
 	vc->cp = NULL;
 	vfio_ccw_pages_free(vc->pages);
 	vc->pages = NULL;
@@ -340,12 +355,14 @@ int vfio_ccw_reset(struct vfio_ccw *vc)
 	int ret;
 
 	mutex_lock(&vc->io_lock);
-	ret = vfio_ccw_quiesce(vc);
-	if (!ret) {
+	ret = vfio_ccw_quiesce(vc, false);
+	if (!ret && READ_ONCE(vc->state) == VFIO_CCW_NOT_OPER)
+		ret = -ENODEV;
+	if (!ret)
 		vfio_ccw_disable(vc);
-		ret = vfio_ccw_enable(vc);
-	}
 	vfio_ccw_forget(vc);
+	if (!ret)
+		ret = vfio_ccw_enable(vc);
 	mutex_unlock(&vc->io_lock);
 	return ret;
 }
@@ -416,13 +433,14 @@ int vfio_ccw_start(struct vfio_ccw *vc)
 	if (!(scsw.fctl & SCSW_FCTL_START_FUNC))
 		return -EIO;
 
-	vfio_ccw_settle(vc);
-
 	spin_lock_irq(&vc->sch->lock);
 	ret = vfio_ccw_fsm(vc, VFIO_CCW_START);
 	spin_unlock_irq(&vc->sch->lock);
 	if (ret)
 		return ret;
+
+	/* All responses to the program before, while it can be told from this */
+	vfio_ccw_settle(vc);
 
 	ret = ccw_cp_translate(vc->cp, orb, &start);
 	if (ret) {
@@ -527,22 +545,30 @@ int vfio_ccw_read_schib(struct vfio_ccw *vc, struct ccw_schib_region *schib)
  * VFIO calls with its list of devices locked. Who holds io_lock may wait for
  * its type 1 IOMMU, to pin or unpin, and who holds that may wait for the list.
  * So this does not wait for ever: where pages are still pinned when it returns
- * VFIO calls again, ten times at least, and whoever waits for the list goes on
- * in between. Twenty seconds are more than io_lock is ever held.
+ * VFIO calls again, and whoever waits for the list goes on in between. It does
+ * so some ten times, and then stops the machine. Who holds io_lock therefore
+ * never waits for the user; a translation, which may wait for the user's memory
+ * to come, gives up when @unmaps is not 0; and what is left, to end a program,
+ * takes QUIESCE_LIMIT.
  */
 void vfio_ccw_dma_unmap(struct vfio_ccw *vc, u64 iova, u64 length)
 {
 	unsigned long end = jiffies + UNMAP_LIMIT * HZ;
 
+	atomic_inc(&vc->unmaps);
 	while (!mutex_trylock(&vc->io_lock)) {
-		if (time_after(jiffies, end))
+		if (time_after(jiffies, end)) {
+			atomic_dec(&vc->unmaps);
 			return;
+		}
 		fsleep(USEC_PER_MSEC);
 	}
+	atomic_dec(&vc->unmaps);
+
 	if (vc->cp) {
 		vfio_ccw_settle(vc);
 		if (ccw_cp_uses(vc->cp, iova, length))
-			vfio_ccw_quiesce(vc);
+			vfio_ccw_quiesce(vc, true);
 	}
 	mutex_unlock(&vc->io_lock);
 }
@@ -563,12 +589,11 @@ void vfio_ccw_gone(struct vfio_ccw *vc)
  * vfio_ccw_terminate - end what is active, and do not wait for it
  * @vc: the subchannel
  *
- * Context: under the subchannel's lock. The end comes by an interrupt.
+ * Context: under the subchannel's lock. The end comes by an interrupt, since
+ * the program is cleared, and not cancelled.
  */
 void vfio_ccw_terminate(struct vfio_ccw *vc)
 {
-	int retries = 0;
-
 	if (vc->state == VFIO_CCW_PENDING)
-		cio_cancel_halt_clear(vc->sch, &retries);
+		csch(vc->sch->schid);
 }

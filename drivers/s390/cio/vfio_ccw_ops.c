@@ -155,69 +155,56 @@ static int vfio_ccw_locate(loff_t pos, size_t count, size_t *offset)
 	u64 index = (u64)pos >> OFFSET_SHIFT;
 	size_t end;
 
+	if (index >= NR_REGIONS)
+		return -EINVAL;
+	index = array_index_nospec(index, NR_REGIONS);
+
 	*offset = pos & OFFSET_MASK;
-	if (index >= NR_REGIONS || check_add_overflow(*offset, count, &end) ||
+	if (check_add_overflow(*offset, count, &end) ||
 	    end > vfio_ccw_regions[index].size)
 		return -EINVAL;
-	return array_index_nospec(index, NR_REGIONS);
+	return index;
 }
 
-static ssize_t vfio_ccw_read_io(struct vfio_ccw *vc, char __user *buf,
-				size_t offset, size_t count)
+union vfio_ccw_region_data {
+	struct ccw_io_region io;
+	struct ccw_cmd_region cmd;
+	struct ccw_schib_region schib;
+	struct ccw_crw_region crw;
+};
+
+/* All of a region, as it is for a read of @count bytes at @offset */
+static int vfio_ccw_get_region(struct vfio_ccw *vc, int index, size_t offset,
+			       size_t count, union vfio_ccw_region_data *data)
 {
-	bool more = false;
-
-	/* Whoever reads a part of the response has had it */
-	if (offset < offsetofend(struct ccw_io_region, irb_area) &&
-	    offset + count > offsetof(struct ccw_io_region, irb_area))
-		more = vfio_ccw_fetch_response(vc);
-	if (copy_to_user(buf, (u8 *)&vc->region + offset, count))
-		return -EFAULT;
-	if (more)
-		mdev_trigger_signal(&vc->io_trigger);
-	return count;
-}
-
-static ssize_t vfio_ccw_read_cmd(struct vfio_ccw *vc, char __user *buf,
-				 size_t offset, size_t count)
-{
-	if (copy_to_user(buf, (u8 *)&vc->cmd_region + offset, count))
-		return -EFAULT;
-	return count;
-}
-
-static ssize_t vfio_ccw_read_schib_region(struct vfio_ccw *vc,
-					  char __user *buf, size_t offset,
-					  size_t count)
-{
-	struct ccw_schib_region region;
-	int ret;
-
-	ret = vfio_ccw_read_schib(vc, &region);
-	if (ret)
-		return ret;
-	if (copy_to_user(buf, (u8 *)&region + offset, count))
-		return -EFAULT;
-	return count;
-}
-
-static ssize_t vfio_ccw_read_crw(struct vfio_ccw *vc, char __user *buf,
-				 size_t offset, size_t count)
-{
-	struct ccw_crw_region region = { .crw = vfio_ccw_crw_fetch(vc) };
-
-	if (copy_to_user(buf, (u8 *)&region + offset, count))
-		return -EFAULT;
-	return count;
+	switch (index) {
+	case REGION_IO:
+		/* Whoever reads a part of the response has had it */
+		if (offset < offsetofend(struct ccw_io_region, irb_area) &&
+		    offset + count > offsetof(struct ccw_io_region, irb_area) &&
+		    vfio_ccw_fetch_response(vc))
+			mdev_trigger_signal(&vc->io_trigger);
+		data->io = vc->region;
+		return 0;
+	case REGION_CMD:
+		data->cmd = vc->cmd_region;
+		return 0;
+	case REGION_SCHIB:
+		return vfio_ccw_read_schib(vc, &data->schib);
+	default:
+		data->crw.crw = vfio_ccw_crw_fetch(vc);
+		data->crw.pad = 0;
+		return 0;
+	}
 }
 
 static ssize_t vfio_ccw_mdev_read(struct mdev_device *mdev, char __user *buf,
 				  size_t count, loff_t *ppos)
 {
 	struct vfio_ccw *vc = vfio_ccw_of(mdev);
+	union vfio_ccw_region_data data;
 	size_t offset;
-	ssize_t ret;
-	int index;
+	int index, ret;
 
 	index = vfio_ccw_locate(*ppos, count, &offset);
 	if (index < 0)
@@ -225,25 +212,17 @@ static ssize_t vfio_ccw_mdev_read(struct mdev_device *mdev, char __user *buf,
 	if (!count)
 		return 0;
 
+	/* The user's memory may be slow to come: not under the lock */
 	mutex_lock(&vc->io_lock);
-	switch (index) {
-	case REGION_IO:
-		ret = vfio_ccw_read_io(vc, buf, offset, count);
-		break;
-	case REGION_CMD:
-		ret = vfio_ccw_read_cmd(vc, buf, offset, count);
-		break;
-	case REGION_SCHIB:
-		ret = vfio_ccw_read_schib_region(vc, buf, offset, count);
-		break;
-	default:
-		ret = vfio_ccw_read_crw(vc, buf, offset, count);
-	}
+	ret = vfio_ccw_get_region(vc, index, offset, count, &data);
 	mutex_unlock(&vc->io_lock);
+	if (ret)
+		return ret;
+	if (copy_to_user(buf, (u8 *)&data + offset, count))
+		return -EFAULT;
 
-	if (ret > 0)
-		*ppos += ret;
-	return ret;
+	*ppos += count;
+	return count;
 }
 
 static ssize_t vfio_ccw_mdev_write(struct mdev_device *mdev,

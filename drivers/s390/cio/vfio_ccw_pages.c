@@ -19,6 +19,7 @@
 /* Used by one call at a time: those that the translator's caller lets in */
 struct vfio_ccw_pages {
 	struct mdev_device *mdev;
+	const atomic_t *unmaps;
 	struct page *pages[CCW_CP_MAX_PIN];
 };
 
@@ -26,6 +27,8 @@ static int vfio_ccw_pages_read(void *ctx, u64 addr, void *buf, size_t len)
 {
 	struct vfio_ccw_pages *pages = ctx;
 
+	if (atomic_read(pages->unmaps))
+		return -EINTR;
 	return mdev_dma_rw(pages->mdev, addr, buf, len, false);
 }
 
@@ -36,6 +39,8 @@ static int vfio_ccw_pages_pin(void *ctx, u64 pfn, unsigned int npages,
 	struct vfio_ccw_pages *pages = ctx;
 	int i, n;
 
+	if (atomic_read(pages->unmaps))
+		return -EINTR;
 	n = mdev_pin_pages(pages->mdev, pfn << PAGE_SHIFT, npages, prot,
 			   pages->pages);
 	if (n < 0)
@@ -66,16 +71,20 @@ const struct ccw_cp_mem_ops vfio_ccw_pages_ops = {
 /**
  * vfio_ccw_pages_alloc - make the way to a device's guest memory
  * @mdev: the device; it has to be open while &vfio_ccw_pages_ops are called
+ * @unmaps: while it is not 0, memory is going away and the calls fail
  *
  * Context: may sleep.
  * Return: the context of &vfio_ccw_pages_ops, or NULL where memory is short.
  */
-struct vfio_ccw_pages *vfio_ccw_pages_alloc(struct mdev_device *mdev)
+struct vfio_ccw_pages *vfio_ccw_pages_alloc(struct mdev_device *mdev,
+					    const atomic_t *unmaps)
 {
 	struct vfio_ccw_pages *pages = kzalloc(sizeof(*pages), GFP_KERNEL);
 
-	if (pages)
+	if (pages) {
 		pages->mdev = mdev;
+		pages->unmaps = unmaps;
+	}
 	return pages;
 }
 

@@ -5,6 +5,8 @@
 #ifndef VFIO_CCW_PAGES_H
 #define VFIO_CCW_PAGES_H
 
+#include <linux/types.h>
+
 struct ccw_cp_mem_ops;
 struct mdev_device;
 struct vfio_ccw_pages;
@@ -12,7 +14,8 @@ struct vfio_ccw_pages;
 /* Their context is a struct vfio_ccw_pages */
 extern const struct ccw_cp_mem_ops vfio_ccw_pages_ops;
 
-struct vfio_ccw_pages *vfio_ccw_pages_alloc(struct mdev_device *mdev);
+struct vfio_ccw_pages *vfio_ccw_pages_alloc(struct mdev_device *mdev,
+					    const atomic_t *unmaps);
 void vfio_ccw_pages_free(struct vfio_ccw_pages *pages);
 
 #endif /* VFIO_CCW_PAGES_H */
