@@ -79,10 +79,14 @@ def foreign_names(target, kernel):
 CHECKS = {"checkpatch --strict": checkpatch, "kernel-doc": kernel_doc, "sparse": sparse,
           "no names of machines or registries": foreign_names}
 
+# What an architecture's files are needed for: each has some of its own.
+OF_AN_ARCH = ("sparse",)
+
 
 def run(name, target, kernel, report):
     lines = CHECKS[name](target, kernel)
     log = LOGS / target.name / f"check-{CHECKS[name].__name__}.log"
     log.write_text("".join(f"{line}\n" for line in lines))
     text = f"{len(lines)} lines, see {log.relative_to(TOP)}: " + " | ".join(lines[:3]) if lines else ""
-    report.result("checks", name, FAILED if lines else PASSED, text)
+    who = f"checks {target.arch.name}" if name in OF_AN_ARCH else "checks"
+    report.result(who, name, FAILED if lines else PASSED, text)
