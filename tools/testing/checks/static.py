@@ -19,6 +19,8 @@ IGNORED = (
     ("BIT_MACRO", r"^tools/", "user space has no BIT()"),
     ("PREFER_DEFINED_ATTRIBUTE_MACRO", r"^tools/", "user space has no __printf()"),
     ("CAMELCASE", r"^tools/testing/ccw/fuzz\.c$", "libFuzzer names its entry so"),
+    ("NAKED_SSCANF", r"^tools/testing/selftests/", "the answer is an argument of ASSERT_EQ() or is compared"),
+    ("SSCANF_TO_KSTRTO", r"^tools/", "user space has no kstrto*()"),
     ("BRACES", r"^tools/testing/selftests/", "the harness's EXPECT_*() are more than one statement"),
     ("(MACRO_ARG_REUSE|MACRO_WITH_FLOW_CONTROL|MULTISTATEMENT_MACRO_USE_DO_WHILE)", r"^tools/testing/selftests/",
      "macros around the harness's own, which return from the test"),

@@ -164,8 +164,10 @@ static inline long pages_pinned(void)
 	if (!file)
 		return -errno;
 	while (fgets(line, sizeof(line), file)) {
-		sscanf(line, "nr_foll_pin_acquired %ld", &acquired);
-		sscanf(line, "nr_foll_pin_released %ld", &released);
+		if (sscanf(line, "nr_foll_pin_acquired %ld", &acquired) == 1)
+			continue;
+		if (sscanf(line, "nr_foll_pin_released %ld", &released) == 1)
+			break;
 	}
 	fclose(file);
 	return acquired - released;

@@ -1173,12 +1173,10 @@ static void race_note(struct race *race, const char *call, int ret)
 	case 0:
 		__atomic_add_fetch(&race->done, 1, __ATOMIC_RELAXED);
 		break;
-	case -EINVAL:
-		/* The data's memory was not there */
-		if (!strcmp(call, "start of data"))
-			break;
-		/* Fall through */
 	default:
+		/* The data's memory was not there */
+		if (ret == -EINVAL && !strcmp(call, "start of data"))
+			break;
 		if (!__atomic_exchange_n(&race->bad, ret, __ATOMIC_RELAXED))
 			race->bad_call = call;
 	}
