@@ -238,6 +238,29 @@ static inline int ccw_bind(struct ccw *ccw)
 	return err;
 }
 
+/*
+ * The kernel's own virtio_ccw brings a new device online from a thread of its
+ * own, which may touch the device after it was freed (virtio_ccw_auto_online()
+ * takes no reference): let it come to its end. There is no event for that.
+ */
+static inline int ccw_settle(const char *device)
+{
+	char text[16];
+	int left;
+
+	if (file_read(ccw_path(device, "cutype").text, text, sizeof(text)) < 0)
+		return -ENODEV;
+	if (strncmp(text, "3832", 4) || !file_exists("/sys/bus/ccw/drivers/virtio_ccw"))
+		return 0;
+	for (left = SOON_MS; left > 0; left -= 10) {
+		if (file_read(ccw_path(device, "online").text, text,
+			      sizeof(text)) > 0 && text[0] == '1')
+			return 0;
+		usleep(10000);
+	}
+	return -ETIMEDOUT;
+}
+
 /* And takes it back; the device is there again when this returns */
 static inline int ccw_unbind(struct ccw *ccw)
 {
@@ -252,7 +275,7 @@ static inline int ccw_unbind(struct ccw *ccw)
 	    !uevent_wait(events, SOON_MS, "add", ccw->device, NULL))
 		err = -ETIMEDOUT;
 	close(events);
-	return err;
+	return err ? err : ccw_settle(ccw->device);
 }
 
 static inline int ccw_create(struct ccw *ccw)

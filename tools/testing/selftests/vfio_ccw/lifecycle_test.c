@@ -601,7 +601,7 @@ FIXTURE_TEARDOWN(pulled)
 		while (!file_exists(ccw_path(PULLED, "online").text) &&
 		       uevent_wait(self->events, SOON_MS, "add", PULLED, NULL))
 			;
-		EXPECT_TRUE(file_exists(ccw_path(PULLED, "").text));
+		EXPECT_EQ(0, ccw_settle(PULLED));
 	}
 	tear_down();
 }
