@@ -14,7 +14,7 @@ import splat
 from config import LOGS, TOP, locked
 from host import Host
 from initramfs import Cpio
-from report import FAILED, PASSED
+from report import FAILED, PASSED, PEER
 from tap import Tap
 
 # Seconds that the guest has for the leak scan and the unloading of modules, and for obeying a time limit.
@@ -115,7 +115,7 @@ class Boot:
         self._setup = setup
         self._tests = tests
         self._report = report
-        self._who = setup.target.name + (" peer" if setup.peer else "")
+        self._who = setup.target.name + (PEER if setup.peer else "")
         name = (tests[0].boot or tests[0].name) if tests else "shell"
         self._logs = LOGS / setup.target.name / (name + ("-peer" if setup.peer else ""))
 
