@@ -188,41 +188,36 @@ unlock:
 	return 0;
 }
 
-/* A channel path comes or goes. Called under the subchannel's lock */
+/*
+ * A channel path comes or goes. Called under the subchannel's lock. The host's
+ * administrator varies paths, which the user need not know of; the hardware's
+ * changes are reported to it.
+ */
 static int vfio_ccw_chp_event(struct subchannel *sch, struct chp_link *link,
 			      int event)
 {
+	bool comes = event == CHP_ONLINE || event == CHP_VARY_ON;
+	bool varied = event == CHP_VARY_ON || event == CHP_VARY_OFF;
+	u8 paths = chp_ssd_get_mask(&sch->ssd_info, link);
 	struct vfio_ccw *vc = vfio_ccw_of_sch(sch);
-	u8 mask = chp_ssd_get_mask(&sch->ssd_info, link);
 
-	if (!vc || !mask)
+	if (!vc || !paths || event > CHP_VARY_OFF)
 		return 0;
+	if (!varied && cio_update_schib(sch))
+		return -ENODEV;
 
-	switch (event) {
-	case CHP_VARY_OFF:
-		sch->opm &= ~mask;
-		sch->lpm &= ~mask;
-		if (sch->schib.pmcw.lpum & mask)
-			vfio_ccw_terminate(vc);
-		break;
-	case CHP_OFFLINE:
-		if (cio_update_schib(sch))
-			return -ENODEV;
-		if (sch->schib.pmcw.lpum & mask)
-			vfio_ccw_terminate(vc);
-		vfio_ccw_crw_add(vc, CRW_ERC_PERRN, link->chpid);
-		break;
-	case CHP_VARY_ON:
-		sch->opm |= mask;
-		sch->lpm |= mask;
-		break;
-	case CHP_ONLINE:
-		if (cio_update_schib(sch))
-			return -ENODEV;
-		sch->lpm |= mask & sch->opm;
-		vfio_ccw_crw_add(vc, CRW_ERC_INIT, link->chpid);
-		break;
-	}
+	if (varied)
+		sch->opm = comes ? sch->opm | paths : sch->opm & ~paths;
+	if (comes)
+		sch->lpm |= paths & sch->opm;
+	else if (varied)
+		sch->lpm &= ~paths;
+
+	if (!comes && sch->schib.pmcw.lpum & paths)
+		vfio_ccw_terminate(vc);
+	if (!varied)
+		vfio_ccw_crw_add(vc, comes ? CRW_ERC_INIT : CRW_ERC_PERRN,
+				 link->chpid);
 	return 0;
 }
 
