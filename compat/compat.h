@@ -72,4 +72,14 @@
 #define VFIO_DEVICE_FREE_OPS
 #endif
 
+/*
+ * Linux 6.10, b7c5e64fecfa ("vfio: Create vfio_fs_type with inode per device"):
+ * where the mappings of one VFIO device are, or NULL: among those of others
+ */
+#ifdef HAVE_VFIO_DEVICE_INODE
+#define vfio_device_mapping(vdev)	((vdev)->inode->i_mapping)
+#else
+#define vfio_device_mapping(vdev)	((struct address_space *)NULL)
+#endif
+
 #endif /* _COMPAT_H */

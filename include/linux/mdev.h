@@ -21,7 +21,9 @@ struct vm_area_struct;
 
 /**
  * struct mdev_parent_ops - what a parent driver does for its mediated devices
- * @owner: the parent driver's module; it stays loaded while a device is open
+ * @owner: the parent driver's module. It stays loaded while a device is open;
+ *	where @revoke is there, and the module parameter "revoke_after" is not
+ *	0, it can be unloaded: that asks the users, and then revokes
  * @dev_attr_groups: attributes added to the parent device (optional)
  * @mdev_attr_groups: attributes of each mediated device (optional)
  * @supported_type_groups: NULL-terminated; each group is one supported type,
@@ -49,6 +51,15 @@ struct vm_area_struct;
  *	It must not wait for the user, nor take a lock that the driver holds
  *	around @open or @release. Where it is missing nobody can be asked, and
  *	the log says so
+ * @revoke: addition: takes the device from its user, who does not release it.
+ *	Called instead of @release, when no call of @open, @read, @write,
+ *	@ioctl, @mmap, @dma_unmap or of a mapping's vm_ops is under way, and
+ *	none comes before the next @open. Stop the hardware in a time that does
+ *	not depend on the user, and unpin all pages: by mdev_unpin_pages(),
+ *	which does not wait there. The framework drops the triggers; @remove
+ *	follows, most often at once. A driver that has it makes promises: see
+ *	below. Where it is missing, and while a mapping is there that the kernel
+ *	cannot take away, a user that does not release the device is waited for
  * @dma_unmap: addition: the IOVA range that starts at @iova and is @length
  *	bytes long goes away; unpin every page of it before returning. May be
  *	called at any time between @create and @remove, also while the device
@@ -57,6 +68,14 @@ struct vm_area_struct;
  *
  * All calls are made in process context and may sleep. @open, @release and
  * @dma_unmap are made with locks of the VFIO core held, and so may be @request.
+ *
+ * With @revoke, no callback waits for user space, but between mdev_wait_begin()
+ * and mdev_wait_end(). @read, @write, @ioctl and @dma_unmap are called with page
+ * faults disabled: copying from or to memory of the user's that is not there
+ * fails. A callback that then returns -EFAULT is called again when the memory
+ * has been brought in, so until then it must not have changed anything. @mmap
+ * inserts no pages, its vm_ops' fault does: what @mmap inserted could not be
+ * taken away.
  */
 struct mdev_parent_ops {
 	struct module *owner;
@@ -76,6 +95,7 @@ struct mdev_parent_ops {
 		      unsigned long arg);
 	int (*mmap)(struct mdev_device *mdev, struct vm_area_struct *vma);
 	void (*request)(struct mdev_device *mdev, unsigned int count);
+	void (*revoke)(struct mdev_device *mdev);
 	void (*dma_unmap)(struct mdev_device *mdev, u64 iova, u64 length);
 };
 
@@ -126,6 +146,10 @@ extern struct bus_type mdev_bus_type;
 int mdev_register_device(struct device *dev, const struct mdev_parent_ops *ops);
 void mdev_unregister_device(struct device *dev);
 
+/* Additions: what an unregistration may be preceded by */
+void mdev_unregister_begin(struct device *dev);
+void mdev_parent_gone(struct device *dev);
+
 int mdev_register_driver(struct mdev_driver *drv, struct module *owner);
 void mdev_unregister_driver(struct mdev_driver *drv);
 
@@ -138,6 +162,10 @@ struct mdev_device *mdev_from_dev(struct device *dev);
 
 int mdev_set_iommu_device(struct device *dev, struct device *iommu_device);
 struct device *mdev_get_iommu_device(struct device *dev);
+
+/* Additions: how a callback waits for user space; see @revoke */
+int mdev_wait_begin(struct mdev_device *mdev);
+int mdev_wait_end(struct mdev_device *mdev);
 
 /* Additions: guest memory, for a device that is open */
 int mdev_pin_pages(struct mdev_device *mdev, dma_addr_t iova, int npage,

@@ -94,8 +94,8 @@ struct mtty_port {
  * struct mtty - one serial card
  * @lock: protects @ports, @config and @intx_masked. It is taken in process
  *	context only, and held while a trigger is signalled: level and mask of
- *	INTx change together with the signal. User memory is never touched
- *	under it
+ *	INTx change together with the signal. User memory is touched under it
+ *	where page faults are disabled, and only there
  * @nr_ports: ports, and BARs, that this card has; constant
  * @intx_masked: INTx is masked, by the user or by having been signalled
  * @ports: the UARTs
@@ -602,21 +602,27 @@ static struct mtty_port *mtty_region_port(struct mtty *mtty, unsigned int index)
 static int mtty_bar_read(struct mtty *mtty, struct mtty_port *port,
 			 unsigned int reg, char __user *buf, size_t count)
 {
-	u8 data[MTTY_BAR_SIZE] = {};
+	u8 data[MTTY_BAR_SIZE];
+	struct mtty_port after;
 	size_t i;
+	int ret;
 
-	/* Reading has side effects, so it begins where the answer can go out */
-	if (mtty_copy_out(buf, data, count))
-		return -EFAULT;
-
+	/*
+	 * Reading has side effects, which are to come only when the answer went
+	 * out: the port is read as if, and the copy becomes the port then. No
+	 * condition is raised by a read.
+	 */
 	spin_lock(&mtty->lock);
-	for (i = 0; i < count; i++) {
-		data[i] = mtty_port_read(port, reg + i);
+	after = *port;
+	for (i = 0; i < count; i++)
+		data[i] = mtty_port_read(&after, reg + i);
+	ret = mtty_copy_out(buf, data, count);
+	if (!ret) {
+		*port = after;
 		mtty_port_settle(mtty, port);
 	}
 	spin_unlock(&mtty->lock);
-
-	return mtty_copy_out(buf, data, count);
+	return ret;
 }
 
 static int mtty_bar_write(struct mtty *mtty, struct mtty_port *port,
@@ -1126,6 +1132,8 @@ static const struct mdev_parent_ops mtty_ops = {
 	.write = mtty_write,
 	.ioctl = mtty_ioctl,
 	.request = mtty_request,
+	/* There is nothing to take back but what a release gives back */
+	.revoke = mtty_release,
 };
 
 static int __init mtty_init(void)

@@ -294,7 +294,6 @@ static int mdev_evict_child(struct device *dev, void *data)
 {
 	struct mdev_device *mdev = mdev_of_parent(dev, data);
 
-	/* Only the unregistering thread uses the flag */
 	if (mdev && !mdev->evicted) {
 		mdev->evicted = true;
 		mdev_evict_begin(mdev);
@@ -302,36 +301,71 @@ static int mdev_evict_child(struct device *dev, void *data)
 	return 0;
 }
 
+/* Take what is free. All of them are being evicted */
 static int mdev_reap_child(struct device *dev, void *data)
 {
 	struct mdev_device *mdev = mdev_of_parent(dev, data);
 
-	if (mdev && mdev->evicted && mdev_claim(mdev, MDEV_LIVE))
+	if (mdev && mdev_claim(mdev, MDEV_LIVE))
 		mdev_teardown(mdev);
 	return 0;
 }
 
+/* The time is over: take what is in use as well, if that can be */
+static int mdev_revoke_child(struct device *dev, void *data)
+{
+	struct mdev_device *mdev = mdev_of_parent(dev, data);
+
+	if (mdev && !mdev_revoke(mdev, true))
+		mdev_teardown(mdev);
+	return 0;
+}
+
+/* No more mdevs of @parent; ask the users of those that are there */
+static void mdev_parent_close(struct mdev_parent *parent)
+{
+	mutex_lock(&parent->lock);
+	if (!parent->closing) {
+		parent->closing = true;
+		parent->since = jiffies;
+	}
+	device_for_each_child(parent->dev, parent, mdev_evict_child);
+	mutex_unlock(&parent->lock);
+}
+
+static bool mdev_parent_is_impatient(const struct mdev_parent *parent)
+{
+	return READ_ONCE(parent->gone) || mdev_grace_is_over(parent->since);
+}
+
 /*
  * Remove all mdevs of @parent: ask all users first, then take what is free, as
- * it becomes free. Who else is in the middle of creating or removing one comes
- * to an end by itself, and is waited for.
+ * it becomes free, and when the users' time is over take the rest. Who else is
+ * in the middle of creating or removing one comes to an end by itself, and is
+ * waited for. The time that is given may be changed meanwhile: look once a
+ * second.
  */
 static void mdev_parent_empty(struct mdev_parent *parent)
 {
+	bool told = false;
 	int changes;
-
-	mutex_lock(&parent->lock);
-	parent->closing = true;
-	mutex_unlock(&parent->lock);
 
 	for (;;) {
 		changes = atomic_read_acquire(&parent->changes);
-		device_for_each_child(parent->dev, parent, mdev_evict_child);
+		mdev_parent_close(parent);
 		device_for_each_child(parent->dev, parent, mdev_reap_child);
+		if (mdev_parent_is_impatient(parent))
+			device_for_each_child(parent->dev, parent,
+					      mdev_revoke_child);
 		if (!atomic_read_acquire(&parent->nr_mdevs))
 			break;
-		wait_event_idle(parent->wait,
-				atomic_read(&parent->changes) != changes);
+		if (!told && mdev_grace())
+			dev_notice(parent->dev, "waiting for mediated devices to be released; revoking them after %u s\n",
+				   mdev_grace());
+		told = true;
+		wait_event_idle_timeout(parent->wait,
+					atomic_read(&parent->changes) != changes,
+					HZ);
 	}
 }
 
@@ -440,24 +474,80 @@ put_parent:
 }
 EXPORT_SYMBOL_GPL(mdev_register_device);
 
+/* A reference to the parent that @dev is, or NULL */
+static struct mdev_parent *mdev_parent_get_by_dev(struct device *dev)
+{
+	struct mdev_parent *parent;
+
+	mutex_lock(&mdev_parents_lock);
+	parent = mdev_parent_find(dev);
+	if (parent)
+		mdev_parent_get(parent);
+	mutex_unlock(&mdev_parents_lock);
+	return parent;
+}
+
+/**
+ * mdev_unregister_begin - begin to unregister a parent
+ * @dev: the parent device
+ *
+ * From now on no mediated device of the parent can be created or opened, the
+ * users are asked to release theirs, and the time that they are given runs:
+ * a driver that unregisters several parents calls this for all of them first,
+ * so that they share it. mdev_unregister_device() has to follow.
+ *
+ * Context: process context, may sleep; does not wait for users.
+ */
+void mdev_unregister_begin(struct device *dev)
+{
+	struct mdev_parent *parent = mdev_parent_get_by_dev(dev);
+
+	if (!parent)
+		return;
+	mdev_parent_close(parent);
+	mdev_parent_put(parent);
+}
+EXPORT_SYMBOL_GPL(mdev_unregister_begin);
+
+/**
+ * mdev_parent_gone - tell that there is nothing behind a parent any more
+ * @dev: the parent device
+ *
+ * Its mediated devices are of no use to anybody. mdev_unregister_device(),
+ * which has to follow or is under way, asks the users once and revokes the
+ * devices at once.
+ *
+ * Context: process context, may sleep; does not wait for users.
+ */
+void mdev_parent_gone(struct device *dev)
+{
+	struct mdev_parent *parent = mdev_parent_get_by_dev(dev);
+
+	if (!parent)
+		return;
+	WRITE_ONCE(parent->gone, true);
+	mdev_parent_changed(parent);
+	mdev_parent_put(parent);
+}
+EXPORT_SYMBOL_GPL(mdev_parent_gone);
+
 /**
  * mdev_unregister_device - undo mdev_register_device()
  * @dev: the parent device
  *
  * Removes all mediated devices of the parent. The users of all of them are
  * asked to release them before any is waited for; those that are released, or
- * were not in use, go at once. No callback is called any more when this
- * returns.
+ * were not in use, go at once; those that are not released in the time that
+ * the module parameter "revoke_after" gives are revoked. No callback is called
+ * any more when this returns.
  *
- * Context: process context. Waits, without a limit, for users that hold on.
+ * Context: process context. Waits for users that hold on: without a limit where
+ * @revoke is missing, or that time is 0.
  */
 void mdev_unregister_device(struct device *dev)
 {
-	struct mdev_parent *parent;
+	struct mdev_parent *parent = mdev_parent_get_by_dev(dev);
 
-	mutex_lock(&mdev_parents_lock);
-	parent = mdev_parent_find(dev);
-	mutex_unlock(&mdev_parents_lock);
 	if (!parent)
 		return;
 
@@ -473,6 +563,8 @@ void mdev_unregister_device(struct device *dev)
 	 * driver, which @dev may be part of: it keeps @parent, but not @dev.
 	 */
 	put_device(dev);
+	mdev_parent_put(parent);
+	/* Pairs with mdev_parent_get_by_dev() */
 	mdev_parent_put(parent);
 }
 EXPORT_SYMBOL_GPL(mdev_unregister_device);
@@ -604,9 +696,13 @@ static int __init mdev_init(void)
 		return -EEXIST;
 	}
 
-	ret = rhashtable_init(&mdev_uuids, &mdev_uuids_params);
+	ret = mdev_revoke_init();
 	if (ret)
 		return ret;
+
+	ret = rhashtable_init(&mdev_uuids, &mdev_uuids_params);
+	if (ret)
+		goto exit_revoke;
 
 	ret = bus_register(&mdev_bus_type);
 	if (ret)
@@ -629,6 +725,8 @@ unregister_bus:
 	bus_unregister(&mdev_bus_type);
 destroy_uuids:
 	rhashtable_destroy(&mdev_uuids);
+exit_revoke:
+	mdev_revoke_exit();
 	return ret;
 }
 
@@ -639,6 +737,7 @@ static void __exit mdev_exit(void)
 	class_compat_unregister(mdev_parent_class);
 	bus_unregister(&mdev_bus_type);
 	rhashtable_destroy(&mdev_uuids);
+	mdev_revoke_exit();
 	/* Eventfds that were dropped last are put by code of this module */
 	rcu_barrier();
 	/* So may be the way out of the last write to "remove": see there */

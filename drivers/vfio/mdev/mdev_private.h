@@ -9,15 +9,17 @@
  *
  * NEW is the creator's alone. vfio_mdev's first probe makes it LIVE, when
  * nothing can fail any more but the registration with VFIO itself; where that
- * fails, it is NEW again. mdev_claim() takes it to GOING, for exactly one
- * caller, who then owns the teardown.
+ * fails, it is NEW again. mdev_claim() and mdev_revoke() take it to GOING, for
+ * exactly one caller, who then owns the teardown.
  *
- * An mdev's use, which only vfio_mdev's open and close move:
+ * An mdev's use, which only vfio_mdev's open and close move, and a revocation:
  *
  *	FREE ----> OPENING ----> HELD ----> CLOSING ----> FREE
+ *	                          |
+ *	                          +-------> REVOKING ---> FREE
  *
  * A request for its release can be pending in each of them; the user is asked
- * in HELD only.
+ * in HELD only. The gate that a revocation closes is in vfio_mdev.h.
  */
 #ifndef _MDEV_PRIVATE_H
 #define _MDEV_PRIVATE_H
@@ -33,7 +35,7 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
-struct vfio_device;
+struct vfio_mdev;
 
 /**
  * struct mdev_parent - a registered parent device
@@ -45,8 +47,11 @@ struct vfio_device;
  * @type_list: the types, in the order of their groups; only the registering
  *	and the unregistering thread use it
  * @node: in the table of parents, under mdev_parents_lock
- * @lock: protects @closing, and taking a place in @nr_mdevs against it
+ * @lock: protects @closing, @since and the mdevs' @evicted, and taking a place
+ *	in @nr_mdevs against @closing
  * @closing: unregistration has begun: no more mdevs
+ * @gone: the device is: nobody is given time any more; read without @lock
+ * @since: when the unregistration began, in jiffies
  * @nr_mdevs: mdevs that exist or are being created or torn down
  * @changes: counts what a thread on @wait may wait for: a release, a death, a
  *	creation that ended
@@ -59,8 +64,10 @@ struct mdev_parent {
 	struct kset *types;
 	struct list_head type_list;
 	struct hlist_node node;
-	struct mutex lock; /* closing, and nr_mdevs against it */
+	struct mutex lock; /* the next three, and more: see above */
 	bool closing;
+	bool gone;
+	unsigned long since;
 	atomic_t nr_mdevs;
 	atomic_t changes;
 	wait_queue_head_t wait;
@@ -91,6 +98,7 @@ enum mdev_use {
 	MDEV_OPENING,
 	MDEV_HELD,
 	MDEV_CLOSING,
+	MDEV_REVOKING,
 };
 
 /**
@@ -102,7 +110,9 @@ enum mdev_use {
  * @type: a reference to its kobject is held until @dev goes
  * @driver_data: the parent driver's
  * @iommu_device: as told by mdev_set_iommu_device()
- * @vdev: its VFIO device while vfio_mdev is bound, else NULL
+ * @vmdev: its VFIO device while vfio_mdev is bound, and then until the shell
+ *	that a revocation leaves is gone; else NULL. Under @lock; without it in
+ *	the parent driver's calls, which come before that
  * @triggers: the parent driver's triggers, complete before it can be opened
  * @lock: protects all below but where it is said otherwise, and is held around
  *	each call of the parent's request callback, so that none is under way
@@ -111,8 +121,8 @@ enum mdev_use {
  * @use: see above; waited for without @lock
  * @complete: it was bound once, so its creation is done and other drivers may
  *	bind; only its creator writes it, @lock does not protect it
- * @evicted: the parent's unregistration counts in @evictors; only the
- *	unregistering thread uses it
+ * @evicted: the parent's unregistration counts in @evictors; under the
+ *	parent's lock
  * @pending: a request is pending: @evictors or @asked_by_hand, in use; read
  *	without @lock after setting a request trigger
  * @trigger_set: a request trigger was set while a request was pending; written
@@ -120,6 +130,7 @@ enum mdev_use {
  * @removing: a writer of "remove" is waiting
  * @asked_by_hand: a request through sysfs is pending
  * @announce: the next line about the request is due in any case
+ * @why_not: the errno that keeps it from being revoked, as the log was told
  * @relayed: the last time the user was asked, there was an eventfd for it
  * @evictors: how many wait for the release and keep new users out; read
  *	without @lock by the early check in vfio_mdev's match
@@ -137,7 +148,7 @@ struct mdev_device {
 	struct mdev_type *type;
 	void *driver_data;
 	struct device *iommu_device;
-	struct vfio_device *vdev;
+	struct vfio_mdev *vmdev;
 	struct list_head triggers;
 	struct mutex lock; /* most of what follows */
 	u8 life;
@@ -150,6 +161,7 @@ struct mdev_device {
 	bool asked_by_hand:1;
 	bool announce:1;
 	bool relayed:1;
+	u8 why_not;
 	unsigned int evictors;
 	unsigned int count;
 	time64_t since;
@@ -187,18 +199,30 @@ int mdev_use_begin(struct mdev_device *mdev);
 void mdev_use_held(struct mdev_device *mdev);
 void mdev_use_closing(struct mdev_device *mdev);
 void mdev_use_end(struct mdev_device *mdev);
+bool mdev_use_revoking(struct mdev_device *mdev);
+void mdev_use_revoked(struct mdev_device *mdev);
 int mdev_use_show(struct mdev_device *mdev, char *buf);
 void mdev_evict_begin(struct mdev_device *mdev);
 void mdev_evict_end(struct mdev_device *mdev);
 void mdev_live(struct mdev_device *mdev, bool live);
+int mdev_may_claim(const struct mdev_device *mdev);
 bool mdev_claim(struct mdev_device *mdev, enum mdev_life from);
 int mdev_claim_released(struct mdev_device *mdev);
 int mdev_request_once(struct mdev_device *mdev);
 int mdev_request_cancel(struct mdev_device *mdev);
 void mdev_request_trigger_set(struct mdev_device *mdev);
+void mdev_request_last(struct mdev_device *mdev);
 
 /* mdev_trigger.c */
 void mdev_triggers_drop(struct mdev_device *mdev);
+void mdev_triggers_revoke(struct mdev_device *mdev);
+
+/* mdev_revoke.c */
+unsigned int mdev_grace(void);
+bool mdev_grace_is_over(unsigned long since);
+int mdev_revoke(struct mdev_device *mdev, bool claim);
+int mdev_revoke_init(void);
+void mdev_revoke_exit(void);
 
 /* vfio_mdev.c */
 extern struct mdev_driver vfio_mdev_driver;

@@ -6,8 +6,9 @@
  * the user has closed it (met) or nobody wants it any more (cancelled). Two
  * kinds of callers make one: those that wait for the release and keep new users
  * out meanwhile, the evictors (a removal, the parent's unregistration, an
- * unbind from vfio_mdev), for whom the user is asked again and again; and the
- * administrator who writes to "request", for whom it is asked once.
+ * unbind from vfio_mdev), for whom the user is asked again and again; and those
+ * for whom it is asked once: the administrator who writes to "request", and a
+ * revocation, which does not wait for the answer.
  */
 #include <linux/ctype.h>
 #include <linux/export.h>
@@ -165,7 +166,7 @@ static void mdev_ask_work(struct work_struct *work)
 	/* One that is set from here on is found set below, too */
 	trigger_set = xchg(&mdev->trigger_set, false);
 	if (mdev->pending && (mdev->evictors || trigger_set)) {
-		if (mdev->use != MDEV_HELD)
+		if (mdev->use != MDEV_HELD && mdev->use != MDEV_REVOKING)
 			mdev_say_blocked(mdev, NOT_SETTLED);
 		mdev_ask(mdev);
 	}
@@ -192,6 +193,12 @@ static void mdev_request_make(struct mdev_device *mdev)
 	mdev_ask(mdev);
 	if (first)
 		mdev_request_event(mdev, MDEV_UEVENT_REQUEST_PENDING);
+}
+
+/* It is about to be revoked: ask a last time. Under the lock */
+void mdev_request_last(struct mdev_device *mdev)
+{
+	mdev_request_make(mdev);
 }
 
 static void mdev_request_end(struct mdev_device *mdev, char *event)
@@ -318,15 +325,47 @@ void mdev_use_closing(struct mdev_device *mdev)
 	mutex_unlock(&mdev->lock);
 }
 
-/* Close is done with the device, or open has failed */
-void mdev_use_end(struct mdev_device *mdev)
+static void mdev_use_end_locked(struct mdev_device *mdev, char *event)
 {
-	mutex_lock(&mdev->lock);
-	mdev_request_end(mdev, MDEV_UEVENT_REQUEST_MET);
+	mdev_request_end(mdev, event);
 	/* Pairs with get_pid() in mdev_use_begin() */
 	put_pid(mdev->holder);
 	mdev->holder = NULL;
 	WRITE_ONCE(mdev->use, MDEV_FREE);
+}
+
+/* Close is done with the device, or open has failed */
+void mdev_use_end(struct mdev_device *mdev)
+{
+	mutex_lock(&mdev->lock);
+	mdev_use_end_locked(mdev, MDEV_UEVENT_REQUEST_MET);
+	mutex_unlock(&mdev->lock);
+	mdev_changed(mdev);
+}
+
+/* The gate is closed: is there still a user? If so, it is asked no more */
+bool mdev_use_revoking(struct mdev_device *mdev)
+{
+	bool held;
+
+	mutex_lock(&mdev->lock);
+	held = mdev->use == MDEV_HELD;
+	if (held)
+		mdev->use = MDEV_REVOKING;
+	mutex_unlock(&mdev->lock);
+	return held;
+}
+
+/* Revocation is done with the device */
+void mdev_use_revoked(struct mdev_device *mdev)
+{
+	char user[USER_NAME_LEN];
+
+	mutex_lock(&mdev->lock);
+	dev_warn(&mdev->dev, "revoked from its user: %s; mdev stays loaded until that closes it\n",
+		 mdev_user_name(mdev, user));
+	trace_mdev_revoke(&mdev->uuid, pid_nr(mdev->holder));
+	mdev_use_end_locked(mdev, MDEV_UEVENT_REQUEST_REVOKED);
 	mutex_unlock(&mdev->lock);
 	mdev_changed(mdev);
 }
@@ -386,6 +425,16 @@ void mdev_live(struct mdev_device *mdev, bool live)
 	mutex_unlock(&mdev->lock);
 }
 
+/* Under the lock: is it there, for somebody to tear it down? */
+int mdev_may_claim(const struct mdev_device *mdev)
+{
+	lockdep_assert_held(&mdev->lock);
+
+	if (mdev->life == MDEV_NEW)
+		return -EAGAIN;
+	return mdev->life == MDEV_LIVE ? 0 : -ENODEV;
+}
+
 /**
  * mdev_claim - become the one who tears an unused device down
  * @mdev: the device; its users must be kept out already, if it is LIVE
@@ -420,14 +469,11 @@ bool mdev_claim(struct mdev_device *mdev, enum mdev_life from)
  */
 int mdev_claim_released(struct mdev_device *mdev)
 {
-	int ret = 0;
+	int ret;
 
 	mutex_lock(&mdev->lock);
-	if (mdev->life == MDEV_NEW)
-		ret = -EAGAIN;
-	else if (mdev->life != MDEV_LIVE)
-		ret = -ENODEV;
-	else if (mdev->removing)
+	ret = mdev_may_claim(mdev);
+	if (!ret && mdev->removing)
 		ret = -EBUSY;
 	if (!ret) {
 		mdev->removing = true;

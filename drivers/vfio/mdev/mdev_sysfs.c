@@ -194,11 +194,22 @@ void mdev_links_remove(struct mdev_device *mdev)
 }
 
 /*
- * The wait comes first, and leaves everything as it is. Once the device is
- * claimed nobody else uses the attribute, which then goes before its file's
- * writer, this thread, returns from it: hence the references. The module's can
- * only be put before the last instruction here; mdev_exit() waits for the rest.
+ * The caller has claimed the device, and writes to an attribute of it, which
+ * then goes before its file's writer, this thread, returns from it: hence the
+ * references. The module's can only be put before the last instruction of
+ * mdev.ko; mdev_exit() waits for the rest.
  */
+static void mdev_remove_self(struct device *dev, struct device_attribute *attr)
+{
+	get_device(dev);
+	__module_get(THIS_MODULE);
+	device_remove_file_self(dev, attr);
+	mdev_teardown(to_mdev_device(dev));
+	put_device(dev);
+	module_put(THIS_MODULE);
+}
+
+/* The wait comes first, and leaves everything as it is */
 static ssize_t remove_store(struct device *dev, struct device_attribute *attr,
 			    const char *buf, size_t count)
 {
@@ -216,16 +227,36 @@ static ssize_t remove_store(struct device *dev, struct device_attribute *attr,
 	if (ret)
 		return ret;
 
-	get_device(dev);
-	__module_get(THIS_MODULE);
-	device_remove_file_self(dev, attr);
-	mdev_teardown(mdev);
-	put_device(dev);
-	module_put(THIS_MODULE);
+	mdev_remove_self(dev, attr);
 	return count;
 }
 
 static DEVICE_ATTR_WO(remove);
+
+static ssize_t revoke_store(struct device *dev, struct device_attribute *attr,
+			    const char *buf, size_t count)
+{
+	unsigned long val;
+	int ret;
+
+	ret = mdev_parse_number(buf, count, &val);
+	if (ret)
+		return ret;
+	if (val > 1)
+		return -EINVAL;
+	if (!val)
+		return count;
+
+	ret = mdev_revoke(to_mdev_device(dev), true);
+	if (ret)
+		return ret;
+
+	mdev_remove_self(dev, attr);
+	return count;
+}
+
+static struct device_attribute dev_attr_revoke =
+	__ATTR(revoke, 0200, NULL, revoke_store);
 
 static ssize_t holder_show(struct device *dev, struct device_attribute *attr,
 			   char *buf)
@@ -279,6 +310,7 @@ static DEVICE_ATTR_RO(request_since);
 
 static struct attribute *mdev_device_attrs[] = {
 	&dev_attr_remove.attr,
+	&dev_attr_revoke.attr,
 	&dev_attr_holder.attr,
 	&dev_attr_request.attr,
 	&dev_attr_request_count.attr,

@@ -70,6 +70,21 @@ TRACE_EVENT(mdev_request,
 		  __entry->count, __entry->holder)
 );
 
+/* It was taken from its user */
+TRACE_EVENT(mdev_revoke,
+	TP_PROTO(const guid_t *uuid, pid_t holder),
+	TP_ARGS(uuid, holder),
+	TP_STRUCT__entry(
+		__array(u8, uuid, 16)
+		__field(pid_t, holder)
+	),
+	TP_fast_assign(
+		memcpy(__entry->uuid, uuid, 16);
+		__entry->holder = holder;
+	),
+	TP_printk("uuid=%pUl holder=%d", __entry->uuid, __entry->holder)
+);
+
 #endif /* _MDEV_TRACE_H */
 
 #undef TRACE_INCLUDE_PATH

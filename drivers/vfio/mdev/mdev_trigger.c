@@ -74,6 +74,20 @@ void mdev_triggers_drop(struct mdev_device *mdev)
 		mdev_trigger_replace(trigger, NULL);
 }
 
+/*
+ * Revocation is done with the device. Whoever waits for a request finds out
+ * that it is too late for one.
+ */
+void mdev_triggers_revoke(struct mdev_device *mdev)
+{
+	struct mdev_trigger *trigger;
+
+	list_for_each_entry(trigger, &mdev->triggers, node)
+		if (trigger->kind == MDEV_TRIGGER_REQUEST)
+			mdev_trigger_signal(trigger);
+	mdev_triggers_drop(mdev);
+}
+
 /**
  * mdev_trigger_init - make a trigger of a mediated device ready for use
  * @trigger: part of the parent driver's state of @mdev; it has to stay until

@@ -2,70 +2,69 @@
 /*
  * vfio_mdev: the driver that makes a VFIO device of each mediated device.
  *
- * Between create and remove, this is the only file that calls the parent
- * driver. What VFIO calls is forwarded from here, one function an operation.
+ * Between create and remove, this is where the parent driver is called (for a
+ * mapping's faults, mdev_mmap.c is). What VFIO calls is forwarded from here, one
+ * function an operation, through the gate that vfio_mdev.h describes.
  */
-#include <linux/export.h>
+#include <linux/iommu.h>
+#include <linux/jiffies.h>
 #include <linux/module.h>
 #include <linux/sched/signal.h>
 #include <linux/vfio.h>
 
 #include "compat.h"
-#include "mdev_private.h"
 #include "mdev_trace.h"
-
-/**
- * struct vfio_mdev - the VFIO device of a mediated device
- * @vdev: VFIO's part; its last reference frees this
- * @mdev: while registered, @vdev holds a reference to its struct device
- */
-struct vfio_mdev {
-	struct vfio_device vdev;
-	struct mdev_device *mdev;
-};
-
-static struct mdev_device *vfio_mdev_of(struct vfio_device *vdev)
-{
-	return container_of(vdev, struct vfio_mdev, vdev)->mdev;
-}
-
-static const struct mdev_parent_ops *
-vfio_mdev_ops_of(const struct mdev_device *mdev)
-{
-	return mdev_parent(mdev)->ops;
-}
+#include "vfio_mdev.h"
 
 /*
- * The last part of open, for the first descriptor. The parent's module stays
+ * What VFIO takes for the physical device. VFIO looks at its driver at each
+ * open, close and ioctl, and a mediated device has none any more when it was
+ * revoked: this one always has.
+ */
+static struct device vfio_mdev_device = {
+	.init_name	= "vfio_mdev",
+	.driver		= &vfio_mdev_driver.driver,
+};
+
+/*
+ * The last part of open, for the first descriptor. A module whose devices can
+ * be revoked may be unloaded while one is open: that revokes it. Any other stays
  * from here to the end of close.
  */
 static int vfio_mdev_open(struct vfio_device *vdev)
 {
-	struct mdev_device *mdev = vfio_mdev_of(vdev);
-	const struct mdev_parent_ops *ops = vfio_mdev_ops_of(mdev);
-	int ret;
+	struct vfio_mdev *vmdev = to_vfio_mdev(vdev);
+	struct mdev_device *mdev = vmdev->mdev;
+	int ret = -ENODEV;
+
+	if (!READ_ONCE(vmdev->settled) || !mdev_gate_enter(vmdev))
+		goto out;
 
 	ret = mdev_use_begin(mdev);
 	if (ret)
-		goto out;
+		goto leave_gate;
 
-	if (!try_module_get(ops->owner)) {
+	vmdev->owner_held = !vmdev->revocable || !mdev_grace();
+	if (vmdev->owner_held && !try_module_get(vmdev->ops->owner)) {
 		ret = -ENODEV;
 		goto end_use;
 	}
 
-	if (ops->open)
-		ret = ops->open(mdev);
+	if (vmdev->ops->open)
+		ret = vmdev->ops->open(mdev);
 	if (ret)
-		goto put_module;
+		goto put_owner;
 
 	mdev_use_held(mdev);
-	goto out;
+	goto leave_gate;
 
-put_module:
-	module_put(ops->owner);
+put_owner:
+	if (vmdev->owner_held)
+		module_put(vmdev->ops->owner);
 end_use:
 	mdev_use_end(mdev);
+leave_gate:
+	mdev_gate_leave(vmdev);
 out:
 	trace_mdev_open(&mdev->uuid, ret);
 	return ret;
@@ -73,17 +72,25 @@ out:
 
 static void vfio_mdev_close(struct vfio_device *vdev)
 {
-	struct mdev_device *mdev = vfio_mdev_of(vdev);
-	const struct mdev_parent_ops *ops = vfio_mdev_ops_of(mdev);
-	struct module *owner = ops->owner;
+	struct vfio_mdev *vmdev = to_vfio_mdev(vdev);
+	struct mdev_device *mdev = vmdev->mdev;
+	struct module *owner;
 
 	trace_mdev_close(&mdev->uuid);
+	if (!mdev_gate_enter(vmdev)) {
+		/* VFIO unpins pages only while the device is open */
+		wait_for_completion(&vmdev->shell->unpinned);
+		return;
+	}
+
+	owner = vmdev->owner_held ? vmdev->ops->owner : NULL;
 	mdev_use_closing(mdev);
-	if (ops->release)
-		ops->release(mdev);
+	if (vmdev->ops->release)
+		vmdev->ops->release(mdev);
 	mdev_triggers_drop(mdev);
 	/* Whoever waits for the device goes on; VFIO still holds it for us */
 	mdev_use_end(mdev);
+	mdev_gate_leave(vmdev);
 	/* Pairs with try_module_get() in vfio_mdev_open() */
 	module_put(owner);
 }
@@ -91,66 +98,120 @@ static void vfio_mdev_close(struct vfio_device *vdev)
 static ssize_t vfio_mdev_read(struct vfio_device *vdev, char __user *buf,
 			      size_t count, loff_t *ppos)
 {
-	struct mdev_device *mdev = vfio_mdev_of(vdev);
-	const struct mdev_parent_ops *ops = vfio_mdev_ops_of(mdev);
+	struct vfio_mdev *vmdev = to_vfio_mdev(vdev);
+	unsigned int tries = 0;
+	ssize_t ret;
 
-	return ops->read ? ops->read(mdev, buf, count, ppos) : -EINVAL;
+	do {
+		if (!mdev_call_begin(vmdev))
+			return -ENODEV;
+		ret = -EINVAL;
+		if (vmdev->ops->read)
+			ret = vmdev->ops->read(vmdev->mdev, buf, count, ppos);
+		mdev_call_end(vmdev);
+	} while (unlikely(ret == -EFAULT) &&
+		 mdev_gate_bring_in(vmdev, buf, count, true, &tries));
+	return ret;
 }
 
 static ssize_t vfio_mdev_write(struct vfio_device *vdev,
 			       const char __user *buf, size_t count,
 			       loff_t *ppos)
 {
-	struct mdev_device *mdev = vfio_mdev_of(vdev);
-	const struct mdev_parent_ops *ops = vfio_mdev_ops_of(mdev);
+	struct vfio_mdev *vmdev = to_vfio_mdev(vdev);
+	unsigned int tries = 0;
+	ssize_t ret;
 
-	return ops->write ? ops->write(mdev, buf, count, ppos) : -EINVAL;
+	do {
+		if (!mdev_call_begin(vmdev))
+			return -ENODEV;
+		ret = -EINVAL;
+		if (vmdev->ops->write)
+			ret = vmdev->ops->write(vmdev->mdev, buf, count, ppos);
+		mdev_call_end(vmdev);
+	} while (unlikely(ret == -EFAULT) &&
+		 mdev_gate_bring_in(vmdev, buf, count, false, &tries));
+	return ret;
 }
 
 static long vfio_mdev_ioctl(struct vfio_device *vdev, unsigned int cmd,
 			    unsigned long arg)
 {
-	struct mdev_device *mdev = vfio_mdev_of(vdev);
-	const struct mdev_parent_ops *ops = vfio_mdev_ops_of(mdev);
+	struct vfio_mdev *vmdev = to_vfio_mdev(vdev);
+	unsigned int tries = 0;
+	long ret;
 
-	return ops->ioctl ? ops->ioctl(mdev, cmd, arg) : -EINVAL;
+	do {
+		if (!mdev_call_begin(vmdev))
+			return -ENODEV;
+		ret = -EINVAL;
+		if (vmdev->ops->ioctl)
+			ret = vmdev->ops->ioctl(vmdev->mdev, cmd, arg);
+		mdev_call_end(vmdev);
+	} while (unlikely(ret == -EFAULT) &&
+		 mdev_gate_bring_in_arg(vmdev, arg, &tries));
+	return ret;
+}
+
+/* VFIO_DEVICE_FEATURE, of which VFIO knows none for a mediated device */
+static int vfio_mdev_feature(struct vfio_device *vdev, u32 flags,
+			     void __user *arg, size_t size)
+{
+	return READ_ONCE(to_vfio_mdev(vdev)->shell) ? -ENODEV : -ENOTTY;
 }
 
 static int vfio_mdev_mmap(struct vfio_device *vdev, struct vm_area_struct *vma)
 {
-	struct mdev_device *mdev = vfio_mdev_of(vdev);
-	const struct mdev_parent_ops *ops = vfio_mdev_ops_of(mdev);
+	struct vfio_mdev *vmdev = to_vfio_mdev(vdev);
+	int ret;
 
-	return ops->mmap ? ops->mmap(mdev, vma) : -EINVAL;
+	if (!mdev_gate_enter(vmdev))
+		return -ENODEV;
+	ret = mdev_map(vmdev, vma);
+	mdev_gate_leave(vmdev);
+	return ret;
 }
 
 static void vfio_mdev_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length)
 {
-	struct mdev_device *mdev = vfio_mdev_of(vdev);
-	const struct mdev_parent_ops *ops = vfio_mdev_ops_of(mdev);
+	struct vfio_mdev *vmdev = to_vfio_mdev(vdev);
 
-	if (ops->dma_unmap)
-		ops->dma_unmap(mdev, iova, length);
-}
-
-/* The parent has the callback; called with the mdev's lock held */
-void vfio_mdev_request(struct mdev_device *mdev, unsigned int count)
-{
-	vfio_mdev_ops_of(mdev)->request(mdev, count);
+	if (!mdev_call_begin(vmdev)) {
+		mdev_shell_wait_unpinned(vmdev);
+		return;
+	}
+	if (vmdev->ops->dma_unmap)
+		vmdev->ops->dma_unmap(vmdev->mdev, iova, length);
+	mdev_call_end(vmdev);
 }
 
 /*
- * VFIO waits for who still refers to a device that is being unregistered. That
- * comes after our own wait, so it is most often a close on its way out; what
- * stays longer is a descriptor of a kernel with CONFIG_VFIO_DEVICE_CDEV that
- * was opened, but not bound to an IOMMU.
+ * The parent has the callback. Called with the mdev's lock held, and in use: so
+ * neither release nor revoke has been called, and the parent is there.
+ */
+void vfio_mdev_request(struct mdev_device *mdev, unsigned int count)
+{
+	mdev_parent(mdev)->ops->request(mdev, count);
+}
+
+/*
+ * VFIO waits for who still refers to a device that is being unregistered: for a
+ * shell, its user. Otherwise that comes after our own wait, so it is most often
+ * a close on its way out; what stays longer is a descriptor of a kernel with
+ * CONFIG_VFIO_DEVICE_CDEV that was opened, but not bound to an IOMMU.
  */
 static void vfio_mdev_last_request(struct vfio_device *vdev, unsigned int count)
 {
-	mdev_request_once(vfio_mdev_of(vdev));
+	struct vfio_mdev *vmdev = to_vfio_mdev(vdev);
+
+	if (vmdev->shell) {
+		complete_all(&vmdev->shell->off_sysfs);
+		return;
+	}
+	mdev_request_once(vmdev->mdev);
 	/* After ten seconds */
 	if (count == 1)
-		dev_warn(vdev->dev, "removal waits for a file descriptor of the device to be closed\n");
+		dev_warn(&vmdev->mdev->dev, "removal waits for a file descriptor of the device to be closed\n");
 }
 
 /*
@@ -160,9 +221,12 @@ static void vfio_mdev_last_request(struct vfio_device *vdev, unsigned int count)
  */
 static int vfio_mdev_match(struct vfio_device *vdev, char *name)
 {
-	if (strcmp(dev_name(vdev->dev), name))
+	struct vfio_mdev *vmdev = to_vfio_mdev(vdev);
+
+	if (strcmp(dev_name(&vmdev->mdev->dev), name) ||
+	    !READ_ONCE(vmdev->settled) || READ_ONCE(vmdev->shell))
 		return 0;
-	return READ_ONCE(vfio_mdev_of(vdev)->evictors) ? -EBUSY : 1;
+	return READ_ONCE(vmdev->mdev->evictors) ? -EBUSY : 1;
 }
 
 static const struct vfio_device_ops vfio_mdev_device_ops = {
@@ -176,6 +240,7 @@ static const struct vfio_device_ops vfio_mdev_device_ops = {
 	.request	= vfio_mdev_last_request,
 	.match		= vfio_mdev_match,
 	.dma_unmap	= vfio_mdev_dma_unmap,
+	.device_feature	= vfio_mdev_feature,
 	VFIO_EMULATED_IOMMUFD_OPS
 	VFIO_DEVICE_FREE_OPS
 };
@@ -186,34 +251,69 @@ static int vfio_mdev_probe(struct device *dev)
 	struct vfio_mdev *vmdev;
 	int ret;
 
+	if (READ_ONCE(mdev->vmdev)) {
+		dev_warn(dev, "not bound to vfio_mdev again before the user that it was revoked from has closed it\n");
+		return -EBUSY;
+	}
+
 	vmdev = vfio_alloc_device(vfio_mdev, vdev, dev, &vfio_mdev_device_ops);
 	if (IS_ERR(vmdev))
 		return PTR_ERR(vmdev);
 	vmdev->mdev = mdev;
-	mdev->vdev = &vmdev->vdev;
+	vmdev->ops = mdev_parent(mdev)->ops;
+	vmdev->revocable = vmdev->ops->revoke;
+	mdev_gate_init(vmdev);
+	mdev->vmdev = vmdev;
 
-	/* A user can be there before the registration has returned */
 	mdev_live(mdev, true);
 	ret = vfio_register_emulated_iommu_dev(&vmdev->vdev);
-	if (!ret)
-		return 0;
+	if (ret)
+		goto put_vdev;
 
+	/*
+	 * The registration needed the mediated device, for sysfs. Whatever comes
+	 * after it needs one that has a driver; nobody could open it yet.
+	 */
+	mutex_lock(&vmdev->vdev.dev_set->lock);
+	vmdev->vdev.dev = &vfio_mdev_device;
+	WRITE_ONCE(vmdev->settled, true);
+	mutex_unlock(&vmdev->vdev.dev_set->lock);
+	return 0;
+
+put_vdev:
 	mdev_live(mdev, false);
-	mdev->vdev = NULL;
+	mdev->vmdev = NULL;
 	vfio_put_device(&vmdev->vdev);
 	return ret;
 }
 
-static void vfio_mdev_remove(struct device *dev)
+/* Until nobody uses it; takes it from who does when the time is over */
+static void vfio_mdev_wait_for_release(struct mdev_device *mdev)
 {
-	struct mdev_device *mdev = to_mdev_device(dev);
-	struct vfio_device *vdev = mdev->vdev;
+	unsigned long since = jiffies;
+
+	while (READ_ONCE(mdev->use) != MDEV_FREE) {
+		if (mdev_grace_is_over(since) && !mdev_revoke(mdev, false))
+			break;
+		wait_event_idle_timeout(mdev_parent(mdev)->wait,
+					READ_ONCE(mdev->use) == MDEV_FREE, HZ);
+	}
+}
+
+/*
+ * Does VFIO still have a reference for somebody? An open that has got stuck
+ * before it came to us has one. A member of VFIO's own, but only looked at.
+ */
+static bool vfio_mdev_is_referenced(struct vfio_mdev *vmdev)
+{
+	return refcount_read(&vmdev->vdev.refcount) > 1;
+}
+
+static void vfio_mdev_unregister(struct vfio_mdev *vmdev)
+{
+	struct device *dev = &vmdev->mdev->dev;
 	sigset_t all, old;
 
-	/* At once in a teardown, which has no user; an unbind has to wait */
-	mdev_evict_begin(mdev);
-	wait_event_idle(mdev_parent(mdev)->wait,
-			READ_ONCE(mdev->use) == MDEV_FREE);
 	/*
 	 * What VFIO waits for now is a close on its way out. A signal that is
 	 * pending would not end that wait, but make it say that the device is
@@ -221,12 +321,37 @@ static void vfio_mdev_remove(struct device *dev)
 	 */
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &old);
-	vfio_unregister_group_dev(vdev);
+	vfio_unregister_group_dev(&vmdev->vdev);
 	sigprocmask(SIG_SETMASK, &old, NULL);
-	mdev->vdev = NULL;
-	mdev_evict_end(mdev);
+	/* VFIO added it, and looks for it in vfio_mdev_device */
+	iommu_group_remove_device(dev);
 	/* Pairs with vfio_alloc_device() in vfio_mdev_probe() */
-	vfio_put_device(vdev);
+	vfio_put_device(&vmdev->vdev);
+}
+
+static void vfio_mdev_remove(struct device *dev)
+{
+	struct mdev_device *mdev = to_mdev_device(dev);
+	struct vfio_mdev *vmdev = mdev->vmdev;
+	bool shell;
+
+	/* At once in a teardown, which has no user; an unbind has to wait */
+	mdev_evict_begin(mdev);
+	vfio_mdev_wait_for_release(mdev);
+	/* Who waits for the user anyway may do so in VFIO, too */
+	if (!mdev->removing && vfio_mdev_is_referenced(vmdev))
+		mdev_revoke(mdev, false);
+
+	mutex_lock(&mdev->lock);
+	shell = vmdev->shell;
+	if (!shell)
+		mdev->vmdev = NULL;
+	mutex_unlock(&mdev->lock);
+	if (shell)
+		mdev_shell_detach(vmdev);
+	else
+		vfio_mdev_unregister(vmdev);
+	mdev_evict_end(mdev);
 }
 
 struct mdev_driver vfio_mdev_driver = {
@@ -234,76 +359,3 @@ struct mdev_driver vfio_mdev_driver = {
 	.probe	= vfio_mdev_probe,
 	.remove	= vfio_mdev_remove,
 };
-
-/* There is guest memory only while the mdev is in use */
-static bool vfio_mdev_in_use(struct mdev_device *mdev)
-{
-	return READ_ONCE(mdev->use) != MDEV_FREE;
-}
-
-/**
- * mdev_pin_pages - pin consecutive pages of guest memory
- * @mdev: the device, which is open
- * @iova: the address of the first page, as the user mapped it
- * @npage: how many; at most VFIO_PIN_PAGES_MAX_ENTRIES
- * @prot: IOMMU_READ, IOMMU_WRITE or both: what the device does to them
- * @pages: the pages, on success
- *
- * Context: process context, may sleep. Between the start of the open callback
- * and the return of the release callback.
- * Return: @npage, or less where only that many could be pinned, or a negative
- * errno: -EOPNOTSUPP where the parent driver has no dma_unmap callback, -ENODEV
- * where the device is not open, or what vfio_pin_pages() gives.
- */
-int mdev_pin_pages(struct mdev_device *mdev, dma_addr_t iova, int npage,
-		   int prot, struct page **pages)
-{
-	/*
-	 * VFIO's type 1 IOMMU stops the machine when a page is still pinned
-	 * after it said that the range goes away: somebody has to hear it.
-	 */
-	if (!vfio_mdev_ops_of(mdev)->dma_unmap)
-		return -EOPNOTSUPP;
-	if (!vfio_mdev_in_use(mdev))
-		return -ENODEV;
-	return vfio_pin_pages(mdev->vdev, iova, npage, prot, pages);
-}
-EXPORT_SYMBOL_GPL(mdev_pin_pages);
-
-/**
- * mdev_unpin_pages - undo mdev_pin_pages()
- * @mdev: the device
- * @iova: the address of the first page
- * @npage: how many
- *
- * Does nothing where the device is not open: then no page is pinned.
- *
- * Context: as for mdev_pin_pages().
- */
-void mdev_unpin_pages(struct mdev_device *mdev, dma_addr_t iova, int npage)
-{
-	if (vfio_mdev_in_use(mdev))
-		vfio_unpin_pages(mdev->vdev, iova, npage);
-}
-EXPORT_SYMBOL_GPL(mdev_unpin_pages);
-
-/**
- * mdev_dma_rw - read or write guest memory by the CPU
- * @mdev: the device, which is open
- * @iova: the address of the first byte, as the user mapped it
- * @data: the kernel's buffer
- * @len: how many bytes
- * @write: from @data to the guest, otherwise from the guest to @data
- *
- * Context: as for mdev_pin_pages().
- * Return: 0 or a negative errno: -ENODEV where the device is not open, or what
- * vfio_dma_rw() gives.
- */
-int mdev_dma_rw(struct mdev_device *mdev, dma_addr_t iova, void *data,
-		size_t len, bool write)
-{
-	if (!vfio_mdev_in_use(mdev))
-		return -ENODEV;
-	return vfio_dma_rw(mdev->vdev, iova, data, len, write);
-}
-EXPORT_SYMBOL_GPL(mdev_dma_rw);

@@ -25,6 +25,17 @@
  *   EAGAIN  the device is still being created
  *   ENODEV  the device has been removed, by another writer or by its parent
  *
+ * MDEV/revoke  (root only) takes a number; 0 does nothing, 1 asks the user once
+ * more, takes the device from it without waiting, and removes the device:
+ *   EINVAL      neither 0 nor 1
+ *   EOPNOTSUPP  the parent driver cannot take a device from its user
+ *   EBUSY       the user has a mapping that the kernel cannot take away
+ *   EAGAIN      the device is still being created
+ *   ENODEV      the device has been removed by somebody else
+ * The user's file descriptor stays open, and gives ENODEV for reads, writes,
+ * ioctls and new mappings; what was mapped gives SIGBUS; its request eventfd is
+ * signalled a last time, all other eventfds are dropped.
+ *
  * MDEV/holder  (root only)  reads as PID " " COMMAND: the process that opened
  * the device; empty while nobody has it open. PID is 0 where the reader's
  * PID namespace does not know the process.
@@ -58,11 +69,12 @@
 #define MDEV_UEVENT_UNREGISTERED	"MDEV_STATE=unregistered"
 
 /* A request to release the device became pending; the user gave up the device;
- * whoever made the request has given up.
+ * whoever made the request has given up; the device was taken from the user.
  */
 #define MDEV_UEVENT_REQUEST_PENDING	"MDEV_REQUEST=pending"
 #define MDEV_UEVENT_REQUEST_MET		"MDEV_REQUEST=met"
 #define MDEV_UEVENT_REQUEST_CANCELLED	"MDEV_REQUEST=cancelled"
+#define MDEV_UEVENT_REQUEST_REVOKED	"MDEV_REQUEST=revoked"
 
 /* While a removal waits, the user is asked again this often, in seconds */
 #define MDEV_REQUEST_INTERVAL		10

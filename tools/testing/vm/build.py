@@ -65,6 +65,8 @@ def build_modules(target, kernel, logs):
     _kbuild(kernel, src, logs / "build-modules.log")
     tests = src / "tools/testing/modules"
     if (tests / "Kbuild").exists():
+        # kbuild does not see that symbols of another tree have changed.
+        (tests / "Module.symvers").unlink(missing_ok=True)
         _kbuild(kernel, tests, logs / "build-test-modules.log", f"KBUILD_EXTRA_SYMBOLS={src / 'Module.symvers'}")
     return {path.stem: path for path in src.rglob("*.ko") if "peer" not in path.parts}
 

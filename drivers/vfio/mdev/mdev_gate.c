@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The gate between VFIO and the parent driver: what is not done by each call,
+ * but when it is closed, and for user memory that is not there.
+ */
+#include <linux/export.h>
+#include <linux/jiffies.h>
+#include <linux/module.h>
+#include <linux/pagemap.h>
+#include <linux/sched/signal.h>
+#include <linux/sizes.h>
+
+#include "vfio_mdev.h"
+
+/* How often the log says that a call inside is waited for, in seconds */
+#define DRAIN_NOTICE	10
+
+/* How often memory that is gone again is brought in for one call */
+#define MAX_TRIES	8
+
+/* No argument of VFIO's ioctls is larger */
+#define MAX_ARG_SIZE	SZ_64K
+
+void mdev_gate_init(struct vfio_mdev *vmdev)
+{
+	static struct lock_class_key __maybe_unused key;
+
+	atomic64_set(&vmdev->gate, 0);
+	lockdep_init_map(&vmdev->gate_map, "mdev_gate", &key, 0);
+}
+
+/*
+ * The gate is closed, and somebody has just left. Whoever is the last to leave
+ * finds the counter at its end; that others find it there as well does no harm.
+ */
+void mdev_gate_left(struct vfio_mdev *vmdev)
+{
+	struct mdev_shell *shell = vmdev->shell;
+	s64 gate = atomic64_read(&vmdev->gate);
+
+	if (!lower_32_bits(gate))
+		complete_all(&shell->drained);
+	if (gate != GATE_CLOSED)
+		return;
+	/* Pairs with try_module_get() in mdev_wait_begin() */
+	while (atomic_add_unless(&shell->expelled, -1, 0))
+		module_put(shell->owner);
+	wake_up_all(&shell->quiet);
+}
+
+/* Let nobody in any more, and wait for who is inside; @shell is there */
+void mdev_gate_close(struct vfio_mdev *vmdev)
+{
+	struct mdev_shell *shell = vmdev->shell;
+
+	lock_map_acquire(&vmdev->gate_map);
+	atomic64_add(GATE_CLOSED, &vmdev->gate);
+	mdev_gate_left(vmdev);
+	while (!wait_for_completion_timeout(&shell->drained,
+					    DRAIN_NOTICE * HZ))
+		dev_warn(&vmdev->mdev->dev, "revocation waits for the end of a call of the parent driver\n");
+	lock_map_release(&vmdev->gate_map);
+}
+
+/* Is the gate closed, and every call over, also those that went outside? */
+bool mdev_gate_is_quiet(const struct vfio_mdev *vmdev)
+{
+	return atomic64_read(&vmdev->gate) == GATE_CLOSED;
+}
+
+/**
+ * mdev_gate_bring_in - bring in the memory for which a call gave -EFAULT
+ * @vmdev: the device
+ * @addr: the user's memory
+ * @size: how much of it
+ * @write: it is to be written
+ * @tries: counts the calls
+ *
+ * Outside of the gate: here user space may be waited for.
+ *
+ * Return: whether the call should be made once more.
+ */
+bool mdev_gate_bring_in(const struct vfio_mdev *vmdev, const void __user *addr,
+			size_t size, bool write, unsigned int *tries)
+{
+	size_t left;
+
+	if (!vmdev->revocable || ++*tries > MAX_TRIES ||
+	    fatal_signal_pending(current))
+		return false;
+	left = write ? fault_in_safe_writeable(addr, size) :
+		       fault_in_readable(addr, size);
+	/* The parent driver may want less than the user has offered */
+	return left < size;
+}
+
+/**
+ * mdev_gate_bring_in_arg - the same for the argument of an ioctl
+ * @vmdev: the device
+ * @arg: the argument
+ * @tries: counts the calls
+ *
+ * Return: whether the call should be made once more.
+ */
+bool mdev_gate_bring_in_arg(const struct vfio_mdev *vmdev, unsigned long arg,
+			    unsigned int *tries)
+{
+	void __user *uarg = (void __user *)arg;
+	u32 size;
+
+	/* Each of VFIO's arguments begins with its size; 8 bytes at least */
+	if (!vmdev->revocable || get_user(size, (u32 __user *)uarg))
+		return false;
+	size = clamp_t(u32, size, 8, MAX_ARG_SIZE);
+	if (!mdev_gate_bring_in(vmdev, uarg, size, false, tries))
+		return false;
+	/* What is only read need not be writable */
+	fault_in_safe_writeable(uarg, size);
+	return true;
+}
+
+/**
+ * mdev_wait_begin - a callback is about to wait for user space
+ * @mdev: the device
+ *
+ * For drivers that have a revoke callback, in their read, write, ioctl and
+ * dma_unmap callbacks: around what may wait for the user, as pinning guest
+ * memory does, or taking a lock that is held meanwhile. Such a wait does not
+ * hold up a revocation: the device may be revoked, removed and its parent
+ * unregistered before mdev_wait_end() returns. In between, and after -ENODEV
+ * from there, the driver uses only what this call has to itself or holds a
+ * reference to, mdev_pin_pages(), mdev_unpin_pages() and mdev_dma_rw().
+ * Page faults, disabled in these callbacks, are enabled in between.
+ *
+ * Context: one of the callbacks named.
+ * Return: 0; -ENODEV when the driver is being unloaded: then the wait is not
+ * to be begun, nor ended.
+ */
+int mdev_wait_begin(struct mdev_device *mdev)
+{
+	struct vfio_mdev *vmdev = mdev->vmdev;
+
+	if (!vmdev->revocable)
+		return 0;
+	/* The call returns through the driver's code, revoked or not */
+	if (!try_module_get(vmdev->ops->owner))
+		return -ENODEV;
+
+	pagefault_enable();
+	lock_map_release(&vmdev->gate_map);
+	if (atomic64_add_negative(GATE_OUTSIDE - 1, &vmdev->gate))
+		mdev_gate_left(vmdev);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(mdev_wait_begin);
+
+/**
+ * mdev_wait_end - a callback goes on after a wait for user space
+ * @mdev: the device
+ *
+ * Context: after mdev_wait_begin() returned 0.
+ * Return: 0; -ENODEV when the device was revoked meanwhile: nothing that the
+ * revoke and remove callbacks free may be used any more, and the callback has
+ * to return.
+ */
+int mdev_wait_end(struct mdev_device *mdev)
+{
+	struct vfio_mdev *vmdev = mdev->vmdev;
+	bool closed;
+
+	if (!vmdev->revocable)
+		return 0;
+
+	closed = atomic64_add_negative(1 - GATE_OUTSIDE, &vmdev->gate);
+	lock_map_acquire_read(&vmdev->gate_map);
+	pagefault_disable();
+	if (closed) {
+		/* Counted before this call leaves, which puts the reference */
+		atomic_inc(&vmdev->shell->expelled);
+		return -ENODEV;
+	}
+	/* Pairs with try_module_get() in mdev_wait_begin() */
+	module_put(vmdev->ops->owner);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(mdev_wait_end);

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Guest memory, for parent drivers: pinned by VFIO, or read and written by it.
+ * VFIO's type 1 IOMMU may make each of these wait for the user's memory to
+ * come, or for another thread that does: under one lock for a container.
+ */
+#include <linux/export.h>
+#include <linux/list.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+
+#include "vfio_mdev.h"
+
+/* Pages that the revoke callback has given back */
+struct mdev_unpin {
+	struct list_head node;
+	dma_addr_t iova;
+	int npage;
+};
+
+/* There is guest memory only while the mdev is in use */
+static struct vfio_mdev *vfio_mdev_in_use(struct mdev_device *mdev)
+{
+	return READ_ONCE(mdev->use) != MDEV_FREE ? mdev->vmdev : NULL;
+}
+
+/**
+ * mdev_pin_pages - pin consecutive pages of guest memory
+ * @mdev: the device, which is open
+ * @iova: the address of the first page, as the user mapped it
+ * @npage: how many; at most VFIO_PIN_PAGES_MAX_ENTRIES
+ * @prot: IOMMU_READ, IOMMU_WRITE or both: what the device does to them
+ * @pages: the pages, on success
+ *
+ * Context: process context, may sleep, and wait for user space: see
+ * mdev_wait_begin(). Between the start of the open callback and the return of
+ * the release or revoke callback.
+ * Return: @npage, or less where only that many could be pinned, or a negative
+ * errno: -EOPNOTSUPP where the parent driver has no dma_unmap callback, -ENODEV
+ * where the device is not open, or what vfio_pin_pages() gives.
+ */
+int mdev_pin_pages(struct mdev_device *mdev, dma_addr_t iova, int npage,
+		   int prot, struct page **pages)
+{
+	struct vfio_mdev *vmdev = vfio_mdev_in_use(mdev);
+
+	if (!vmdev)
+		return -ENODEV;
+	/*
+	 * VFIO's type 1 IOMMU stops the machine when a page is still pinned
+	 * after it said that the range goes away: somebody has to hear it.
+	 */
+	if (!vmdev->ops->dma_unmap)
+		return -EOPNOTSUPP;
+	return vfio_pin_pages(&vmdev->vdev, iova, npage, prot, pages);
+}
+EXPORT_SYMBOL_GPL(mdev_pin_pages);
+
+/**
+ * mdev_unpin_pages - undo mdev_pin_pages()
+ * @mdev: the device
+ * @iova: the address of the first page
+ * @npage: how many
+ *
+ * Does nothing where the device is not open: then no page is pinned. In the
+ * revoke callback it does not wait: what it is called for is done afterwards.
+ *
+ * Context: as for mdev_pin_pages(), and in a call that was revoked.
+ */
+void mdev_unpin_pages(struct mdev_device *mdev, dma_addr_t iova, int npage)
+{
+	struct vfio_mdev *vmdev = mdev->vmdev;
+	struct mdev_unpin *unpin;
+
+	/* A call that was revoked still has the device open */
+	if (!vmdev || (!vmdev->shell && !vfio_mdev_in_use(mdev)))
+		return;
+	if (!vmdev->shell || vmdev->shell->revoker != current) {
+		vfio_unpin_pages(&vmdev->vdev, iova, npage);
+		return;
+	}
+	unpin = kmalloc(sizeof(*unpin), GFP_KERNEL | __GFP_NOFAIL);
+	unpin->iova = iova;
+	unpin->npage = npage;
+	list_add_tail(&unpin->node, &vmdev->shell->unpins);
+}
+EXPORT_SYMBOL_GPL(mdev_unpin_pages);
+
+/* The shell's work: what mdev_unpin_pages() left for later */
+void mdev_unpin_deferred(struct mdev_shell *shell)
+{
+	struct mdev_unpin *unpin, *next;
+
+	list_for_each_entry_safe(unpin, next, &shell->unpins, node) {
+		vfio_unpin_pages(&shell->vmdev->vdev, unpin->iova,
+				 unpin->npage);
+		kfree(unpin);
+	}
+	INIT_LIST_HEAD(&shell->unpins);
+}
+
+/**
+ * mdev_dma_rw - read or write guest memory by the CPU
+ * @mdev: the device, which is open
+ * @iova: the address of the first byte, as the user mapped it
+ * @data: the kernel's buffer
+ * @len: how many bytes
+ * @write: from @data to the guest, otherwise from the guest to @data
+ *
+ * Context: as for mdev_pin_pages().
+ * Return: 0 or a negative errno: -ENODEV where the device is not open, or what
+ * vfio_dma_rw() gives.
+ */
+int mdev_dma_rw(struct mdev_device *mdev, dma_addr_t iova, void *data,
+		size_t len, bool write)
+{
+	struct vfio_mdev *vmdev = vfio_mdev_in_use(mdev);
+
+	if (!vmdev)
+		return -ENODEV;
+	return vfio_dma_rw(&vmdev->vdev, iova, data, len, write);
+}
+EXPORT_SYMBOL_GPL(mdev_dma_rw);

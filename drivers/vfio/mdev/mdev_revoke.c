@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Revocation: a mediated device is taken from a user who does not release it.
+ *
+ * Whoever revokes closes the gate and has the parent driver take everything
+ * back. Then the device is free, and goes the way that others go. Its VFIO
+ * device, which VFIO keeps until the user has closed the last descriptor, stays
+ * behind as a shell, for which a work waits: no removal does.
+ */
+#include <linux/iommu.h>
+#include <linux/jiffies.h>
+#include <linux/module.h>
+#include <linux/moduleparam.h>
+#include <linux/slab.h>
+
+#include "vfio_mdev.h"
+
+/* How long a revocation waits for the unpinning of pages, in seconds: long
+ * enough where user space does not keep it from going on
+ */
+#define UNPIN_WAIT	1
+
+/* How long DMA unmap waits for it; see mdev_shell_wait_unpinned() */
+#define UNMAP_WAIT	2
+
+/* A limit in seconds that jiffies can hold on every machine */
+#define MAX_GRACE	(365u * 24 * 3600)
+
+static unsigned int revoke_after = 60;
+module_param(revoke_after, uint, 0644);
+MODULE_PARM_DESC(revoke_after, "Seconds after which a device that is in use is revoked when its parent is unbound, unregistered or unloaded, or vfio_mdev is unbound from it; 0: never (default 60)");
+
+/* Runs what waits for a user's last close; each work may take any time */
+static struct workqueue_struct *mdev_shell_wq;
+
+/* Is the time over that a user is given? @since: when it began, in jiffies */
+bool mdev_grace_is_over(unsigned long since)
+{
+	unsigned int after = min(READ_ONCE(revoke_after), MAX_GRACE);
+
+	return after && time_after_eq(jiffies, since + after * HZ);
+}
+
+unsigned int mdev_grace(void)
+{
+	return READ_ONCE(revoke_after);
+}
+
+static void mdev_shell_put(struct mdev_shell *shell)
+{
+	if (refcount_dec_and_test(&shell->refs))
+		kfree(shell);
+}
+
+/* VFIO waits for the last descriptor in here, and asks vfio_mdev to ask */
+static void mdev_shell_work(struct work_struct *work)
+{
+	struct mdev_shell *shell = container_of(work, struct mdev_shell, work);
+	struct vfio_mdev *vmdev = shell->vmdev;
+	struct mdev_device *mdev = vmdev->mdev;
+
+	vfio_unregister_group_dev(&vmdev->vdev);
+	complete_all(&shell->off_sysfs);
+	wait_for_completion(&shell->unpinned);
+	flush_work(&shell->unpin_work);
+	if (shell->was_held)
+		dev_info(&mdev->dev, "the user that it was revoked from has closed it\n");
+
+	mutex_lock(&mdev->lock);
+	mdev->vmdev = NULL;
+	mutex_unlock(&mdev->lock);
+	/* Pairs with vfio_alloc_device() in vfio_mdev_probe() */
+	vfio_put_device(&vmdev->vdev);
+	mdev_shell_put(shell);
+	/* Pair with get_device() and __module_get() in mdev_shell_detach() */
+	put_device(&mdev->dev);
+	module_put(THIS_MODULE);
+}
+
+static void mdev_shell_unpin(struct work_struct *work)
+{
+	struct mdev_shell *shell =
+		container_of(work, struct mdev_shell, unpin_work);
+
+	mdev_unpin_deferred(shell);
+	complete_all(&shell->unpinned);
+	wake_up_all(&shell->quiet);
+}
+
+static struct mdev_shell *mdev_shell_alloc(void)
+{
+	struct mdev_shell *shell =
+		kzalloc(sizeof(*shell), GFP_KERNEL | __GFP_NOFAIL);
+
+	refcount_set(&shell->refs, 1);
+	init_completion(&shell->drained);
+	init_completion(&shell->unpinned);
+	init_completion(&shell->off_sysfs);
+	init_waitqueue_head(&shell->quiet);
+	INIT_LIST_HEAD(&shell->unpins);
+	INIT_WORK(&shell->unpin_work, mdev_shell_unpin);
+	INIT_WORK(&shell->work, mdev_shell_work);
+	return shell;
+}
+
+/**
+ * mdev_shell_detach - leave a VFIO device that was revoked to itself
+ * @vmdev: the VFIO device
+ *
+ * Context: the removal of vfio_mdev from the mediated device. Nobody is waited
+ * for in user space.
+ */
+void mdev_shell_detach(struct vfio_mdev *vmdev)
+{
+	struct mdev_shell *shell = vmdev->shell;
+	struct device *dev = &vmdev->mdev->dev;
+
+	get_device(dev);
+	__module_get(THIS_MODULE);
+	refcount_inc(&shell->refs);
+	queue_work(mdev_shell_wq, &shell->work);
+	wait_for_completion(&shell->off_sysfs);
+	mdev_shell_put(shell);
+	/* VFIO would, when the user has gone: too late for @dev */
+	iommu_group_remove_device(dev);
+}
+
+/**
+ * mdev_shell_wait_unpinned - guest memory of a revoked device goes away
+ * @vmdev: the device
+ *
+ * Waits until no page is pinned for it, but not for ever: VFIO calls again, and
+ * whoever needs a lock of VFIO's to go on gets it in between.
+ */
+void mdev_shell_wait_unpinned(struct vfio_mdev *vmdev)
+{
+	struct mdev_shell *shell = vmdev->shell;
+
+	wait_event_timeout(shell->quiet,
+			   completion_done(&shell->unpinned) &&
+			   mdev_gate_is_quiet(vmdev), UNMAP_WAIT * HZ);
+}
+
+/* Under the lock: can it be revoked? Says why where it cannot */
+static int mdev_may_revoke(struct mdev_device *mdev)
+{
+	struct vfio_mdev *vmdev = mdev->vmdev;
+	const char *why = NULL;
+	int ret = 0;
+
+	if (!vmdev || mdev->use == MDEV_FREE)
+		return 0;
+	if (!vmdev->revocable) {
+		why = "the parent driver has no revoke callback";
+		ret = -EOPNOTSUPP;
+	} else if (!mdev_mappings_end(vmdev)) {
+		why = "it is mapped, and the kernel cannot take the mapping away";
+		ret = -EBUSY;
+	}
+	if (ret && mdev->why_not != -ret)
+		dev_warn(&mdev->dev, "cannot be revoked: %s\n", why);
+	mdev->why_not = -ret;
+	return ret;
+}
+
+/* The gate is closed: have the parent driver take everything back */
+static void mdev_revoke_from_user(struct vfio_mdev *vmdev)
+{
+	struct mdev_device *mdev = vmdev->mdev;
+	struct mdev_shell *shell = vmdev->shell;
+
+	shell->was_held = true;
+	mdev_mappings_zap(vmdev);
+
+	shell->revoker = current;
+	vmdev->ops->revoke(mdev);
+	shell->revoker = NULL;
+
+	mdev_triggers_revoke(mdev);
+	if (list_empty(&shell->unpins)) {
+		complete_all(&shell->unpinned);
+	} else {
+		queue_work(system_unbound_wq, &shell->unpin_work);
+		wait_for_completion_timeout(&shell->unpinned, UNPIN_WAIT * HZ);
+	}
+	/* Pairs with try_module_get() in vfio_mdev_open() */
+	if (vmdev->owner_held)
+		module_put(shell->owner);
+}
+
+/**
+ * mdev_revoke - take a device from its user, if there is one
+ * @mdev: the device
+ * @claim: become the one who tears it down, too
+ *
+ * The user is asked once more, and not waited for. Afterwards nobody uses the
+ * device, and nobody can open it.
+ *
+ * Context: process context. Waits for calls inside the gate, and for what the
+ * parent driver's revoke callback takes.
+ * Return: 0; -EOPNOTSUPP or -EBUSY where it has a user from whom it cannot be
+ * taken; with @claim also -EAGAIN while it is being created and -ENODEV when
+ * somebody else has claimed it.
+ */
+int mdev_revoke(struct mdev_device *mdev, bool claim)
+{
+	struct mdev_shell *shell = mdev_shell_alloc();
+	struct vfio_mdev *vmdev;
+	bool mine;
+	int ret;
+
+	mutex_lock(&mdev->lock);
+	ret = claim ? mdev_may_claim(mdev) : 0;
+	if (!ret)
+		ret = mdev_may_revoke(mdev);
+	if (ret) {
+		mutex_unlock(&mdev->lock);
+		kfree(shell);
+		return ret;
+	}
+
+	if (claim)
+		WRITE_ONCE(mdev->life, MDEV_GOING);
+	vmdev = mdev->vmdev;
+	mine = vmdev && !vmdev->shell;
+	if (mine) {
+		shell->vmdev = vmdev;
+		shell->owner = vmdev->ops->owner;
+		vmdev->shell = shell;
+		if (mdev->use != MDEV_FREE)
+			mdev_request_last(mdev);
+		/* An unbind of vfio_mdev may go on as soon as there is no user */
+		get_device(&vmdev->vdev.device);
+	}
+	mutex_unlock(&mdev->lock);
+	if (claim)
+		mdev_changed(mdev);
+
+	if (!mine) {
+		kfree(shell);
+		/* Nobody else's wait depends on user space either */
+		wait_event_idle(mdev_parent(mdev)->wait,
+				READ_ONCE(mdev->use) == MDEV_FREE);
+		return 0;
+	}
+
+	mdev_gate_close(vmdev);
+	if (mdev_use_revoking(mdev)) {
+		mdev_revoke_from_user(vmdev);
+		mdev_use_revoked(mdev);
+	} else {
+		complete_all(&shell->unpinned);
+	}
+	put_device(&vmdev->vdev.device);
+	return 0;
+}
+
+int mdev_revoke_init(void)
+{
+	mdev_shell_wq = alloc_workqueue("mdev_shell", WQ_UNBOUND,
+					WQ_UNBOUND_MAX_ACTIVE);
+	return mdev_shell_wq ? 0 : -ENOMEM;
+}
+
+/* No shell is left, but maybe the way out of the last one's work */
+void mdev_revoke_exit(void)
+{
+	destroy_workqueue(mdev_shell_wq);
+}
