@@ -79,7 +79,7 @@
 #ifdef HAVE_VFIO_DEVICE_INODE
 #define vfio_device_mapping(vdev)	((vdev)->inode->i_mapping)
 #else
-#define vfio_device_mapping(vdev)	((struct address_space *)NULL)
+#define vfio_device_mapping(vdev)	((void)(vdev), (struct address_space *)NULL)
 #endif
 
 #endif /* _COMPAT_H */

@@ -15,8 +15,12 @@
 /* How often the log says that a call inside is waited for, in seconds */
 #define DRAIN_NOTICE	10
 
-/* How often memory that is gone again is brought in for one call */
+/*
+ * How often memory is brought in for one call: a page at first, then eight times
+ * as much each time. A user may offer a gigabyte for a register of 4 bytes.
+ */
 #define MAX_TRIES	8
+#define TRY_SHIFT	3
 
 /* No argument of VFIO's ioctls is larger */
 #define MAX_ARG_SIZE	SZ_64K
@@ -85,9 +89,11 @@ bool mdev_gate_bring_in(const struct vfio_mdev *vmdev, const void __user *addr,
 {
 	size_t left;
 
-	if (!vmdev->revocable || ++*tries > MAX_TRIES ||
+	if (!vmdev->revocable || *tries == MAX_TRIES ||
 	    fatal_signal_pending(current))
 		return false;
+	size = min(size, PAGE_SIZE << (TRY_SHIFT * *tries));
+	++*tries;
 	left = write ? fault_in_safe_writeable(addr, size) :
 		       fault_in_readable(addr, size);
 	/* The parent driver may want less than the user has offered */

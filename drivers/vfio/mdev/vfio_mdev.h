@@ -35,7 +35,7 @@
 /* In the gate's counter: calls inside in the lower half, those that are outside
  * and will come back in the upper one, and the sign when it is closed
  */
-#define GATE_OUTSIDE	(1LL << 32)
+#define GATE_OUTSIDE	0x100000000LL
 #define GATE_CLOSED	S64_MIN
 
 /**
