@@ -52,9 +52,10 @@ struct vm_area_struct;
  *	around @open or @release. Where it is missing nobody can be asked, and
  *	the log says so
  * @revoke: addition: takes the device from its user, who does not release it.
- *	Called instead of @release, when no call of @open, @read, @write,
- *	@ioctl, @mmap, @dma_unmap or of a mapping's vm_ops is under way, and
- *	none comes before the next @open. Stop the hardware in a time that does
+ *	Called instead of @release, or while @release is waiting, when no call of
+ *	@open, @read, @write, @ioctl, @mmap, @dma_unmap or of a mapping's vm_ops
+ *	is under way, but for those between mdev_wait_begin() and
+ *	mdev_wait_end(); and none comes before the next @open. Stop the hardware in a time that does
  *	not depend on the user, and unpin all pages: by mdev_unpin_pages(),
  *	which does not wait there. The framework drops the triggers; @remove
  *	follows, most often at once. A driver that has it makes promises: see
@@ -70,8 +71,8 @@ struct vm_area_struct;
  * @dma_unmap are made with locks of the VFIO core held, and so may be @request.
  *
  * With @revoke, no callback waits for user space, but between mdev_wait_begin()
- * and mdev_wait_end(). @read, @write, @ioctl and @dma_unmap are called with page
- * faults disabled: copying from or to memory of the user's that is not there
+ * and mdev_wait_end(). @read, @write, @ioctl, @dma_unmap and @release are called
+ * with page faults disabled: copying from or to memory of the user's that is not there
  * fails. A callback that then returns -EFAULT is called again when the memory
  * has been brought in, so until then it must not have changed anything. @mmap
  * inserts no pages, its vm_ops' fault does: what @mmap inserted could not be

@@ -3,10 +3,17 @@
  * vfio-ccw: what the files of vfio_ccw.ko share.
  *
  * A subchannel has one struct vfio_ccw from probe to remove; at most one
- * mediated device uses it. Threads come from user space, one after the other
- * under io_lock, and from the channel subsystem, under the subchannel's lock:
+ * mediated device uses it, with one struct vfio_ccw_user from open to close.
+ * Threads come from user space, one after the other under the user's io_lock,
+ * and from the channel subsystem, under the subchannel's lock:
  *
  *	io_lock, then sch->lock, then crw_lock
+ *
+ * Pinning and unpinning guest memory may wait for user space. It is done between
+ * mdev_wait_begin() and mdev_wait_end(), with io_lock held, and so has to be the
+ * wait for io_lock itself. Meanwhile the device may be revoked: a thread that
+ * finds so has nothing left but its struct vfio_ccw_user, which the last
+ * reference frees.
  *
  * I/O needs no work item. The interrupt handler stores the response, moves the
  * state on and signals the user; what has to sleep (unpinning, above all) is
@@ -20,6 +27,7 @@
 #include <linux/mdev.h>
 #include <linux/mdev_trigger.h>
 #include <linux/mutex.h>
+#include <linux/refcount.h>
 #include <linux/spinlock.h>
 #include <linux/vfio_ccw.h>
 #include <linux/wait.h>
@@ -92,24 +100,49 @@ struct vfio_ccw_response {
 };
 
 /**
+ * struct vfio_ccw_user - what there is for one user of the subchannel
+ * @refs: one for the open, one for each thread that uses it
+ * @unmaps: threads that wait for @io_lock because guest memory goes away
+ * @io_lock: serialises all that user space does; protects all that follows
+ * @pages: how @cp gets at guest memory
+ * @cp: the channel program being translated, or translated and not yet
+ *	released
+ * @orb_flags: word 1 of the guest's ORB of that program
+ * @broken: the hardware may still be using @cp
+ * @again: a bit for each region that could not be given to the user, whose
+ *	memory was not there: the next read is given the same
+ * @region: the I/O region
+ * @cmd_region: the region of asynchronous commands
+ * @crw_region: the region of channel reports
+ */
+struct vfio_ccw_user {
+	refcount_t refs;
+	atomic_t unmaps;
+	struct mutex io_lock; /* see above */
+	struct vfio_ccw_pages *pages;
+	struct ccw_cp *cp;
+	u32 orb_flags;
+	bool broken;
+	unsigned long again;
+	struct ccw_io_region region;
+	struct ccw_cmd_region cmd_region;
+	struct ccw_crw_region crw_region;
+};
+
+/**
  * struct vfio_ccw - a subchannel that is passed through
  * @sch: the subchannel
- * @mdev: its mediated device, NULL while there is none; io_lock
+ * @mdev: its mediated device, NULL while there is none
+ * @user: from open to close, else NULL; under the subchannel's lock. The user's
+ *	own calls, which come in between, need no lock
  * @available: 1 while no mediated device exists, else 0
  * @leaving: somebody is taking the mediated device away; under the
  *	subchannel's lock
- * @pulled_work: does that, and the rest, for a subchannel that was pulled; it
- *	holds a reference to the subchannel's device, and frees this
+ * @pulled: @pulled_work was queued; under the subchannel's lock
+ * @pulled_leaves: it is the one that takes the mediated device away
+ * @pulled_work: sees to a subchannel that was pulled; it holds a reference to
+ *	the subchannel's device, and frees this where @pulled_leaves
  * @left: it has taken the mediated device away
- * @unmaps: threads that wait for @io_lock because guest memory goes away
- * @io_lock: serialises all that user space does; protects @pages, @cp,
- *	@orb_flags, @region, @cmd_region
- * @pages: how @cp gets at guest memory; there from open to close
- * @cp: the channel program being translated, or translated and not yet
- *	released; there from open to close
- * @orb_flags: word 1 of the guest's ORB of that program
- * @region: the I/O region
- * @cmd_region: the region of asynchronous commands
  * @state: under the subchannel's lock
  * @responses: a ring, under the subchannel's lock
  * @first: the oldest response
@@ -126,18 +159,13 @@ struct vfio_ccw_response {
 struct vfio_ccw {
 	struct subchannel *sch;
 	struct mdev_device *mdev;
+	struct vfio_ccw_user *user;
 	atomic_t available;
 	bool leaving;
+	bool pulled;
+	bool pulled_leaves;
 	struct work_struct pulled_work;
 	struct completion left;
-
-	atomic_t unmaps;
-	struct mutex io_lock; /* see above */
-	struct vfio_ccw_pages *pages;
-	struct ccw_cp *cp;
-	u32 orb_flags;
-	struct ccw_io_region region;
-	struct ccw_cmd_region cmd_region;
 
 	enum vfio_ccw_state state;
 	struct vfio_ccw_response responses[VFIO_CCW_RESPONSES];
@@ -159,13 +187,17 @@ struct vfio_ccw {
 int vfio_ccw_fsm(struct vfio_ccw *vc, enum vfio_ccw_event event);
 
 /* vfio_ccw_io.c */
+struct vfio_ccw_user *vfio_ccw_user_lock(struct vfio_ccw *vc, bool must);
+void vfio_ccw_user_unlock(struct vfio_ccw_user *user);
 int vfio_ccw_open(struct vfio_ccw *vc);
 void vfio_ccw_close(struct vfio_ccw *vc);
-int vfio_ccw_reset(struct vfio_ccw *vc);
-int vfio_ccw_start(struct vfio_ccw *vc);
+void vfio_ccw_revoke(struct vfio_ccw *vc);
+int vfio_ccw_reset(struct vfio_ccw *vc, struct vfio_ccw_user *user);
+int vfio_ccw_start(struct vfio_ccw *vc, struct vfio_ccw_user *user);
 int vfio_ccw_async(struct vfio_ccw *vc, u32 command);
-int vfio_ccw_read_schib(struct vfio_ccw *vc, struct ccw_schib_region *schib);
-bool vfio_ccw_fetch_response(struct vfio_ccw *vc);
+int vfio_ccw_read_schib(struct vfio_ccw *vc, struct vfio_ccw_user *user,
+			struct ccw_schib_region *schib);
+int vfio_ccw_fetch_response(struct vfio_ccw *vc, struct vfio_ccw_user *user);
 void vfio_ccw_dma_unmap(struct vfio_ccw *vc, u64 iova, u64 length);
 void vfio_ccw_interrupt(struct vfio_ccw *vc, const struct irb *irb);
 void vfio_ccw_gone(struct vfio_ccw *vc);

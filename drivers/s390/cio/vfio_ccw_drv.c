@@ -23,12 +23,11 @@ static struct vfio_ccw *vfio_ccw_of_sch(struct subchannel *sch)
 	return dev_get_drvdata(&sch->dev);
 }
 
-/* Runs vfio_ccw.pulled_work, which may wait for a user for any time */
+/* Runs vfio_ccw.pulled_work, which may wait for the hardware */
 static struct workqueue_struct *vfio_ccw_wq;
 
 static void vfio_ccw_free(struct vfio_ccw *vc)
 {
-	mutex_destroy(&vc->io_lock);
 	kfree(vc);
 }
 
@@ -46,15 +45,23 @@ static bool vfio_ccw_begin_leaving(struct vfio_ccw *vc)
 }
 
 /*
- * The subchannel was pulled. Unregistering it is up to the channel subsystem,
- * whose only work queue must not wait for user space: the mediated device goes
- * first, from here. Another device may have come to the same subchannel
- * meanwhile; it can be seen when this one's is gone.
+ * The subchannel was pulled: there is nothing to wait for any more. It is up to
+ * the channel subsystem to unregister it, whose only work queue must not wait
+ * for anybody: the mediated device goes first, from here. Another device may
+ * have come to the same subchannel meanwhile; it can be seen when this one's is
+ * gone.
  */
 static void vfio_ccw_pulled(struct work_struct *work)
 {
 	struct vfio_ccw *vc = container_of(work, struct vfio_ccw, pulled_work);
 	struct subchannel *sch = vc->sch;
+
+	mdev_parent_gone(&sch->dev);
+	if (!vc->pulled_leaves) {
+		/* Remove is at it, and waits for this work */
+		put_device(&sch->dev);
+		return;
+	}
 
 	mdev_unregister_device(&sch->dev);
 	spin_lock_irq(&sch->lock);
@@ -73,13 +80,14 @@ static void vfio_ccw_pulled(struct work_struct *work)
 }
 
 /*
- * The driver lets the subchannel go. Whoever has the device is asked, and
- * waited for: by the work, where the subchannel was pulled, otherwise here.
+ * The driver lets the subchannel go. Whoever has the device is asked, and loses
+ * it: at once and from the work, where the subchannel was pulled, otherwise
+ * from here and after a time.
  */
 static void vfio_ccw_leave(struct vfio_ccw *vc)
 {
 	struct subchannel *sch = vc->sch;
-	bool first;
+	bool first, pulled;
 
 	spin_lock_irq(&sch->lock);
 	first = vfio_ccw_begin_leaving(vc);
@@ -95,10 +103,14 @@ static void vfio_ccw_leave(struct vfio_ccw *vc)
 	/* Pulled while we waited: nobody has seen to it yet */
 	if (first && vc->state == VFIO_CCW_NOT_OPER)
 		css_sched_sch_todo(sch, SCH_TODO_UNREG);
+	pulled = vc->pulled;
 	spin_unlock_irq(&sch->lock);
 
-	if (first)
-		vfio_ccw_free(vc);
+	if (!first)
+		return;
+	if (pulled)
+		flush_work(&vc->pulled_work);
+	vfio_ccw_free(vc);
 }
 
 static int vfio_ccw_sch_probe(struct subchannel *sch)
@@ -119,7 +131,6 @@ static int vfio_ccw_sch_probe(struct subchannel *sch)
 	vc->sch = sch;
 	vc->state = VFIO_CCW_STANDBY;
 	atomic_set(&vc->available, 1);
-	mutex_init(&vc->io_lock);
 	spin_lock_init(&vc->crw_lock);
 	init_waitqueue_head(&vc->wait);
 	INIT_WORK(&vc->pulled_work, vfio_ccw_pulled);
@@ -178,7 +189,9 @@ static int vfio_ccw_sch_event(struct subchannel *sch, int slow)
 	vc = vfio_ccw_of_sch(sch);
 	if (vc && cio_update_schib(sch)) {
 		vfio_ccw_gone(vc);
-		if (vfio_ccw_begin_leaving(vc)) {
+		if (!vc->pulled) {
+			vc->pulled = true;
+			vc->pulled_leaves = vfio_ccw_begin_leaving(vc);
 			get_device(&sch->dev);
 			queue_work(vfio_ccw_wq, &vc->pulled_work);
 		}
@@ -258,8 +271,18 @@ static int __init vfio_ccw_init(void)
 	return ret;
 }
 
+/* All users are asked before any is waited for, and share the time they have */
+static int vfio_ccw_begin_exit(struct device *dev, void *unused)
+{
+	mdev_unregister_begin(dev);
+	return 0;
+}
+
 static void __exit vfio_ccw_exit(void)
 {
+	/* A subchannel that comes after this is asked for by its own removal */
+	WARN_ON(driver_for_each_device(&vfio_ccw_sch_driver.drv, NULL, NULL,
+				       vfio_ccw_begin_exit));
 	css_driver_unregister(&vfio_ccw_sch_driver);
 	isc_unregister(VFIO_CCW_ISC);
 	destroy_workqueue(vfio_ccw_wq);

@@ -6,6 +6,7 @@
 #include <linux/delay.h>
 #include <linux/io.h>
 #include <linux/jiffies.h>
+#include <linux/slab.h>
 #include <linux/string.h>
 
 #include "vfio_ccw.h"
@@ -36,9 +37,86 @@
 /* What cio_cancel_halt_clear() wants to begin with, whatever its stage */
 #define RETRIES			255
 
-static u32 vfio_ccw_guest_address(struct vfio_ccw *vc, dma32_t host)
+static void vfio_ccw_user_put(struct vfio_ccw_user *user)
 {
-	return ccw_cp_guest_cpa(vc->cp, (__force u32)host);
+	if (!refcount_dec_and_test(&user->refs))
+		return;
+	/* Broken hardware may still fetch from the host's copy: never reuse it */
+	if (user->broken)
+		ccw_cp_release(user->cp);
+	else
+		ccw_cp_free(user->cp);
+	vfio_ccw_pages_free(user->pages);
+	mutex_destroy(&user->io_lock);
+	kfree(user);
+}
+
+static struct vfio_ccw_user *vfio_ccw_user_alloc(struct mdev_device *mdev)
+{
+	struct vfio_ccw_user *user = kzalloc(sizeof(*user), GFP_KERNEL);
+
+	if (!user)
+		return NULL;
+
+	refcount_set(&user->refs, 1);
+	mutex_init(&user->io_lock);
+	user->pages = vfio_ccw_pages_alloc(mdev, &user->unmaps);
+	if (user->pages)
+		user->cp = ccw_cp_alloc(&vfio_ccw_pages_ops, user->pages);
+	if (!user->cp) {
+		vfio_ccw_user_put(user);
+		return NULL;
+	}
+	return user;
+}
+
+/**
+ * vfio_ccw_user_lock - begin what threads of the user do one after the other
+ * @vc: the subchannel, which is open
+ * @must: do not fail only because the module is being unloaded
+ *
+ * Context: a callback of the user's, inside the gate.
+ * Return: the user, to be given to vfio_ccw_user_unlock(); an ERR_PTR of
+ * -ENODEV when the device was revoked: nothing else may be used then.
+ */
+struct vfio_ccw_user *vfio_ccw_user_lock(struct vfio_ccw *vc, bool must)
+{
+	struct vfio_ccw_user *user = vc->user;
+	struct mdev_device *mdev = vc->mdev;
+	int ret;
+
+	refcount_inc(&user->refs);
+	if (likely(mutex_trylock(&user->io_lock)))
+		return user;
+
+	/* Whoever has it may be waiting for user space */
+	ret = mdev_wait_begin(mdev);
+	if (!ret) {
+		mutex_lock(&user->io_lock);
+		ret = mdev_wait_end(mdev);
+		if (ret)
+			mutex_unlock(&user->io_lock);
+	} else if (must) {
+		mutex_lock(&user->io_lock);
+		ret = 0;
+	}
+	if (ret) {
+		vfio_ccw_user_put(user);
+		return ERR_PTR(ret);
+	}
+	return user;
+}
+
+/* Also when the device was revoked meanwhile */
+void vfio_ccw_user_unlock(struct vfio_ccw_user *user)
+{
+	mutex_unlock(&user->io_lock);
+	vfio_ccw_user_put(user);
+}
+
+static u32 vfio_ccw_guest_address(struct vfio_ccw_user *user, dma32_t host)
+{
+	return ccw_cp_guest_cpa(user->cp, (__force u32)host);
 }
 
 /*
@@ -47,18 +125,19 @@ static u32 vfio_ccw_guest_address(struct vfio_ccw *vc, dma32_t host)
  * ORB repeats the guest's; the address of the storage that could not be
  * accessed is not told.
  */
-static void vfio_ccw_map_irb(struct vfio_ccw *vc, struct irb *irb,
+static void vfio_ccw_map_irb(struct vfio_ccw_user *user, struct irb *irb,
 			     bool of_program)
 {
 	u32 cpa = 0, saddr = 0;
 	u32 word;
 
 	if (of_program) {
-		cpa = vfio_ccw_guest_address(vc, irb->scsw.cmd.cpa);
+		cpa = vfio_ccw_guest_address(user, irb->scsw.cmd.cpa);
 		if (irb->scsw.cmd.eswf && irb->esw.esw0.erw.scavf)
-			saddr = vfio_ccw_guest_address(vc, irb->esw.esw0.saddr);
+			saddr = vfio_ccw_guest_address(user,
+						       irb->esw.esw0.saddr);
 		memcpy(&word, irb, sizeof(word));
-		word = (word & ~SCSW_OF_ORB) | (vc->orb_flags & SCSW_OF_ORB);
+		word = (word & ~SCSW_OF_ORB) | (user->orb_flags & SCSW_OF_ORB);
 		memcpy(irb, &word, sizeof(word));
 	}
 	irb->scsw.cmd.cpa = (__force dma32_t)cpa;
@@ -70,33 +149,58 @@ static void vfio_ccw_map_irb(struct vfio_ccw *vc, struct irb *irb,
 	}
 }
 
-/*
- * Do what the interrupt handler could not: translate the addresses of new
- * responses while the program is still there, and release one that has ended.
- */
-static void vfio_ccw_settle(struct vfio_ccw *vc)
+/* Translate the addresses of new responses, while the program is still there */
+static void vfio_ccw_map_responses(struct vfio_ccw *vc,
+				   struct vfio_ccw_user *user)
 {
-	struct subchannel *sch = vc->sch;
 	unsigned int i;
-	bool active;
 
-	lockdep_assert_held(&vc->io_lock);
+	lockdep_assert_held(&user->io_lock);
+	lockdep_assert_held(&vc->sch->lock);
 
-	spin_lock_irq(&sch->lock);
 	for (i = 0; i < vc->count; i++) {
 		struct vfio_ccw_response *response =
 			&vc->responses[(vc->first + i) % VFIO_CCW_RESPONSES];
 
 		if (response->mapped)
 			continue;
-		vfio_ccw_map_irb(vc, &response->irb, response->of_program);
+		vfio_ccw_map_irb(user, &response->irb, response->of_program);
 		response->mapped = true;
 	}
-	active = vc->state == VFIO_CCW_PENDING;
-	spin_unlock_irq(&sch->lock);
+}
 
-	if (!active)
-		ccw_cp_release(vc->cp);
+/*
+ * Release the program, which is not running. Where the module is being unloaded
+ * that has to wait for this, since it must be done.
+ */
+static int vfio_ccw_release(struct vfio_ccw *vc, struct vfio_ccw_user *user)
+{
+	struct mdev_device *mdev = vc->mdev;
+	bool outside;
+
+	lockdep_assert_held(&user->io_lock);
+
+	if (!ccw_cp_uses(user->cp, 0, U64_MAX))
+		return 0;
+	outside = !mdev_wait_begin(mdev);
+	ccw_cp_release(user->cp);
+	return outside ? mdev_wait_end(mdev) : 0;
+}
+
+/*
+ * Do what the interrupt handler could not: translate the addresses of new
+ * responses, and release a program that has ended. Returns -ENODEV when the
+ * device was revoked meanwhile.
+ */
+static int vfio_ccw_settle(struct vfio_ccw *vc, struct vfio_ccw_user *user)
+{
+	bool active;
+
+	spin_lock_irq(&vc->sch->lock);
+	vfio_ccw_map_responses(vc, user);
+	active = vc->state == VFIO_CCW_PENDING;
+	spin_unlock_irq(&vc->sch->lock);
+	return active ? 0 : vfio_ccw_release(vc, user);
 }
 
 /* Under the subchannel's lock: forget what the user has not fetched */
@@ -146,32 +250,34 @@ void vfio_ccw_interrupt(struct vfio_ccw *vc, const struct irb *irb)
 /**
  * vfio_ccw_fetch_response - make the oldest response that of the I/O region
  * @vc: the subchannel
+ * @user: its user, locked
  *
  * Where there is none the region stays as it is. The user may have been told of
  * several by one reading of its eventfd: as long as there are more, the caller
  * has to signal it again.
  *
- * Context: under io_lock.
- * Return: whether there are more.
+ * Return: how many more there are; -ENODEV when the device was revoked.
  */
-bool vfio_ccw_fetch_response(struct vfio_ccw *vc)
+int vfio_ccw_fetch_response(struct vfio_ccw *vc, struct vfio_ccw_user *user)
 {
-	bool more;
+	int ret;
 
-	vfio_ccw_settle(vc);
+	ret = vfio_ccw_settle(vc, user);
+	if (ret)
+		return ret;
 
 	spin_lock_irq(&vc->sch->lock);
 	/* One that came since has not been translated: its signal is ahead */
 	if (vc->count && vc->responses[vc->first].mapped) {
 		BUILD_BUG_ON(sizeof(struct irb) > IRB_AREA_SIZE);
-		memcpy(vc->region.irb_area, &vc->responses[vc->first].irb,
+		memcpy(user->region.irb_area, &vc->responses[vc->first].irb,
 		       sizeof(struct irb));
 		vc->first = (vc->first + 1) % VFIO_CCW_RESPONSES;
 		vc->count--;
 	}
-	more = vc->count;
+	ret = vc->count;
 	spin_unlock_irq(&vc->sch->lock);
-	return more;
+	return ret;
 }
 
 /*
@@ -179,7 +285,7 @@ bool vfio_ccw_fetch_response(struct vfio_ccw *vc)
  * for the end of it. Where @tell is set the user hears of the end by a response
  * of its own: then it is cleared at once, since a program that is cancelled
  * gives none. The hardware has a limited time for all that; a subchannel that
- * takes longer is broken, and not used any more. Then release the program.
+ * takes longer is broken, and not used any more.
  */
 static int vfio_ccw_quiesce(struct vfio_ccw *vc, bool tell)
 {
@@ -188,8 +294,6 @@ static int vfio_ccw_quiesce(struct vfio_ccw *vc, bool tell)
 	int retries = RETRIES;
 	bool noticed = false;
 	int ret;
-
-	lockdep_assert_held(&vc->io_lock);
 
 	for (;;) {
 		spin_lock_irq(&sch->lock);
@@ -227,7 +331,6 @@ static int vfio_ccw_quiesce(struct vfio_ccw *vc, bool tell)
 		vfio_ccw_fsm(vc, VFIO_CCW_GONE);
 		spin_unlock_irq(&sch->lock);
 	}
-	vfio_ccw_settle(vc);
 	return ret;
 }
 
@@ -263,15 +366,13 @@ static int vfio_ccw_enable(struct vfio_ccw *vc)
 	return ret;
 }
 
-/* As new: nothing of what was before this is shown to the user */
+/* Nothing of what was before this is shown to the user, or to the next */
 static void vfio_ccw_forget(struct vfio_ccw *vc)
 {
 	spin_lock_irq(&vc->sch->lock);
 	vfio_ccw_drop_responses(vc);
 	spin_unlock_irq(&vc->sch->lock);
 	vfio_ccw_crw_drop(vc);
-	memset(&vc->region, 0, sizeof(vc->region));
-	memset(&vc->cmd_region, 0, sizeof(vc->cmd_region));
 }
 
 /**
@@ -283,88 +384,123 @@ static void vfio_ccw_forget(struct vfio_ccw *vc)
 int vfio_ccw_open(struct vfio_ccw *vc)
 {
 	struct subchannel *sch = vc->sch;
-	int ret = -ENOMEM;
+	struct vfio_ccw_user *user;
+	int ret;
 
-	mutex_lock(&vc->io_lock);
-	vc->pages = vfio_ccw_pages_alloc(vc->mdev, &vc->unmaps);
-	if (!vc->pages)
-		goto unlock;
-	vc->cp = ccw_cp_alloc(&vfio_ccw_pages_ops, vc->pages);
-	if (!vc->cp)
-		goto free_pages;
+	user = vfio_ccw_user_alloc(vc->mdev);
+	if (!user)
+		return -ENOMEM;
 
 	vfio_ccw_forget(vc);
 	spin_lock_irq(&sch->lock);
 	ret = vfio_ccw_fsm(vc, VFIO_CCW_OPEN);
 	spin_unlock_irq(&sch->lock);
 	if (ret)
-		goto free_cp;
+		goto put_user;
 
 	ret = vfio_ccw_enable(vc);
-	if (!ret)
-		goto unlock;
+	if (ret)
+		goto close;
 
+	spin_lock_irq(&sch->lock);
+	vc->user = user;
+	spin_unlock_irq(&sch->lock);
+	return 0;
+
+close:
 	spin_lock_irq(&sch->lock);
 	vfio_ccw_fsm(vc, VFIO_CCW_CLOSE);
 	spin_unlock_irq(&sch->lock);
-free_cp:
-	ccw_cp_free(vc->cp);
-	vc->cp = NULL;
-free_pages:
-	vfio_ccw_pages_free(vc->pages);
-	vc->pages = NULL;
-unlock:
-	mutex_unlock(&vc->io_lock);
+put_user:
+	vfio_ccw_user_put(user);
 	return ret;
+}
+
+/* The subchannel is quiet: it has no user any more */
+static void vfio_ccw_end_use(struct vfio_ccw *vc)
+{
+	vfio_ccw_disable(vc);
+	spin_lock_irq(&vc->sch->lock);
+	vfio_ccw_fsm(vc, VFIO_CCW_CLOSE);
+	vc->user = NULL;
+	spin_unlock_irq(&vc->sch->lock);
+	vfio_ccw_forget(vc);
 }
 
 /**
  * vfio_ccw_close - the user has let the subchannel go
  * @vc: the subchannel
  *
- * It is quiet and disabled, and no page is pinned, when this returns.
+ * It is quiet and disabled, and no page is pinned, when this returns; or it was
+ * revoked.
  */
 void vfio_ccw_close(struct vfio_ccw *vc)
 {
-	int ret;
+	struct vfio_ccw_user *user;
 
-	mutex_lock(&vc->io_lock);
-	ret = vfio_ccw_quiesce(vc, false);
-	vfio_ccw_disable(vc);
-	spin_lock_irq(&vc->sch->lock);
-	vfio_ccw_fsm(vc, VFIO_CCW_CLOSE);
-	spin_unlock_irq(&vc->sch->lock);
-	vfio_ccw_forget(vc);
-	/* Broken hardware may still fetch from the host's copy: never reuse it */
-	if (ret != -EIO)
-		ccw_cp_free(vc->cp);
-	vc->cp = NULL;
-	vfio_ccw_pages_free(vc->pages);
-	vc->pages = NULL;
-	mutex_unlock(&vc->io_lock);
+	user = vfio_ccw_user_lock(vc, true);
+	if (IS_ERR(user))
+		return;
+	user->broken = vfio_ccw_quiesce(vc, false) == -EIO;
+	if (vfio_ccw_release(vc, user)) {
+		vfio_ccw_user_unlock(user);
+		return;
+	}
+	vfio_ccw_end_use(vc);
+	vfio_ccw_user_unlock(user);
+	/* Pairs with vfio_ccw_user_alloc() in vfio_ccw_open() */
+	vfio_ccw_user_put(user);
+}
+
+/**
+ * vfio_ccw_revoke - take the subchannel from its user
+ * @vc: the subchannel
+ *
+ * It is quiet and disabled when this returns. Threads of the user may still be
+ * waiting for user space, one of them with io_lock held: that one releases the
+ * program. It is no running one, since then nothing is pinned or unpinned.
+ */
+void vfio_ccw_revoke(struct vfio_ccw *vc)
+{
+	struct vfio_ccw_user *user = vc->user;
+
+	if (vfio_ccw_quiesce(vc, false) == -EIO)
+		user->broken = true;
+	vfio_ccw_end_use(vc);
+	if (mutex_trylock(&user->io_lock)) {
+		ccw_cp_release(user->cp);
+		mutex_unlock(&user->io_lock);
+	}
+	/* Pairs with vfio_ccw_user_alloc() in vfio_ccw_open() */
+	vfio_ccw_user_put(user);
 }
 
 /**
  * vfio_ccw_reset - VFIO_DEVICE_RESET
  * @vc: the subchannel
+ * @user: its user, locked
  *
  * Return: 0 or a negative errno.
  */
-int vfio_ccw_reset(struct vfio_ccw *vc)
+int vfio_ccw_reset(struct vfio_ccw *vc, struct vfio_ccw_user *user)
 {
-	int ret;
+	int quiet, ret;
 
-	mutex_lock(&vc->io_lock);
-	ret = vfio_ccw_quiesce(vc, false);
-	if (!ret && READ_ONCE(vc->state) == VFIO_CCW_NOT_OPER)
-		ret = -ENODEV;
-	if (!ret)
-		vfio_ccw_disable(vc);
+	quiet = vfio_ccw_quiesce(vc, false);
+	ret = vfio_ccw_settle(vc, user);
+	if (ret)
+		return ret;
+
 	vfio_ccw_forget(vc);
-	if (!ret)
-		ret = vfio_ccw_enable(vc);
-	mutex_unlock(&vc->io_lock);
-	return ret;
+	user->again = 0;
+	memset(&user->region, 0, sizeof(user->region));
+	memset(&user->cmd_region, 0, sizeof(user->cmd_region));
+	if (quiet)
+		return quiet;
+	if (READ_ONCE(vc->state) == VFIO_CCW_NOT_OPER)
+		return -ENODEV;
+	vfio_ccw_disable(vc);
+	return vfio_ccw_enable(vc);
 }
 
 /* START SUBCHANNEL, for a program that was translated */
@@ -404,28 +540,45 @@ static int vfio_ccw_ssch(struct vfio_ccw *vc, const struct ccw_cp_start *start,
 	return ret;
 }
 
+/* Outside of the gate, since guest memory is pinned and unpinned */
+static int vfio_ccw_translate(struct vfio_ccw *vc, struct vfio_ccw_user *user,
+			      const __be32 *orb, struct ccw_cp_start *start,
+			      bool *revoked)
+{
+	struct mdev_device *mdev = vc->mdev;
+	int ret;
+
+	ret = mdev_wait_begin(mdev);
+	if (ret)
+		return ret;
+	ret = ccw_cp_translate(user->cp, orb, start);
+	*revoked = mdev_wait_end(mdev);
+	return ret;
+}
+
 /**
  * vfio_ccw_start - start the channel program of the I/O region
  * @vc: the subchannel
+ * @user: its user, locked
  *
  * The ORB's and the SCSW's areas of the region say what the user wants.
  *
- * Context: under io_lock.
  * Return: 0 when it was started, or a negative errno as the uapi has it in
  * Documentation/arch/s390/vfio-ccw.rst of Linux. Where nothing was started
  * nothing stays pinned.
  */
-int vfio_ccw_start(struct vfio_ccw *vc)
+int vfio_ccw_start(struct vfio_ccw *vc, struct vfio_ccw_user *user)
 {
 	__be32 orb[CCW_CP_ORB_WORDS];
 	struct ccw_cp_start start;
 	struct cmd_scsw scsw;
+	bool revoked = false;
 	int ret;
 
 	BUILD_BUG_ON(sizeof(orb) != ORB_AREA_SIZE);
 	BUILD_BUG_ON(sizeof(scsw) != SCSW_AREA_SIZE);
-	memcpy(orb, vc->region.orb_area, sizeof(orb));
-	memcpy(&scsw, vc->region.scsw_area, sizeof(scsw));
+	memcpy(orb, user->region.orb_area, sizeof(orb));
+	memcpy(&scsw, user->region.scsw_area, sizeof(scsw));
 
 	if (scsw.fctl & (SCSW_FCTL_HALT_FUNC | SCSW_FCTL_CLEAR_FUNC) &&
 	    !(scsw.fctl & SCSW_FCTL_START_FUNC))
@@ -435,17 +588,19 @@ int vfio_ccw_start(struct vfio_ccw *vc)
 
 	spin_lock_irq(&vc->sch->lock);
 	ret = vfio_ccw_fsm(vc, VFIO_CCW_START);
+	/* All those to the program before, while it can be told from this */
+	if (!ret)
+		vfio_ccw_map_responses(vc, user);
 	spin_unlock_irq(&vc->sch->lock);
 	if (ret)
 		return ret;
 
-	/* All responses to the program before, while it can be told from this */
-	vfio_ccw_settle(vc);
-
-	ret = ccw_cp_translate(vc->cp, orb, &start);
+	ret = vfio_ccw_translate(vc, user, orb, &start, &revoked);
+	if (revoked)
+		return -ENODEV;
 	if (ret) {
 		dev_info_ratelimited(&vc->sch->dev, "channel program not started: %s (error %d)\n",
-				     ccw_cp_why(vc->cp) ?: "it cannot be translated",
+				     ccw_cp_why(user->cp) ?: "it cannot be translated",
 				     ret);
 		spin_lock_irq(&vc->sch->lock);
 		vfio_ccw_fsm(vc, VFIO_CCW_REFUSED);
@@ -453,12 +608,12 @@ int vfio_ccw_start(struct vfio_ccw *vc)
 		return ret;
 	}
 
-	vc->orb_flags = be32_to_cpu(orb[1]);
+	user->orb_flags = be32_to_cpu(orb[1]);
 	ret = vfio_ccw_ssch(vc, &start,
-			    (vc->orb_flags & CCW_ORB_LPM) >> ORB_LPM_SHIFT);
+			    (user->orb_flags & CCW_ORB_LPM) >> ORB_LPM_SHIFT);
 	if (ret)
-		ccw_cp_release(vc->cp);
-	return ret;
+		return vfio_ccw_release(vc, user) ?: ret;
+	return 0;
 }
 
 /**
@@ -500,12 +655,13 @@ int vfio_ccw_async(struct vfio_ccw *vc, u32 command)
 /**
  * vfio_ccw_read_schib - STORE SUBCHANNEL
  * @vc: the subchannel
+ * @user: its user, locked
  * @schib: where it is stored
  *
- * Context: under io_lock.
  * Return: 0, or -ENODEV where the subchannel is not operational.
  */
-int vfio_ccw_read_schib(struct vfio_ccw *vc, struct ccw_schib_region *schib)
+int vfio_ccw_read_schib(struct vfio_ccw *vc, struct vfio_ccw_user *user,
+			struct ccw_schib_region *schib)
 {
 	struct subchannel *sch = vc->sch;
 	struct schib *copy = (struct schib *)schib->schib_area;
@@ -520,7 +676,8 @@ int vfio_ccw_read_schib(struct vfio_ccw *vc, struct ccw_schib_region *schib)
 	} else {
 		memcpy(schib->schib_area, &sch->schib, sizeof(sch->schib));
 		if (vc->state == VFIO_CCW_PENDING)
-			cpa = vfio_ccw_guest_address(vc, sch->schib.scsw.cmd.cpa);
+			cpa = vfio_ccw_guest_address(user,
+						     sch->schib.scsw.cmd.cpa);
 	}
 	spin_unlock_irq(&sch->lock);
 	if (ret)
@@ -554,23 +711,38 @@ int vfio_ccw_read_schib(struct vfio_ccw *vc, struct ccw_schib_region *schib)
 void vfio_ccw_dma_unmap(struct vfio_ccw *vc, u64 iova, u64 length)
 {
 	unsigned long end = jiffies + UNMAP_LIMIT * HZ;
+	struct mdev_device *mdev = vc->mdev;
+	struct vfio_ccw_user *user;
+	bool locked, outside;
 
-	atomic_inc(&vc->unmaps);
-	while (!mutex_trylock(&vc->io_lock)) {
-		if (time_after(jiffies, end)) {
-			atomic_dec(&vc->unmaps);
-			return;
-		}
+	/* At the same time as open and close: VFIO has its own idea of these */
+	spin_lock_irq(&vc->sch->lock);
+	user = vc->user;
+	if (user)
+		refcount_inc(&user->refs);
+	spin_unlock_irq(&vc->sch->lock);
+	if (!user)
+		return;
+
+	/* Whoever has io_lock may be waiting for user space */
+	outside = !mdev_wait_begin(mdev);
+	atomic_inc(&user->unmaps);
+	while (!(locked = mutex_trylock(&user->io_lock)) &&
+	       time_before(jiffies, end))
 		fsleep(USEC_PER_MSEC);
-	}
-	atomic_dec(&vc->unmaps);
+	atomic_dec(&user->unmaps);
+	if (outside && mdev_wait_end(mdev))
+		goto out;
 
-	if (vc->cp) {
-		vfio_ccw_settle(vc);
-		if (ccw_cp_uses(vc->cp, iova, length))
-			vfio_ccw_quiesce(vc, true);
+	if (locked && !vfio_ccw_settle(vc, user) &&
+	    ccw_cp_uses(user->cp, iova, length)) {
+		vfio_ccw_quiesce(vc, true);
+		vfio_ccw_settle(vc, user);
 	}
-	mutex_unlock(&vc->io_lock);
+out:
+	if (locked)
+		mutex_unlock(&user->io_lock);
+	vfio_ccw_user_put(user);
 }
 
 /**

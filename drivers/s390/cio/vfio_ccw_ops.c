@@ -133,6 +133,11 @@ static void vfio_ccw_mdev_release(struct mdev_device *mdev)
 	vfio_ccw_close(vfio_ccw_of(mdev));
 }
 
+static void vfio_ccw_mdev_revoke(struct mdev_device *mdev)
+{
+	vfio_ccw_revoke(vfio_ccw_of(mdev));
+}
+
 static void vfio_ccw_mdev_request(struct mdev_device *mdev, unsigned int count)
 {
 	mdev_request_relay(&vfio_ccw_of(mdev)->req_trigger, count);
@@ -166,43 +171,70 @@ static int vfio_ccw_locate(loff_t pos, size_t count, size_t *offset)
 	return index;
 }
 
-union vfio_ccw_region_data {
-	struct ccw_io_region io;
-	struct ccw_cmd_region cmd;
-	struct ccw_schib_region schib;
-	struct ccw_crw_region crw;
-};
-
-/* All of a region, as it is for a read of @count bytes at @offset */
-static int vfio_ccw_get_region(struct vfio_ccw *vc, int index, size_t offset,
-			       size_t count, union vfio_ccw_region_data *data)
+/* A read of @count bytes at @offset of the I/O region; bring that up to date */
+static int vfio_ccw_update_io(struct vfio_ccw *vc, struct vfio_ccw_user *user,
+			      size_t offset, size_t count)
 {
+	int more;
+
+	/* Whoever reads a part of the response has had it */
+	if (offset >= offsetofend(struct ccw_io_region, irb_area) ||
+	    offset + count <= offsetof(struct ccw_io_region, irb_area))
+		return 0;
+	more = vfio_ccw_fetch_response(vc, user);
+	if (more < 0)
+		return more;
+	if (more)
+		mdev_trigger_signal(&vc->io_trigger);
+	return 0;
+}
+
+/*
+ * Copy a part of a region to the user. What is fetched by that is not lost when
+ * the user's memory is not there: the user, or mdev for it, comes again.
+ */
+static int vfio_ccw_copy_region(struct vfio_ccw *vc, struct vfio_ccw_user *user,
+				int index, size_t offset, char __user *buf,
+				size_t count)
+{
+	struct ccw_schib_region schib;
+	const void *region;
+	int ret = 0;
+
 	switch (index) {
 	case REGION_IO:
-		/* Whoever reads a part of the response has had it */
-		if (offset < offsetofend(struct ccw_io_region, irb_area) &&
-		    offset + count > offsetof(struct ccw_io_region, irb_area) &&
-		    vfio_ccw_fetch_response(vc))
-			mdev_trigger_signal(&vc->io_trigger);
-		data->io = vc->region;
-		return 0;
+		if (!(user->again & BIT(REGION_IO)))
+			ret = vfio_ccw_update_io(vc, user, offset, count);
+		region = &user->region;
+		break;
 	case REGION_CMD:
-		data->cmd = vc->cmd_region;
-		return 0;
+		region = &user->cmd_region;
+		break;
 	case REGION_SCHIB:
-		return vfio_ccw_read_schib(vc, &data->schib);
+		ret = vfio_ccw_read_schib(vc, user, &schib);
+		region = &schib;
+		break;
 	default:
-		data->crw.crw = vfio_ccw_crw_fetch(vc);
-		data->crw.pad = 0;
-		return 0;
+		if (!(user->again & BIT(REGION_CRW)))
+			user->crw_region.crw = vfio_ccw_crw_fetch(vc);
+		region = &user->crw_region;
 	}
+	if (ret)
+		return ret;
+
+	if (copy_to_user(buf, region + offset, count)) {
+		user->again |= BIT(index);
+		return -EFAULT;
+	}
+	user->again &= ~BIT(index);
+	return 0;
 }
 
 static ssize_t vfio_ccw_mdev_read(struct mdev_device *mdev, char __user *buf,
 				  size_t count, loff_t *ppos)
 {
 	struct vfio_ccw *vc = vfio_ccw_of(mdev);
-	union vfio_ccw_region_data data;
+	struct vfio_ccw_user *user;
 	size_t offset;
 	int index, ret;
 
@@ -212,14 +244,13 @@ static ssize_t vfio_ccw_mdev_read(struct mdev_device *mdev, char __user *buf,
 	if (!count)
 		return 0;
 
-	/* The user's memory may be slow to come: not under the lock */
-	mutex_lock(&vc->io_lock);
-	ret = vfio_ccw_get_region(vc, index, offset, count, &data);
-	mutex_unlock(&vc->io_lock);
+	user = vfio_ccw_user_lock(vc, false);
+	if (IS_ERR(user))
+		return PTR_ERR(user);
+	ret = vfio_ccw_copy_region(vc, user, index, offset, buf, count);
+	vfio_ccw_user_unlock(user);
 	if (ret)
 		return ret;
-	if (copy_to_user(buf, (u8 *)&data + offset, count))
-		return -EFAULT;
 
 	*ppos += count;
 	return count;
@@ -231,6 +262,7 @@ static ssize_t vfio_ccw_mdev_write(struct mdev_device *mdev,
 {
 	struct vfio_ccw *vc = vfio_ccw_of(mdev);
 	u8 data[sizeof(struct ccw_io_region)];
+	struct vfio_ccw_user *user;
 	size_t offset;
 	int index, ret;
 
@@ -245,17 +277,19 @@ static ssize_t vfio_ccw_mdev_write(struct mdev_device *mdev,
 	if (copy_from_user(data, buf, count))
 		return -EFAULT;
 
-	mutex_lock(&vc->io_lock);
+	user = vfio_ccw_user_lock(vc, false);
+	if (IS_ERR(user))
+		return PTR_ERR(user);
 	if (index == REGION_IO) {
-		memcpy((u8 *)&vc->region + offset, data, count);
-		ret = vfio_ccw_start(vc);
-		vc->region.ret_code = ret;
+		memcpy((u8 *)&user->region + offset, data, count);
+		ret = vfio_ccw_start(vc, user);
+		user->region.ret_code = ret;
 	} else {
-		memcpy((u8 *)&vc->cmd_region + offset, data, count);
-		ret = vfio_ccw_async(vc, vc->cmd_region.command);
-		vc->cmd_region.ret_code = ret;
+		memcpy((u8 *)&user->cmd_region + offset, data, count);
+		ret = vfio_ccw_async(vc, user->cmd_region.command);
+		user->cmd_region.ret_code = ret;
 	}
-	mutex_unlock(&vc->io_lock);
+	vfio_ccw_user_unlock(user);
 	if (ret)
 		return ret;
 
@@ -362,6 +396,19 @@ static long vfio_ccw_set_irqs(struct vfio_ccw *vc, const void __user *arg)
 	}
 }
 
+static long vfio_ccw_do_reset(struct vfio_ccw *vc)
+{
+	struct vfio_ccw_user *user;
+	int ret;
+
+	user = vfio_ccw_user_lock(vc, false);
+	if (IS_ERR(user))
+		return PTR_ERR(user);
+	ret = vfio_ccw_reset(vc, user);
+	vfio_ccw_user_unlock(user);
+	return ret;
+}
+
 static long vfio_ccw_mdev_ioctl(struct mdev_device *mdev, unsigned int cmd,
 				unsigned long arg)
 {
@@ -378,7 +425,7 @@ static long vfio_ccw_mdev_ioctl(struct mdev_device *mdev, unsigned int cmd,
 	case VFIO_DEVICE_SET_IRQS:
 		return vfio_ccw_set_irqs(vc, uarg);
 	case VFIO_DEVICE_RESET:
-		return vfio_ccw_reset(vc);
+		return vfio_ccw_do_reset(vc);
 	default:
 		return -ENOTTY;
 	}
@@ -395,5 +442,6 @@ const struct mdev_parent_ops vfio_ccw_mdev_ops = {
 	.write			= vfio_ccw_mdev_write,
 	.ioctl			= vfio_ccw_mdev_ioctl,
 	.request		= vfio_ccw_mdev_request,
+	.revoke			= vfio_ccw_mdev_revoke,
 	.dma_unmap		= vfio_ccw_mdev_dma_unmap,
 };

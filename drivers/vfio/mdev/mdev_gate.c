@@ -57,13 +57,13 @@ void mdev_gate_close(struct vfio_mdev *vmdev)
 {
 	struct mdev_shell *shell = vmdev->shell;
 
-	lock_map_acquire(&vmdev->gate_map);
+	rwsem_acquire(&vmdev->gate_map, 0, 0, _THIS_IP_);
 	atomic64_add(GATE_CLOSED, &vmdev->gate);
 	mdev_gate_left(vmdev);
 	while (!wait_for_completion_timeout(&shell->drained,
 					    DRAIN_NOTICE * HZ))
 		dev_warn(&vmdev->mdev->dev, "revocation waits for the end of a call of the parent driver\n");
-	lock_map_release(&vmdev->gate_map);
+	rwsem_release(&vmdev->gate_map, _THIS_IP_);
 }
 
 /* Is the gate closed, and every call over, also those that went outside? */
@@ -129,8 +129,8 @@ bool mdev_gate_bring_in_arg(const struct vfio_mdev *vmdev, unsigned long arg,
  * mdev_wait_begin - a callback is about to wait for user space
  * @mdev: the device
  *
- * For drivers that have a revoke callback, in their read, write, ioctl and
- * dma_unmap callbacks: around what may wait for the user, as pinning guest
+ * For drivers that have a revoke callback, in their read, write, ioctl,
+ * dma_unmap and release callbacks: around what may wait for the user, as pinning guest
  * memory does, or taking a lock that is held meanwhile. Such a wait does not
  * hold up a revocation: the device may be revoked, removed and its parent
  * unregistered before mdev_wait_end() returns. In between, and after -ENODEV
@@ -153,7 +153,7 @@ int mdev_wait_begin(struct mdev_device *mdev)
 		return -ENODEV;
 
 	pagefault_enable();
-	lock_map_release(&vmdev->gate_map);
+	rwsem_release(&vmdev->gate_map, _THIS_IP_);
 	if (atomic64_add_negative(GATE_OUTSIDE - 1, &vmdev->gate))
 		mdev_gate_left(vmdev);
 	return 0;
@@ -178,7 +178,7 @@ int mdev_wait_end(struct mdev_device *mdev)
 		return 0;
 
 	closed = atomic64_add_negative(1 - GATE_OUTSIDE, &vmdev->gate);
-	lock_map_acquire_read(&vmdev->gate_map);
+	rwsem_acquire_read(&vmdev->gate_map, 0, 1, _THIS_IP_);
 	pagefault_disable();
 	if (closed) {
 		/* Counted before this call leaves, which puts the reference */

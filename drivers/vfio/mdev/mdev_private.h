@@ -15,8 +15,8 @@
  * An mdev's use, which only vfio_mdev's open and close move, and a revocation:
  *
  *	FREE ----> OPENING ----> HELD ----> CLOSING ----> FREE
- *	                          |
- *	                          +-------> REVOKING ---> FREE
+ *	                          |           |
+ *	                          +-----------+---> REVOKING ---> FREE
  *
  * A request for its release can be pending in each of them; the user is asked
  * in HELD only. The gate that a revocation closes is in vfio_mdev.h.
@@ -198,6 +198,7 @@ void mdev_use_init(struct mdev_device *mdev);
 int mdev_use_begin(struct mdev_device *mdev);
 void mdev_use_held(struct mdev_device *mdev);
 void mdev_use_closing(struct mdev_device *mdev);
+bool mdev_use_is_closing(struct mdev_device *mdev);
 void mdev_use_end(struct mdev_device *mdev);
 bool mdev_use_revoking(struct mdev_device *mdev);
 void mdev_use_revoked(struct mdev_device *mdev);

@@ -325,6 +325,17 @@ void mdev_use_closing(struct mdev_device *mdev)
 	mutex_unlock(&mdev->lock);
 }
 
+/* Close is still the one to end the use: see mdev_use_revoking() */
+bool mdev_use_is_closing(struct mdev_device *mdev)
+{
+	bool closing;
+
+	mutex_lock(&mdev->lock);
+	closing = mdev->use == MDEV_CLOSING;
+	mutex_unlock(&mdev->lock);
+	return closing;
+}
+
 static void mdev_use_end_locked(struct mdev_device *mdev, char *event)
 {
 	mdev_request_end(mdev, event);
@@ -343,13 +354,16 @@ void mdev_use_end(struct mdev_device *mdev)
 	mdev_changed(mdev);
 }
 
-/* The gate is closed: is there still a user? If so, it is asked no more */
+/*
+ * The gate is closed: is there still a user? If so, it is asked no more. One
+ * that is closing waits for user space, outside: it finds out when it is back.
+ */
 bool mdev_use_revoking(struct mdev_device *mdev)
 {
 	bool held;
 
 	mutex_lock(&mdev->lock);
-	held = mdev->use == MDEV_HELD;
+	held = mdev->use == MDEV_HELD || mdev->use == MDEV_CLOSING;
 	if (held)
 		mdev->use = MDEV_REVOKING;
 	mutex_unlock(&mdev->lock);

@@ -77,22 +77,29 @@ static void vfio_mdev_close(struct vfio_device *vdev)
 	struct module *owner;
 
 	trace_mdev_close(&mdev->uuid);
-	if (!mdev_gate_enter(vmdev)) {
-		/* VFIO unpins pages only while the device is open */
-		wait_for_completion(&vmdev->shell->unpinned);
-		return;
-	}
+	if (!mdev_call_begin(vmdev))
+		goto revoked;
 
 	owner = vmdev->owner_held ? vmdev->ops->owner : NULL;
 	mdev_use_closing(mdev);
 	if (vmdev->ops->release)
 		vmdev->ops->release(mdev);
+	/* It may have waited for user space, and come back too late */
+	if (!mdev_use_is_closing(mdev)) {
+		mdev_call_end(vmdev);
+		goto revoked;
+	}
 	mdev_triggers_drop(mdev);
 	/* Whoever waits for the device goes on; VFIO still holds it for us */
 	mdev_use_end(mdev);
-	mdev_gate_leave(vmdev);
+	mdev_call_end(vmdev);
 	/* Pairs with try_module_get() in vfio_mdev_open() */
 	module_put(owner);
+	return;
+
+revoked:
+	/* VFIO unpins pages only while the device is open */
+	wait_for_completion(&vmdev->shell->unpinned);
 }
 
 static ssize_t vfio_mdev_read(struct vfio_device *vdev, char __user *buf,

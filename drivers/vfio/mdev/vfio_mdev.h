@@ -22,6 +22,7 @@
 
 #include <linux/atomic.h>
 #include <linux/completion.h>
+#include <linux/instruction_pointer.h>
 #include <linux/limits.h>
 #include <linux/lockdep.h>
 #include <linux/refcount.h>
@@ -122,24 +123,24 @@ bool mdev_gate_bring_in_arg(const struct vfio_mdev *vmdev, unsigned long arg,
 /* Out of the gate; the revoker may be waiting for this */
 static inline void mdev_gate_leave(struct vfio_mdev *vmdev)
 {
-	lock_map_release(&vmdev->gate_map);
+	rwsem_release(&vmdev->gate_map, _THIS_IP_);
 	if (unlikely(atomic64_add_negative(-1, &vmdev->gate)))
 		mdev_gate_left(vmdev);
 }
 
-/* Into the gate, unless it is closed */
+/* Into the gate, unless it is closed: nobody waits here, as with a trylock */
 static inline bool mdev_gate_enter(struct vfio_mdev *vmdev)
 {
 	bool closed = atomic64_add_negative(1, &vmdev->gate);
 
-	lock_map_acquire_read(&vmdev->gate_map);
+	rwsem_acquire_read(&vmdev->gate_map, 0, 1, _THIS_IP_);
 	if (likely(!closed))
 		return true;
 	mdev_gate_leave(vmdev);
 	return false;
 }
 
-/* The same around a callback that is given addresses of user memory */
+/* The same around a callback that may have to do with user memory */
 static inline bool mdev_call_begin(struct vfio_mdev *vmdev)
 {
 	if (!mdev_gate_enter(vmdev))
