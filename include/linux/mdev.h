@@ -165,7 +165,7 @@ int mdev_set_iommu_device(struct device *dev, struct device *iommu_device);
 struct device *mdev_get_iommu_device(struct device *dev);
 
 /* Additions: how a callback waits for user space; see @revoke */
-int mdev_wait_begin(struct mdev_device *mdev);
+void mdev_wait_begin(struct mdev_device *mdev);
 int mdev_wait_end(struct mdev_device *mdev);
 
 /* Additions: guest memory, for a device that is open */

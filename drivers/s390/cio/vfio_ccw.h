@@ -101,13 +101,15 @@ struct vfio_ccw_response {
 
 /**
  * struct vfio_ccw_user - what there is for one user of the subchannel
- * @refs: one for the open, one for each thread that uses it
+ * @refs: one for the open, one for each thread that is waiting for user space,
+ *	or has found that the device was revoked
  * @unmaps: threads that wait for @io_lock because guest memory goes away
  * @io_lock: serialises all that user space does; protects all that follows
  * @pages: how @cp gets at guest memory
  * @cp: the channel program being translated, or translated and not yet
  *	released
  * @orb_flags: word 1 of the guest's ORB of that program
+ * @revoked: a thread that has io_lock, and a reference, found so
  * @broken: the hardware may still be using @cp
  * @again: a bit for each region that could not be given to the user, whose
  *	memory was not there: the next read is given the same
@@ -122,6 +124,7 @@ struct vfio_ccw_user {
 	struct vfio_ccw_pages *pages;
 	struct ccw_cp *cp;
 	u32 orb_flags;
+	bool revoked;
 	bool broken;
 	unsigned long again;
 	struct ccw_io_region region;
@@ -187,8 +190,8 @@ struct vfio_ccw {
 int vfio_ccw_fsm(struct vfio_ccw *vc, enum vfio_ccw_event event);
 
 /* vfio_ccw_io.c */
-struct vfio_ccw_user *vfio_ccw_user_lock(struct vfio_ccw *vc, bool must);
-void vfio_ccw_user_unlock(struct vfio_ccw_user *user);
+struct vfio_ccw_user *vfio_ccw_user_lock_slow(struct vfio_ccw *vc);
+void vfio_ccw_user_put(struct vfio_ccw_user *user);
 int vfio_ccw_open(struct vfio_ccw *vc);
 void vfio_ccw_close(struct vfio_ccw *vc);
 void vfio_ccw_revoke(struct vfio_ccw *vc);
@@ -202,6 +205,33 @@ void vfio_ccw_dma_unmap(struct vfio_ccw *vc, u64 iova, u64 length);
 void vfio_ccw_interrupt(struct vfio_ccw *vc, const struct irb *irb);
 void vfio_ccw_gone(struct vfio_ccw *vc);
 void vfio_ccw_terminate(struct vfio_ccw *vc);
+
+/**
+ * vfio_ccw_user_lock - begin what threads of the user do one after the other
+ * @vc: the subchannel, which is open
+ *
+ * Context: a callback of the user's, inside the gate.
+ * Return: the user, to be given to vfio_ccw_user_unlock(); an ERR_PTR of
+ * -ENODEV when the device was revoked: nothing else may be used then.
+ */
+static inline struct vfio_ccw_user *vfio_ccw_user_lock(struct vfio_ccw *vc)
+{
+	struct vfio_ccw_user *user = vc->user;
+
+	return likely(mutex_trylock(&user->io_lock)) ?
+	       user : vfio_ccw_user_lock_slow(vc);
+}
+
+/* Also when the device was revoked meanwhile */
+static inline void vfio_ccw_user_unlock(struct vfio_ccw_user *user)
+{
+	bool revoked = user->revoked;
+
+	mutex_unlock(&user->io_lock);
+	/* Pairs with vfio_ccw_wait_begin() */
+	if (unlikely(revoked))
+		vfio_ccw_user_put(user);
+}
 
 /* vfio_ccw_crw.c */
 void vfio_ccw_crw_add(struct vfio_ccw *vc, unsigned int erc,

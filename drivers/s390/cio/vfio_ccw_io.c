@@ -37,7 +37,8 @@
 /* What cio_cancel_halt_clear() wants to begin with, whatever its stage */
 #define RETRIES			255
 
-static void vfio_ccw_user_put(struct vfio_ccw_user *user)
+/* Drop a reference */
+void vfio_ccw_user_put(struct vfio_ccw_user *user)
 {
 	if (!refcount_dec_and_test(&user->refs))
 		return;
@@ -70,48 +71,42 @@ static struct vfio_ccw_user *vfio_ccw_user_alloc(struct mdev_device *mdev)
 	return user;
 }
 
-/**
- * vfio_ccw_user_lock - begin what threads of the user do one after the other
- * @vc: the subchannel, which is open
- * @must: do not fail only because the module is being unloaded
- *
- * Context: a callback of the user's, inside the gate.
- * Return: the user, to be given to vfio_ccw_user_unlock(); an ERR_PTR of
- * -ENODEV when the device was revoked: nothing else may be used then.
- */
-struct vfio_ccw_user *vfio_ccw_user_lock(struct vfio_ccw *vc, bool must)
+/* A thread of the user's, with io_lock or about to wait for it, goes outside */
+static void vfio_ccw_wait_begin(struct vfio_ccw *vc,
+				struct vfio_ccw_user *user)
+{
+	refcount_inc(&user->refs);
+	mdev_wait_begin(vc->mdev);
+}
+
+/* It is back, with io_lock. @mdev: @vc may be gone */
+static int vfio_ccw_wait_end(struct mdev_device *mdev,
+			     struct vfio_ccw_user *user)
+{
+	lockdep_assert_held(&user->io_lock);
+
+	if (unlikely(mdev_wait_end(mdev))) {
+		user->revoked = true;
+		return -ENODEV;
+	}
+	/* The one of the open is there */
+	refcount_dec(&user->refs);
+	return 0;
+}
+
+/* See vfio_ccw_user_lock(): whoever has io_lock may be waiting for user space */
+struct vfio_ccw_user *vfio_ccw_user_lock_slow(struct vfio_ccw *vc)
 {
 	struct vfio_ccw_user *user = vc->user;
 	struct mdev_device *mdev = vc->mdev;
-	int ret;
 
-	refcount_inc(&user->refs);
-	if (likely(mutex_trylock(&user->io_lock)))
-		return user;
-
-	/* Whoever has it may be waiting for user space */
-	ret = mdev_wait_begin(mdev);
-	if (!ret) {
-		mutex_lock(&user->io_lock);
-		ret = mdev_wait_end(mdev);
-		if (ret)
-			mutex_unlock(&user->io_lock);
-	} else if (must) {
-		mutex_lock(&user->io_lock);
-		ret = 0;
-	}
-	if (ret) {
-		vfio_ccw_user_put(user);
-		return ERR_PTR(ret);
+	vfio_ccw_wait_begin(vc, user);
+	mutex_lock(&user->io_lock);
+	if (vfio_ccw_wait_end(mdev, user)) {
+		vfio_ccw_user_unlock(user);
+		return ERR_PTR(-ENODEV);
 	}
 	return user;
-}
-
-/* Also when the device was revoked meanwhile */
-void vfio_ccw_user_unlock(struct vfio_ccw_user *user)
-{
-	mutex_unlock(&user->io_lock);
-	vfio_ccw_user_put(user);
 }
 
 static u32 vfio_ccw_guest_address(struct vfio_ccw_user *user, dma32_t host)
@@ -169,22 +164,18 @@ static void vfio_ccw_map_responses(struct vfio_ccw *vc,
 	}
 }
 
-/*
- * Release the program, which is not running. Where the module is being unloaded
- * that has to wait for this, since it must be done.
- */
+/* Release the program, which is not running */
 static int vfio_ccw_release(struct vfio_ccw *vc, struct vfio_ccw_user *user)
 {
 	struct mdev_device *mdev = vc->mdev;
-	bool outside;
 
 	lockdep_assert_held(&user->io_lock);
 
 	if (!ccw_cp_uses(user->cp, 0, U64_MAX))
 		return 0;
-	outside = !mdev_wait_begin(mdev);
+	vfio_ccw_wait_begin(vc, user);
 	ccw_cp_release(user->cp);
-	return outside ? mdev_wait_end(mdev) : 0;
+	return vfio_ccw_wait_end(mdev, user);
 }
 
 /*
@@ -242,7 +233,7 @@ void vfio_ccw_interrupt(struct vfio_ccw *vc, const struct irb *irb)
 	response->of_program = active;
 	response->mapped = false;
 
-	if (over)
+	if (over && wq_has_sleeper(&vc->wait))
 		wake_up_all(&vc->wait);
 	mdev_trigger_signal(&vc->io_trigger);
 }
@@ -260,24 +251,24 @@ void vfio_ccw_interrupt(struct vfio_ccw *vc, const struct irb *irb)
  */
 int vfio_ccw_fetch_response(struct vfio_ccw *vc, struct vfio_ccw_user *user)
 {
-	int ret;
-
-	ret = vfio_ccw_settle(vc, user);
-	if (ret)
-		return ret;
+	bool active;
+	int more;
 
 	spin_lock_irq(&vc->sch->lock);
-	/* One that came since has not been translated: its signal is ahead */
-	if (vc->count && vc->responses[vc->first].mapped) {
+	vfio_ccw_map_responses(vc, user);
+	if (vc->count) {
 		BUILD_BUG_ON(sizeof(struct irb) > IRB_AREA_SIZE);
 		memcpy(user->region.irb_area, &vc->responses[vc->first].irb,
 		       sizeof(struct irb));
 		vc->first = (vc->first + 1) % VFIO_CCW_RESPONSES;
 		vc->count--;
 	}
-	ret = vc->count;
+	more = vc->count;
+	active = vc->state == VFIO_CCW_PENDING;
 	spin_unlock_irq(&vc->sch->lock);
-	return ret;
+	if (!active && vfio_ccw_release(vc, user))
+		return -ENODEV;
+	return more;
 }
 
 /*
@@ -438,7 +429,7 @@ void vfio_ccw_close(struct vfio_ccw *vc)
 {
 	struct vfio_ccw_user *user;
 
-	user = vfio_ccw_user_lock(vc, true);
+	user = vfio_ccw_user_lock(vc);
 	if (IS_ERR(user))
 		return;
 	user->broken = vfio_ccw_quiesce(vc, false) == -EIO;
@@ -540,22 +531,6 @@ static int vfio_ccw_ssch(struct vfio_ccw *vc, const struct ccw_cp_start *start,
 	return ret;
 }
 
-/* Outside of the gate, since guest memory is pinned and unpinned */
-static int vfio_ccw_translate(struct vfio_ccw *vc, struct vfio_ccw_user *user,
-			      const __be32 *orb, struct ccw_cp_start *start,
-			      bool *revoked)
-{
-	struct mdev_device *mdev = vc->mdev;
-	int ret;
-
-	ret = mdev_wait_begin(mdev);
-	if (ret)
-		return ret;
-	ret = ccw_cp_translate(user->cp, orb, start);
-	*revoked = mdev_wait_end(mdev);
-	return ret;
-}
-
 /**
  * vfio_ccw_start - start the channel program of the I/O region
  * @vc: the subchannel
@@ -571,8 +546,8 @@ int vfio_ccw_start(struct vfio_ccw *vc, struct vfio_ccw_user *user)
 {
 	__be32 orb[CCW_CP_ORB_WORDS];
 	struct ccw_cp_start start;
+	struct mdev_device *mdev = vc->mdev;
 	struct cmd_scsw scsw;
-	bool revoked = false;
 	int ret;
 
 	BUILD_BUG_ON(sizeof(orb) != ORB_AREA_SIZE);
@@ -595,8 +570,9 @@ int vfio_ccw_start(struct vfio_ccw *vc, struct vfio_ccw_user *user)
 	if (ret)
 		return ret;
 
-	ret = vfio_ccw_translate(vc, user, orb, &start, &revoked);
-	if (revoked)
+	vfio_ccw_wait_begin(vc, user);
+	ret = ccw_cp_translate(user->cp, orb, &start);
+	if (vfio_ccw_wait_end(mdev, user))
 		return -ENODEV;
 	if (ret) {
 		dev_info_ratelimited(&vc->sch->dev, "channel program not started: %s (error %d)\n",
@@ -713,7 +689,7 @@ void vfio_ccw_dma_unmap(struct vfio_ccw *vc, u64 iova, u64 length)
 	unsigned long end = jiffies + UNMAP_LIMIT * HZ;
 	struct mdev_device *mdev = vc->mdev;
 	struct vfio_ccw_user *user;
-	bool locked, outside;
+	bool locked;
 
 	/* At the same time as open and close: VFIO has its own idea of these */
 	spin_lock_irq(&vc->sch->lock);
@@ -725,23 +701,23 @@ void vfio_ccw_dma_unmap(struct vfio_ccw *vc, u64 iova, u64 length)
 		return;
 
 	/* Whoever has io_lock may be waiting for user space */
-	outside = !mdev_wait_begin(mdev);
+	mdev_wait_begin(mdev);
 	atomic_inc(&user->unmaps);
 	while (!(locked = mutex_trylock(&user->io_lock)) &&
 	       time_before(jiffies, end))
 		fsleep(USEC_PER_MSEC);
 	atomic_dec(&user->unmaps);
-	if (outside && mdev_wait_end(mdev))
-		goto out;
-
-	if (locked && !vfio_ccw_settle(vc, user) &&
-	    ccw_cp_uses(user->cp, iova, length)) {
-		vfio_ccw_quiesce(vc, true);
-		vfio_ccw_settle(vc, user);
+	if (mdev_wait_end(mdev)) {
+		if (locked)
+			mutex_unlock(&user->io_lock);
+	} else if (locked) {
+		if (!vfio_ccw_settle(vc, user) &&
+		    ccw_cp_uses(user->cp, iova, length)) {
+			vfio_ccw_quiesce(vc, true);
+			vfio_ccw_settle(vc, user);
+		}
+		vfio_ccw_user_unlock(user);
 	}
-out:
-	if (locked)
-		mutex_unlock(&user->io_lock);
 	vfio_ccw_user_put(user);
 }
 

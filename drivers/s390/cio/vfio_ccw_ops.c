@@ -171,6 +171,32 @@ static int vfio_ccw_locate(loff_t pos, size_t count, size_t *offset)
 	return index;
 }
 
+/*
+ * Most accesses are to all of the I/O region: where the compiler knows the size,
+ * nobody has to check at each copy which kernel object it is of.
+ */
+static int vfio_ccw_copy_out(char __user *to, const void *from, size_t count)
+{
+	unsigned long left;
+
+	if (count == sizeof(struct ccw_io_region))
+		left = copy_to_user(to, from, sizeof(struct ccw_io_region));
+	else
+		left = copy_to_user(to, from, count);
+	return left ? -EFAULT : 0;
+}
+
+static int vfio_ccw_copy_in(void *to, const char __user *from, size_t count)
+{
+	unsigned long left;
+
+	if (count == sizeof(struct ccw_io_region))
+		left = copy_from_user(to, from, sizeof(struct ccw_io_region));
+	else
+		left = copy_from_user(to, from, count);
+	return left ? -EFAULT : 0;
+}
+
 /* A read of @count bytes at @offset of the I/O region; bring that up to date */
 static int vfio_ccw_update_io(struct vfio_ccw *vc, struct vfio_ccw_user *user,
 			      size_t offset, size_t count)
@@ -222,7 +248,7 @@ static int vfio_ccw_copy_region(struct vfio_ccw *vc, struct vfio_ccw_user *user,
 	if (ret)
 		return ret;
 
-	if (copy_to_user(buf, region + offset, count)) {
+	if (vfio_ccw_copy_out(buf, region + offset, count)) {
 		user->again |= BIT(index);
 		return -EFAULT;
 	}
@@ -244,7 +270,7 @@ static ssize_t vfio_ccw_mdev_read(struct mdev_device *mdev, char __user *buf,
 	if (!count)
 		return 0;
 
-	user = vfio_ccw_user_lock(vc, false);
+	user = vfio_ccw_user_lock(vc);
 	if (IS_ERR(user))
 		return PTR_ERR(user);
 	ret = vfio_ccw_copy_region(vc, user, index, offset, buf, count);
@@ -274,10 +300,10 @@ static ssize_t vfio_ccw_mdev_write(struct mdev_device *mdev,
 	if (!count)
 		return 0;
 	/* Read once, and before anything changes */
-	if (copy_from_user(data, buf, count))
+	if (vfio_ccw_copy_in(data, buf, count))
 		return -EFAULT;
 
-	user = vfio_ccw_user_lock(vc, false);
+	user = vfio_ccw_user_lock(vc);
 	if (IS_ERR(user))
 		return PTR_ERR(user);
 	if (index == REGION_IO) {
@@ -401,7 +427,7 @@ static long vfio_ccw_do_reset(struct vfio_ccw *vc)
 	struct vfio_ccw_user *user;
 	int ret;
 
-	user = vfio_ccw_user_lock(vc, false);
+	user = vfio_ccw_user_lock(vc);
 	if (IS_ERR(user))
 		return PTR_ERR(user);
 	ret = vfio_ccw_reset(vc, user);

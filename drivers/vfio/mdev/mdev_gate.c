@@ -12,8 +12,8 @@
 
 #include "vfio_mdev.h"
 
-/* How often the log says that a call inside is waited for, in seconds */
-#define DRAIN_NOTICE	10
+/* How often the log says that a call is waited for, in seconds */
+#define NOTICE		10
 
 /*
  * How often memory is brought in for one call: a page at first, then eight times
@@ -46,24 +46,45 @@ void mdev_gate_left(struct vfio_mdev *vmdev)
 		complete_all(&shell->drained);
 	if (gate != GATE_CLOSED)
 		return;
-	/* Pairs with try_module_get() in mdev_wait_begin() */
-	while (atomic_add_unless(&shell->expelled, -1, 0))
+	/* Pairs with mdev_gate_close() */
+	if (atomic_xchg(&shell->owner_held, false))
 		module_put(shell->owner);
 	wake_up_all(&shell->quiet);
 }
 
-/* Let nobody in any more, and wait for who is inside; @shell is there */
+/*
+ * Let nobody in any more, and wait for who is inside; the shell is there. The
+ * caller counts as outside from here to mdev_gate_revoked(). Calls that really
+ * are outside will return through the code of the parent driver.
+ */
 void mdev_gate_close(struct vfio_mdev *vmdev)
 {
 	struct mdev_shell *shell = vmdev->shell;
 
+	atomic_set(&shell->owner_held, try_module_get(shell->owner));
 	rwsem_acquire(&vmdev->gate_map, 0, 0, _THIS_IP_);
-	atomic64_add(GATE_CLOSED, &vmdev->gate);
+	atomic64_add(GATE_CLOSED + GATE_OUTSIDE, &vmdev->gate);
 	mdev_gate_left(vmdev);
-	while (!wait_for_completion_timeout(&shell->drained,
-					    DRAIN_NOTICE * HZ))
+	while (!wait_for_completion_timeout(&shell->drained, NOTICE * HZ))
 		dev_warn(&vmdev->mdev->dev, "revocation waits for the end of a call of the parent driver\n");
 	rwsem_release(&vmdev->gate_map, _THIS_IP_);
+}
+
+/*
+ * The revocation is over, but not the calls that are outside. A module that is
+ * being unloaded has to wait for them: they return through its code.
+ */
+void mdev_gate_revoked(struct vfio_mdev *vmdev)
+{
+	struct mdev_shell *shell = vmdev->shell;
+	bool unloading = !atomic_read(&shell->owner_held);
+
+	atomic64_sub(GATE_OUTSIDE, &vmdev->gate);
+	mdev_gate_left(vmdev);
+	while (unloading &&
+	       !wait_event_timeout(shell->quiet, mdev_gate_is_quiet(vmdev),
+				   NOTICE * HZ))
+		dev_warn(&vmdev->mdev->dev, "unloading the parent driver waits for a call of the user that it was revoked from\n");
 }
 
 /* Is the gate closed, and every call over, also those that went outside? */
@@ -139,24 +160,17 @@ bool mdev_gate_bring_in_arg(const struct vfio_mdev *vmdev, unsigned long arg,
  * Page faults, disabled in these callbacks, are enabled in between.
  *
  * Context: one of the callbacks named.
- * Return: 0; -ENODEV when the driver is being unloaded: then the wait is not
- * to be begun, nor ended.
  */
-int mdev_wait_begin(struct mdev_device *mdev)
+void mdev_wait_begin(struct mdev_device *mdev)
 {
 	struct vfio_mdev *vmdev = mdev->vmdev;
 
 	if (!vmdev->revocable)
-		return 0;
-	/* The call returns through the driver's code, revoked or not */
-	if (!try_module_get(vmdev->ops->owner))
-		return -ENODEV;
-
+		return;
 	pagefault_enable();
 	rwsem_release(&vmdev->gate_map, _THIS_IP_);
 	if (atomic64_add_negative(GATE_OUTSIDE - 1, &vmdev->gate))
 		mdev_gate_left(vmdev);
-	return 0;
 }
 EXPORT_SYMBOL_GPL(mdev_wait_begin);
 
@@ -164,7 +178,7 @@ EXPORT_SYMBOL_GPL(mdev_wait_begin);
  * mdev_wait_end - a callback goes on after a wait for user space
  * @mdev: the device
  *
- * Context: after mdev_wait_begin() returned 0.
+ * Context: after mdev_wait_begin().
  * Return: 0; -ENODEV when the device was revoked meanwhile: nothing that the
  * revoke and remove callbacks free may be used any more, and the callback has
  * to return.
@@ -176,17 +190,9 @@ int mdev_wait_end(struct mdev_device *mdev)
 
 	if (!vmdev->revocable)
 		return 0;
-
 	closed = atomic64_add_negative(1 - GATE_OUTSIDE, &vmdev->gate);
 	rwsem_acquire_read(&vmdev->gate_map, 0, 1, _THIS_IP_);
 	pagefault_disable();
-	if (closed) {
-		/* Counted before this call leaves, which puts the reference */
-		atomic_inc(&vmdev->shell->expelled);
-		return -ENODEV;
-	}
-	/* Pairs with try_module_get() in mdev_wait_begin() */
-	module_put(vmdev->ops->owner);
-	return 0;
+	return closed ? -ENODEV : 0;
 }
 EXPORT_SYMBOL_GPL(mdev_wait_end);

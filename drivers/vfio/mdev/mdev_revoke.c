@@ -247,8 +247,10 @@ int mdev_revoke(struct mdev_device *mdev, bool claim)
 	mdev_gate_close(vmdev);
 	if (mdev_use_revoking(mdev)) {
 		mdev_revoke_from_user(vmdev);
+		mdev_gate_revoked(vmdev);
 		mdev_use_revoked(mdev);
 	} else {
+		mdev_gate_revoked(vmdev);
 		complete_all(&shell->unpinned);
 	}
 	put_device(&vmdev->vdev.device);

@@ -75,8 +75,8 @@ struct vfio_mdev {
  *	of @work
  * @vmdev: the VFIO device; this goes before it does
  * @owner: the parent driver's module
- * @expelled: references to @owner of calls that came back to a closed gate;
- *	put when all have left
+ * @owner_held: a reference to it is, for calls that have gone outside; put by
+ *	whoever is the last to leave the gate
  * @drained: nobody was inside after the gate was closed
  * @quiet: who waits until nobody is inside or outside
  * @revoker: the thread that is in the revoke callback
@@ -93,7 +93,7 @@ struct mdev_shell {
 	refcount_t refs;
 	struct vfio_mdev *vmdev;
 	struct module *owner;
-	atomic_t expelled;
+	atomic_t owner_held;
 	struct completion drained;
 	wait_queue_head_t quiet;
 	struct task_struct *revoker;
@@ -114,6 +114,7 @@ static inline struct vfio_mdev *to_vfio_mdev(struct vfio_device *vdev)
 void mdev_gate_init(struct vfio_mdev *vmdev);
 void mdev_gate_left(struct vfio_mdev *vmdev);
 void mdev_gate_close(struct vfio_mdev *vmdev);
+void mdev_gate_revoked(struct vfio_mdev *vmdev);
 bool mdev_gate_is_quiet(const struct vfio_mdev *vmdev);
 bool mdev_gate_bring_in(const struct vfio_mdev *vmdev, const void __user *addr,
 			size_t size, bool write, unsigned int *tries);
