@@ -15,13 +15,13 @@
 
 #include "vfio_mdev.h"
 
-/* How long a revocation waits for the unpinning of pages, in seconds: long
- * enough where user space does not keep it from going on
+/* How long a revocation waits until no page is pinned any more: long enough
+ * where that does not wait for user space itself
  */
-#define UNPIN_WAIT	1
+#define REVOKE_WAIT	(HZ / 10)
 
-/* How long DMA unmap waits for it; see mdev_shell_wait_unpinned() */
-#define UNMAP_WAIT	2
+/* How long DMA unmap does; see mdev_shell_wait_unpinned() */
+#define UNMAP_WAIT	(2 * HZ)
 
 /* A limit in seconds that jiffies can hold on every machine */
 #define MAX_GRACE	(365u * 24 * 3600)
@@ -125,6 +125,15 @@ void mdev_shell_detach(struct vfio_mdev *vmdev)
 	iommu_group_remove_device(dev);
 }
 
+static void mdev_shell_wait_quiet(struct vfio_mdev *vmdev, unsigned long timeout)
+{
+	struct mdev_shell *shell = vmdev->shell;
+
+	wait_event_timeout(shell->quiet,
+			   completion_done(&shell->unpinned) &&
+			   mdev_gate_is_quiet(vmdev), timeout);
+}
+
 /**
  * mdev_shell_wait_unpinned - guest memory of a revoked device goes away
  * @vmdev: the device
@@ -134,11 +143,7 @@ void mdev_shell_detach(struct vfio_mdev *vmdev)
  */
 void mdev_shell_wait_unpinned(struct vfio_mdev *vmdev)
 {
-	struct mdev_shell *shell = vmdev->shell;
-
-	wait_event_timeout(shell->quiet,
-			   completion_done(&shell->unpinned) &&
-			   mdev_gate_is_quiet(vmdev), UNMAP_WAIT * HZ);
+	mdev_shell_wait_quiet(vmdev, UNMAP_WAIT);
 }
 
 /* Under the lock: can it be revoked? Says why where it cannot */
@@ -177,12 +182,10 @@ static void mdev_revoke_from_user(struct vfio_mdev *vmdev)
 	shell->revoker = NULL;
 
 	mdev_triggers_revoke(mdev);
-	if (list_empty(&shell->unpins)) {
+	if (list_empty(&shell->unpins))
 		complete_all(&shell->unpinned);
-	} else {
+	else
 		queue_work(system_unbound_wq, &shell->unpin_work);
-		wait_for_completion_timeout(&shell->unpinned, UNPIN_WAIT * HZ);
-	}
 	/* Pairs with try_module_get() in vfio_mdev_open() */
 	if (vmdev->owner_held)
 		module_put(shell->owner);
@@ -248,6 +251,7 @@ int mdev_revoke(struct mdev_device *mdev, bool claim)
 	if (mdev_use_revoking(mdev)) {
 		mdev_revoke_from_user(vmdev);
 		mdev_gate_revoked(vmdev);
+		mdev_shell_wait_quiet(vmdev, REVOKE_WAIT);
 		mdev_use_revoked(mdev);
 	} else {
 		mdev_gate_revoked(vmdev);

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the tests of a device's life share: the fixture's parts, users of all
+ * kinds, and the host that plugs and pulls.
+ */
+#ifndef SELFTESTS_VFIO_CCW_LIFE_H
+#define SELFTESTS_VFIO_CCW_LIFE_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+
+#include <linux/userfaultfd.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+
+#include "ccw.h"
+
+#define RELAYED		"relaying device request to user"
+#define BLOCKED		"removal blocked until device is released by its user"
+
+/* The one that the host pulls, and one that it plugs in meanwhile */
+#define PULLED		"0.0.1235"
+#define PULLED_ID	"rng1"
+#define PULLED_DEVNO	"fe.0.1235"
+#define OTHER		"0.0.1299"
+#define OTHER_ID	"rng9"
+#define OTHER_DEVNO	"fe.0.1299"
+#define SAME		"0.0.1298"
+#define SAME_ID		"rng8"
+#define SAME_DEVNO	"fe.0.1298"
+
+#define set_up(wanted) do {						\
+	int err;							\
+									\
+	self->holder.pid = -1;						\
+	self->holder.socket = -1;					\
+	self->holder.eventfd = -1;					\
+	self->child = -1;						\
+	err = ccw_grab(&self->ccw, wanted);				\
+	if (err == -ENODEV)						\
+		SKIP(return, "no device " wanted);			\
+	ASSERT_EQ(0, err);						\
+	self->log = kmsg_open();					\
+	self->events = uevent_open();					\
+	ASSERT_LE(0, self->events);					\
+} while (0)
+
+#define tear_down() do {						\
+	child_kill(self->child);					\
+	if (self->holder.pid > 0)					\
+		holder_kill(&self->holder);				\
+	EXPECT_EQ(0, ccw_release(&self->ccw));				\
+	close(self->events);						\
+	close(self->log);						\
+	EXPECT_TRUE(eventfd_ids_back_to(self->ccw.eventfd_id));		\
+	EXPECT_EQ(self->ccw.pinned, pages_pinned());			\
+} while (0)
+
+/* A NOP, on any device; unsolicited status may come first */
+#define expect_usable() do {						\
+	struct response response;					\
+									\
+	put_ccw(&self->ccw, PROGRAM, CMD_NOP, CCW_SLI, 0, 0);		\
+	EXPECT_EQ(0, ccw_start(&self->ccw, ORB_FORMAT1, PROGRAM));	\
+	do {								\
+		ASSERT_EQ(0, ccw_response(&self->ccw, &response));	\
+	} while (!(response.fctl & SCSW_START));			\
+	EXPECT_EQ(PROGRAM + 8, response.cpa);				\
+} while (0)
+
+/* A user that does nothing but I/O, and says when it has begun */
+static inline int run_user(void *arg)
+{
+	struct ccw *ccw = arg;
+	__u64 one = 1;
+	int begun = ccw->crw;
+	int i;
+
+	ccw->io = eventfd_new();
+	ccw->crw = eventfd_new();
+	if (ccw_open(ccw))
+		return 1;
+	put_ccw(ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 0x8000, DATA);
+	for (i = 0;; i++) {
+		ccw_start(ccw, ORB_FORMAT1, PROGRAM);
+		if (i == 10 && write(begun, &one, sizeof(one)) < 0)
+			return 1;
+	}
+}
+
+static inline void *start_stuck(void *arg)
+{
+	ccw_start(arg, ORB_FORMAT1, PROGRAM);
+	return NULL;
+}
+
+/*
+ * A user whose memory has its pages brought by somebody who never does, so
+ * that the driver gets stuck in the middle of reading a program
+ */
+static inline int run_stuck_user(void *arg)
+{
+	struct ccw *ccw = arg;
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register range = {
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+		.range = { .len = GUEST_SIZE },
+	};
+	struct pollfd poller = { .events = POLLIN };
+	int begun = ccw->crw;
+	pthread_t thread;
+	__u64 one = 1;
+
+	ccw->io = eventfd_new();
+	ccw->crw = eventfd_new();
+	ccw->memory = mmap(NULL, GUEST_SIZE, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	poller.fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	range.range.start = (unsigned long)ccw->memory;
+	if (poller.fd < 0 || ioctl(poller.fd, UFFDIO_API, &api) ||
+	    ioctl(poller.fd, UFFDIO_REGISTER, &range))
+		return 2;
+	if (ccw_open(ccw))
+		return 1;
+	if (pthread_create(&thread, NULL, start_stuck, ccw))
+		return 1;
+	if (poll(&poller, 1, SOON_MS) != 1)
+		return 3;
+	if (write(begun, &one, sizeof(one)) < 0)
+		return 1;
+	pthread_join(thread, NULL);
+	return 4;
+}
+
+#define start_stuck_user() do {						\
+	self->child = child_start(run_stuck_user, &self->ccw,		\
+				  self->ccw.crw, -1);			\
+	ASSERT_LT(0, self->child);					\
+	ASSERT_TRUE(eventfd_wait(self->ccw.crw, SOON_MS));		\
+	eventfd_take(self->ccw.crw);					\
+	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, 0));		\
+} while (0)
+
+static inline int run_unbind(void *arg)
+{
+	return -sch_unbind(arg);
+}
+
+#define named()								\
+	(snprintf(self->name, sizeof(self->name),			\
+		  HOLDER_NAME " (pid %d)", self->holder.pid), self->name)
+
+#define start_holder(with_eventfd) do {					\
+	if (self->ccw.kernels_own)					\
+		SKIP(return, "the kernel's own mdev does not ask for release"); \
+	ASSERT_EQ(0, holder_start(&self->holder, &self->ccw.uuid));	\
+	if (with_eventfd)						\
+		ASSERT_EQ(0, holder_order(&self->holder, HOLDER_REGISTER)); \
+} while (0)
+
+#define expect_asked() do {						\
+	EXPECT_TRUE(eventfd_wait(self->holder.eventfd, SOON_MS));	\
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->ccw.uuid.text,	\
+			      RELAYED " (#1)", named()));		\
+	EXPECT_TRUE(mdev_exists(&self->ccw.uuid));			\
+} while (0)
+
+#define expect_blocked() do {						\
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->ccw.uuid.text,	\
+			      BLOCKED, named()));			\
+	EXPECT_TRUE(mdev_exists(&self->ccw.uuid));			\
+} while (0)
+
+/* Has the host do something; its answer begins with "ok" where it has */
+static inline int host_ask(const char *command)
+{
+	struct sockaddr_un address = {
+		.sun_family = AF_UNIX,
+		.sun_path = "/run/host",
+	};
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	char answer[512] = "";
+	int err = -EIO;
+
+	if (connect(fd, (void *)&address, sizeof(address)))
+		err = -ENOENT;
+	else if (send(fd, command, strlen(command), 0) > 0 &&
+		 recv(fd, answer, sizeof(answer) - 1, 0) > 0 &&
+		 !strncmp(answer, "ok", 2))
+		err = 0;
+	close(fd);
+	return err;
+}
+
+#define host_plug(id, devno)						\
+	host_ask("device_add driver=virtio-rng-ccw id=" id " devno=" devno)
+#define host_pull(id)	host_ask("device_del id=" id)
+
+#endif /* SELFTESTS_VFIO_CCW_LIFE_H */
