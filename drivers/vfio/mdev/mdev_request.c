@@ -195,10 +195,16 @@ static void mdev_request_make(struct mdev_device *mdev)
 		mdev_request_event(mdev, MDEV_UEVENT_REQUEST_PENDING);
 }
 
-/* It is about to be revoked: ask a last time. Under the lock */
+/*
+ * It is about to be revoked: ask a last time, and where that has been going on
+ * do not make more lines of it. Under the lock.
+ */
 void mdev_request_last(struct mdev_device *mdev)
 {
-	mdev_request_make(mdev);
+	if (mdev->pending)
+		mdev_ask(mdev);
+	else
+		mdev_request_make(mdev);
 }
 
 static void mdev_request_end(struct mdev_device *mdev, char *event)
