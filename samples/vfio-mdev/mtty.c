@@ -509,8 +509,8 @@ static int mtty_config_read(struct mtty *mtty, unsigned int reg,
 			    char __user *buf, size_t count)
 {
 	const u8 *data = mtty->config + reg;
+	int ret = -EFAULT;
 	u32 word;
-	int ret;
 
 	spin_lock(&mtty->lock);
 	/* The card's state before any mask or disable bit, as PCI wants it */
@@ -518,12 +518,15 @@ static int mtty_config_read(struct mtty *mtty, unsigned int reg,
 		mtty->config[PCI_STATUS] |= PCI_STATUS_INTERRUPT;
 	else
 		mtty->config[PCI_STATUS] &= ~PCI_STATUS_INTERRUPT;
-	/* A size that is read often goes without copy_to_user()'s checks */
+	/* The size that most reads have goes by itself */
 	if (count == sizeof(word)) {
 		memcpy(&word, data, sizeof(word));
 		ret = put_user(word, (u32 __user *)buf);
-	} else {
-		ret = copy_to_user(buf, data, count) ? -EFAULT : 0;
+	} else if (user_write_access_begin(buf, count)) {
+		unsafe_copy_to_user(buf, data, count, end_access);
+		ret = 0;
+end_access:
+		user_write_access_end();
 	}
 	spin_unlock(&mtty->lock);
 	return ret;
@@ -599,26 +602,29 @@ static struct mtty_port *mtty_region_port(struct mtty *mtty, unsigned int index)
  */
 static int mtty_put_bytes(char __user *buf, u64 data, size_t count)
 {
-	size_t i;
-
-	for (i = 0; i < count; i++, data >>= 8)
-		if (put_user((u8)data, (u8 __user *)buf + i))
-			return -EFAULT;
-	return 0;
+	while (put_user((u8)data, (u8 __user *)buf) == 0) {
+		if (!--count)
+			return 0;
+		data >>= 8;
+		buf++;
+	}
+	return -EFAULT;
 }
 
 static int mtty_get_bytes(u64 *data, const char __user *buf, size_t count)
 {
-	size_t i;
+	unsigned int shift = 0;
 	u8 byte;
 
 	*data = 0;
-	for (i = 0; i < count; i++) {
-		if (get_user(byte, (const u8 __user *)buf + i))
-			return -EFAULT;
-		*data |= (u64)byte << (8 * i);
+	while (get_user(byte, (const u8 __user *)buf) == 0) {
+		*data |= (u64)byte << shift;
+		if (!--count)
+			return 0;
+		shift += 8;
+		buf++;
 	}
-	return 0;
+	return -EFAULT;
 }
 
 static int mtty_bar_read(struct mtty *mtty, struct mtty_port *port,

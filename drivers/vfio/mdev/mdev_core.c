@@ -110,6 +110,7 @@ static void mdev_device_release(struct device *dev)
 static struct mdev_device *mdev_alloc(struct mdev_type *type, const guid_t *uuid)
 {
 	struct mdev_parent *parent = type->parent;
+	char name[UUID_STRING_LEN + 1];
 	struct mdev_device *mdev;
 	int ret;
 
@@ -131,7 +132,9 @@ static struct mdev_device *mdev_alloc(struct mdev_type *type, const guid_t *uuid
 	/* There is no hardware behind it that could sleep or wake */
 	device_set_pm_not_required(&mdev->dev);
 
-	ret = dev_set_name(&mdev->dev, "%pUl", uuid);
+	/* In two steps: a name that is no more than "%s" is not formatted twice */
+	snprintf(name, sizeof(name), "%pUl", uuid);
+	ret = dev_set_name(&mdev->dev, "%s", name);
 	if (ret) {
 		put_device(&mdev->dev);
 		return ERR_PTR(ret);
