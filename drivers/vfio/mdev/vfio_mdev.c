@@ -192,13 +192,24 @@ static int vfio_mdev_probe(struct device *dev)
 	vmdev->mdev = mdev;
 	mdev->vdev = &vmdev->vdev;
 
+	/*
+	 * Else the registration does that, but takes no notice of a failure:
+	 * the first user would find no set.
+	 */
+	ret = vfio_assign_device_set(&vmdev->vdev, &vmdev->vdev);
+	if (ret)
+		goto put_vmdev;
+
 	/* A user can be there before the registration has returned */
 	mdev_live(mdev, true);
 	ret = vfio_register_emulated_iommu_dev(&vmdev->vdev);
-	if (!ret)
-		return 0;
+	if (ret)
+		goto not_live;
+	return 0;
 
+not_live:
 	mdev_live(mdev, false);
+put_vmdev:
 	mdev->vdev = NULL;
 	vfio_put_device(&vmdev->vdev);
 	return ret;
