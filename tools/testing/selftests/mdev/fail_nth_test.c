@@ -180,7 +180,7 @@ static int step_write_uuid(struct life *life)
 	return ret < 0 ? -errno : 0;
 }
 
-TEST_F_TIMEOUT(fail_nth, create, 600)
+TEST_F_TIMEOUT(fail_nth, create, 600 * SLOWER)
 {
 	struct life *life = &self->life;
 	int ret = 0;
@@ -212,7 +212,7 @@ static int step_write_one(struct life *life)
 }
 
 /* What failed can be repeated */
-TEST_F_TIMEOUT(fail_nth, remove, 600)
+TEST_F_TIMEOUT(fail_nth, remove, 600 * SLOWER)
 {
 	struct life *life = &self->life;
 	int ret = 0;
@@ -247,7 +247,7 @@ static int step_open(struct life *life)
 	return vfio_open(&life->user, &life->uuid);
 }
 
-TEST_F_TIMEOUT(fail_nth, open, 600)
+TEST_F_TIMEOUT(fail_nth, open, 600 * SLOWER)
 {
 	struct life *life = &self->life;
 	int ret = 0;
@@ -275,7 +275,7 @@ static int step_set_eventfd(struct life *life)
 			     life->action, life->index, 0, 1, &fd, sizeof(fd));
 }
 
-TEST_F_TIMEOUT(fail_nth, set_irqs, 120)
+TEST_F_TIMEOUT(fail_nth, set_irqs, 120 * SLOWER)
 {
 	struct life *life = &self->life;
 	const struct {
@@ -314,7 +314,7 @@ TEST_F_TIMEOUT(fail_nth, set_irqs, 120)
 }
 
 /* The user is asked, or whoever asks is told that it failed */
-TEST_F_TIMEOUT(fail_nth, request, 120)
+TEST_F_TIMEOUT(fail_nth, request, 120 * SLOWER)
 {
 	struct life *life = &self->life;
 	int ret = 0;
@@ -346,7 +346,7 @@ static int step_bind(struct life *life)
 	return parent_bind(PARENT);
 }
 
-TEST_F_TIMEOUT(fail_nth, register_parent, 600)
+TEST_F_TIMEOUT(fail_nth, register_parent, 600 * SLOWER)
 {
 	struct life *life = &self->life;
 	int ret = 0;
