@@ -84,7 +84,7 @@ class _Run:
 
     def finish(self):
         """The guest is done with this test, or lost."""
-        if line := splat.find(self._kernel):
+        if line := splat.find(self._kernel, self.test.known):
             self.fail(f"kernel log: {line}")
         if self._exit is not None and self._tap:
             problems = self._tap.problems(self._exit)
@@ -144,8 +144,9 @@ class Boot:
         initrd = self._logs / "initramfs"
         initrd.write_bytes(setup.archive + plan.bytes())
         first = self._tests[0] if self._tests else None
-        return [*arch.qemu, *target.qemu, "-accel", "kvm" if setup.kvm else "tcg", "-nodefaults", "-display", "none", "-no-reboot",
-                "-chardev", console, "-chardev", channel, "-kernel", str(setup.kernel.image), "-initrd", str(initrd),
+        return [*arch.qemu, *target.qemu, "-accel", "kvm" if setup.kvm else "tcg",
+                "-nodefaults", "-display", "none", "-no-reboot", "-chardev", console, "-chardev", channel,
+                "-kernel", str(setup.kernel.image), "-initrd", str(initrd),
                 "-append", f"{arch.cmdline} panic=-1 oops=panic log_buf_len=16M {target.cmdline} "
                            f"{first.cmdline if first else ''}",
                 *(word.replace("{sockets}", sockets) for word in (first.qemu if first else []))]

@@ -69,6 +69,7 @@ class Test:
     boot: str = ""          # tests with the same name here (and flags) share one boot
     boot_limit: int = 0     # instead of the architecture's
     long: bool = False      # only where it is asked for, and in the long set
+    known: list = dataclasses.field(default_factory=list)       # reports in the kernel's log that are not about us
     expect: list = dataclasses.field(default_factory=list)      # tests of the runner: the failures to report
 
     def runs_on(self, target, peer=False):

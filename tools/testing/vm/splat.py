@@ -13,13 +13,20 @@ _SPLAT = re.compile("|".join((
     r"trying to register non-static key", r"locking correctness validator",
     r"kmemleak: (?!Kernel memory leak detector initialized)",
     r"Poison overwritten", r"Redzone overwritten", r"Object already free", r"remaining in .* on __kmem_cache_shutdown",
-    r"sysfs: cannot create duplicate", r"kobject_add_internal failed .*-EEXIST", r"double free", r"page allocation failure",
-    r"Out of memory: ",
+    r"sysfs: cannot create duplicate", r"kobject_add_internal failed .*-EEXIST", r"double free",
+    r"page allocation failure", r"Out of memory: ",
 )))
 
 
-def find(lines):
-    """The first line that is a splat: what follows it belongs to it, and tells more than a mere "cut here"."""
+def find(lines, known=()):
+    """
+    The first line that is a splat: what follows it belongs to it, and tells more than a mere "cut here". Reports that
+    are known, each from its splat to its end, are none.
+    """
+    text = "\n".join(lines)
+    for pattern in known:
+        text = re.sub(pattern, "", text, flags=re.DOTALL)
+    lines = text.split("\n")
     found = [i for i, line in enumerate(lines) if _SPLAT.search(line)]
     if not found:
         return None
