@@ -323,10 +323,18 @@ static int vfio_mdev_probe(struct device *dev)
 	mdev_gate_init(vmdev);
 	mdev->vmdev = vmdev;
 
+	/*
+	 * Else the registration does that, but takes no notice of a failure:
+	 * the first user would find no set.
+	 */
+	ret = vfio_assign_device_set(&vmdev->vdev, &vmdev->vdev);
+	if (ret)
+		goto put_vmdev;
+
 	mdev_live(mdev, true);
 	ret = vfio_register_emulated_iommu_dev(&vmdev->vdev);
 	if (ret)
-		goto put_vdev;
+		goto not_live;
 
 	/*
 	 * The registration needed the mediated device, for sysfs. Whatever comes
@@ -338,8 +346,9 @@ static int vfio_mdev_probe(struct device *dev)
 	mutex_unlock(&vmdev->vdev.dev_set->lock);
 	return 0;
 
-put_vdev:
+not_live:
 	mdev_live(mdev, false);
+put_vmdev:
 	mdev->vmdev = NULL;
 	vfio_put_device(&vmdev->vdev);
 	return ret;

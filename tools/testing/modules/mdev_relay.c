@@ -5,8 +5,10 @@
  * be tested and measured with nothing in the way.
  */
 #include <linux/bits.h>
+#include <linux/delay.h>
 #include <linux/fs.h>
 #include <linux/iommu.h>
+#include <linux/jiffies.h>
 #include <linux/list.h>
 #include <linux/mdev.h>
 #include <linux/mdev_trigger.h>
@@ -123,16 +125,35 @@ static void relay_unpin(struct relay *relay, struct relay_pin *pin)
 	kfree(pin);
 }
 
-static void relay_dma_unmap(struct mdev_device *mdev, u64 iova, u64 length)
+static void relay_unpin_range(struct relay *relay, u64 iova, u64 length)
 {
-	struct relay *relay = mdev_get_drvdata(mdev);
 	struct relay_pin *pin, *next;
 
-	mutex_lock(&relay->lock);
+	lockdep_assert_held(&relay->lock);
+
 	list_for_each_entry_safe(pin, next, &relay->pins, node)
 		if (pin->iova <= iova + (length - 1) &&
 		    iova <= pin->iova + (u64)pin->npage * PAGE_SIZE - 1)
 			relay_unpin(relay, pin);
+}
+
+/*
+ * VFIO calls with its list of devices locked. Who holds our lock may wait for
+ * its type 1 IOMMU, to pin or unpin, and who holds that may wait for the list:
+ * so this does not wait for ever. Where pages are still pinned VFIO calls
+ * again, some ten times, and whoever waits for the list goes on in between.
+ */
+static void relay_dma_unmap(struct mdev_device *mdev, u64 iova, u64 length)
+{
+	struct relay *relay = mdev_get_drvdata(mdev);
+	unsigned long end = jiffies + HZ;
+
+	while (!mutex_trylock(&relay->lock)) {
+		if (time_after(jiffies, end))
+			return;
+		fsleep(USEC_PER_MSEC);
+	}
+	relay_unpin_range(relay, iova, length);
 	mutex_unlock(&relay->lock);
 }
 
@@ -143,7 +164,11 @@ static int relay_open(struct mdev_device *mdev)
 
 static void relay_release(struct mdev_device *mdev)
 {
-	relay_dma_unmap(mdev, 0, U64_MAX);
+	struct relay *relay = mdev_get_drvdata(mdev);
+
+	mutex_lock(&relay->lock);
+	relay_unpin_range(relay, 0, U64_MAX);
+	mutex_unlock(&relay->lock);
 }
 
 static void relay_request(struct mdev_device *mdev, unsigned int count)

@@ -17,6 +17,18 @@
 #include <linux/vfio_mdev.h>
 
 /*
+ * How often the time that another kernel takes is needed by the one that this
+ * is built for, and by a test of it, therefore. A debug kernel is slow.
+ */
+#ifndef SLOWER
+#define SLOWER		1
+#endif
+#ifdef TEST_TIMEOUT_DEFAULT
+#undef TEST_TIMEOUT_DEFAULT
+#define TEST_TIMEOUT_DEFAULT	(30 * SLOWER)
+#endif
+
+/*
  * How long to wait for an event that comes at once, before the test fails. It
  * lies below MDEV_REQUEST_INTERVAL, so that a repetition isn't taken for the
  * first; emulation is slow, so it can't be short.
