@@ -108,9 +108,9 @@ static inline void *call_thread(void *arg)
 	return NULL;
 }
 
-static inline int call_start(struct call *call)
+static inline int call_start(struct call *call, const struct call *what)
 {
-	call->tid = 0;
+	*call = *what;
 	call->done = eventfd_new();
 	if (call->done < 0)
 		return call->done;

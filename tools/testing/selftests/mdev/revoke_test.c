@@ -575,12 +575,10 @@ FIXTURE_TEARDOWN(used)
 	EXPECT_TRUE(eventfd_ids_back_to(self->eventfd_id));
 }
 
-#define start_call(which, what, ...) do {				\
-	self->which = (struct call){					\
+#define start_call(into, what, ...)					\
+	ASSERT_EQ(0, call_start(into, &(struct call){			\
 		.run = what, .user = &self->user, ##__VA_ARGS__		\
-	};								\
-	ASSERT_EQ(0, call_start(&self->which));				\
-} while (0)
+	}))
 
 /* Memory comes; what was called gives ENODEV */
 #define expect_call_fails() do {					\
@@ -693,7 +691,7 @@ TEST_F(used, descriptor_that_was_sent_is_a_shell)
 
 TEST_F(used, read_that_waits_for_memory_is_not_waited_for)
 {
-	start_call(call, call_read, .data = self->missing.memory, .len = 4,
+	start_call(&self->call, call_read, .data = self->missing.memory, .len = 4,
 		   .at = self->at);
 	ASSERT_TRUE(missing_wait(&self->missing, SOON_MS));
 	expect_revoked();
@@ -702,7 +700,7 @@ TEST_F(used, read_that_waits_for_memory_is_not_waited_for)
 
 TEST_F(used, write_that_waits_for_memory_is_not_waited_for)
 {
-	start_call(call, call_write, .data = self->missing.memory, .len = 4,
+	start_call(&self->call, call_write, .data = self->missing.memory, .len = 4,
 		   .at = self->at);
 	ASSERT_TRUE(missing_wait(&self->missing, SOON_MS));
 	expect_revoked();
@@ -711,7 +709,7 @@ TEST_F(used, write_that_waits_for_memory_is_not_waited_for)
 
 TEST_F(used, ioctl_that_waits_for_memory_is_not_waited_for)
 {
-	start_call(call, call_info, .data = self->missing.memory);
+	start_call(&self->call, call_info, .data = self->missing.memory);
 	ASSERT_TRUE(missing_wait(&self->missing, SOON_MS));
 	expect_revoked();
 	expect_call_fails();
@@ -728,7 +726,7 @@ TEST_F(used, eventfd_that_waits_for_memory_is_not_waited_for)
 	set->flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
 	set->index = vfio_request_index(self->user.device);
 	set->count = 1;
-	start_call(call, call_set_irqs, .data = set);
+	start_call(&self->call, call_set_irqs, .data = set);
 	ASSERT_TRUE(missing_wait(&self->missing, SOON_MS));
 	expect_revoked();
 	expect_call_fails();
@@ -736,7 +734,7 @@ TEST_F(used, eventfd_that_waits_for_memory_is_not_waited_for)
 
 TEST_F(used, call_that_waits_for_memory_goes_on_with_the_device)
 {
-	start_call(call, call_read, .data = self->missing.memory, .len = 4,
+	start_call(&self->call, call_read, .data = self->missing.memory, .len = 4,
 		   .at = self->at);
 	ASSERT_TRUE(missing_wait(&self->missing, SOON_MS));
 	EXPECT_EQ(0, missing_bring(&self->missing, self->size));
@@ -798,7 +796,7 @@ TEST_F(used, call_in_the_parent_driver_is_waited_for)
 	__s64 start = now_ms();
 
 	need_relay();
-	start_call(call, call_sleep, .len = 1500);
+	start_call(&self->call, call_sleep, .len = 1500);
 	ASSERT_TRUE(call_is_stuck(&self->call, SOON_MS));
 	expect_revoked();
 	EXPECT_LE(1500, now_ms() - start);
@@ -810,7 +808,7 @@ TEST_F(used, call_that_takes_long_is_told_of)
 	pid_t pid;
 
 	need_relay();
-	start_call(call, call_sleep, .len = 11000);
+	start_call(&self->call, call_sleep, .len = 11000);
 	ASSERT_TRUE(call_is_stuck(&self->call, SOON_MS));
 	pid = revoker_start(&self->uuid);
 	EXPECT_TRUE(kmsg_wait(self->log, 12000, self->uuid.text, CALL_WAITS,
@@ -825,7 +823,7 @@ TEST_F(used, call_that_takes_long_is_told_of)
 #define start_stuck_access() do {					\
 	ASSERT_EQ(0, vfio_map(&self->user, self->missing.memory,	\
 			      MISSING_IOVA, self->size));		\
-	start_call(call, call_read, .data = self->memory, .len = 64,	\
+	start_call(&self->call, call_read, .data = self->memory, .len = 64,	\
 		   .at = MISSING_IOVA);					\
 	ASSERT_TRUE(missing_wait(&self->missing, SOON_MS));		\
 } while (0)
@@ -842,7 +840,7 @@ TEST_F(used, pin_of_guest_memory_is_not_waited_for)
 {
 	need_relay();
 	start_stuck_access();
-	start_call(second, call_pin, .at = IOVA, .len = 4);
+	start_call(&self->second, call_pin, .at = IOVA, .len = 4);
 	ASSERT_TRUE(call_is_stuck(&self->second, SOON_MS));
 	expect_revoked();
 	EXPECT_EQ(-ETIMEDOUT, call_end(&self->second, 100));
@@ -859,7 +857,7 @@ TEST_F(used, pin_of_memory_that_is_missing_leaves_nothing)
 	need_relay();
 	ASSERT_EQ(0, vfio_map(&self->user, self->missing.memory, MISSING_IOVA,
 			      self->size));
-	start_call(second, call_pin, .at = MISSING_IOVA, .len = 4);
+	start_call(&self->second, call_pin, .at = MISSING_IOVA, .len = 4);
 	if (missing_wait(&self->missing, 500)) {
 		expect_revoked();
 		EXPECT_EQ(0, missing_bring(&self->missing, self->size));
@@ -891,7 +889,7 @@ TEST_F(used, pages_are_unpinned_when_that_can_be)
 	expect_revoked();
 	EXPECT_EQ(self->pinned + PAGES, pages_pinned());
 	/* The user asks for its memory back meanwhile */
-	start_call(second, call_unmap, .at = IOVA, .len = self->size);
+	start_call(&self->second, call_unmap, .at = IOVA, .len = self->size);
 	EXPECT_EQ(-ETIMEDOUT, call_end(&self->second, 100));
 	expect_call_fails();
 	EXPECT_EQ(0, call_end(&self->second, SOON_MS));
@@ -902,19 +900,17 @@ static int run_stuck_user(void *arg)
 {
 	struct vfio_user user;
 	struct missing missing;
-	struct call call = {
-		.run = call_read, .user = &user, .len = 64,
-		.at = MISSING_IOVA,
+	struct call call, what = {
+		.run = call_read, .user = &user, .len = 64, .at = MISSING_IOVA,
 	};
-	void *memory = mmap(NULL, 65536, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	call.data = memory;
-	if (memory == MAP_FAILED || missing_new(&missing, 65536) ||
-	    vfio_open(&user, arg) || vfio_map(&user, memory, IOVA, 65536) ||
+	what.data = mmap(NULL, 65536, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (what.data == MAP_FAILED || missing_new(&missing, 65536) ||
+	    vfio_open(&user, arg) || vfio_map(&user, what.data, IOVA, 65536) ||
 	    vfio_map(&user, missing.memory, MISSING_IOVA, 65536) ||
 	    relay_pin(user.device, MDEV_RELAY_PIN, IOVA, 16) ||
-	    call_start(&call) || !missing_wait(&missing, SOON_MS))
+	    call_start(&call, &what) || !missing_wait(&missing, SOON_MS))
 		return 1;
 	prctl(PR_SET_NAME, "stuck");
 	pause();
@@ -959,8 +955,8 @@ TEST_F_TIMEOUT(used, pages_pinned_meanwhile_are_unpinned, 120)
 
 	need_relay();
 	for (i = 0; i < 20; i++) {
-		start_call(call, call_pin, .at = IOVA, .len = PAGES);
-		start_call(second, call_unmap, .at = IOVA, .len = self->size);
+		start_call(&self->call, call_pin, .at = IOVA, .len = PAGES);
+		start_call(&self->second, call_unmap, .at = IOVA, .len = self->size);
 		expect_revoked();
 		EXPECT_NE(-ETIMEDOUT, call_end(&self->call, SOON_MS));
 		EXPECT_EQ(0, call_end(&self->second, SOON_MS));
@@ -983,7 +979,7 @@ TEST_F_TIMEOUT(used, dma_unmap_meanwhile_finds_nothing_pinned, 120)
 	for (i = 0; i < 20; i++) {
 		ASSERT_EQ(0, relay_pin(self->user.device, MDEV_RELAY_PIN, IOVA,
 				       PAGES));
-		start_call(second, call_unmap, .at = IOVA, .len = self->size);
+		start_call(&self->second, call_unmap, .at = IOVA, .len = self->size);
 		expect_revoked();
 		EXPECT_EQ(0, call_end(&self->second, SOON_MS));
 		EXPECT_TRUE(pages_pinned_become(self->pinned));
@@ -1096,10 +1092,9 @@ TEST_F(used, device_that_is_being_opened_can_be_revoked)
 	ASSERT_EQ(0, mdev_create("mdev_relay.1", variant->type, &uuid));
 	ASSERT_EQ(0, vfio_join(&other, &self->user, &uuid));
 	start_stuck_access();
-	self->second = (struct call){
+	ASSERT_EQ(0, call_start(&self->second, &(struct call){
 		.run = call_open, .user = &other, .data = &uuid,
-	};
-	ASSERT_EQ(0, call_start(&self->second));
+	}));
 	ASSERT_TRUE(call_is_stuck(&self->second, SOON_MS));
 	EXPECT_EQ(0, revoke(&uuid));
 	EXPECT_FALSE(mdev_exists(&uuid));
@@ -1266,9 +1261,9 @@ static int touch(unsigned char *at, bool write)
 	number = sigsetjmp(after_signal, 1);
 	if (!number) {
 		if (write)
-			*(volatile unsigned char *)at = 1;
+			__atomic_store_n(at, 1, __ATOMIC_RELAXED);
 		else
-			(void)*(volatile unsigned char *)at;
+			__atomic_load_n(at, __ATOMIC_RELAXED);
 	}
 	sigaction(SIGBUS, &old_bus, NULL);
 	sigaction(SIGSEGV, &old_segv, NULL);
@@ -1281,10 +1276,10 @@ static int touch(unsigned char *at, bool write)
 
 TEST_F(mapped, mapping_gives_sigbus)
 {
-	unsigned char *memory = map_region(self->user.device,
-					   MDEV_RELAY_FAULT_REGION);
+	unsigned char *memory;
 
 	need_taking();
+	memory = map_region(self->user.device, MDEV_RELAY_FAULT_REGION);
 	ASSERT_NE(NULL, memory);
 	memory[0] = 0x12;
 	EXPECT_EQ(0x12, memory[0]);
@@ -1300,10 +1295,10 @@ TEST_F(mapped, mapping_gives_sigbus)
 
 TEST_F(mapped, mapping_not_touched_before_gives_sigbus)
 {
-	unsigned char *memory = map_region(self->user.device,
-					   MDEV_RELAY_FAULT_REGION);
+	unsigned char *memory;
 
 	need_taking();
+	memory = map_region(self->user.device, MDEV_RELAY_FAULT_REGION);
 	ASSERT_NE(NULL, memory);
 	expect_revoked();
 	EXPECT_EQ(SIGBUS, touch(memory, false));
@@ -1313,11 +1308,11 @@ TEST_F(mapped, mapping_not_touched_before_gives_sigbus)
 /* The system calls that are given its address get EFAULT */
 TEST_F(mapped, mapping_is_no_memory_for_the_kernel_either)
 {
-	unsigned char *memory = map_region(self->user.device,
-					   MDEV_RELAY_FAULT_REGION);
+	unsigned char *memory;
 	int pipes[2];
 
 	need_taking();
+	memory = map_region(self->user.device, MDEV_RELAY_FAULT_REGION);
 	ASSERT_NE(NULL, memory);
 	ASSERT_EQ(0, pipe(pipes));
 	EXPECT_EQ(4, write(pipes[1], memory, 4));
@@ -1332,10 +1327,10 @@ TEST_F(mapped, mapping_is_no_memory_for_the_kernel_either)
 
 TEST_F(mapped, mapping_alone_keeps_the_shell)
 {
-	unsigned char *memory = map_region(self->user.device,
-					   MDEV_RELAY_FAULT_REGION);
+	unsigned char *memory;
 
 	need_taking();
+	memory = map_region(self->user.device, MDEV_RELAY_FAULT_REGION);
 	ASSERT_NE(NULL, memory);
 	EXPECT_EQ(0, touch(memory, true));
 	vfio_close(&self->user);
@@ -1368,8 +1363,6 @@ static int run_mapping_child(struct mapping *mapping)
 TEST_F(mapped, inherited_mapping_gives_sigbus)
 {
 	struct mapping mapping = {
-		.memory = map_region(self->user.device,
-				     MDEV_RELAY_FAULT_REGION),
 		.ready = eventfd_new(),
 		.go = eventfd_new(),
 	};
@@ -1377,6 +1370,8 @@ TEST_F(mapped, inherited_mapping_gives_sigbus)
 	pid_t pid;
 
 	need_taking();
+	mapping.memory = map_region(self->user.device,
+				    MDEV_RELAY_FAULT_REGION);
 	ASSERT_NE(NULL, mapping.memory);
 	madvise(mapping.memory, self->page, MADV_DOFORK);
 	EXPECT_EQ(0, touch(mapping.memory, true));
@@ -1405,12 +1400,12 @@ static void *run_toucher(void *arg)
 
 TEST_F(mapped, mapping_touched_meanwhile_gives_sigbus)
 {
-	unsigned char *memory = map_region(self->user.device,
-					   MDEV_RELAY_FAULT_REGION);
+	unsigned char *memory;
 	pthread_t thread;
 	int i;
 
 	need_taking();
+	memory = map_region(self->user.device, MDEV_RELAY_FAULT_REGION);
 	for (i = 0; i < 20; i++) {
 		ASSERT_NE(NULL, memory);
 		ASSERT_EQ(0, pthread_create(&thread, NULL, run_toucher,
@@ -1431,45 +1426,39 @@ TEST_F(mapped, mapping_touched_meanwhile_gives_sigbus)
 	munmap(memory, self->page);
 }
 
-static void expect_not_revocable(struct __test_metadata *_metadata,
-				 FIXTURE_DATA(mapped) *self,
-				 unsigned char *memory)
-{
-	struct vfio_device_info info;
-	int again = kmsg_open();
-
-	ASSERT_NE(NULL, memory);
-	EXPECT_EQ(0, touch(memory, true));
-	EXPECT_EQ(EBUSY, revoke(&self->uuid));
-	EXPECT_TRUE(said(MAPPED));
-	/* Said once, and nothing has changed */
-	EXPECT_EQ(EBUSY, revoke(&self->uuid));
-	EXPECT_EQ(1, kmsg_count(again, self->uuid.text, MAPPED));
-	close(again);
-	EXPECT_TRUE(mdev_exists(&self->uuid));
-	EXPECT_EQ(0, vfio_info(self->user.device, &info));
-	EXPECT_EQ(0, touch(memory, true));
-	EXPECT_EQ(0, mdev_number(&self->uuid, "request"));
-	munmap(memory, self->page);
-	expect_revoked();
-	EXPECT_EQ(-ENODEV, vfio_info(self->user.device, &info));
-}
+/* For as long as a region is mapped */
+#define expect_not_revocable(region) do {				\
+	unsigned char *memory = map_region(self->user.device, region);	\
+	struct vfio_device_info info;					\
+	int again = kmsg_open();					\
+									\
+	ASSERT_NE(NULL, memory);					\
+	EXPECT_EQ(0, touch(memory, true));				\
+	EXPECT_EQ(EBUSY, revoke(&self->uuid));				\
+	EXPECT_TRUE(said(MAPPED));					\
+	/* Said once, and nothing has changed */			\
+	EXPECT_EQ(EBUSY, revoke(&self->uuid));				\
+	EXPECT_EQ(1, kmsg_count(again, self->uuid.text, MAPPED));	\
+	close(again);							\
+	EXPECT_TRUE(mdev_exists(&self->uuid));				\
+	EXPECT_EQ(0, vfio_info(self->user.device, &info));		\
+	EXPECT_EQ(0, touch(memory, true));				\
+	EXPECT_EQ(0, mdev_number(&self->uuid, "request"));		\
+	munmap(memory, self->page);					\
+	expect_revoked();						\
+	EXPECT_EQ(-ENODEV, vfio_info(self->user.device, &info));	\
+} while (0)
 
 TEST_F(mapped, mapping_that_mmap_populated_cannot_be_taken)
 {
-	unsigned char *memory = map_region(self->user.device,
-					   MDEV_RELAY_POPULATED_REGION);
-
-	expect_not_revocable(_metadata, self, memory);
+	expect_not_revocable(MDEV_RELAY_POPULATED_REGION);
 }
 
 TEST_F(mapped, mapping_cannot_be_taken_by_an_old_kernel)
 {
 	if (self->can)
 		SKIP(return, "this kernel can take a mapping away");
-	expect_not_revocable(_metadata, self,
-			     map_region(self->user.device,
-					MDEV_RELAY_FAULT_REGION));
+	expect_not_revocable(MDEV_RELAY_FAULT_REGION);
 }
 
 /* A parent driver without the callback */
