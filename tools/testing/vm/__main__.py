@@ -25,6 +25,8 @@ GUESTS = 2
 
 TESTS = ("tests.toml", "ccw-tests.toml", "runner-tests.toml")
 LISTS = (*TESTS, "demo.toml", "bench.toml")
+# Run only by their names.
+LONG = ("long-tests.toml",)
 
 
 def prepare(name, tests, report, args, ours, peer):
@@ -127,7 +129,7 @@ def benchmark(args, report):
 
 
 def vm(args, report):
-    tests = chosen(args.test, *LISTS)
+    tests = chosen(args.test, *LISTS, *(LONG if args.test else ()))
     if args.shell:
         name = (args.target or config.target_names())[0]
         return Boot(prepare(name, tests, report, args, not args.peer, args.peer)[0], [], report).shell()
