@@ -133,6 +133,8 @@ class Boot:
                 program = ["/bin/sh", "-c", test.script]
             else:
                 program = ["/bin/sh"] * test.program.endswith(".sh") + ["/tests/" + test.program]
+            if test.environment:
+                program = ["/bin/env", *(f"{key}={value}" for key, value in test.environment.items()), *program]
             lines.append(shlex.join(["run_test", test.name, " ".join(modules), *program]))
         return "\n".join([*lines, "all_clean" if self._tests else "interactive"]) + "\n"
 

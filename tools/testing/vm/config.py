@@ -66,6 +66,7 @@ class Test:
     output: str = "tap"     # or "plain": its exit code is the result, or "stream": that, and shown as it comes
     qemu: list = dataclasses.field(default_factory=list)
     cmdline: str = ""
+    environment: dict = dataclasses.field(default_factory=dict)     # of the program
     boot: str = ""          # tests with the same name here (and flags) share one boot
     boot_limit: int = 0     # instead of the architecture's
     long: bool = False      # only where it is asked for, and in the long set
