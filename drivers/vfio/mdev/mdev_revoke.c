@@ -14,6 +14,7 @@
 #include <linux/moduleparam.h>
 #include <linux/slab.h>
 
+#include "compat.h"
 #include "vfio_mdev.h"
 
 /* How long a revocation waits for the unpinning of pages, in seconds: long
@@ -130,6 +131,14 @@ void mdev_shell_detach(struct vfio_mdev *vmdev)
 {
 	struct mdev_shell *shell = vmdev->shell;
 	struct device *dev = &vmdev->mdev->dev;
+
+	/*
+	 * It leaves sysfs after the user's last close, when @dev, its parent,
+	 * will long be gone: it cannot stay there. Where it cannot go either,
+	 * for lack of memory, the driver core will say so.
+	 */
+	if (!vfio_device_leaves_sysfs_early())
+		device_move(&vmdev->vdev.device, NULL, DPM_ORDER_NONE);
 
 	get_device(dev);
 	__module_get(THIS_MODULE);
