@@ -82,4 +82,15 @@
 #define vfio_device_mapping(vdev)	((void)(vdev), (struct address_space *)NULL)
 #endif
 
+/*
+ * Linux 6.6, 8b6f173a4ce4 ("vfio: Add cdev for vfio_device"): a VFIO device
+ * leaves sysfs when its unregistration begins, before when it ended. Nothing to
+ * compile tells of it, but what came with it: vfio_iommufd_emulated_detach_ioas()
+ */
+#ifdef HAVE_VFIO_DETACH_IOAS
+#define vfio_device_leaves_sysfs_early()	true
+#else
+#define vfio_device_leaves_sysfs_early()	false
+#endif
+
 #endif /* _COMPAT_H */

@@ -9,10 +9,12 @@
  */
 #include <linux/iommu.h>
 #include <linux/jiffies.h>
+#include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/slab.h>
 
+#include "compat.h"
 #include "vfio_mdev.h"
 
 /* How long a revocation waits until no page is pinned any more: long enough
@@ -30,7 +32,11 @@ static unsigned int revoke_after = 60;
 module_param(revoke_after, uint, 0644);
 MODULE_PARM_DESC(revoke_after, "Seconds after which a device that is in use is revoked when its parent is unbound, unregistered or unloaded, or vfio_mdev is unbound from it; 0: never (default 60)");
 
-/* Runs what waits for a user's last close; each work may take any time */
+/*
+ * Unpins what was pinned by a revoked device, and waits for a user's last close
+ * where there is no thread for that: each work may take any time, and the kernel
+ * runs only some hundreds at once.
+ */
 static struct workqueue_struct *mdev_shell_wq;
 
 /* Is the time over that a user is given? @since: when it began, in jiffies */
@@ -53,9 +59,8 @@ static void mdev_shell_put(struct mdev_shell *shell)
 }
 
 /* VFIO waits for the last descriptor in here, and asks vfio_mdev to ask */
-static void mdev_shell_work(struct work_struct *work)
+static void mdev_shell_wait(struct mdev_shell *shell)
 {
-	struct mdev_shell *shell = container_of(work, struct mdev_shell, work);
 	struct vfio_mdev *vmdev = shell->vmdev;
 	struct mdev_device *mdev = vmdev->mdev;
 
@@ -72,8 +77,20 @@ static void mdev_shell_work(struct work_struct *work)
 	/* Pairs with vfio_alloc_device() in vfio_mdev_probe() */
 	vfio_put_device(&vmdev->vdev);
 	mdev_shell_put(shell);
-	/* Pair with get_device() and __module_get() in mdev_shell_detach() */
+	/* Pairs with get_device() in mdev_shell_detach() */
 	put_device(&mdev->dev);
+}
+
+/* Both pair with __module_get() in mdev_shell_detach() */
+static int mdev_shell_thread(void *shell)
+{
+	mdev_shell_wait(shell);
+	module_put_and_kthread_exit(0);
+}
+
+static void mdev_shell_work(struct work_struct *work)
+{
+	mdev_shell_wait(container_of(work, struct mdev_shell, work));
 	module_put(THIS_MODULE);
 }
 
@@ -115,10 +132,20 @@ void mdev_shell_detach(struct vfio_mdev *vmdev)
 	struct mdev_shell *shell = vmdev->shell;
 	struct device *dev = &vmdev->mdev->dev;
 
+	/*
+	 * It leaves sysfs after the user's last close, when @dev, its parent,
+	 * will long be gone: it cannot stay there. Where it cannot go either,
+	 * for lack of memory, the driver core will say so.
+	 */
+	if (!vfio_device_leaves_sysfs_early())
+		device_move(&vmdev->vdev.device, NULL, DPM_ORDER_NONE);
+
 	get_device(dev);
 	__module_get(THIS_MODULE);
 	refcount_inc(&shell->refs);
-	queue_work(mdev_shell_wq, &shell->work);
+	/* Not where memory is short, or this thread is being killed */
+	if (IS_ERR(kthread_run(mdev_shell_thread, shell, "mdev-shell")))
+		queue_work(mdev_shell_wq, &shell->work);
 	wait_for_completion(&shell->off_sysfs);
 	mdev_shell_put(shell);
 	/* VFIO would, when the user has gone: too late for @dev */
@@ -185,7 +212,7 @@ static void mdev_revoke_from_user(struct vfio_mdev *vmdev)
 	if (list_empty(&shell->unpins))
 		complete_all(&shell->unpinned);
 	else
-		queue_work(system_unbound_wq, &shell->unpin_work);
+		queue_work(mdev_shell_wq, &shell->unpin_work);
 	/* Pairs with try_module_get() in vfio_mdev_open() */
 	if (vmdev->owner_held)
 		module_put(shell->owner);

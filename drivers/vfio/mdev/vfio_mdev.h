@@ -71,8 +71,8 @@ struct vfio_mdev {
 
 /**
  * struct mdev_shell - what is left of a VFIO device that was revoked
- * @refs: the revocation's, until the removal has left @vmdev to @work, and that
- *	of @work
+ * @refs: the revocation's, until the removal has left @vmdev to a thread or
+ *	@work, and that of the latter
  * @vmdev: the VFIO device; this goes before it does
  * @owner: the parent driver's module
  * @owner_held: a reference to it is, for calls that have gone outside; put by
@@ -85,7 +85,8 @@ struct vfio_mdev {
  * @unpin_work: unpins them; VFIO may let it wait for user space
  * @unpinned: done with that, and with the revoke callback; the last close
  *	waits for it, since VFIO unpins for open devices only
- * @work: unregisters the VFIO device, waits for its last descriptor, frees this
+ * @work: unregisters the VFIO device, waits for its last descriptor, frees this,
+ *	where there is no thread that does
  * @was_held: it was revoked from a user
  * @off_sysfs: the VFIO device has left sysfs, and cannot be found by its name
  */

@@ -569,13 +569,48 @@ TEST_F(module, driver_with_a_call_outside_stays)
 		.run = call_read, .user = &user, .data = data, .len = 64,
 	}));
 	ASSERT_TRUE(missing_wait(&missing, SOON_MS));
-	EXPECT_EQ(-EAGAIN, module_unload("mdev_relay"));
 	EXPECT_EQ(0, child_wait(revoker_start(&uuid), SOON_MS));
 	/* The call returns through its code */
 	EXPECT_EQ(-EAGAIN, module_unload("mdev_relay"));
 	EXPECT_EQ(0, missing_bring(&missing, 65536));
 	EXPECT_EQ(-ENODEV, call_end(&call, SOON_MS));
 	EXPECT_EQ(0, module_unload("mdev_relay"));
+	vfio_close(&user);
+	missing_free(&missing);
+}
+
+static int run_unload(void *name)
+{
+	return -module_unload(name);
+}
+
+/* It takes the device all the same, and then has to stay until the call is out */
+TEST_F_TIMEOUT(module, unloading_waits_for_a_call_outside, 60)
+{
+	struct uuid uuid = uuid_new();
+	struct missing missing;
+	struct vfio_user user;
+	struct call call;
+	char data[64];
+	pid_t pid;
+
+	ASSERT_EQ(0, grace_set(1));
+	ASSERT_EQ(0, mdev_create(PARENT, TYPE, &uuid));
+	ASSERT_EQ(0, vfio_open(&user, &uuid));
+	ASSERT_EQ(0, missing_new(&missing, 65536));
+	ASSERT_EQ(0, vfio_map(&user, missing.memory, 0, 65536));
+	ASSERT_EQ(0, call_start(&call, &(struct call){
+		.run = call_read, .user = &user, .data = data, .len = 64,
+	}));
+	ASSERT_TRUE(missing_wait(&missing, SOON_MS));
+	pid = child_start(run_unload, "mdev_relay", -1, -1);
+	ASSERT_LT(0, pid);
+	EXPECT_TRUE(kmsg_wait(self->log, REPEAT_MS, uuid.text,
+			      "unloading the parent driver waits", NULL));
+	EXPECT_EQ(-ETIMEDOUT, child_wait(pid, 0));
+	EXPECT_EQ(0, missing_bring(&missing, 65536));
+	EXPECT_EQ(-ENODEV, call_end(&call, SOON_MS));
+	EXPECT_EQ(0, child_wait(pid, SOON_MS));
 	vfio_close(&user);
 	missing_free(&missing);
 }
