@@ -11,7 +11,6 @@
  * an older kernel, keeps the device from being revoked while it lives.
  */
 #include <linux/mm.h>
-#include <linux/rcupdate.h>
 #include <linux/refcount.h>
 #include <linux/slab.h>
 
@@ -25,7 +24,6 @@
  * @vmdev: the device; the VMAs' file keeps it
  * @vmas: how many VMAs there are; a split or a fork makes more
  * @stuck: the kernel cannot take it away: it counts in the device's mappings
- * @rcu: frees this when nobody can be looking at @ops any more
  */
 struct mdev_mapping {
 	struct vm_operations_struct ops;
@@ -33,7 +31,6 @@ struct mdev_mapping {
 	struct vfio_mdev *vmdev;
 	refcount_t vmas;
 	bool stuck;
-	struct rcu_head rcu;
 };
 
 static struct mdev_mapping *mdev_mapping_of(const struct vm_area_struct *vma)
@@ -45,7 +42,8 @@ static void mdev_mapping_free(struct mdev_mapping *mapping)
 {
 	if (mapping->stuck)
 		atomic_dec(&mapping->vmdev->mappings);
-	kfree_rcu(mapping, rcu);
+	/* A VMA is closed when nobody can look at its operations any more */
+	kfree(mapping);
 }
 
 static void mdev_vma_open(struct vm_area_struct *vma)

@@ -7,6 +7,8 @@
  * device, which VFIO keeps until the user has closed the last descriptor, stays
  * behind as a shell, for which a work waits: no removal does.
  */
+#include <linux/file.h>
+#include <linux/fs.h>
 #include <linux/iommu.h>
 #include <linux/jiffies.h>
 #include <linux/kthread.h>
@@ -56,6 +58,33 @@ static void mdev_shell_put(struct mdev_shell *shell)
 {
 	if (refcount_dec_and_test(&shell->refs))
 		kfree(shell);
+}
+
+/**
+ * mdev_shell_outlive_group - wait until nobody can use the device's VFIO group
+ * @vmdev: the VFIO device, a shell
+ *
+ * When its last device goes VFIO takes a group out of its container, and with
+ * the last group all of the container's IOMMU, without regard to ioctls that are
+ * under way on the container: QEMU unmaps its guest's memory after it has closed
+ * the device. So the device stays until its user has closed the group, too. VFIO
+ * itself has a reference to that file while the device is open.
+ *
+ * Context: the shell's thread, in VFIO's wait for the last descriptor.
+ */
+void mdev_shell_outlive_group(struct vfio_mdev *vmdev)
+{
+	struct file *file = vmdev->group_file;
+
+	if (!file)
+		return;
+	/* Nobody tells when it is closed */
+	while (file_count(file) > 1)
+		schedule_timeout_idle(HZ / 10);
+	vmdev->group_file = NULL;
+	fput(file);
+	/* Now the group leaves its container, before VFIO finds it there */
+	flush_delayed_fput();
 }
 
 /* VFIO waits for the last descriptor in here, and asks vfio_mdev to ask */

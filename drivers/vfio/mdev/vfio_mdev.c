@@ -6,6 +6,9 @@
  * mapping's faults, mdev_mmap.c is). What VFIO calls is forwarded from here, one
  * function an operation, through the gate that vfio_mdev.h describes.
  */
+#include <linux/fdtable.h>
+#include <linux/file.h>
+#include <linux/fs.h>
 #include <linux/iommu.h>
 #include <linux/jiffies.h>
 #include <linux/module.h>
@@ -25,6 +28,15 @@ static struct device vfio_mdev_device = {
 	.init_name	= "vfio_mdev",
 	.driver		= &vfio_mdev_driver.driver,
 };
+
+static int vfio_mdev_find_group(const void *vdev, struct file *file,
+				unsigned int fd)
+{
+	if (!vfio_file_has_dev(file, (struct vfio_device *)vdev))
+		return 0;
+	to_vfio_mdev((struct vfio_device *)vdev)->group_file = get_file(file);
+	return 1;
+}
 
 /*
  * The last part of open, for the first descriptor. A module whose devices can
@@ -55,6 +67,9 @@ static int vfio_mdev_open(struct vfio_device *vdev)
 	if (ret)
 		goto put_owner;
 
+	/* VFIO does not tell whose it is, but it is the caller's */
+	if (vmdev->revocable)
+		iterate_fd(current->files, 0, vfio_mdev_find_group, vdev);
 	mdev_use_held(mdev);
 	goto leave_gate;
 
@@ -74,6 +89,7 @@ static void vfio_mdev_close(struct vfio_device *vdev)
 {
 	struct vfio_mdev *vmdev = to_vfio_mdev(vdev);
 	struct mdev_device *mdev = vmdev->mdev;
+	struct file *group_file;
 	struct module *owner;
 
 	trace_mdev_close(&mdev->uuid);
@@ -90,6 +106,11 @@ static void vfio_mdev_close(struct vfio_device *vdev)
 		goto revoked;
 	}
 	mdev_triggers_drop(mdev);
+	/* Pairs with vfio_mdev_find_group(). VFIO has a reference still */
+	group_file = vmdev->group_file;
+	vmdev->group_file = NULL;
+	if (group_file)
+		fput(group_file);
 	/* Whoever waits for the device goes on; VFIO still holds it for us */
 	mdev_use_end(mdev);
 	mdev_call_end(vmdev);
@@ -98,8 +119,12 @@ static void vfio_mdev_close(struct vfio_device *vdev)
 	return;
 
 revoked:
-	/* VFIO unpins pages only while the device is open */
+	/*
+	 * VFIO unpins pages only while the device is open, and calls the shell's
+	 * thread back only where that is there first.
+	 */
 	wait_for_completion(&vmdev->shell->unpinned);
+	wait_for_completion(&vmdev->shell->off_sysfs);
 }
 
 /*
@@ -264,6 +289,7 @@ static void vfio_mdev_last_request(struct vfio_device *vdev, unsigned int count)
 
 	if (vmdev->shell) {
 		complete_all(&vmdev->shell->off_sysfs);
+		mdev_shell_outlive_group(vmdev);
 		return;
 	}
 	mdev_request_once(vmdev->mdev);

@@ -49,6 +49,8 @@
  * @gate_map: makes the gate a lock, in lockdep's eyes
  * @shell: there from the begin of a revocation on; set under mdev->lock and
  *	before the gate is closed
+ * @group_file: the user's file of VFIO's group, while open or a shell, or NULL;
+ *	a reference is held: see mdev_shell_outlive_group()
  * @mappings: mappings that the kernel cannot take away; negative when there
  *	may be no more of them
  * @revocable: the parent driver can revoke; constant
@@ -63,6 +65,7 @@ struct vfio_mdev {
 	atomic64_t gate;
 	struct lockdep_map gate_map;
 	struct mdev_shell *shell;
+	struct file *group_file;
 	atomic_t mappings;
 	bool revocable;
 	bool settled;
@@ -169,6 +172,7 @@ void mdev_unpin_deferred(struct mdev_shell *shell);
 
 /* mdev_revoke.c */
 void mdev_shell_detach(struct vfio_mdev *vmdev);
+void mdev_shell_outlive_group(struct vfio_mdev *vmdev);
 void mdev_shell_wait_unpinned(struct vfio_mdev *vmdev);
 
 #endif /* _VFIO_MDEV_H */
