@@ -14,6 +14,7 @@
 #include <linux/moduleparam.h>
 #include <linux/slab.h>
 
+#include "compat.h"
 #include "vfio_mdev.h"
 
 /* How long a revocation waits for the unpinning of pages, in seconds: long
@@ -131,6 +132,8 @@ void mdev_shell_detach(struct vfio_mdev *vmdev)
 	struct mdev_shell *shell = vmdev->shell;
 	struct device *dev = &vmdev->mdev->dev;
 
+	/* On older kernels it leaves sysfs after the user's last close */
+	vfio_device_leave_parent(&vmdev->vdev);
 	get_device(dev);
 	__module_get(THIS_MODULE);
 	refcount_inc(&shell->refs);
