@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -71,6 +72,7 @@ struct use {
 	unsigned char *memory;
 	int eventfd;
 	int index;
+	bool can_map;
 	unsigned int random;
 };
 
@@ -125,13 +127,29 @@ static int do_open(struct use *use)
 	return ret;
 }
 
+/*
+ * One at a time: VFIO's type 1 IOMMU takes two locks in one order before it asks
+ * a device to unpin, and makes the device's unpinning take them in the other, so
+ * that two unmaps of pinned memory can wait for each other, for ever.
+ */
+static int unmap(struct use *use, __u64 iova)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	int ret;
+
+	pthread_mutex_lock(&lock);
+	ret = vfio_unmap(&use->user, iova, PAGES * PAGE);
+	pthread_mutex_unlock(&lock);
+	return ret;
+}
+
 static int do_map(struct use *use, unsigned int *random)
 {
 	__u64 iova = IOVA + PAGES * PAGE * (1 + next_random(random, 4));
 
 	vfio_map(&use->user, use->memory, iova, PAGES * PAGE);
 	relay_pin(use->user.device, MDEV_RELAY_PIN, iova, 4);
-	vfio_unmap(&use->user, iova, PAGES * PAGE);
+	unmap(use, iova);
 	return 0;
 }
 
@@ -180,7 +198,8 @@ static int do_something(struct use *use, unsigned int *random)
 	case 46 ... 48:
 		return do_map(use, random);
 	case 49 ... 53:
-		return do_mmap(use, random);
+		/* Else it would keep the device from being revoked */
+		return use->can_map ? do_mmap(use, random) : 0;
 	case 54 ... 56:
 		return do_open(use);
 	case 57 ... 58:
@@ -190,7 +209,7 @@ static int do_something(struct use *use, unsigned int *random)
 			     MDEV_RELAY_INDEX_SHIFT);
 		break;
 	case 59:
-		vfio_unmap(&use->user, IOVA, PAGES * PAGE);
+		unmap(use, IOVA);
 		vfio_map(&use->user, use->memory, IOVA, PAGES * PAGE);
 		break;
 	case 60:
@@ -228,6 +247,7 @@ static int run_user(void *arg)
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	sigaction(SIGBUS, &action, NULL);
+	use->can_map = vfio_mappings_can_be_taken();
 	use->eventfd = eventfd_new();
 	use->memory = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -464,6 +484,35 @@ TEST_F_TIMEOUT(stress, parent_that_is_gone_against_everything, NO_LIMIT)
 		if (!parent_exists("mdev_relay.1"))
 			EXPECT_EQ(0, parent_bind("mdev_relay.1"));
 	}
+}
+
+/* More than a workqueue of the kernel's runs at once */
+#define SHELLS	600
+
+TEST_F_TIMEOUT(stress, shells_may_be_many, NO_LIMIT)
+{
+	struct rlimit limit = { .rlim_cur = 4096, .rlim_max = 4096 };
+	struct vfio_user *users = calloc(SHELLS, sizeof(*users));
+	struct uuid uuid = uuid_new();
+	struct vfio_device_info info;
+	int i, ret;
+
+	ASSERT_NE(NULL, users);
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
+	for (i = 0; i < SHELLS; i++) {
+		ASSERT_EQ(0, mdev_create("mdev_relay.0", "mdev_relay-relay",
+					 &uuid));
+		ASSERT_EQ(0, vfio_open(&users[i], &uuid));
+		ret = child_wait(revoker_start(&uuid), END_MS);
+		ASSERT_EQ(0, ret) {
+			TH_LOG("the %d. revocation ended with %d", i + 1, ret);
+		}
+	}
+	for (i = 0; i < SHELLS; i++) {
+		EXPECT_EQ(-ENODEV, vfio_info(users[i].device, &info));
+		vfio_close(&users[i]);
+	}
+	free(users);
 }
 
 TEST_HARNESS_MAIN

@@ -29,6 +29,7 @@
 #define MAPPED		"cannot be revoked: it is mapped, and the kernel cannot take the mapping away"
 #define CALL_WAITS	"revocation waits for the end of a call of the parent driver"
 
+#define RELAY_TYPE	"mdev_relay-relay"
 #define PAGES		16
 #define IOVA		0x100000ULL
 
@@ -485,22 +486,64 @@ TEST_F(held, tracepoint_tells_from_whom)
 }
 
 /* A device that this process has open, with guest memory */
+#define USED								\
+	struct uuid uuid;						\
+	struct vfio_user user;						\
+	struct missing missing;						\
+	struct call call;						\
+	struct call second;						\
+	unsigned char *memory;						\
+	size_t page;							\
+	size_t size;							\
+	/* Where something can be read and written */			\
+	__u64 at;							\
+	int log;							\
+	long relays;							\
+	long pinned;							\
+	int eventfd_id
+
+#define set_up_used(parent, type) do {					\
+	self->call.done = -1;						\
+	self->second.done = -1;						\
+	self->missing = (struct missing)MISSING_NONE;			\
+	self->page = sysconf(_SC_PAGESIZE);				\
+	self->size = PAGES * self->page;				\
+	self->eventfd_id = eventfd_next_id();				\
+	self->relays = relay_counter("relays");				\
+	self->pinned = pages_pinned();					\
+	self->log = kmsg_open();					\
+	self->memory = mmap(NULL, self->size, PROT_READ | PROT_WRITE,	\
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);	\
+	ASSERT_NE(MAP_FAILED, (void *)self->memory);			\
+	memset(self->memory, 0x5a, self->size);				\
+	ASSERT_EQ(0, missing_new(&self->missing, self->size));		\
+	self->uuid = uuid_new();					\
+	ASSERT_EQ(0, mdev_create(parent, type, &self->uuid));		\
+	ASSERT_EQ(0, vfio_open(&self->user, &self->uuid));		\
+	ASSERT_EQ(0, vfio_map(&self->user, self->memory, IOVA, self->size)); \
+	self->at = IOVA;						\
+} while (0)
+
+#define tear_down_used() do {						\
+	missing_free(&self->missing);					\
+	if (self->call.done >= 0)					\
+		EXPECT_NE(-ETIMEDOUT, call_end(&self->call, SOON_MS));	\
+	if (self->second.done >= 0)					\
+		EXPECT_NE(-ETIMEDOUT, call_end(&self->second, SOON_MS)); \
+	vfio_close(&self->user);					\
+	if (mdev_exists(&self->uuid))					\
+		EXPECT_EQ(0, mdev_remove(&self->uuid));			\
+	close(self->log);						\
+	munmap(self->memory, self->size);				\
+	EXPECT_EQ(0, relay_counter("pinned_all"));			\
+	EXPECT_TRUE(relay_counter_becomes("relays", self->relays));	\
+	EXPECT_TRUE(pages_pinned_become(self->pinned));			\
+	EXPECT_TRUE(eventfd_ids_back_to(self->eventfd_id));		\
+} while (0)
+
 FIXTURE(used)
 {
-	struct uuid uuid;
-	struct vfio_user user;
-	struct missing missing;
-	struct call call;
-	struct call second;
-	unsigned char *memory;
-	size_t page;
-	size_t size;
-	/* Where something can be read and written */
-	__u64 at;
-	int log;
-	long relays;
-	long pinned;
-	int eventfd_id;
+	USED;
 };
 
 FIXTURE_VARIANT(used)
@@ -516,10 +559,8 @@ FIXTURE_VARIANT_ADD(used, mtty)
 
 FIXTURE_VARIANT_ADD(used, relay)
 {
-	.parent = "mdev_relay.0", .type = "mdev_relay-relay",
+	.parent = "mdev_relay.0", .type = RELAY_TYPE,
 };
-
-#define is_relay()	(!strcmp(variant->parent, "mdev_relay.0"))
 
 FIXTURE_SETUP(used)
 {
@@ -527,26 +568,8 @@ FIXTURE_SETUP(used)
 
 	if (!parent_exists(variant->parent))
 		SKIP(return, "no parent %s", variant->parent);
-	self->call.done = -1;
-	self->second.done = -1;
-	self->missing = (struct missing)MISSING_NONE;
-	self->page = sysconf(_SC_PAGESIZE);
-	self->size = PAGES * self->page;
-	self->eventfd_id = eventfd_next_id();
-	self->relays = relay_counter("relays");
-	self->pinned = pages_pinned();
-	self->log = kmsg_open();
-	self->memory = mmap(NULL, self->size, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, (void *)self->memory);
-	memset(self->memory, 0x5a, self->size);
-	ASSERT_EQ(0, missing_new(&self->missing, self->size));
-	self->uuid = uuid_new();
-	ASSERT_EQ(0, mdev_create(variant->parent, variant->type, &self->uuid));
-	ASSERT_EQ(0, vfio_open(&self->user, &self->uuid));
-	ASSERT_EQ(0, vfio_map(&self->user, self->memory, IOVA, self->size));
-	self->at = IOVA;
-	if (!is_relay()) {
+	set_up_used(variant->parent, variant->type);
+	if (strcmp(variant->type, RELAY_TYPE)) {
 		ASSERT_EQ(0, vfio_region(self->user.device,
 					 VFIO_PCI_CONFIG_REGION_INDEX,
 					 &region));
@@ -556,23 +579,7 @@ FIXTURE_SETUP(used)
 
 FIXTURE_TEARDOWN(used)
 {
-	missing_free(&self->missing);
-	if (self->call.done >= 0)
-		EXPECT_NE(-ETIMEDOUT, call_end(&self->call, SOON_MS));
-	if (self->second.done >= 0)
-		EXPECT_NE(-ETIMEDOUT, call_end(&self->second, SOON_MS));
-	vfio_close(&self->user);
-	if (mdev_exists(&self->uuid))
-		EXPECT_EQ(0, mdev_remove(&self->uuid));
-	close(self->log);
-	munmap(self->memory, self->size);
-	EXPECT_EQ(0, relay_counter("pinned_all"));
-	EXPECT_TRUE(relay_counter_becomes("relays", self->relays));
-	EXPECT_TRUE(pages_pinned_become(self->pinned)) {
-		TH_LOG("pinned pages: %ld before, %ld after", self->pinned,
-		       pages_pinned());
-	}
-	EXPECT_TRUE(eventfd_ids_back_to(self->eventfd_id));
+	tear_down_used();
 }
 
 #define start_call(into, what, ...)					\
@@ -786,16 +793,29 @@ TEST_F(used, eventfds_set_meanwhile_are_dropped)
 	EXPECT_TRUE(eventfd_ids_back_to(self->eventfd_id));
 }
 
-#define need_relay()							\
-	if (!is_relay())						\
-		SKIP(return, "only mdev_relay reaches guest memory")
+/* The same with the test parent, which reaches guest memory */
+FIXTURE(guest)
+{
+	USED;
+};
+
+FIXTURE_SETUP(guest)
+{
+	if (!parent_exists("mdev_relay.0"))
+		SKIP(return, "no parent mdev_relay.0");
+	set_up_used("mdev_relay.0", RELAY_TYPE);
+}
+
+FIXTURE_TEARDOWN(guest)
+{
+	tear_down_used();
+}
 
 /* In the kernel, for some time: inside the gate, so it is waited for */
-TEST_F(used, call_in_the_parent_driver_is_waited_for)
+TEST_F(guest, call_in_the_parent_driver_is_waited_for)
 {
 	__s64 start = now_ms();
 
-	need_relay();
 	start_call(&self->call, call_sleep, .len = 1500);
 	ASSERT_TRUE(call_is_stuck(&self->call, SOON_MS));
 	expect_revoked();
@@ -803,11 +823,10 @@ TEST_F(used, call_in_the_parent_driver_is_waited_for)
 	EXPECT_EQ((long)sizeof(__u32), call_end(&self->call, SOON_MS));
 }
 
-TEST_F(used, call_that_takes_long_is_told_of)
+TEST_F(guest, call_that_takes_long_is_told_of)
 {
 	pid_t pid;
 
-	need_relay();
 	start_call(&self->call, call_sleep, .len = 11000);
 	ASSERT_TRUE(call_is_stuck(&self->call, SOON_MS));
 	pid = revoker_start(&self->uuid);
@@ -828,17 +847,15 @@ TEST_F(used, call_that_takes_long_is_told_of)
 	ASSERT_TRUE(missing_wait(&self->missing, SOON_MS));		\
 } while (0)
 
-TEST_F(used, access_to_guest_memory_is_not_waited_for)
+TEST_F(guest, access_to_guest_memory_is_not_waited_for)
 {
-	need_relay();
 	start_stuck_access();
 	expect_revoked();
 	expect_call_fails();
 }
 
-TEST_F(used, pin_of_guest_memory_is_not_waited_for)
+TEST_F(guest, pin_of_guest_memory_is_not_waited_for)
 {
-	need_relay();
 	start_stuck_access();
 	start_call(&self->second, call_pin, .at = IOVA, .len = 4);
 	ASSERT_TRUE(call_is_stuck(&self->second, SOON_MS));
@@ -852,9 +869,8 @@ TEST_F(used, pin_of_guest_memory_is_not_waited_for)
 }
 
 /* Type 1 does not wait for such a page: a kernel that did would show here */
-TEST_F(used, pin_of_memory_that_is_missing_leaves_nothing)
+TEST_F(guest, pin_of_memory_that_is_missing_leaves_nothing)
 {
-	need_relay();
 	ASSERT_EQ(0, vfio_map(&self->user, self->missing.memory, MISSING_IOVA,
 			      self->size));
 	start_call(&self->second, call_pin, .at = MISSING_IOVA, .len = 4);
@@ -868,9 +884,8 @@ TEST_F(used, pin_of_memory_that_is_missing_leaves_nothing)
 	EXPECT_TRUE(pages_pinned_become(self->pinned));
 }
 
-TEST_F(used, pages_are_unpinned)
+TEST_F(guest, pages_are_unpinned)
 {
-	need_relay();
 	ASSERT_EQ(0, relay_pin(self->user.device, MDEV_RELAY_PIN, IOVA, PAGES));
 	ASSERT_EQ(0, relay_pin(self->user.device, MDEV_RELAY_PIN, IOVA, 2));
 	EXPECT_EQ(self->pinned + PAGES, pages_pinned());
@@ -881,9 +896,8 @@ TEST_F(used, pages_are_unpinned)
 }
 
 /* The revocation ends, and unpins when VFIO lets it */
-TEST_F(used, pages_are_unpinned_when_that_can_be)
+TEST_F(guest, pages_are_unpinned_when_that_can_be)
 {
-	need_relay();
 	ASSERT_EQ(0, relay_pin(self->user.device, MDEV_RELAY_PIN, IOVA, PAGES));
 	start_stuck_access();
 	expect_revoked();
@@ -932,11 +946,10 @@ static bool name_becomes(pid_t pid, const char *name)
 	return false;
 }
 
-TEST_F(used, user_stuck_in_a_call_can_be_killed)
+TEST_F(guest, user_stuck_in_a_call_can_be_killed)
 {
 	pid_t pid;
 
-	need_relay();
 	vfio_close(&self->user);
 	pid = child_start(run_stuck_user, &self->uuid, -1, -1);
 	ASSERT_LT(0, pid);
@@ -949,11 +962,10 @@ TEST_F(used, user_stuck_in_a_call_can_be_killed)
 }
 
 /* Pins race with it: each fails, or is undone */
-TEST_F_TIMEOUT(used, pages_pinned_meanwhile_are_unpinned, 120)
+TEST_F_TIMEOUT(guest, pages_pinned_meanwhile_are_unpinned, 120)
 {
 	int i;
 
-	need_relay();
 	for (i = 0; i < 20; i++) {
 		start_call(&self->call, call_pin, .at = IOVA, .len = PAGES);
 		start_call(&self->second, call_unmap, .at = IOVA, .len = self->size);
@@ -963,7 +975,7 @@ TEST_F_TIMEOUT(used, pages_pinned_meanwhile_are_unpinned, 120)
 		EXPECT_TRUE(relay_counter_becomes("pinned_all", 0));
 		EXPECT_TRUE(pages_pinned_become(self->pinned));
 		vfio_close(&self->user);
-		ASSERT_EQ(0, mdev_create(variant->parent, variant->type,
+		ASSERT_EQ(0, mdev_create("mdev_relay.0", RELAY_TYPE,
 					 &self->uuid));
 		ASSERT_EQ(0, vfio_open(&self->user, &self->uuid));
 		ASSERT_EQ(0, vfio_map(&self->user, self->memory, IOVA,
@@ -971,11 +983,10 @@ TEST_F_TIMEOUT(used, pages_pinned_meanwhile_are_unpinned, 120)
 	}
 }
 
-TEST_F_TIMEOUT(used, dma_unmap_meanwhile_finds_nothing_pinned, 120)
+TEST_F_TIMEOUT(guest, dma_unmap_meanwhile_finds_nothing_pinned, 120)
 {
 	int i;
 
-	need_relay();
 	for (i = 0; i < 20; i++) {
 		ASSERT_EQ(0, relay_pin(self->user.device, MDEV_RELAY_PIN, IOVA,
 				       PAGES));
@@ -984,7 +995,7 @@ TEST_F_TIMEOUT(used, dma_unmap_meanwhile_finds_nothing_pinned, 120)
 		EXPECT_EQ(0, call_end(&self->second, SOON_MS));
 		EXPECT_TRUE(pages_pinned_become(self->pinned));
 		vfio_close(&self->user);
-		ASSERT_EQ(0, mdev_create(variant->parent, variant->type,
+		ASSERT_EQ(0, mdev_create("mdev_relay.0", RELAY_TYPE,
 					 &self->uuid));
 		ASSERT_EQ(0, vfio_open(&self->user, &self->uuid));
 		ASSERT_EQ(0, vfio_map(&self->user, self->memory, IOVA,
@@ -1024,15 +1035,14 @@ static int vfio_open_in(struct vfio_user *user, const struct vfio_user *first,
 	return user->device < 0 ? user->device : 0;
 }
 
-TEST_F(used, device_in_the_container_of_one_that_is_stuck_can_be_revoked)
+TEST_F(guest, device_in_the_container_of_one_that_is_stuck_can_be_revoked)
 {
 	struct uuid uuid = uuid_new();
 	struct vfio_device_info info;
 	struct vfio_user other;
 	unsigned char data[64];
 
-	need_relay();
-	ASSERT_EQ(0, mdev_create("mdev_relay.1", variant->type, &uuid));
+	ASSERT_EQ(0, mdev_create("mdev_relay.1", RELAY_TYPE, &uuid));
 	ASSERT_EQ(0, vfio_open_in(&other, &self->user, &uuid));
 	ASSERT_EQ(0, relay_pin(other.device, MDEV_RELAY_PIN, IOVA, 4));
 	ASSERT_EQ(0, relay_pin(self->user.device, MDEV_RELAY_PIN, IOVA, 2));
@@ -1052,14 +1062,13 @@ TEST_F(used, device_in_the_container_of_one_that_is_stuck_can_be_revoked)
 	EXPECT_EQ(0, vfio_unmap(&self->user, IOVA, self->size));
 }
 
-TEST_F(used, device_that_is_stuck_leaves_the_others_of_its_container)
+TEST_F(guest, device_that_is_stuck_leaves_the_others_of_its_container)
 {
 	struct uuid uuid = uuid_new();
 	struct vfio_user other;
 	unsigned char data[64];
 
-	need_relay();
-	ASSERT_EQ(0, mdev_create("mdev_relay.1", variant->type, &uuid));
+	ASSERT_EQ(0, mdev_create("mdev_relay.1", RELAY_TYPE, &uuid));
 	ASSERT_EQ(0, vfio_open_in(&other, &self->user, &uuid));
 	ASSERT_EQ(0, relay_pin(other.device, MDEV_RELAY_PIN, IOVA, 4));
 	start_stuck_access();
@@ -1077,19 +1086,23 @@ TEST_F(used, device_that_is_stuck_leaves_the_others_of_its_container)
 static long call_open(struct call *call)
 {
 	int fd = vfio_get_device(call->user, call->data);
+	struct vfio_device_info info;
+	int ret;
 
-	if (fd >= 0)
-		close(fd);
-	return fd;
+	if (fd < 0)
+		return fd;
+	/* On older kernels it gets stuck later, and opens a shell */
+	ret = vfio_info(fd, &info);
+	close(fd);
+	return ret;
 }
 
-TEST_F(used, device_that_is_being_opened_can_be_revoked)
+TEST_F(guest, device_that_is_being_opened_can_be_revoked)
 {
 	struct uuid uuid = uuid_new();
 	struct vfio_user other;
 
-	need_relay();
-	ASSERT_EQ(0, mdev_create("mdev_relay.1", variant->type, &uuid));
+	ASSERT_EQ(0, mdev_create("mdev_relay.1", RELAY_TYPE, &uuid));
 	ASSERT_EQ(0, vfio_join(&other, &self->user, &uuid));
 	start_stuck_access();
 	ASSERT_EQ(0, call_start(&self->second, &(struct call){
@@ -1118,13 +1131,12 @@ static int run_opener(void *arg)
 	return -ret;
 }
 
-TEST_F(used, open_under_way_is_waited_for)
+TEST_F(guest, open_under_way_is_waited_for)
 {
 	long revokes = relay_counter("revokes");
 	long opens;
 	pid_t pid;
 
-	need_relay();
 	vfio_close(&self->user);
 	opens = relay_counter("opens");
 	ASSERT_EQ(0, relay_set("open_ms", 1000));
@@ -1136,13 +1148,12 @@ TEST_F(used, open_under_way_is_waited_for)
 	EXPECT_EQ(revokes + 1, relay_counter("revokes"));
 }
 
-TEST_F(used, close_under_way_is_waited_for)
+TEST_F(guest, close_under_way_is_waited_for)
 {
 	long revokes = relay_counter("revokes");
 	long releases;
 	pid_t pid;
 
-	need_relay();
 	vfio_close(&self->user);
 	releases = relay_counter("releases");
 	ASSERT_EQ(0, relay_set("release_ms", 1000));
@@ -1156,12 +1167,11 @@ TEST_F(used, close_under_way_is_waited_for)
 	EXPECT_FALSE(kmsg_wait(self->log, 0, self->uuid.text, REVOKED, NULL));
 }
 
-TEST_F(used, release_is_not_called_after_a_revocation)
+TEST_F(guest, release_is_not_called_after_a_revocation)
 {
 	long releases = relay_counter("releases");
 	long revokes = relay_counter("revokes");
 
-	need_relay();
 	expect_revoked();
 	vfio_close(&self->user);
 	EXPECT_TRUE(said(CLOSED));
@@ -1170,14 +1180,13 @@ TEST_F(used, release_is_not_called_after_a_revocation)
 }
 
 /* The revocation takes its time: who comes meanwhile finds the gate closed */
-TEST_F(used, calls_during_a_revocation_fail)
+TEST_F(guest, calls_during_a_revocation_fail)
 {
 	struct vfio_device_info info;
 	struct uuid uuid = self->uuid;
 	pid_t pid, other;
 	int ret;
 
-	need_relay();
 	ASSERT_EQ(0, relay_set("revoke_ms", 2000));
 	pid = revoker_start(&self->uuid);
 	while (!(ret = vfio_info(self->user.device, &info)))
@@ -1187,7 +1196,7 @@ TEST_F(used, calls_during_a_revocation_fail)
 	/* It is being removed, and the UUID is in use till then */
 	EXPECT_EQ(-ENODEV, mdev_revoke(&uuid));
 	EXPECT_EQ(-ENODEV, mdev_remove(&uuid));
-	EXPECT_EQ(-EEXIST, mdev_create(variant->parent, variant->type, &uuid));
+	EXPECT_EQ(-EEXIST, mdev_create("mdev_relay.0", RELAY_TYPE, &uuid));
 	/* A close does not wait for it */
 	other = child_start(run_opener, &uuid, -1, -1);
 	ret = child_wait(other, SOON_MS);
@@ -1216,8 +1225,7 @@ FIXTURE_SETUP(mapped)
 	self->log = kmsg_open();
 	self->can = vfio_mappings_can_be_taken();
 	self->uuid = uuid_new();
-	ASSERT_EQ(0, mdev_create("mdev_relay.0", "mdev_relay-relay",
-				 &self->uuid));
+	ASSERT_EQ(0, mdev_create("mdev_relay.0", RELAY_TYPE, &self->uuid));
 	ASSERT_EQ(0, vfio_open(&self->user, &self->uuid));
 }
 
@@ -1287,8 +1295,7 @@ TEST_F(mapped, mapping_gives_sigbus)
 	EXPECT_EQ(SIGBUS, touch(memory, false));
 	EXPECT_EQ(SIGBUS, touch(memory, true));
 	/* The page is not the next device's, and neither is the mapping */
-	EXPECT_EQ(0, mdev_create("mdev_relay.0", "mdev_relay-relay",
-				 &self->uuid));
+	EXPECT_EQ(0, mdev_create("mdev_relay.0", RELAY_TYPE, &self->uuid));
 	EXPECT_EQ(SIGBUS, touch(memory, false));
 	munmap(memory, self->page);
 }
@@ -1417,7 +1424,7 @@ TEST_F(mapped, mapping_touched_meanwhile_gives_sigbus)
 		EXPECT_EQ(SIGBUS, touch(memory, false));
 		munmap(memory, self->page);
 		vfio_close(&self->user);
-		ASSERT_EQ(0, mdev_create("mdev_relay.0", "mdev_relay-relay",
+		ASSERT_EQ(0, mdev_create("mdev_relay.0", RELAY_TYPE,
 					 &self->uuid));
 		ASSERT_EQ(0, vfio_open(&self->user, &self->uuid));
 		memory = map_region(self->user.device,
