@@ -10,6 +10,7 @@
 #include <linux/device.h>
 #include <linux/eventfd.h>
 #include <linux/module.h>
+#include <linux/vfio.h>
 
 #include "features.h"
 
@@ -84,13 +85,22 @@
 
 /*
  * Linux 6.6, 8b6f173a4ce4 ("vfio: Add cdev for vfio_device"): a VFIO device
- * leaves sysfs when its unregistration begins, before when it ended. Nothing to
- * compile tells of it, but what came with it: vfio_iommufd_emulated_detach_ioas()
+ * leaves sysfs when its unregistration begins. Before, it did when that ended,
+ * and has to leave its parent's folder by itself where that goes earlier. Nothing
+ * to compile tells of it, but vfio_iommufd_emulated_detach_ioas(), which came
+ * with it.
  */
-#ifdef HAVE_VFIO_DETACH_IOAS
-#define vfio_device_leaves_sysfs_early()	true
-#else
-#define vfio_device_leaves_sysfs_early()	false
+static inline void vfio_device_leave_parent(struct vfio_device *vdev)
+{
+#ifndef HAVE_VFIO_DETACH_IOAS
+	struct kobject *class_dir = vdev->device.kobj.parent;
+
+	if (device_move(&vdev->device, NULL, DPM_ORDER_NONE))
+		return;
+	/* It forgets the class's folder in that of the parent */
+	kobject_del(class_dir);
+	kobject_put(class_dir);
 #endif
+}
 
 #endif /* _COMPAT_H */

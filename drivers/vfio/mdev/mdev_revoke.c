@@ -161,14 +161,8 @@ void mdev_shell_detach(struct vfio_mdev *vmdev)
 	struct mdev_shell *shell = vmdev->shell;
 	struct device *dev = &vmdev->mdev->dev;
 
-	/*
-	 * It leaves sysfs after the user's last close, when @dev, its parent,
-	 * will long be gone: it cannot stay there. Where it cannot go either,
-	 * for lack of memory, the driver core will say so.
-	 */
-	if (!vfio_device_leaves_sysfs_early())
-		device_move(&vmdev->vdev.device, NULL, DPM_ORDER_NONE);
-
+	/* On older kernels it leaves sysfs after the user's last close */
+	vfio_device_leave_parent(&vmdev->vdev);
 	get_device(dev);
 	__module_get(THIS_MODULE);
 	refcount_inc(&shell->refs);
