@@ -901,9 +901,10 @@ static void *race_open(void *arg)
 		ret = vfio_open(&user, &race->uuid);
 		/*
 		 * From VFIO: the device went between the look-up of its name
-		 * and its open, and took the group's container with it
+		 * and its open, and took the group's container with it. From
+		 * open(2): the group went after its node had been found.
 		 */
-		if (ret == -EINVAL)
+		if (ret == -EINVAL || ret == -ENXIO)
 			ret = -ENODEV;
 		race_note(race, "open", ret);
 		if (!ret)
