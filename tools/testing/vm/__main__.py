@@ -32,16 +32,20 @@ def prepare(name, tests, report, args, ours, peer):
     target = config.load_target(name)
     kernel = packages.fetch(target, report, args.refresh)
     logs = LOGS / name
-    programs = {test.program for test in tests if test.program and test.runs_on(target)} | {"vm/guest/supervise"}
+    here = [test for test in tests if test.runs_on(target)]
+    programs = {"vm/guest/supervise", *(test.program for test in here if test.program),
+                *(name for test in here for name in test.needs)}
     report.say(name, f"building modules and tests for {kernel.release}")
     setups = []
     with config.locked(target.dir):
+        disks = {name: packages.fetch_disk(target, name, report, args.refresh)
+                 for name in sorted({test.disk for test in here if test.disk})}
         programs = build.build_programs(target, kernel, programs, logs)
         for wanted, make in ((ours, build.build_modules), (peer, build.build_peer)):
             if wanted:
                 is_peer = make is build.build_peer
                 archive = initramfs.base_archive(target, kernel, make(target, kernel, logs), programs, is_peer)
-                setups.append(Setup(target, kernel, archive, is_peer, args.kvm))
+                setups.append(Setup(target, kernel, archive, disks, is_peer, args.kvm))
     return setups
 
 
@@ -50,7 +54,7 @@ def boots_of(setup, tests, report):
     groups = {}
     for test in tests:
         if test.runs_on(setup.target) and (test.runs_on(setup.target, peer=True) or not setup.peer):
-            groups.setdefault((test.boot, tuple(test.qemu), test.cmdline), []).append(test)
+            groups.setdefault((test.boot, tuple(test.qemu), test.cmdline, test.disk), []).append(test)
     return [Boot(setup, group, report) for group in groups.values()]
 
 

@@ -30,6 +30,7 @@ class Setup:
     target: object
     kernel: object
     archive: bytes
+    disks: dict             # {name: image}
     peer: bool = False
     kvm: bool = False
 
@@ -124,6 +125,8 @@ class Boot:
         target = self._setup.target
         lines = [shlex.join(["start", target.arch.channel, *target.arch.channel_modules]),
                  shlex.join(["load_base", *target.modules])]
+        if disk := self._disk():
+            lines.append(shlex.join(["mount_disk", disk, *target.disk_modules]))
         for test in self._tests:
             modules = self._setup.peer and test.peer_modules or test.modules
             if test.script:
@@ -132,6 +135,17 @@ class Boot:
                 program = ["/bin/sh"] * test.program.endswith(".sh") + ["/tests/" + test.program]
             lines.append(shlex.join(["run_test", test.name, " ".join(modules), *program]))
         return "\n".join([*lines, "all_clean" if self._tests else "interactive"]) + "\n"
+
+    def _disk(self):
+        return self._tests[0].disk if self._tests else ""
+
+    def _disk_flags(self):
+        """QEMU's flags for the disk; its serial number is its name, by which the guest finds it."""
+        disk = self._disk()
+        if not disk:
+            return []
+        return ["-blockdev", f"file,node-name=disk,read-only=on,filename={self._setup.disks[disk]}",
+                "-device", f"{self._setup.target.arch.disk_device},drive=disk,serial={disk}"]
 
     def _command(self, console, channel, sockets):
         setup, arch = self._setup, self._setup.target.arch
@@ -144,7 +158,7 @@ class Boot:
         return [*arch.qemu, "-accel", "kvm" if setup.kvm else "tcg", "-nodefaults", "-display", "none", "-no-reboot",
                 "-chardev", console, "-chardev", channel, "-kernel", str(setup.kernel.image), "-initrd", str(initrd),
                 "-append", f"{arch.cmdline} panic=-1 oops=panic log_buf_len=16M {first.cmdline if first else ''}",
-                *(word.replace("{sockets}", sockets) for word in (first.qemu if first else []))]
+                *self._disk_flags(), *(word.replace("{sockets}", sockets) for word in (first.qemu if first else []))]
 
     def shell(self):
         """An interactive guest, with the modules loaded."""

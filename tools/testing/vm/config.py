@@ -24,7 +24,16 @@ class Arch:
     cmdline: str
     channel: str
     channel_modules: list
+    disk_device: str
     boot_limit: int
+
+
+@dataclasses.dataclass
+class Disk:
+    """Debian packages that a guest finds mounted."""
+    package: str            # with all that it depends on
+    suites: list
+    keep: list              # files and folders of all these packages; the rest is left out
 
 
 @dataclasses.dataclass
@@ -40,6 +49,8 @@ class Target:
     packages: list
     modules: list
     peer: dict              # modules that Debian does not build, to measure against, and their folders in the source
+    disk_modules: list = dataclasses.field(default_factory=list)    # what a guest needs to mount a disk
+    disks: dict = dataclasses.field(default_factory=dict)           # {name: what is on it}; see Disk
 
     @property
     def dir(self):
@@ -53,6 +64,8 @@ class Test:
     reason: str             # why that limit
     program: str = ""       # a built program's or a script's path below tools/testing, or
     script: str = ""        # the text of a script for the guest's shell
+    needs: list = dataclasses.field(default_factory=list)       # other built files, which the program uses
+    disk: str = ""          # one of the target's disks, mounted while the boot lasts
     modules: list = dataclasses.field(default_factory=list)
     peer_modules: list = dataclasses.field(default_factory=list)    # where others stand in with the kernel's own mdev
     targets: list = dataclasses.field(default_factory=list)     # kernels or architectures; none: all
@@ -105,7 +118,12 @@ def load_target(name):
         raise Failure(f"no target {name}; there are: {', '.join(target_names())}")
     arch_name = tomllib.loads(path.read_text()).get("arch")
     arch = _read(Arch, HERE / "arch" / f"{arch_name}.toml", name=arch_name)
-    return dataclasses.replace(_read(Target, path, name=name), arch=arch)
+    target = _read(Target, path, name=name)
+    try:
+        disks = {name: Disk(**entry) for name, entry in target.disks.items()}
+    except TypeError as error:
+        raise Failure(f"{path.relative_to(TOP)}: {error}") from error
+    return dataclasses.replace(target, arch=arch, disks=disks)
 
 
 def load_tests(path):
