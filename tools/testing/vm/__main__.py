@@ -54,7 +54,7 @@ def boots_of(setup, tests, report):
     groups = {}
     for test in tests:
         if test.runs_on(setup.target) and (test.runs_on(setup.target, peer=True) or not setup.peer):
-            groups.setdefault((test.boot, tuple(test.qemu), test.cmdline, test.disk), []).append(test)
+            groups.setdefault((test.boot, tuple(test.qemu), test.cmdline, test.disk, tuple(test.host)), []).append(test)
     return [Boot(setup, group, report) for group in groups.values()]
 
 

@@ -175,7 +175,7 @@ class Boot:
         # The name of a socket has to be short.
         with (locked(self._logs), open(self._logs / "qemu.log", "w") as errors,
               open(self._logs / "channel.log", "wb") as record, tempfile.TemporaryDirectory() as sockets,
-              contextlib.closing(Host()) as host):
+              contextlib.closing(Host(self._tests[0].host, errors)) as host):
             command = self._command(f"file,id=console,path={console}", "stdio,id=channel,signal=off", sockets)
             qemu = subprocess.Popen(command + host.arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                     stderr=errors, bufsize=0, pass_fds=host.fds)

@@ -72,6 +72,7 @@ class Test:
     peer: list = dataclasses.field(default_factory=list)        # where it runs with the kernel's own modules too
     output: str = "tap"     # or "plain": its exit code is the result, or "stream": that, and shown as it comes
     qemu: list = dataclasses.field(default_factory=list)
+    host: list = dataclasses.field(default_factory=list)        # a program on the host, which the test can talk to
     cmdline: str = ""
     boot: str = ""          # tests with the same name here (and flags) share one boot
     boot_limit: int = 0     # instead of the architecture's
