@@ -23,8 +23,8 @@ import userspace  # noqa: E402
 # Two guests at once: with one more than cores, each gets slower than its time limits allow for.
 GUESTS = 2
 
-TESTS = ("tests.toml", "ccw-tests.toml", "runner-tests.toml")
-LISTS = (*TESTS, "demo.toml", "bench.toml")
+TESTS = ("tests.toml", "ccw-tests.toml", "client-tests.toml", "runner-tests.toml")
+LISTS = (*TESTS, "client-tests-long.toml", "demo.toml", "bench.toml")
 
 
 def prepare(name, tests, report, args, ours, peer):
