@@ -184,4 +184,11 @@ int holder_start(struct holder *holder, const struct uuid *uuid);
 int holder_order(struct holder *holder, enum holder_order order);
 void holder_kill(struct holder *holder);
 
+/*
+ * Has the host do something: "COMMAND KEY=VALUE...", of QEMU's monitor. The
+ * answer (NULL: any) is what follows "ok", or with -EIO what follows "error".
+ * -ENOENT where there is no host that could be asked.
+ */
+int host_ask(const char *command, char *answer, size_t size);
+
 #endif /* SELFTESTS_LIB_H */

@@ -25,8 +25,8 @@ import userspace  # noqa: E402
 # Two guests at once: with one more than cores, each gets slower than its time limits allow for.
 GUESTS = 2
 
-TESTS = ("tests.toml", "ccw-tests.toml", "runner-tests.toml")
-LISTS = (*TESTS, "demo.toml", "bench.toml")
+TESTS = ("tests.toml", "ccw-tests.toml", "client-tests.toml", "runner-tests.toml")
+LISTS = (*TESTS, "client-tests-long.toml", "demo.toml", "bench.toml")
 
 
 def prepare(name, tests, report, args, ours, peer):
@@ -34,18 +34,22 @@ def prepare(name, tests, report, args, ours, peer):
     target = config.load_target(name)
     kernel = packages.fetch(target, report, args.refresh)
     logs = LOGS / name
-    programs = {test.program for test in tests if test.program and test.runs_on(target)} | {"vm/guest/supervise"}
+    here = [test for test in tests if test.runs_on(target)]
+    programs = {"vm/guest/supervise", *(test.program for test in here if test.program),
+                *(name for test in here for name in test.needs)}
     setups = []
     with config.locked(target.dir):
         if target.config:
             kernels.build(target, kernel, logs, report)
+        disks = {name: packages.fetch_disk(target, name, report, args.refresh)
+                 for name in sorted({test.disk for test in here if test.disk})}
         report.say(name, f"building modules and tests for {kernel.release}")
         programs = build.build_programs(target, kernel, programs, logs)
         for wanted, make in ((ours, build.build_modules), (peer and target.peer, build.build_peer)):
             if wanted:
                 is_peer = make is build.build_peer
                 archive = initramfs.base_archive(target, kernel, make(target, kernel, logs), programs, is_peer)
-                setups.append(Setup(target, kernel, archive, is_peer, args.kvm))
+                setups.append(Setup(target, kernel, archive, disks, is_peer, args.kvm))
     if not setups:
         raise Failure("the kernel's own modules are not tested here")
     return setups
@@ -56,7 +60,7 @@ def boots_of(setup, tests, report):
     groups = {}
     for test in tests:
         if test.runs_on(setup.target) and (test.runs_on(setup.target, peer=True) or not setup.peer):
-            groups.setdefault((test.boot, tuple(test.qemu), test.cmdline), []).append(test)
+            groups.setdefault((test.boot, tuple(test.qemu), test.cmdline, test.disk, tuple(test.host)), []).append(test)
     return [Boot(setup, group, report) for group in groups.values()]
 
 

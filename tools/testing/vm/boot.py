@@ -30,6 +30,7 @@ class Setup:
     target: object
     kernel: object
     archive: bytes
+    disks: dict             # {name: image}
     peer: bool = False
     kvm: bool = False
 
@@ -127,6 +128,8 @@ class Boot:
         target = self._setup.target
         lines = [shlex.join(["start", target.arch.channel, *target.arch.channel_modules]),
                  shlex.join(["load_base", *target.modules])]
+        if disk := self._disk():
+            lines.append(shlex.join(["mount_disk", disk, *target.disk_modules]))
         for test in self._tests:
             modules = self._setup.peer and test.peer_modules or test.modules
             if test.script:
@@ -137,6 +140,17 @@ class Boot:
                 program = ["/bin/env", *(f"{key}={value}" for key, value in test.environment.items()), *program]
             lines.append(shlex.join(["run_test", test.name, " ".join(modules), *program]))
         return "\n".join([*lines, "all_clean" if self._tests else "interactive"]) + "\n"
+
+    def _disk(self):
+        return self._tests[0].disk if self._tests else ""
+
+    def _disk_flags(self):
+        """QEMU's flags for the disk; its serial number is its name, by which the guest finds it."""
+        disk = self._disk()
+        if not disk:
+            return []
+        return ["-blockdev", f"file,node-name=disk,read-only=on,filename={self._setup.disks[disk]}",
+                "-device", f"{self._setup.target.arch.disk_device},drive=disk,serial={disk}"]
 
     def _command(self, console, channel, sockets):
         setup, target, arch = self._setup, self._setup.target, self._setup.target.arch
@@ -151,7 +165,7 @@ class Boot:
                 "-kernel", str(setup.kernel.image), "-initrd", str(initrd),
                 "-append", f"{arch.cmdline} panic=-1 oops=panic log_buf_len=16M {target.cmdline} "
                            f"{first.cmdline if first else ''}",
-                *(word.replace("{sockets}", sockets) for word in (first.qemu if first else []))]
+                *self._disk_flags(), *(word.replace("{sockets}", sockets) for word in (first.qemu if first else []))]
 
     def shell(self):
         """An interactive guest, with the modules loaded."""
@@ -168,7 +182,7 @@ class Boot:
         # The name of a socket has to be short.
         with (locked(self._logs), open(self._logs / "qemu.log", "w") as errors,
               open(self._logs / "channel.log", "wb") as record, tempfile.TemporaryDirectory() as sockets,
-              contextlib.closing(Host()) as host):
+              contextlib.closing(Host(self._tests[0].host, errors)) as host):
             command = self._command(f"file,id=console,path={console}", "stdio,id=channel,signal=off", sockets)
             qemu = subprocess.Popen(command + host.arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                     stderr=errors, bufsize=0, pass_fds=host.fds)

@@ -24,7 +24,16 @@ class Arch:
     cmdline: str
     channel: str
     channel_modules: list
+    disk_device: str
     boot_limit: int
+
+
+@dataclasses.dataclass
+class Disk:
+    """Debian packages that a guest finds mounted."""
+    package: str            # with all that it depends on
+    suites: list
+    keep: list              # files and folders of all these packages; the rest is left out
 
 
 @dataclasses.dataclass
@@ -46,6 +55,8 @@ class Target:
     cmdline: str = ""
     slower: int = 1         # how often the time that another kernel's guest takes: time limits are as much longer
     long: bool = False      # only where it is asked for, and in the long set
+    disk_modules: list = dataclasses.field(default_factory=list)    # what a guest needs to mount a disk
+    disks: dict = dataclasses.field(default_factory=dict)           # {name: what is on it}; see Disk
 
     @property
     def dir(self):
@@ -59,12 +70,15 @@ class Test:
     reason: str             # why that limit
     program: str = ""       # a built program's or a script's path below tools/testing, or
     script: str = ""        # the text of a script for the guest's shell
+    needs: list = dataclasses.field(default_factory=list)       # other built files, which the program uses
+    disk: str = ""          # one of the target's disks, mounted while the boot lasts
     modules: list = dataclasses.field(default_factory=list)
     peer_modules: list = dataclasses.field(default_factory=list)    # where others stand in with the kernel's own mdev
     targets: list = dataclasses.field(default_factory=list)     # kernels or architectures; none: all
     peer: list = dataclasses.field(default_factory=list)        # where it runs with the kernel's own modules too
     output: str = "tap"     # or "plain": its exit code is the result, or "stream": that, and shown as it comes
     qemu: list = dataclasses.field(default_factory=list)
+    host: list = dataclasses.field(default_factory=list)        # a program on the host, which the test can talk to
     cmdline: str = ""
     environment: dict = dataclasses.field(default_factory=dict)     # of the program
     boot: str = ""          # tests with the same name here (and flags) share one boot
@@ -116,7 +130,12 @@ def load_target(name):
         raise Failure(f"no target {name}; there are: {', '.join(target_names(long=True))}")
     arch_name = tomllib.loads(path.read_text()).get("arch")
     arch = _read(Arch, HERE / "arch" / f"{arch_name}.toml", name=arch_name)
-    return dataclasses.replace(_read(Target, path, name=name), arch=arch)
+    target = _read(Target, path, name=name)
+    try:
+        disks = {name: Disk(**entry) for name, entry in target.disks.items()}
+    except TypeError as error:
+        raise Failure(f"{path.relative_to(TOP)}: {error}") from error
+    return dataclasses.replace(target, arch=arch, disks=disks)
 
 
 def load_tests(path):

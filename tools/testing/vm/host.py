@@ -1,15 +1,50 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What a test in the guest asks of the host: commands for the guest's own QEMU, over QMP."""
+"""What a test in the guest asks of the host: commands for the guest's own QEMU, over QMP, or for a program beside it."""
 
 import json
 import socket
+import subprocess
 
 # Seconds that QEMU has for an answer.
 LIMIT = 30
 
 
+class _Program:
+    """
+    A program that is driven by lines, as s3270 is: the answer to one is lines that begin with "data: ", one that tells
+    how things are, and then "ok" or "error".
+    """
+
+    def __init__(self, argv, errors):
+        self._socket, theirs = socket.socketpair()
+        self._socket.settimeout(LIMIT)
+        self._lines = self._socket.makefile()
+        with theirs:
+            self._process = subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=errors)
+
+    def close(self):
+        self._lines.close()
+        self._socket.close()
+        self._process.kill()
+        self._process.wait()
+
+    def ask(self, line):
+        self._socket.sendall(line.encode() + b"\n")
+        data = []
+        while said := self._lines.readline():
+            said = said.rstrip()
+            if said in ("ok", "error"):
+                return f"{said} {json.dumps(data)}"
+            if said.startswith("data:"):
+                data.append(said.removeprefix("data:").removeprefix(" "))
+        raise OSError("the program has ended")
+
+
 class Host:
-    def __init__(self):
+    def __init__(self, program, errors):
+        """program: what a test can talk to beside QEMU, by the name it is called by, or nothing."""
+        self._program = _Program(program, errors) if program else None
+        self._program_name = program[0] if program else None
         self._socket, self._qemus = socket.socketpair()
         self._socket.settimeout(LIMIT)
         self._lines = None
@@ -21,6 +56,8 @@ class Host:
 
     def close(self):
         self._socket.close()
+        if self._program:
+            self._program.close()
 
     def _execute(self, command, arguments):
         self._socket.sendall(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
@@ -31,10 +68,12 @@ class Host:
         raise OSError("QEMU has closed its monitor")
 
     def ask(self, line):
-        """Takes "COMMAND KEY=VALUE…", returns "ok" with what QEMU returned, or "error" with a reason."""
+        """Takes "COMMAND KEY=VALUE…" or "PROGRAM LINE"; returns "ok" with what was answered, or "error" with a reason."""
         command, *words = line.split()
         arguments = dict(word.partition("=")[::2] for word in words)
         try:
+            if command == self._program_name:
+                return self._program.ask(line.partition(" ")[2])
             if not self._lines:
                 self._lines = self._socket.makefile()
                 self._lines.readline()  # the greeting

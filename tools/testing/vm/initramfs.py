@@ -64,7 +64,7 @@ def base_archive(target, kernel, modules, programs, peer):
     cpio.file("init", (HERE / "guest/init").read_bytes())
     cpio.file("vm/supervise", (programs / "vm/guest/supervise").read_bytes())
     cpio.link("vm/host", "supervise")
-    names = target.arch.channel_modules + target.modules + (["mdev"] if peer and "mdev" not in modules else [])
+    names = target.arch.channel_modules + target.modules + target.disk_modules + (["mdev"] if peer and "mdev" not in modules else [])
     for name in names:
         cpio.file(f"modules/{name}.ko", kernel_module(kernel, name), 0o644)
     for name, path in modules.items():

@@ -15,9 +15,7 @@
 
 #include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 
 #include "ccw.h"
 
@@ -177,29 +175,9 @@ static inline int run_unbind(void *arg)
 	EXPECT_TRUE(mdev_exists(&self->ccw.uuid));			\
 } while (0)
 
-/* Has the host do something; its answer begins with "ok" where it has */
-static inline int host_ask(const char *command)
-{
-	struct sockaddr_un address = {
-		.sun_family = AF_UNIX,
-		.sun_path = "/run/host",
-	};
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	char answer[512] = "";
-	int err = -EIO;
-
-	if (connect(fd, (void *)&address, sizeof(address)))
-		err = -ENOENT;
-	else if (send(fd, command, strlen(command), 0) > 0 &&
-		 recv(fd, answer, sizeof(answer) - 1, 0) > 0 &&
-		 !strncmp(answer, "ok", 2))
-		err = 0;
-	close(fd);
-	return err;
-}
-
 #define host_plug(id, devno)						\
-	host_ask("device_add driver=virtio-rng-ccw id=" id " devno=" devno)
-#define host_pull(id)	host_ask("device_del id=" id)
+	host_ask("device_add driver=virtio-rng-ccw id=" id " devno=" devno, \
+		 NULL, 0)
+#define host_pull(id)	host_ask("device_del id=" id, NULL, 0)
 
 #endif /* SELFTESTS_VFIO_CCW_LIFE_H */

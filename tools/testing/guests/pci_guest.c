@@ -1,0 +1,491 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A guest without an operating system: it looks for a PCI serial card, passes
+ * bytes through the card's loop-back by interrupt, INTx and MSI, until the card
+ * is taken away. Then it waits for another one. What it does is told on the
+ * debug console, a line for each.
+ *
+ * Words on its command line:
+ *   io     pass bytes again and again; else it is idle after the first ones
+ *   eject  agree when the card is to be unplugged, as an operating system does
+ *          by ACPI; else the card stays
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pci_guest.h"
+
+#define DEBUG_PORT	0xe9
+
+#define MULTIBOOT_COMMAND_LINE	0x4
+
+struct gate {
+	uint16_t low;
+	uint16_t selector;
+	uint16_t type;
+	uint16_t high;
+};
+
+#define GATE_INTERRUPT	0x8e00
+#define CODE_SELECTOR	8
+
+/* The interrupt vectors: the processor's own, then those of the two 8259s */
+#define VECTOR_PIC	0x20
+#define VECTOR_MSI	0x40
+#define VECTOR_SPURIOUS	0xff
+#define NR_VECTORS	0x100
+
+#define PIC1		0x20
+#define PIC2		0xa0
+#define PIC_EOI		0x20
+#define PIC_CASCADE	2
+#define PIC_SPURIOUS	7	/* what an 8259 says that has forgotten which */
+
+#define APIC_EOI	0xfee000b0
+#define APIC_SPURIOUS	0xfee000f0
+#define APIC_ENABLE	0x100
+#define MSI_ADDRESS	0xfee00000
+
+/* The card */
+#define CARD_ID		0x32534348
+
+#define PCI_ID		0x00
+#define PCI_COMMAND	0x04
+#define PCI_COMMAND_ON	0x5	/* I/O ports, bus master: a message is one */
+#define PCI_BAR		0x10
+#define PCI_CAPS	0x34
+#define PCI_CAP_MSI	0x05
+#define PCI_MSI_ENABLE	0x00010000
+#define PCI_MSI_64	0x00800000
+
+/* Where nothing else of this machine's is */
+#define CARD_PORTS	0xd000
+
+/* The bridge that knows which interrupt a slot's is */
+#define BRIDGE_SLOT	1
+#define BRIDGE_ROUTES	0x60
+
+/* ACPI's hot-unplug of PCI slots, a bit for each */
+#define HOTPLUG_DOWN	0xae04
+#define HOTPLUG_EJECT	0xae08
+#define HOTPLUG_BUS	0xae10
+
+/* A 16550A */
+#define UART_DATA	(CARD_PORTS + 0)
+#define UART_IER	(CARD_PORTS + 1)
+#define UART_IIR	(CARD_PORTS + 2)
+#define UART_FCR	(CARD_PORTS + 2)
+#define UART_LCR	(CARD_PORTS + 3)
+#define UART_MCR	(CARD_PORTS + 4)
+#define UART_LSR	(CARD_PORTS + 5)
+
+#define IER_RECEIVED	0x01
+#define IIR_NONE	0x01
+#define FCR_ENABLE	0x07	/* and both FIFOs empty */
+#define LCR_8_BITS	0x03
+#define MCR_LOOP	0x1b	/* DTR, RTS, OUT2, and the loop-back */
+#define LSR_READY	0x01
+#define LSR_EMPTY	0x20
+
+#define BLOCK		16	/* bytes: what the FIFO takes */
+
+/* The firmware's timer: 18.2 ticks a second */
+#define TICKS_A_BLOCK	(18 * 20)
+
+static struct gate gates[NR_VECTORS];
+static int slot;
+static int irq;
+static bool agrees;
+
+/* What the interrupts bring */
+static volatile unsigned int ticks;
+static volatile unsigned int interrupts[NR_INTERRUPTS];
+static volatile unsigned int received;
+static uint8_t bytes[BLOCK];
+
+static void out8(uint16_t port, uint8_t value)
+{
+	asm volatile("outb %0, %1" : : "a" (value), "Nd" (port));
+}
+
+static uint8_t in8(uint16_t port)
+{
+	uint8_t value;
+
+	asm volatile("inb %1, %0" : "=a" (value) : "Nd" (port));
+	return value;
+}
+
+static void out32(uint16_t port, uint32_t value)
+{
+	asm volatile("outl %0, %1" : : "a" (value), "Nd" (port));
+}
+
+static uint32_t in32(uint16_t port)
+{
+	uint32_t value;
+
+	asm volatile("inl %1, %0" : "=a" (value) : "Nd" (port));
+	return value;
+}
+
+static void put(const char *text)
+{
+	while (*text)
+		out8(DEBUG_PORT, *text++);
+}
+
+static void put_number(unsigned int value)
+{
+	if (value >= 10)
+		put_number(value / 10);
+	out8(DEBUG_PORT, '0' + value % 10);
+}
+
+void unexpected(void)
+{
+	put("exception\n");
+}
+
+/* PCI: one bus, no functions but the first */
+
+static uint32_t config_read(int device, int reg)
+{
+	out32(0xcf8, 0x80000000 | device << 11 | (reg & ~3));
+	return in32(0xcfc);
+}
+
+static void config_write(int device, int reg, uint32_t value)
+{
+	out32(0xcf8, 0x80000000 | device << 11 | (reg & ~3));
+	out32(0xcfc, value);
+}
+
+static bool card_is_there(void)
+{
+	return config_read(slot, PCI_ID) == CARD_ID;
+}
+
+/* Where the capability is, or 0 */
+static int find_msi(void)
+{
+	int at = config_read(slot, PCI_CAPS) & 0xfc;
+
+	/* The list of a card that is gone has no end */
+	while (at && card_is_there()) {
+		uint32_t header = config_read(slot, at);
+
+		if ((header & 0xff) == PCI_CAP_MSI)
+			return at;
+		at = header >> 8 & 0xfc;
+	}
+	return 0;
+}
+
+/* Returns whether the card can send messages; from then on it does, or not */
+static bool use_msi(bool enable)
+{
+	int at = find_msi();
+	uint32_t header = at ? config_read(slot, at) : 0;
+
+	if (!at)
+		return false;
+	config_write(slot, at + 4, MSI_ADDRESS);
+	if (header & PCI_MSI_64)
+		config_write(slot, at + 8, 0);
+	config_write(slot, at + (header & PCI_MSI_64 ? 12 : 8), VECTOR_MSI);
+	header = enable ? header | PCI_MSI_ENABLE : header & ~PCI_MSI_ENABLE;
+	config_write(slot, at, header);
+	return true;
+}
+
+/* Interrupts */
+
+static void unmask(int line)
+{
+	uint16_t port = line < 8 ? PIC1 + 1 : PIC2 + 1;
+
+	out8(port, in8(port) & ~(1 << (line & 7)));
+}
+
+static void set_gate(int vector, void (*entry)(void))
+{
+	gates[vector] = (struct gate) {
+		.low = (uintptr_t)entry,
+		.selector = CODE_SELECTOR,
+		.type = GATE_INTERRUPT,
+		.high = (uintptr_t)entry >> 16,
+	};
+}
+
+static void set_up_interrupts(void)
+{
+	struct {
+		uint16_t limit;
+		uint32_t base;
+	} __attribute__((packed)) idt = {
+		sizeof(gates) - 1, (uintptr_t)gates,
+	};
+	int vector;
+
+	for (vector = 0; vector < VECTOR_PIC; vector++)
+		set_gate(vector, on_exception);
+	set_gate(VECTOR_PIC, on_timer);
+	/* A level may be gone before the processor asks what it was */
+	set_gate(VECTOR_PIC + PIC_SPURIOUS, on_spurious);
+	set_gate(VECTOR_PIC + 8 + PIC_SPURIOUS, on_spurious2);
+	set_gate(VECTOR_SPURIOUS, on_spurious);
+	set_gate(VECTOR_MSI, on_msi);
+	asm volatile("lidt %0" : : "m" (idt));
+
+	/* Edges; vectors; who is behind whom; as on a PC; all masked */
+	out8(PIC1, 0x11);
+	out8(PIC2, 0x11);
+	out8(PIC1 + 1, VECTOR_PIC);
+	out8(PIC2 + 1, VECTOR_PIC + 8);
+	out8(PIC1 + 1, 1 << PIC_CASCADE);
+	out8(PIC2 + 1, PIC_CASCADE);
+	out8(PIC1 + 1, 1);
+	out8(PIC2 + 1, 1);
+	out8(PIC1 + 1, 0xff);
+	out8(PIC2 + 1, 0xff);
+	unmask(0);
+	unmask(PIC_CASCADE);
+	*(volatile uint32_t *)APIC_SPURIOUS = APIC_ENABLE | VECTOR_SPURIOUS;
+}
+
+static void take_bytes(void)
+{
+	int left = 2 * BLOCK;
+
+	/* A card that is gone answers ones, always */
+	while (left-- && in8(UART_LSR) & LSR_READY) {
+		uint8_t byte = in8(UART_DATA);
+
+		if (received < BLOCK)
+			bytes[received] = byte;
+		received++;
+	}
+}
+
+void interrupt(int which)
+{
+	interrupts[which]++;
+	switch (which) {
+	case BY_TIMER:
+		ticks++;
+		break;
+	case BY_INTX:
+		if (!(in8(UART_IIR) & IIR_NONE))
+			take_bytes();
+		if (irq >= 8)
+			out8(PIC2, PIC_EOI);
+		break;
+	case BY_MSI:
+		/* A message tells of a change: what is there now is all */
+		while (!(in8(UART_IIR) & IIR_NONE) && received <= BLOCK)
+			take_bytes();
+		*(volatile uint32_t *)APIC_EOI = 0;
+		return;
+	case SPURIOUS:
+		return;
+	case SPURIOUS2:
+		/* The first 8259 takes it for one of the second's */
+		break;
+	}
+	out8(PIC1, PIC_EOI);
+}
+
+static void wait_interrupt(void)
+{
+	asm volatile("sti; hlt; cli" : : : "memory");
+}
+
+/* The host asks for the card by ACPI */
+static void heed_host(void)
+{
+	static bool told;
+
+	out32(HOTPLUG_BUS, 0);
+	if (!(in32(HOTPLUG_DOWN) & 1U << slot)) {
+		told = false;
+		return;
+	}
+	if (!told)
+		put(agrees ? "asked for the card: here it is\n" :
+			     "asked for the card: no\n");
+	told = true;
+	if (agrees)
+		out32(HOTPLUG_EJECT, 1U << slot);
+}
+
+/* Bytes */
+
+enum outcome {
+	DONE,
+	FAILED,
+	GONE,
+};
+
+static enum outcome fail(const char *what)
+{
+	if (!card_is_there())
+		return GONE;
+	put("failed: ");
+	put(what);
+	put("\n");
+	return FAILED;
+}
+
+static void uart_open(void)
+{
+	out8(UART_LCR, LCR_8_BITS);
+	out8(UART_FCR, FCR_ENABLE);
+	out8(UART_MCR, MCR_LOOP);
+	out8(UART_IER, IER_RECEIVED);
+}
+
+/* A few bytes are sent, and come back by interrupts */
+static enum outcome pass_block(int by, uint8_t first)
+{
+	unsigned int start = ticks;
+	unsigned int before = interrupts[by];
+	unsigned int i;
+
+	received = 0;
+	for (i = 0; i < BLOCK; i++) {
+		if (!(in8(UART_LSR) & LSR_EMPTY))
+			return fail("the transmitter is busy");
+		out8(UART_DATA, first + 37 * i);
+	}
+	while (received < BLOCK) {
+		if (ticks - start > TICKS_A_BLOCK)
+			return fail("bytes did not come by interrupt");
+		if (!card_is_there())
+			return GONE;
+		wait_interrupt();
+	}
+	if (interrupts[by] == before)
+		return fail("bytes came without an interrupt");
+	if (received != BLOCK)
+		return fail("more bytes came than were sent");
+	for (i = 0; i < BLOCK; i++)
+		if (bytes[i] != (uint8_t)(first + 37 * i))
+			return fail("other bytes came than were sent");
+	return DONE;
+}
+
+static enum outcome pass_blocks(int by, unsigned int count)
+{
+	unsigned int before = interrupts[by];
+	unsigned int i;
+
+	for (i = 0; i < count; i++) {
+		enum outcome outcome = pass_block(by, i);
+
+		if (outcome != DONE)
+			return outcome;
+		heed_host();
+		if (!card_is_there())
+			return GONE;
+	}
+	put(by == BY_MSI ? "MSI: " : "INTx: ");
+	put_number(count * BLOCK);
+	put(" bytes, ");
+	put(interrupts[by] == before ? "no" : "by");
+	put(" interrupts\n");
+	return DONE;
+}
+
+static bool find_card(void)
+{
+	int pirq;
+
+	for (slot = 0; slot < 32; slot++)
+		if (card_is_there())
+			break;
+	if (slot == 32)
+		return false;
+	/* One that was plugged in later has not seen the firmware */
+	config_write(slot, PCI_BAR, CARD_PORTS);
+	config_write(slot, PCI_COMMAND, PCI_COMMAND_ON);
+	pirq = (slot - 1) & 3;
+	irq = config_read(BRIDGE_SLOT, BRIDGE_ROUTES) >> 8 * pirq & 0xff;
+	put("card in slot ");
+	put_number(slot);
+	put(" interrupt ");
+	put_number(irq);
+	put("\n");
+	set_gate(VECTOR_PIC + irq, on_intx);
+	unmask(irq);
+	return true;
+}
+
+static enum outcome only_wait(void)
+{
+	put("idle\n");
+	while (card_is_there()) {
+		wait_interrupt();
+		heed_host();
+	}
+	return GONE;
+}
+
+static enum outcome work(bool again)
+{
+	enum outcome outcome;
+	unsigned int round;
+
+	uart_open();
+	for (round = 1;; round++) {
+		outcome = pass_blocks(BY_INTX, 4);
+		if (outcome == DONE && use_msi(true)) {
+			outcome = pass_blocks(BY_MSI, 4);
+			use_msi(false);
+		}
+		if (outcome != DONE)
+			return outcome;
+		if (!again)
+			return only_wait();
+		put("round ");
+		put_number(round);
+		put("\n");
+	}
+}
+
+static bool has_word(const char *text, const char *word)
+{
+	while (*text) {
+		const char *at = word;
+
+		while (*at && *text == *at) {
+			text++;
+			at++;
+		}
+		if (!*at && (!*text || *text == ' '))
+			return true;
+		while (*text && *text != ' ')
+			text++;
+		while (*text == ' ')
+			text++;
+	}
+	return false;
+}
+
+void main(const struct multiboot *multiboot)
+{
+	const char *text = multiboot->flags & MULTIBOOT_COMMAND_LINE ?
+			   multiboot->command_line : "";
+
+	put("hello\n");
+	agrees = has_word(text, "eject");
+	set_up_interrupts();
+	for (;;) {
+		while (!find_card())
+			wait_interrupt();
+		if (work(has_word(text, "io")) != GONE)
+			return;
+		put("the card is gone\n");
+	}
+}

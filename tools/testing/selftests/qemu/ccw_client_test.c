@@ -1,0 +1,421 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * QEMU as the user of a subchannel: a guest of our own works with the device
+ * behind it, and whoever takes the device away finds that QEMU lets it go.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kselftest_harness.h"
+#include "../vfio_ccw/ccw.h"
+#include "qemu.h"
+
+#define DRIVER		"vfio-ccw"
+
+/* The devices by their names, and how the host takes and gives them */
+#define RNG		"0.0.1234"
+#define RNG_PULL	"device_del id=rng0"
+#define RNG_PLUG	"device_add driver=virtio-rng-ccw id=rng0 devno=fe.0.1234"
+#define TERMINAL	"0.0.000a"
+
+FIXTURE(client)
+{
+	struct ccw ccw;
+	struct qemu qemu;
+	struct anchor anchor;
+	pid_t child;
+	int log;
+	int events;
+	bool operated;
+};
+
+FIXTURE_VARIANT(client)
+{
+	const char *device;
+	const char *pull;
+	const char *plug;
+	const char *command_line;	/* the guest's */
+	const char *at_work;		/* what it says as long as it works */
+};
+
+FIXTURE_VARIANT_ADD(client, rng_idle)
+{
+	.device = RNG, .pull = RNG_PULL, .plug = RNG_PLUG,
+	.command_line = "", .at_work = "idle\n",
+};
+
+FIXTURE_VARIANT_ADD(client, rng_io)
+{
+	.device = RNG, .pull = RNG_PULL, .plug = RNG_PLUG,
+	.command_line = "io", .at_work = "programs ",
+};
+
+FIXTURE_VARIANT_ADD(client, terminal)
+{
+	.device = TERMINAL, .command_line = "", .at_work = "screen written\n",
+};
+
+static int start(struct qemu *qemu, const struct ccw *ccw,
+		 const char *command_line)
+{
+	const char * const argv[] = {
+		"/usr/bin/qemu-system-s390x",
+		"-M", "s390-ccw-virtio", "-accel", "tcg", "-m", "32",
+		"-nodefaults", "-display", "none",
+		"-chardev", "stdio,id=console,signal=off",
+		"-device", "sclpconsole,chardev=console",
+		"-kernel", GUEST_PROGRAM("ccw_guest"), "-append", command_line,
+		NULL,
+	};
+
+	return qemu_start(qemu, argv, DRIVER, &ccw->uuid);
+}
+
+static bool has_operator(const char *device)
+{
+	return !strcmp(device, TERMINAL);
+}
+
+/* The terminal's operator, a tn3270 client beside QEMU on the host */
+static int operator_leave(void)
+{
+	return host_ask("s3270 Disconnect()", NULL, 0);
+}
+
+/* Returns when there is a screen: the guest has to be at work already */
+static int operator_come(void)
+{
+	char answer[4096], command[128];
+	const char *port;
+	int err;
+
+	err = host_ask("query-chardev", answer, sizeof(answer));
+	if (err)
+		return err;
+	port = strstr(answer, "tcp:127.0.0.1:");
+	if (!port)
+		return -ENOENT;
+	snprintf(command, sizeof(command), "s3270 Connect(127.0.0.1:%d)",
+		 atoi(port + strlen("tcp:127.0.0.1:")));
+	return host_ask(command, NULL, 0);
+}
+
+/* The guest has found the device, and works with it */
+#define expect_at_work() do {						\
+	ASSERT_TRUE(qemu_says(&self->qemu, " enabled\n"));		\
+	ASSERT_TRUE(qemu_says(&self->qemu, "SENSE ID ff 3"));		\
+	if (has_operator(variant->device) && !self->operated) {		\
+		ASSERT_TRUE(qemu_says(&self->qemu, "no operator yet\n")); \
+		ASSERT_EQ(0, operator_come());				\
+		self->operated = true;					\
+	}								\
+	ASSERT_TRUE(qemu_says(&self->qemu, variant->at_work));		\
+} while (0)
+
+/* And still does; one that is idle says nothing */
+#define expect_still_at_work() do {					\
+	if (strcmp(variant->command_line, "io"))			\
+		break;							\
+	qemu_hush(&self->qemu);						\
+	ASSERT_TRUE(qemu_says(&self->qemu, variant->at_work));		\
+	ASSERT_TRUE(qemu_says(&self->qemu, variant->at_work));		\
+} while (0)
+
+#define start_qemu() do {						\
+	ASSERT_EQ(0, start(&self->qemu, &self->ccw,			\
+			   variant->command_line));			\
+	ASSERT_EQ(0, qemu_greet(&self->qemu));				\
+	expect_at_work();						\
+} while (0)
+
+FIXTURE_SETUP(client)
+{
+	self->child = -1;
+	self->qemu.pid = -1;
+	self->anchor = (struct anchor)ANCHOR_NONE;
+	self->log = -1;
+	self->events = -1;
+	if (!file_exists(QEMU_ROOT))
+		SKIP(return, "no QEMU in this guest");
+	ASSERT_EQ(0, ccw_grab(&self->ccw, variant->device));
+	if (self->ccw.kernels_own) {
+		ccw_release(&self->ccw);
+		SKIP(return, "the kernel's own mdev says nothing of its user");
+	}
+	self->log = kmsg_open();
+	self->events = uevent_open();
+	ASSERT_LE(0, self->events);
+	if (has_operator(variant->device))
+		ASSERT_EQ(0, operator_leave());
+	start_qemu();
+	ASSERT_EQ(0, anchor_set(&self->anchor, &self->qemu, "mdev_relay.0",
+				"mdev_relay-relay"));
+}
+
+FIXTURE_TEARDOWN(client)
+{
+	if (!self->ccw.memory)
+		return;
+	child_kill(self->child);
+	qemu_kill(&self->qemu);
+	EXPECT_EQ(0, anchor_raise(&self->anchor));
+	EXPECT_EQ(0, ccw_release(&self->ccw));
+	close(self->events);
+	close(self->log);
+	EXPECT_EQ(self->ccw.pinned, pages_pinned());
+	EXPECT_TRUE(eventfd_ids_back_to(self->ccw.eventfd_id));
+}
+
+#define client_test(name)						\
+	TEST_F_TIMEOUT(client, name, QEMU_TEST_S)
+
+static int run_unbind(void *arg)
+{
+	return -sch_unbind(arg);
+}
+
+#define expect_asked()							\
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->ccw.uuid.text,	\
+			      RELAYED " (#1)", self->qemu.comm))
+
+/* QEMU has closed the device, and its guest has seen it go */
+#define expect_unplugged() do {						\
+	EXPECT_TRUE(qmp_event(&self->qemu, "DEVICE_DELETED"));		\
+	EXPECT_TRUE(qemu_says(&self->qemu, "the device is gone\n"));	\
+	EXPECT_TRUE(qemu_says(&self->qemu, "no device\n"));		\
+} while (0)
+
+#define expect_child_done() do {					\
+	EXPECT_EQ(0, child_wait(self->child, QEMU_MS));			\
+	self->child = -1;						\
+} while (0)
+
+#define expect_child_waiting() do {					\
+	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, 1000));		\
+	EXPECT_TRUE(mdev_exists(&self->ccw.uuid));			\
+} while (0)
+
+#define interrupt_child() do {						\
+	kill(self->child, SIGINT);					\
+	EXPECT_EQ(128 + SIGINT, child_wait(self->child, SOON_MS));	\
+	self->child = -1;						\
+	EXPECT_TRUE(mdev_exists(&self->ccw.uuid));			\
+} while (0)
+
+/* The same guest gets a device again */
+#define expect_usable_again() do {					\
+	if (!mdev_exists(&self->ccw.uuid))				\
+		ASSERT_EQ(0, ccw_create(&self->ccw));			\
+	ASSERT_EQ(0, qemu_plug(&self->qemu, DRIVER, &self->ccw.uuid));	\
+	expect_at_work();						\
+	expect_still_at_work();						\
+} while (0)
+
+/* Another QEMU does */
+#define expect_startable_again() do {					\
+	if (!mdev_exists(&self->ccw.uuid))				\
+		ASSERT_EQ(0, ccw_create(&self->ccw));			\
+	start_qemu();							\
+	expect_still_at_work();						\
+} while (0)
+
+client_test(removal_has_qemu_unplug)
+{
+	self->child = remover_start(&self->ccw.uuid);
+	expect_asked();
+	expect_unplugged();
+	expect_child_done();
+	EXPECT_FALSE(mdev_exists(&self->ccw.uuid));
+	expect_usable_again();
+}
+
+client_test(unbinding_has_qemu_unplug)
+{
+	self->child = child_start(run_unbind, self->ccw.sch, -1, -1);
+	expect_asked();
+	expect_unplugged();
+	expect_child_done();
+	EXPECT_FALSE(parent_exists(self->ccw.sch));
+	EXPECT_EQ(0, sch_bind(self->ccw.sch, "vfio_ccw"));
+	expect_usable_again();
+}
+
+client_test(request_has_qemu_unplug)
+{
+	EXPECT_EQ(0, file_puts(mdev_path(&self->ccw.uuid, "request").text,
+			       "1"));
+	expect_asked();
+	expect_unplugged();
+	EXPECT_TRUE(mdev_exists(&self->ccw.uuid));
+	expect_usable_again();
+}
+
+client_test(stopped_qemu_is_named_and_waited_for)
+{
+	ASSERT_EQ(0, qemu_stop(&self->qemu));
+	self->child = remover_start(&self->ccw.uuid);
+	expect_asked();
+	expect_child_waiting();
+	interrupt_child();
+
+	self->child = remover_start(&self->ccw.uuid);
+	expect_child_waiting();
+	qemu_continue(&self->qemu);
+	expect_unplugged();
+	expect_child_done();
+	EXPECT_FALSE(mdev_exists(&self->ccw.uuid));
+	expect_usable_again();
+}
+
+/* The removal was given up, QEMU has heard of it all the same */
+client_test(stopped_qemu_lets_go_later)
+{
+	ASSERT_EQ(0, qemu_stop(&self->qemu));
+	self->child = remover_start(&self->ccw.uuid);
+	expect_asked();
+	interrupt_child();
+	qemu_continue(&self->qemu);
+	expect_unplugged();
+	EXPECT_TRUE(mdev_exists(&self->ccw.uuid));
+	expect_usable_again();
+}
+
+client_test(killed_qemu_ends_the_removal)
+{
+	ASSERT_EQ(0, qemu_stop(&self->qemu));
+	self->child = remover_start(&self->ccw.uuid);
+	expect_asked();
+	expect_child_waiting();
+	qemu_kill(&self->qemu);
+	expect_child_done();
+	EXPECT_FALSE(mdev_exists(&self->ccw.uuid));
+	expect_startable_again();
+}
+
+client_test(killed_qemu_leaves_nothing_behind)
+{
+	qemu_kill(&self->qemu);
+	EXPECT_EQ(self->ccw.pinned, pages_pinned());
+	EXPECT_TRUE(mdev_exists(&self->ccw.uuid));
+	expect_startable_again();
+}
+
+client_test(qemu_gives_the_device_back)
+{
+	EXPECT_EQ(0, qemu_unplug(&self->qemu));
+	expect_unplugged();
+	expect_usable_again();
+	EXPECT_EQ(0, qemu_quit(&self->qemu));
+	EXPECT_EQ(0, qemu_wait(&self->qemu, QEMU_MS));
+	EXPECT_EQ(0, kmsg_count(self->log, self->ccw.uuid.text, "request"));
+	expect_startable_again();
+}
+
+client_test(reset_machine_finds_the_device_again)
+{
+	int i;
+
+	for (i = 0; i < 5; i++) {
+		EXPECT_EQ(0, qmp(&self->qemu, "{'execute': 'system_reset'}"));
+		EXPECT_TRUE(qemu_says(&self->qemu, "hello\n"));
+		expect_at_work();
+		expect_still_at_work();
+	}
+}
+
+/* Its processors stand still, QEMU itself does not */
+client_test(paused_machine_has_qemu_unplug)
+{
+	EXPECT_EQ(0, qmp(&self->qemu, "{'execute': 'stop'}"));
+	self->child = remover_start(&self->ccw.uuid);
+	expect_asked();
+	EXPECT_TRUE(qmp_event(&self->qemu, "DEVICE_DELETED"));
+	expect_child_done();
+	EXPECT_FALSE(mdev_exists(&self->ccw.uuid));
+	EXPECT_EQ(0, qmp(&self->qemu, "{'execute': 'cont'}"));
+	EXPECT_TRUE(qemu_says(&self->qemu, "the device is gone\n"));
+	expect_usable_again();
+}
+
+/* The first one is not disturbed */
+client_test(second_qemu_is_refused)
+{
+	struct qemu *second = malloc(sizeof(*second));
+
+	ASSERT_NE(NULL, second);
+	EXPECT_EQ(0, start(second, &self->ccw, ""));
+	EXPECT_TRUE(qemu_says(second, "busy"));
+	EXPECT_EQ(1, qemu_wait(second, QEMU_MS));
+	free(second);
+	expect_still_at_work();
+}
+
+client_test(pulled_device_has_qemu_unplug)
+{
+	if (!variant->pull)
+		SKIP(return, "QEMU cannot unplug this device");
+	ASSERT_EQ(0, host_ask(variant->pull, NULL, 0));
+	expect_asked();
+	expect_unplugged();
+	while (file_exists(css_path(self->ccw.sch, "").text) &&
+	       uevent_wait(self->events, SOON_MS, "remove", self->ccw.sch,
+			   "SUBSYSTEM=css"))
+		;
+	EXPECT_FALSE(mdev_exists(&self->ccw.uuid));
+	EXPECT_FALSE(parent_exists(self->ccw.sch));
+
+	ASSERT_EQ(0, host_ask(variant->plug, NULL, 0));
+	while (!file_exists(ccw_path(variant->device, "online").text) &&
+	       uevent_wait(self->events, SOON_MS, "add", variant->device, NULL))
+		;
+	ASSERT_EQ(0, ccw_settle(variant->device));
+	ASSERT_EQ(0, ccw_find(&self->ccw, variant->device));
+	ASSERT_EQ(0, ccw_bind(&self->ccw));
+	expect_usable_again();
+}
+
+/* What the operator sees */
+static bool screen_shows(const char *text)
+{
+	char answer[4096];
+	int i;
+
+	/* There is no event for it: the terminal is another machine's */
+	for (i = 0; i < SOON_MS / 100; i++) {
+		if (host_ask("s3270 Ascii(0,0,4,79)", answer, sizeof(answer)))
+			return false;
+		if (strstr(answer, text))
+			return true;
+		usleep(100000);
+	}
+	printf("the screen: %s\n", answer);
+	return false;
+}
+
+#define expect_conversation(text) do {					\
+	EXPECT_TRUE(screen_shows("Hello from the guest"));		\
+	EXPECT_EQ(0, host_ask("s3270 String(\"" text "\")", NULL, 0));	\
+	EXPECT_EQ(0, host_ask("s3270 Enter()", NULL, 0));		\
+	ASSERT_TRUE(qemu_says(&self->qemu,				\
+			      "key 7d typed \"" text "\"\n"));		\
+	ASSERT_TRUE(qemu_says(&self->qemu, "screen written\n"));	\
+	EXPECT_TRUE(screen_shows(text));				\
+} while (0)
+
+client_test(operator_talks_to_the_guest)
+{
+	if (!has_operator(variant->device))
+		SKIP(return, "no operator at this device");
+	expect_conversation("hello there");
+	expect_conversation("and again 42");
+
+	self->child = remover_start(&self->ccw.uuid);
+	expect_asked();
+	expect_unplugged();
+	expect_child_done();
+	expect_usable_again();
+	expect_conversation("with another device");
+}
+
+TEST_HARNESS_MAIN

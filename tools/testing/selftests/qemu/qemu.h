@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * QEMU as the user of a mediated device: started by a test, driven by QMP, with
+ * a guest that tells on its console what it does.
+ *
+ * Unless said otherwise, a function returns 0 or a negative errno.
+ */
+#ifndef SELFTESTS_QEMU_QEMU_H
+#define SELFTESTS_QEMU_QEMU_H
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <sys/prctl.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "lib.h"
+
+/* Emulation within emulation: for what takes QEMU a second on bare metal */
+#define QEMU_MS		60000
+#define QEMU_TEST_S	600
+
+#define QEMU_MAX_ARGS	40
+#define QEMU_OUR_ARGS	6
+
+/* Where the runner mounts Debian's QEMU, and the guests that it has built */
+#define QEMU_ROOT	"/qemu"
+#define GUEST_PROGRAM(name) "/tests/guests/" name
+
+#define RELAYED		"relaying device request to user"
+
+/* Text that comes from QEMU, and how much of it was looked at */
+struct stream {
+	const char *name;	/* what it is called in the test's output */
+	int fd;
+	char text[32768];
+	size_t len;
+	size_t seen;
+	size_t shown;
+};
+
+struct qemu {
+	pid_t pid;
+	char comm[64];		/* as the kernel's log has it: "NAME (pid N)" */
+	struct stream console;	/* and what QEMU itself has to say */
+	struct stream answers;	/* of QMP */
+	struct stream events;	/* of QMP; has no descriptor of its own */
+};
+
+static inline long long qemu_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+static inline void stream_init(struct stream *stream, const char *name, int fd)
+{
+	stream->name = name;
+	stream->fd = fd;
+	stream->len = 0;
+	stream->seen = 0;
+	stream->shown = 0;
+	stream->text[0] = '\0';
+}
+
+/* Keeps the text; where there is no room, without what was looked at */
+static inline void stream_add(struct stream *stream, const char *text,
+			      size_t len)
+{
+	size_t drop = stream->seen < stream->shown ? stream->seen :
+						     stream->shown;
+
+	if (len > sizeof(stream->text) - 1 - stream->len) {
+		stream->len -= drop;
+		stream->seen -= drop;
+		stream->shown -= drop;
+		memmove(stream->text, stream->text + drop, stream->len);
+	}
+	if (len > sizeof(stream->text) - 1 - stream->len) {
+		/* Nobody looks at it */
+		stream->len = 0;
+		stream->seen = 0;
+		stream->shown = 0;
+	}
+	memcpy(stream->text + stream->len, text, len);
+	stream->len += len;
+	stream->text[stream->len] = '\0';
+}
+
+/* Whether there is such a text that was not looked at; looks beyond it */
+static inline bool stream_find(struct stream *stream, const char *text)
+{
+	char *found = strstr(stream->text + stream->seen, text);
+
+	if (found)
+		stream->seen = found + strlen(text) - stream->text;
+	return found;
+}
+
+/* Copies whole lines to the test's output, with the name before each */
+static inline void stream_show(struct stream *stream)
+{
+	const char *line, *end;
+
+	for (;;) {
+		line = stream->text + stream->shown;
+		end = memchr(line, '\n', stream->len - stream->shown);
+		if (!end)
+			break;
+		printf("%s: %.*s\n", stream->name, (int)(end - line), line);
+		stream->shown = end + 1 - stream->text;
+	}
+	fflush(stdout);
+}
+
+/* Takes what has come, waiting for it until the deadline: false where it ends */
+static inline bool stream_fill(struct stream *stream, long long deadline)
+{
+	struct pollfd poller = { .fd = stream->fd, .events = POLLIN };
+	long long left = deadline - qemu_now_ms();
+	char text[4096];
+	ssize_t len;
+
+	if (poll(&poller, 1, left > 0 ? left : 0) <= 0)
+		return false;
+	len = read(stream->fd, text, sizeof(text));
+	if (len <= 0)
+		return false;
+	stream_add(stream, text, len);
+	stream_show(stream);
+	return true;
+}
+
+/* Whether QEMU's guest, or QEMU itself, says that, after what it said before */
+static inline bool qemu_says_in(struct qemu *qemu, int timeout_ms,
+				const char *text)
+{
+	long long deadline = qemu_now_ms() + timeout_ms;
+
+	while (!stream_find(&qemu->console, text))
+		if (!stream_fill(&qemu->console, deadline))
+			return false;
+	return true;
+}
+
+static inline bool qemu_says(struct qemu *qemu, const char *text)
+{
+	return qemu_says_in(qemu, QEMU_MS, text);
+}
+
+/* Forgets what was said up to now */
+static inline void qemu_hush(struct qemu *qemu)
+{
+	while (stream_fill(&qemu->console, 0))
+		;
+	qemu->console.seen = qemu->console.len;
+}
+
+/*
+ * QMP: a line is an event or an answer. The next one, or NULL where none comes
+ * until the deadline; it is there until the next call. Events are kept, too.
+ */
+static inline const char *qmp_line(struct qemu *qemu, long long deadline)
+{
+	struct stream *answers = &qemu->answers;
+	char *line, *end;
+
+	do {
+		line = answers->text + answers->seen;
+		end = strchr(line, '\n');
+	} while (!end && stream_fill(answers, deadline));
+	if (!end)
+		return NULL;
+	answers->seen = end + 1 - answers->text;
+	*end = '\0';
+	if (strstr(line, "\"event\":"))
+		stream_add(&qemu->events, line, strlen(line));
+	return line;
+}
+
+/* -EIO: QEMU refuses; -EPIPE: QEMU is no more; -ETIMEDOUT: no answer */
+static inline int __attribute__((format(printf, 2, 3)))
+qmp(struct qemu *qemu, const char *format, ...)
+{
+	long long deadline = qemu_now_ms() + QEMU_MS;
+	char command[512];
+	const char *line;
+	va_list args;
+	int len;
+
+	va_start(args, format);
+	len = vsnprintf(command, sizeof(command) - 1, format, args);
+	va_end(args);
+	command[len++] = '\n';
+	if (send(qemu->answers.fd, command, len, MSG_NOSIGNAL) != len)
+		return -EPIPE;
+	do {
+		line = qmp_line(qemu, deadline);
+		if (!line)
+			return qemu_now_ms() < deadline ? -EPIPE : -ETIMEDOUT;
+		if (strstr(line, "\"return\":"))
+			return 0;
+	} while (!strstr(line, "\"error\":"));
+	return -EIO;
+}
+
+static inline bool qmp_event(struct qemu *qemu, const char *name)
+{
+	long long deadline = qemu_now_ms() + QEMU_MS;
+
+	while (!stream_find(&qemu->events, name))
+		if (!qmp_line(qemu, deadline))
+			return false;
+	return true;
+}
+
+/* Both are what an administrator does; id is also that of qemu_start()'s */
+#define QEMU_DEVICE	"held"
+
+static inline int qemu_plug(struct qemu *qemu, const char *driver,
+			    const struct uuid *uuid)
+{
+	return qmp(qemu,
+		   "{'execute': 'device_add', 'arguments': {'driver': '%s', 'id': '%s', 'sysfsdev': '%s'}}",
+		   driver, QEMU_DEVICE, mdev_path(uuid, "").text);
+}
+
+static inline int qemu_unplug(struct qemu *qemu)
+{
+	return qmp(qemu,
+		   "{'execute': 'device_del', 'arguments': {'id': '%s'}}",
+		   QEMU_DEVICE);
+}
+
+static inline int qemu_quit(struct qemu *qemu)
+{
+	return qmp(qemu, "{'execute': 'quit'}");
+}
+
+/*
+ * Starts QEMU with these arguments, the first of which is the program, and the
+ * device. The guest's console has to go to the character device "console".
+ */
+static inline int qemu_start(struct qemu *qemu, const char * const *argv,
+			     const char *driver, const struct uuid *uuid)
+{
+	char device[512], monitor[64];
+	const char * const more[QEMU_OUR_ARGS] = {
+		"-device", device, "-chardev", monitor,
+		"-mon", "chardev=qmp,mode=control",
+	};
+	const char *args[QEMU_MAX_ARGS];
+	int output[2], sockets[2];
+	size_t i, nr = 0;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, output) ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets))
+		return -errno;
+	snprintf(device, sizeof(device), "%s,id=" QEMU_DEVICE ",sysfsdev=%s",
+		 driver, mdev_path(uuid, "").text);
+	snprintf(monitor, sizeof(monitor), "socket,id=qmp,fd=%d", sockets[1]);
+	while (*argv && nr < QEMU_MAX_ARGS - QEMU_OUR_ARGS - 1)
+		args[nr++] = *argv++;
+	for (i = 0; i < QEMU_OUR_ARGS; i++)
+		args[nr++] = more[i];
+	args[nr] = NULL;
+	qemu->pid = fork();
+	if (qemu->pid < 0)
+		return -errno;
+	if (qemu->pid == 0) {
+		/* One whose test has ended is of no use to anybody */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		fcntl(sockets[1], F_SETFD, 0);
+		dup2(output[1], STDOUT_FILENO);
+		dup2(output[1], STDERR_FILENO);
+		execv(args[0], (char **)args);
+		perror(args[0]);
+		_exit(127);
+	}
+	close(output[1]);
+	close(sockets[1]);
+	stream_init(&qemu->console, "console", output[0]);
+	stream_init(&qemu->answers, "qmp", sockets[0]);
+	stream_init(&qemu->events, "events", -1);
+	/* The kernel keeps 15 characters of the name */
+	snprintf(qemu->comm, sizeof(qemu->comm), "%.15s (pid %d)",
+		 strrchr(args[0], '/') + 1, qemu->pid);
+	return 0;
+}
+
+/* The end of its greeting; QEMU has opened the device before */
+static inline int qemu_greet(struct qemu *qemu)
+{
+	if (!qmp_line(qemu, qemu_now_ms() + QEMU_MS))
+		return -EPIPE;
+	return qmp(qemu, "{'execute': 'qmp_capabilities'}");
+}
+
+/* How it ended, like child_wait(); what it said last is shown */
+static inline int qemu_wait(struct qemu *qemu, int timeout_ms)
+{
+	int ret = child_wait(qemu->pid, timeout_ms);
+
+	if (ret == -ETIMEDOUT)
+		return ret;
+	while (stream_fill(&qemu->console, 0) || stream_fill(&qemu->answers, 0))
+		;
+	close(qemu->console.fd);
+	close(qemu->answers.fd);
+	qemu->pid = -1;
+	return ret;
+}
+
+static inline void qemu_kill(struct qemu *qemu)
+{
+	if (qemu->pid <= 0)
+		return;
+	kill(qemu->pid, SIGKILL);
+	qemu_wait(qemu, QEMU_MS);
+}
+
+/* Returns when it has stopped */
+static inline int qemu_stop(struct qemu *qemu)
+{
+	int status;
+
+	kill(qemu->pid, SIGSTOP);
+	if (waitpid(qemu->pid, &status, WUNTRACED) != qemu->pid)
+		return -errno;
+	return WIFSTOPPED(status) ? 0 : -ESRCH;
+}
+
+static inline void qemu_continue(struct qemu *qemu)
+{
+	kill(qemu->pid, SIGCONT);
+}
+
+/*
+ * The kernel's VFIO frees the IOMMU of a container with the last group in it,
+ * whatever ioctl of the container is under way (vfio_fops_unl_ioctl() takes no
+ * lock). When a device is removed as soon as QEMU has closed it, that is while
+ * QEMU still unmaps its memory, and the kernel crashes now and then. Another
+ * group in QEMU's container keeps it: that of a device that is nobody's.
+ */
+struct anchor {
+	struct uuid uuid;
+	int container;
+	int group;
+};
+
+#define ANCHOR_NONE	{ .container = -1, .group = -1 }
+
+/* A descriptor of QEMU's container */
+static inline int qemu_container(const struct qemu *qemu)
+{
+	char path[320], target[32];
+	struct dirent *entry;
+	int container = -ENOENT;
+	int pidfd, fd;
+	ssize_t len;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", qemu->pid);
+	dir = opendir(path);
+	if (!dir)
+		return -errno;
+	pidfd = syscall(SYS_pidfd_open, qemu->pid, 0);
+	while (container < 0 && (entry = readdir(dir))) {
+		snprintf(path, sizeof(path), "/proc/%d/fd/%s", qemu->pid,
+			 entry->d_name);
+		len = readlink(path, target, sizeof(target));
+		if (len != (ssize_t)strlen("/dev/vfio/vfio") ||
+		    strncmp(target, "/dev/vfio/vfio", len))
+			continue;
+		fd = syscall(SYS_pidfd_getfd, pidfd, atoi(entry->d_name), 0);
+		container = fd < 0 ? -errno : fd;
+	}
+	close(pidfd);
+	closedir(dir);
+	return container;
+}
+
+static inline int anchor_set(struct anchor *anchor, const struct qemu *qemu,
+			     const char *parent, const char *type)
+{
+	char number[32], path[64];
+	int err;
+
+	anchor->uuid = uuid_new();
+	err = mdev_create(parent, type, &anchor->uuid);
+	if (err)
+		return err;
+	err = file_link_name(mdev_path(&anchor->uuid, "iommu_group").text,
+			     number, sizeof(number));
+	if (err)
+		return err;
+	snprintf(path, sizeof(path), "/dev/vfio/%.16s", number);
+	anchor->group = open(path, O_RDWR | O_CLOEXEC);
+	if (anchor->group < 0)
+		return -errno;
+	anchor->container = qemu_container(qemu);
+	if (anchor->container < 0)
+		return anchor->container;
+	return vfio_ioctl(anchor->group, VFIO_GROUP_SET_CONTAINER,
+			  &anchor->container);
+}
+
+static inline int anchor_raise(struct anchor *anchor)
+{
+	if (anchor->group >= 0)
+		close(anchor->group);
+	if (anchor->container >= 0)
+		close(anchor->container);
+	return mdev_remove(&anchor->uuid);
+}
+
+#endif /* SELFTESTS_QEMU_QEMU_H */
