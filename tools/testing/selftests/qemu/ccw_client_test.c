@@ -375,6 +375,50 @@ client_test(pulled_device_has_qemu_unplug)
 	expect_usable_again();
 }
 
+#define revoke_from_qemu() do {						\
+	EXPECT_EQ(0, file_puts(mdev_path(&self->ccw.uuid, "revoke").text, \
+			       "1"));					\
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->ccw.uuid.text,	\
+			      REVOKED, self->qemu.comm));		\
+	EXPECT_FALSE(mdev_exists(&self->ccw.uuid));			\
+	EXPECT_EQ(1, instances(self->ccw.sch, CCW_TYPE));		\
+} while (0)
+
+/* QEMU was asked a last time: it unplugs what is left of the device */
+client_test(running_qemu_lives_through_a_revocation)
+{
+	revoke_from_qemu();
+	expect_unplugged();
+	expect_usable_again();
+}
+
+client_test(stopped_qemu_lives_through_a_revocation)
+{
+	ASSERT_EQ(0, qemu_stop(&self->qemu));
+	revoke_from_qemu();
+	/* Somebody else can have it at once */
+	ASSERT_EQ(0, ccw_create(&self->ccw));
+	ASSERT_EQ(0, ccw_open(&self->ccw));
+	ccw_close(&self->ccw);
+	EXPECT_EQ(0, ccw_remove(&self->ccw));
+	qemu_continue(&self->qemu);
+	expect_unplugged();
+	expect_usable_again();
+}
+
+client_test(stopped_qemu_does_not_hold_up_an_unbind)
+{
+	ASSERT_EQ(0, qemu_stop(&self->qemu));
+	EXPECT_EQ(0, file_puts(REVOKE_AFTER, "1"));
+	EXPECT_EQ(0, sch_unbind(self->ccw.sch));
+	EXPECT_EQ(0, file_puts(REVOKE_AFTER, "60"));
+	EXPECT_FALSE(parent_exists(self->ccw.sch));
+	EXPECT_EQ(0, sch_bind(self->ccw.sch, "vfio_ccw"));
+	qemu_continue(&self->qemu);
+	expect_unplugged();
+	expect_usable_again();
+}
+
 /* What the operator sees */
 static bool screen_shows(const char *text)
 {

@@ -318,12 +318,60 @@ client_test(second_qemu_is_refused)
 	expect_still_at_work();
 }
 
-/* The parent driver's module is in use as long as the device is */
-client_test(module_stays)
+/* The parent driver's module is in use as long as a device is that stays */
+client_test(module_stays_where_nothing_is_revoked)
 {
+	qemu_kill(&self->qemu);
+	EXPECT_EQ(0, file_puts(REVOKE_AFTER, "0"));
+	start_qemu();
 	EXPECT_EQ(-1, syscall(SYS_delete_module, CARD_PARENT, O_NONBLOCK));
 	EXPECT_EQ(EAGAIN, errno);
 	expect_still_at_work();
+	EXPECT_EQ(0, file_puts(REVOKE_AFTER, "60"));
+}
+
+#define revoke_from_qemu() do {						\
+	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "revoke").text,	\
+			       "1"));					\
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text,	\
+			      REVOKED, self->qemu.comm));		\
+	EXPECT_FALSE(mdev_exists(&self->uuid));				\
+} while (0)
+
+/*
+ * QEMU lives. It was asked a last time, so a guest that agrees has the card
+ * unplugged; another one finds it dead where it uses it.
+ */
+#define expect_lost() do {						\
+	if (variant->agrees) {						\
+		expect_unplugged();					\
+		break;							\
+	}								\
+	if (strstr(variant->command_line, "io"))			\
+		EXPECT_TRUE(qemu_says(&self->qemu,			\
+				      "the card is gone\n"));		\
+	EXPECT_EQ(0, qmp(&self->qemu, "{'execute': 'query-status'}"));	\
+	EXPECT_EQ(0, qemu_quit(&self->qemu));				\
+	EXPECT_EQ(0, qemu_wait(&self->qemu, QEMU_MS));			\
+} while (0)
+
+client_test(running_qemu_lives_through_a_revocation)
+{
+	revoke_from_qemu();
+	expect_lost();
+	expect_usable_again();
+}
+
+client_test(stopped_qemu_lives_through_a_revocation)
+{
+	ASSERT_EQ(0, qemu_stop(&self->qemu));
+	revoke_from_qemu();
+	/* Somebody else can have it at once */
+	create();
+	EXPECT_EQ(0, mdev_remove(&self->uuid));
+	qemu_continue(&self->qemu);
+	expect_lost();
+	expect_usable_again();
 }
 
 TEST_HARNESS_MAIN

@@ -40,6 +40,8 @@
 #define GUEST_PROGRAM(name) "/tests/guests/" name
 
 #define RELAYED		"relaying device request to user"
+#define REVOKED		"revoked from its user"
+#define REVOKE_AFTER	"/sys/module/mdev/parameters/revoke_after"
 
 /* Text that comes from QEMU, and how much of it was looked at */
 struct stream {
