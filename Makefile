@@ -4,13 +4,26 @@
 KDIR ?= /lib/modules/$(shell uname -r)/build
 RUNNER := python3 -B tools/testing/vm
 
+INSTALLED := drivers/vfio/mdev/mdev drivers/s390/cio/vfio_ccw samples/vfio-mdev/mtty
+
+kernelrelease = $(shell $(MAKE) -s --no-print-directory -C $(KDIR) kernelrelease)
+depmod = depmod $(if $(INSTALL_MOD_PATH),-b $(INSTALL_MOD_PATH)) $(kernelrelease)
+
 modules:
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
 
 # updates/ goes before the kernel's own modules of the same names.
 install: modules
 	$(MAKE) -C $(KDIR) M=$(CURDIR) INSTALL_MOD_DIR=updates modules_install
-	depmod $(if $(INSTALL_MOD_PATH),-b $(INSTALL_MOD_PATH)) $$($(MAKE) -s --no-print-directory -C $(KDIR) kernelrelease)
+	$(depmod)
+
+# What install has put there; what DKMS has installed is for DKMS to remove.
+uninstall:
+	updates=$(INSTALL_MOD_PATH)/lib/modules/$(kernelrelease)/updates && for module in $(INSTALLED); do \
+		rm -f $$updates/$$module.ko*; \
+		rmdir -p --ignore-fail-on-non-empty $$updates/$${module%/*} 2>/dev/null || :; \
+	done
+	$(depmod)
 
 clean:
 	$(MAKE) -C $(KDIR) M=$(CURDIR) clean
@@ -24,10 +37,11 @@ demo check bench vm:
 help:
 	@echo 'make KDIR=<headers>          build the modules, each beside its sources'
 	@echo 'make KDIR=<headers> install  install them into updates/'
+	@echo 'make KDIR=<headers> uninstall  remove what "install" has installed'
 	@echo 'make KDIR=<headers> clean    remove what was built'
 	@echo 'make demo                    show in a VM what this is about'
 	@echo 'make check                   run all tests, in VMs'
 	@echo 'make bench                   measure against the mdev of the kernel, in VMs'
 	@echo 'make vm ARGS="--help"        run single tests, or a shell, in a VM'
 
-.PHONY: modules install clean demo check bench vm help
+.PHONY: modules install uninstall clean demo check bench vm help
