@@ -10,6 +10,7 @@ import tomllib
 import bench
 import build
 import config
+import disk
 import initramfs
 import packages
 from boot import Boot, Setup
@@ -23,7 +24,7 @@ import userspace  # noqa: E402
 # Two guests at once: with one more than cores, each gets slower than its time limits allow for.
 GUESTS = 2
 
-TESTS = ("tests.toml", "ccw-tests.toml", "runner-tests.toml")
+TESTS = ("tests.toml", "ccw-tests.toml", "client-tests.toml", "runner-tests.toml")
 LISTS = (*TESTS, "demo.toml", "bench.toml")
 
 
@@ -32,16 +33,20 @@ def prepare(name, tests, report, args, ours, peer):
     target = config.load_target(name)
     kernel = packages.fetch(target, report, args.refresh)
     logs = LOGS / name
-    programs = {test.program for test in tests if test.program and test.runs_on(target)} | {"vm/guest/supervise"}
+    tests = [test for test in tests if test.runs_on(target)]
+    programs = {"vm/guest/supervise"}.union(*([test.program, *test.helpers] for test in tests))
+    programs = {program for program in programs if program and not program.endswith(".py")}
     report.say(name, f"building modules and tests for {kernel.release}")
     setups = []
     with config.locked(target.dir):
+        disks = {tuple(names): disk.image(target, names, report, args.refresh)
+                 for names in (test.disk for test in tests) if names}
         programs = build.build_programs(target, kernel, programs, logs)
         for wanted, make in ((ours, build.build_modules), (peer, build.build_peer)):
             if wanted:
                 is_peer = make is build.build_peer
                 archive = initramfs.base_archive(target, kernel, make(target, kernel, logs), programs, is_peer)
-                setups.append(Setup(target, kernel, archive, is_peer, args.kvm))
+                setups.append(Setup(target, kernel, archive, disks, is_peer, args.kvm))
     return setups
 
 
@@ -50,7 +55,7 @@ def boots_of(setup, tests, report):
     groups = {}
     for test in tests:
         if test.runs_on(setup.target) and (test.runs_on(setup.target, peer=True) or not setup.peer):
-            groups.setdefault((test.boot, tuple(test.qemu), test.cmdline), []).append(test)
+            groups.setdefault((test.boot, tuple(test.qemu), test.cmdline, tuple(test.disk)), []).append(test)
     return [Boot(setup, group, report) for group in groups.values()]
 
 

@@ -20,6 +20,9 @@ from tap import Tap
 # Seconds that the guest has for the leak scan and the unloading of modules, and for obeying a time limit.
 GRACE = 90
 
+# What runs a program, by the end of its name. The disk has what can't be linked statically.
+_INTERPRETERS = {"sh": ["/bin/sh"], "py": ["/bin/chroot", "/disk", "/usr/bin/python3", "-B"]}
+
 # Characters of an answer to the guest: it has a buffer of twice that.
 ANSWER = 2000
 
@@ -30,6 +33,7 @@ class Setup:
     target: object
     kernel: object
     archive: bytes
+    disks: dict             # the images, by the lists of packages on them
     peer: bool = False
     kvm: bool = False
 
@@ -116,20 +120,23 @@ class Boot:
         self._tests = tests
         self._report = report
         self._who = setup.target.name + (PEER if setup.peer else "")
+        self._disk = setup.disks[tuple(tests[0].disk)] if tests and tests[0].disk else None
         name = (tests[0].boot or tests[0].name) if tests else "shell"
         self._logs = LOGS / setup.target.name / (name + ("-peer" if setup.peer else ""))
 
     def _plan(self):
         """What guest/init does: its functions, called in order."""
         target = self._setup.target
-        lines = [shlex.join(["start", target.arch.channel, *target.arch.channel_modules]),
-                 shlex.join(["load_base", *target.modules])]
+        lines = [shlex.join(["start", target.arch.channel, *target.arch.channel_modules])]
+        if self._disk:
+            lines.append(shlex.join(["mount_disk", *target.disk_modules]))
+        lines.append(shlex.join(["load_base", *target.modules]))
         for test in self._tests:
             modules = self._setup.peer and test.peer_modules or test.modules
             if test.script:
                 program = ["/bin/sh", "-c", test.script]
             else:
-                program = ["/bin/sh"] * test.program.endswith(".sh") + ["/tests/" + test.program]
+                program = [*_INTERPRETERS.get(test.program.rpartition(".")[2], []), "/tests/" + test.program]
             lines.append(shlex.join(["run_test", test.name, " ".join(modules), *program]))
         return "\n".join([*lines, "all_clean" if self._tests else "interactive"]) + "\n"
 
@@ -141,8 +148,12 @@ class Boot:
         initrd = self._logs / "initramfs"
         initrd.write_bytes(setup.archive + plan.bytes())
         first = self._tests[0] if self._tests else None
+        # A guest's changes are its own.
+        disk = ["-drive", f"if=none,id=disk,format=raw,snapshot=on,file={self._disk}",
+                "-device", f"{arch.disk},drive=disk"] if self._disk else []
         return [*arch.qemu, "-accel", "kvm" if setup.kvm else "tcg", "-nodefaults", "-display", "none", "-no-reboot",
-                "-chardev", console, "-chardev", channel, "-kernel", str(setup.kernel.image), "-initrd", str(initrd),
+                *disk, "-chardev", console, "-chardev", channel,
+                "-kernel", str(setup.kernel.image), "-initrd", str(initrd),
                 "-append", f"{arch.cmdline} panic=-1 oops=panic log_buf_len=16M {first.cmdline if first else ''}",
                 *(word.replace("{sockets}", sockets) for word in (first.qemu if first else []))]
 

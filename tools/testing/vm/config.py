@@ -22,6 +22,7 @@ class Arch:
     image_suffix: str
     qemu: list
     cmdline: str
+    disk: str               # QEMU's device for a disk
     channel: str
     channel_modules: list
     boot_limit: int
@@ -39,6 +40,7 @@ class Target:
     compiler: str
     packages: list
     modules: list
+    disk_modules: list      # what a disk of packages needs, in this order: virtio's block devices, ext4
     peer: dict              # modules that Debian does not build, to measure against, and their folders in the source
 
     @property
@@ -53,6 +55,8 @@ class Test:
     reason: str             # why that limit
     program: str = ""       # a built program's or a script's path below tools/testing, or
     script: str = ""        # the text of a script for the guest's shell
+    helpers: list = dataclasses.field(default_factory=list)     # built programs that it runs
+    disk: list = dataclasses.field(default_factory=list)        # Debian packages that it runs in
     modules: list = dataclasses.field(default_factory=list)
     peer_modules: list = dataclasses.field(default_factory=list)    # where others stand in with the kernel's own mdev
     targets: list = dataclasses.field(default_factory=list)     # kernels or architectures; none: all

@@ -87,6 +87,16 @@ class Apt:
         listing = _run(["apt-cache", "depends", package], env=self._env)
         return [name for name in re.findall(r"Depends: (\S+)", listing) if name.startswith(prefix)]
 
+    def closure(self, packages):
+        """The packages and all that they depend on."""
+        listing = _run(["apt-get", "install", "-qq", "--no-install-recommends", "--print-uris", *packages],
+                       env=self._env)
+        return sorted(re.findall(r"^'\S+' ([^_\s]+)_", listing, flags=re.M))
+
+    @staticmethod
+    def unpack(deb, into):
+        _run(["dpkg", "-x", deb, into])
+
     def download(self, packages):
         """Returns the .deb files, in the order of the packages."""
         into = BUILD / "packages"
@@ -170,7 +180,7 @@ def fetch(target, report, refresh=False):
         shutil.rmtree(root, ignore_errors=True)
         root.mkdir(parents=True)
         for deb in files:
-            _run(["dpkg", "-x", deb, root])
+            apt.unpack(deb, root)
         _relocate_headers(root)
         # Architectures may have different versions: the folder has the package's full name.
         sources = {name: deb.stem for name, deb in zip(source_names, source_files)}
