@@ -18,6 +18,7 @@ from config import HERE, LOGS, TOP
 from report import FAILED, PASSED, Failure, Report
 
 sys.path.append(str(TOP / "tools/testing/checks"))
+import install  # noqa: E402
 import static  # noqa: E402 (they stand outside of this folder)
 import userspace  # noqa: E402
 
@@ -140,12 +141,18 @@ def vm(args, report):
     return report.finish()
 
 
+def install_test(args, report):
+    install.run(args, report)
+    return report.finish()
+
+
 def main():
     parser = argparse.ArgumentParser(prog="./run")
     commands = parser.add_subparsers(required=True)
     for function, name, text in ((check, "check", "run all tests"), (demo, "demo", "show what this is about"),
                                  (benchmark, "bench", "measure against the kernel's own modules"),
-                                 (vm, "vm", "run chosen tests, or a shell")):
+                                 (vm, "vm", "run chosen tests, or a shell"),
+                                 (install_test, "install-test", "install it in all ways, below build/")):
         command = commands.add_parser(name, help=text)
         command.set_defaults(function=function, peer=False, shell=False)
         command.add_argument("--target", action="append", help="only this kernel; may be repeated", metavar="NAME")
