@@ -31,7 +31,7 @@ clean:
 # These need no KDIR: the VM runner fetches kernels and headers of its own. ARGS are for it; ERRORS is the file
 # descriptor for its complaints.
 ERRORS := 2
-demo check bench vm install-test:
+demo check check-all bench vm install-test:
 	@$(RUNNER) $@ $(ARGS) 2>&$(ERRORS)
 
 help:
@@ -41,8 +41,9 @@ help:
 	@echo 'make KDIR=<headers> clean    remove what was built'
 	@echo 'make demo                    show in a VM what this is about'
 	@echo 'make check                   run all tests, in VMs'
+	@echo 'make check-all               those, and what takes longer'
 	@echo 'make install-test            install it in all ways, below build/, and boot VMs with it'
 	@echo 'make bench                   measure against the mdev of the kernel, in VMs'
 	@echo 'make vm ARGS="--help"        run single tests, or a shell, in a VM'
 
-.PHONY: modules install uninstall clean demo check bench vm install-test help
+.PHONY: modules install uninstall clean demo check check-all bench vm install-test help

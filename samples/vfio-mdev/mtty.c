@@ -505,17 +505,31 @@ static void mtty_config_reset(struct mtty *mtty)
 			  PCI_MSI_FLAGS_64BIT);
 }
 
-static void mtty_config_read(struct mtty *mtty, unsigned int reg, u8 *data,
-			     size_t count)
+static int mtty_config_read(struct mtty *mtty, unsigned int reg,
+			    char __user *buf, size_t count)
 {
+	const u8 *data = mtty->config + reg;
+	int ret = -EFAULT;
+	u32 word;
+
 	spin_lock(&mtty->lock);
 	/* The card's state before any mask or disable bit, as PCI wants it */
 	if (mtty_irq_pending(mtty))
 		mtty->config[PCI_STATUS] |= PCI_STATUS_INTERRUPT;
 	else
 		mtty->config[PCI_STATUS] &= ~PCI_STATUS_INTERRUPT;
-	memcpy(data, mtty->config + reg, count);
+	/* The size that most reads have goes by itself */
+	if (count == sizeof(word)) {
+		memcpy(&word, data, sizeof(word));
+		ret = put_user(word, (u32 __user *)buf);
+	} else if (user_write_access_begin(buf, count)) {
+		unsafe_copy_to_user(buf, data, count, end_access);
+		ret = 0;
+end_access:
+		user_write_access_end();
+	}
 	spin_unlock(&mtty->lock);
+	return ret;
 }
 
 static u8 mtty_config_writable(const struct mtty *mtty, unsigned int reg)
@@ -527,10 +541,15 @@ static u8 mtty_config_writable(const struct mtty *mtty, unsigned int reg)
 	return mtty_config_mask[reg];
 }
 
-static void mtty_config_write(struct mtty *mtty, unsigned int reg,
-			      const u8 *data, size_t count)
+/* Not inline: its buffer would cost the accesses to the ports something */
+static noinline int mtty_config_write(struct mtty *mtty, unsigned int reg,
+				      const char __user *buf, size_t count)
 {
+	u8 config[PCI_CFG_SPACE_SIZE], *data = config;
 	bool used_msi;
+
+	if (copy_from_user(config, buf, count))
+		return -EFAULT;
 
 	spin_lock(&mtty->lock);
 	used_msi = mtty_uses_msi(mtty);
@@ -543,6 +562,7 @@ static void mtty_config_write(struct mtty *mtty, unsigned int reg,
 	/* INTx or MSI may just have been enabled, with an interrupt pending */
 	mtty_irq_update(mtty, !used_msi && mtty_irq_pending(mtty));
 	spin_unlock(&mtty->lock);
+	return 0;
 }
 
 static void mtty_reset(struct mtty *mtty)
@@ -564,29 +584,6 @@ static void mtty_reset(struct mtty *mtty)
  * the bit is set.
  */
 
-/* Sizes of accesses that are made often go without copy_to_user()'s checks */
-static int mtty_copy_out(char __user *buf, const u8 *data, size_t count)
-{
-	u32 word;
-
-	switch (count) {
-	case 1:
-		return put_user(*data, (u8 __user *)buf);
-	case 4:
-		memcpy(&word, data, sizeof(word));
-		return put_user(word, (u32 __user *)buf);
-	default:
-		return copy_to_user(buf, data, count) ? -EFAULT : 0;
-	}
-}
-
-static int mtty_copy_in(u8 *data, const char __user *buf, size_t count)
-{
-	if (count == 1)
-		return get_user(*data, (const u8 __user *)buf);
-	return copy_from_user(data, buf, count) ? -EFAULT : 0;
-}
-
 static size_t mtty_region_size(const struct mtty *mtty, unsigned int index)
 {
 	if (index < mtty->nr_ports)
@@ -599,28 +596,56 @@ static struct mtty_port *mtty_region_port(struct mtty *mtty, unsigned int index)
 	return &mtty->ports[array_index_nospec(index, MTTY_PORTS_MAX)];
 }
 
+/*
+ * Up to 8 registers go to the user, the first one in the lowest byte of @data.
+ * Most accesses are of one byte: no array, whose bounds would be guarded.
+ */
+static int mtty_put_bytes(char __user *buf, u64 data, size_t count)
+{
+	while (put_user((u8)data, (u8 __user *)buf) == 0) {
+		if (!--count)
+			return 0;
+		data >>= 8;
+		buf++;
+	}
+	return -EFAULT;
+}
+
+static int mtty_get_bytes(u64 *data, const char __user *buf, size_t count)
+{
+	unsigned int shift = 0;
+	u8 byte;
+
+	*data = 0;
+	while (get_user(byte, (const u8 __user *)buf) == 0) {
+		*data |= (u64)byte << shift;
+		if (!--count)
+			return 0;
+		shift += 8;
+		buf++;
+	}
+	return -EFAULT;
+}
+
 static int mtty_bar_read(struct mtty *mtty, struct mtty_port *port,
 			 unsigned int reg, char __user *buf, size_t count)
 {
-	u8 data[MTTY_BAR_SIZE];
-	struct mtty_port after;
+	struct mtty_port before;
+	u64 data = 0;
 	size_t i;
 	int ret;
 
-	/*
-	 * Reading has side effects, which are to come only when the answer went
-	 * out: the port is read as if, and the copy becomes the port then. No
-	 * condition is raised by a read.
-	 */
 	spin_lock(&mtty->lock);
-	after = *port;
+	before = *port;
 	for (i = 0; i < count; i++)
-		data[i] = mtty_port_read(&after, reg + i);
-	ret = mtty_copy_out(buf, data, count);
-	if (!ret) {
-		*port = after;
+		data |= (u64)mtty_port_read(port, reg + i) << (8 * i);
+	ret = mtty_put_bytes(buf, data, count);
+	if (ret)
+		/* Reading has side effects; where nobody read, there are none */
+		*port = before;
+	else
+		/* Nothing is raised by a read, so once is enough */
 		mtty_port_settle(mtty, port);
-	}
 	spin_unlock(&mtty->lock);
 	return ret;
 }
@@ -629,15 +654,15 @@ static int mtty_bar_write(struct mtty *mtty, struct mtty_port *port,
 			  unsigned int reg, const char __user *buf,
 			  size_t count)
 {
-	u8 data[MTTY_BAR_SIZE];
 	size_t i;
+	u64 data;
 
-	if (mtty_copy_in(data, buf, count))
+	if (mtty_get_bytes(&data, buf, count))
 		return -EFAULT;
 
 	spin_lock(&mtty->lock);
-	for (i = 0; i < count; i++) {
-		mtty_port_write(port, reg + i, data[i]);
+	for (i = 0; i < count; i++, data >>= 8) {
+		mtty_port_write(port, reg + i, data);
 		mtty_port_settle(mtty, port);
 	}
 	spin_unlock(&mtty->lock);
@@ -659,16 +684,11 @@ static ssize_t mtty_read(struct mdev_device *mdev, char __user *buf,
 		return -EINVAL;
 	count = min_t(size_t, count, size - reg);
 
-	if (index == VFIO_PCI_CONFIG_REGION_INDEX) {
-		/* No more than was read goes out, so none of it is cleared */
-		u8 data[PCI_CFG_SPACE_SIZE] __uninitialized;
-
-		mtty_config_read(mtty, reg, data, count);
-		ret = mtty_copy_out(buf, data, count);
-	} else {
+	if (index == VFIO_PCI_CONFIG_REGION_INDEX)
+		ret = mtty_config_read(mtty, reg, buf, count);
+	else
 		ret = mtty_bar_read(mtty, mtty_region_port(mtty, index), reg,
 				    buf, count);
-	}
 	if (ret)
 		return ret;
 
@@ -691,16 +711,11 @@ static ssize_t mtty_write(struct mdev_device *mdev, const char __user *buf,
 		return -EINVAL;
 	count = min_t(size_t, count, size - reg);
 
-	if (index == VFIO_PCI_CONFIG_REGION_INDEX) {
-		u8 data[PCI_CFG_SPACE_SIZE] __uninitialized;
-
-		ret = mtty_copy_in(data, buf, count);
-		if (!ret)
-			mtty_config_write(mtty, reg, data, count);
-	} else {
+	if (index == VFIO_PCI_CONFIG_REGION_INDEX)
+		ret = mtty_config_write(mtty, reg, buf, count);
+	else
 		ret = mtty_bar_write(mtty, mtty_region_port(mtty, index), reg,
 				     buf, count);
-	}
 	if (ret)
 		return ret;
 

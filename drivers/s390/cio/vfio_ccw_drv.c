@@ -49,12 +49,13 @@ static bool vfio_ccw_begin_leaving(struct vfio_ccw *vc)
  * the channel subsystem to unregister it, whose only work queue must not wait
  * for anybody: the mediated device goes first, from here. Another device may
  * have come to the same subchannel meanwhile; it can be seen when this one's is
- * gone.
+ * gone. Looking for it holds up others for a second: only where there is one.
  */
 static void vfio_ccw_pulled(struct work_struct *work)
 {
 	struct vfio_ccw *vc = container_of(work, struct vfio_ccw, pulled_work);
 	struct subchannel *sch = vc->sch;
+	bool another;
 
 	mdev_parent_gone(&sch->dev);
 	if (!vc->pulled_leaves) {
@@ -72,7 +73,11 @@ static void vfio_ccw_pulled(struct work_struct *work)
 	/* Remove, which comes before, does not use @vc after its own wait */
 	while (device_is_registered(&sch->dev))
 		fsleep(10 * USEC_PER_MSEC);
-	css_schedule_reprobe();
+	spin_lock_irq(&sch->lock);
+	another = !cio_update_schib(sch);
+	spin_unlock_irq(&sch->lock);
+	if (another)
+		css_schedule_reprobe();
 
 	/* Pairs with get_device() in vfio_ccw_sch_event() */
 	put_device(&sch->dev);

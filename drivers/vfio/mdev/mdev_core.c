@@ -110,6 +110,7 @@ static void mdev_device_release(struct device *dev)
 static struct mdev_device *mdev_alloc(struct mdev_type *type, const guid_t *uuid)
 {
 	struct mdev_parent *parent = type->parent;
+	char name[UUID_STRING_LEN + 1];
 	struct mdev_device *mdev;
 	int ret;
 
@@ -131,7 +132,9 @@ static struct mdev_device *mdev_alloc(struct mdev_type *type, const guid_t *uuid
 	/* There is no hardware behind it that could sleep or wake */
 	device_set_pm_not_required(&mdev->dev);
 
-	ret = dev_set_name(&mdev->dev, "%pUl", uuid);
+	/* In two steps: a name that is no more than "%s" is not formatted twice */
+	snprintf(name, sizeof(name), "%pUl", uuid);
+	ret = dev_set_name(&mdev->dev, "%s", name);
 	if (ret) {
 		put_device(&mdev->dev);
 		return ERR_PTR(ret);
@@ -311,7 +314,7 @@ static int mdev_reap_child(struct device *dev, void *data)
 	return 0;
 }
 
-/* The time is over: take what is in use as well, if that can be */
+/* There is no time left: take what is in use as well, if that can be */
 static int mdev_revoke_child(struct device *dev, void *data)
 {
 	struct mdev_device *mdev = mdev_of_parent(dev, data);
@@ -321,7 +324,7 @@ static int mdev_revoke_child(struct device *dev, void *data)
 	return 0;
 }
 
-/* No more mdevs of @parent; ask the users of those that are there */
+/* No more mdevs of @parent */
 static void mdev_parent_close(struct mdev_parent *parent)
 {
 	mutex_lock(&parent->lock);
@@ -329,6 +332,13 @@ static void mdev_parent_close(struct mdev_parent *parent)
 		parent->closing = true;
 		parent->since = jiffies;
 	}
+	mutex_unlock(&parent->lock);
+}
+
+/* Ask the users of those that are there; no others may open them */
+static void mdev_parent_evict(struct mdev_parent *parent)
+{
+	mutex_lock(&parent->lock);
 	device_for_each_child(parent->dev, parent, mdev_evict_child);
 	mutex_unlock(&parent->lock);
 }
@@ -340,23 +350,24 @@ static bool mdev_parent_is_impatient(const struct mdev_parent *parent)
 
 /*
  * Remove all mdevs of @parent: ask all users first, then take what is free, as
- * it becomes free, and when the users' time is over take the rest. Who else is
- * in the middle of creating or removing one comes to an end by itself, and is
- * waited for. The time that is given may be changed meanwhile: look once a
- * second.
+ * it becomes free, and when the users' time is over (at once, where the parent
+ * is gone) take the rest. Who else is in the middle of creating or removing one
+ * comes to an end by itself, and is waited for. The time that is given may be
+ * changed meanwhile: look once a second.
  */
 static void mdev_parent_empty(struct mdev_parent *parent)
 {
 	bool told = false;
 	int changes;
 
+	mdev_parent_close(parent);
 	for (;;) {
 		changes = atomic_read_acquire(&parent->changes);
-		mdev_parent_close(parent);
-		device_for_each_child(parent->dev, parent, mdev_reap_child);
 		if (mdev_parent_is_impatient(parent))
 			device_for_each_child(parent->dev, parent,
 					      mdev_revoke_child);
+		mdev_parent_evict(parent);
+		device_for_each_child(parent->dev, parent, mdev_reap_child);
 		if (!atomic_read_acquire(&parent->nr_mdevs))
 			break;
 		if (!told && mdev_grace())
@@ -505,6 +516,7 @@ void mdev_unregister_begin(struct device *dev)
 	if (!parent)
 		return;
 	mdev_parent_close(parent);
+	mdev_parent_evict(parent);
 	mdev_parent_put(parent);
 }
 EXPORT_SYMBOL_GPL(mdev_unregister_begin);

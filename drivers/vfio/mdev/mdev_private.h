@@ -129,6 +129,7 @@ enum mdev_use {
  *	without @lock before @ask is queued for it
  * @removing: a writer of "remove" is waiting
  * @asked_by_hand: a request through sysfs is pending
+ * @revoking: the pending request is a revocation's, which nobody can cancel
  * @announce: the next line about the request is due in any case
  * @why_not: the errno that keeps it from being revoked, as the log was told
  * @relayed: the last time the user was asked, there was an eventfd for it
@@ -159,6 +160,7 @@ struct mdev_device {
 	bool trigger_set;
 	bool removing:1;
 	bool asked_by_hand:1;
+	bool revoking:1;
 	bool announce:1;
 	bool relayed:1;
 	u8 why_not;

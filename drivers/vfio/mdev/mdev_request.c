@@ -195,10 +195,17 @@ static void mdev_request_make(struct mdev_device *mdev)
 		mdev_request_event(mdev, MDEV_UEVENT_REQUEST_PENDING);
 }
 
-/* It is about to be revoked: ask a last time. Under the lock */
+/*
+ * It is about to be revoked: ask a last time, and where that has been going on
+ * do not make more lines of it. Under the lock.
+ */
 void mdev_request_last(struct mdev_device *mdev)
 {
-	mdev_request_make(mdev);
+	mdev->revoking = true;
+	if (mdev->pending)
+		mdev_ask(mdev);
+	else
+		mdev_request_make(mdev);
 }
 
 static void mdev_request_end(struct mdev_device *mdev, char *event)
@@ -209,6 +216,7 @@ static void mdev_request_end(struct mdev_device *mdev, char *event)
 		return;
 	WRITE_ONCE(mdev->pending, false);
 	mdev->asked_by_hand = false;
+	mdev->revoking = false;
 	WRITE_ONCE(mdev->count, 0);
 	WRITE_ONCE(mdev->since, 0);
 	cancel_delayed_work(&mdev->ask);
@@ -260,14 +268,15 @@ int mdev_request_once(struct mdev_device *mdev)
  * mdev_request_cancel - take back what mdev_request_once() asked
  * @mdev: the device
  *
- * Return: 0, or -EBUSY while somebody waits for the release.
+ * Return: 0, or -EBUSY while somebody waits for the release, or has begun to
+ * revoke the device.
  */
 int mdev_request_cancel(struct mdev_device *mdev)
 {
 	int ret = 0;
 
 	mutex_lock(&mdev->lock);
-	if (mdev->evictors)
+	if (mdev->evictors || mdev->revoking)
 		ret = -EBUSY;
 	else
 		mdev_request_end(mdev, MDEV_UEVENT_REQUEST_CANCELLED);
@@ -406,7 +415,7 @@ static void mdev_evict_begin_locked(struct mdev_device *mdev)
 static void mdev_evict_end_locked(struct mdev_device *mdev)
 {
 	WRITE_ONCE(mdev->evictors, mdev->evictors - 1);
-	if (!mdev->evictors && !mdev->asked_by_hand)
+	if (!mdev->evictors && !mdev->asked_by_hand && !mdev->revoking)
 		mdev_request_end(mdev, MDEV_UEVENT_REQUEST_CANCELLED);
 }
 

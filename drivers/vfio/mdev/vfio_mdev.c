@@ -102,22 +102,74 @@ revoked:
 	wait_for_completion(&vmdev->shell->unpinned);
 }
 
+/*
+ * Read, write and ioctl: each is one call inside the gate, most often. Where the
+ * user's memory was not there it is brought in, outside, and the call made
+ * again; that is apart, so that the others do not pay for it.
+ */
+
+static inline ssize_t vfio_mdev_call_read(struct vfio_mdev *vmdev,
+					  char __user *buf, size_t count,
+					  loff_t *ppos)
+{
+	ssize_t ret = -EINVAL;
+
+	if (!mdev_call_begin(vmdev))
+		return -ENODEV;
+	if (vmdev->ops->read)
+		ret = vmdev->ops->read(vmdev->mdev, buf, count, ppos);
+	mdev_call_end(vmdev);
+	return ret;
+}
+
+static noinline ssize_t vfio_mdev_read_again(struct vfio_mdev *vmdev,
+					     char __user *buf, size_t count,
+					     loff_t *ppos)
+{
+	unsigned int tries = 0;
+	ssize_t ret = -EFAULT;
+
+	while (ret == -EFAULT &&
+	       mdev_gate_bring_in(vmdev, buf, count, true, &tries))
+		ret = vfio_mdev_call_read(vmdev, buf, count, ppos);
+	return ret;
+}
+
 static ssize_t vfio_mdev_read(struct vfio_device *vdev, char __user *buf,
 			      size_t count, loff_t *ppos)
 {
 	struct vfio_mdev *vmdev = to_vfio_mdev(vdev);
-	unsigned int tries = 0;
 	ssize_t ret;
 
-	do {
-		if (!mdev_call_begin(vmdev))
-			return -ENODEV;
-		ret = -EINVAL;
-		if (vmdev->ops->read)
-			ret = vmdev->ops->read(vmdev->mdev, buf, count, ppos);
-		mdev_call_end(vmdev);
-	} while (unlikely(ret == -EFAULT) &&
-		 mdev_gate_bring_in(vmdev, buf, count, true, &tries));
+	ret = vfio_mdev_call_read(vmdev, buf, count, ppos);
+	return likely(ret != -EFAULT) ?
+	       ret : vfio_mdev_read_again(vmdev, buf, count, ppos);
+}
+
+static inline ssize_t vfio_mdev_call_write(struct vfio_mdev *vmdev,
+					   const char __user *buf,
+					   size_t count, loff_t *ppos)
+{
+	ssize_t ret = -EINVAL;
+
+	if (!mdev_call_begin(vmdev))
+		return -ENODEV;
+	if (vmdev->ops->write)
+		ret = vmdev->ops->write(vmdev->mdev, buf, count, ppos);
+	mdev_call_end(vmdev);
+	return ret;
+}
+
+static noinline ssize_t vfio_mdev_write_again(struct vfio_mdev *vmdev,
+					      const char __user *buf,
+					      size_t count, loff_t *ppos)
+{
+	unsigned int tries = 0;
+	ssize_t ret = -EFAULT;
+
+	while (ret == -EFAULT &&
+	       mdev_gate_bring_in(vmdev, buf, count, false, &tries))
+		ret = vfio_mdev_call_write(vmdev, buf, count, ppos);
 	return ret;
 }
 
@@ -126,18 +178,23 @@ static ssize_t vfio_mdev_write(struct vfio_device *vdev,
 			       loff_t *ppos)
 {
 	struct vfio_mdev *vmdev = to_vfio_mdev(vdev);
-	unsigned int tries = 0;
 	ssize_t ret;
 
-	do {
-		if (!mdev_call_begin(vmdev))
-			return -ENODEV;
-		ret = -EINVAL;
-		if (vmdev->ops->write)
-			ret = vmdev->ops->write(vmdev->mdev, buf, count, ppos);
-		mdev_call_end(vmdev);
-	} while (unlikely(ret == -EFAULT) &&
-		 mdev_gate_bring_in(vmdev, buf, count, false, &tries));
+	ret = vfio_mdev_call_write(vmdev, buf, count, ppos);
+	return likely(ret != -EFAULT) ?
+	       ret : vfio_mdev_write_again(vmdev, buf, count, ppos);
+}
+
+static inline long vfio_mdev_call_ioctl(struct vfio_mdev *vmdev,
+					unsigned int cmd, unsigned long arg)
+{
+	long ret = -EINVAL;
+
+	if (!mdev_call_begin(vmdev))
+		return -ENODEV;
+	if (vmdev->ops->ioctl)
+		ret = vmdev->ops->ioctl(vmdev->mdev, cmd, arg);
+	mdev_call_end(vmdev);
 	return ret;
 }
 
@@ -149,14 +206,8 @@ static long vfio_mdev_ioctl(struct vfio_device *vdev, unsigned int cmd,
 	long ret;
 
 	do {
-		if (!mdev_call_begin(vmdev))
-			return -ENODEV;
-		ret = -EINVAL;
-		if (vmdev->ops->ioctl)
-			ret = vmdev->ops->ioctl(vmdev->mdev, cmd, arg);
-		mdev_call_end(vmdev);
-	} while (unlikely(ret == -EFAULT) &&
-		 mdev_gate_bring_in_arg(vmdev, arg, &tries));
+		ret = vfio_mdev_call_ioctl(vmdev, cmd, arg);
+	} while (ret == -EFAULT && mdev_gate_bring_in_arg(vmdev, arg, &tries));
 	return ret;
 }
 
@@ -272,10 +323,18 @@ static int vfio_mdev_probe(struct device *dev)
 	mdev_gate_init(vmdev);
 	mdev->vmdev = vmdev;
 
+	/*
+	 * Else the registration does that, but takes no notice of a failure:
+	 * the first user would find no set.
+	 */
+	ret = vfio_assign_device_set(&vmdev->vdev, &vmdev->vdev);
+	if (ret)
+		goto put_vmdev;
+
 	mdev_live(mdev, true);
 	ret = vfio_register_emulated_iommu_dev(&vmdev->vdev);
 	if (ret)
-		goto put_vdev;
+		goto not_live;
 
 	/*
 	 * The registration needed the mediated device, for sysfs. Whatever comes
@@ -287,8 +346,9 @@ static int vfio_mdev_probe(struct device *dev)
 	mutex_unlock(&vmdev->vdev.dev_set->lock);
 	return 0;
 
-put_vdev:
+not_live:
 	mdev_live(mdev, false);
+put_vmdev:
 	mdev->vmdev = NULL;
 	vfio_put_device(&vmdev->vdev);
 	return ret;

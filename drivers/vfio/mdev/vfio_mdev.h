@@ -146,14 +146,14 @@ static inline bool mdev_call_begin(struct vfio_mdev *vmdev)
 {
 	if (!mdev_gate_enter(vmdev))
 		return false;
-	if (vmdev->revocable)
+	if (likely(vmdev->revocable))
 		pagefault_disable();
 	return true;
 }
 
 static inline void mdev_call_end(struct vfio_mdev *vmdev)
 {
-	if (vmdev->revocable)
+	if (likely(vmdev->revocable))
 		pagefault_enable();
 	mdev_gate_leave(vmdev);
 }

@@ -47,3 +47,19 @@ show 'wait $remover'
 printf 'the removal ended %s after the kill\n' "$(since "$start")"
 show 'test ! -e $mdev && echo gone'
 show_log
+
+title "A holder that does not even run would never answer. The device can be taken from it"
+show 'echo $uuid > $types/mtty-1/create'
+show './vfio_hold $uuid'
+show 'holder=$(cut -d " " -f 1 $mdev/holder); kill -STOP $holder'
+start=$(now)
+show 'echo 1 > $mdev/revoke'
+printf 'taking it took %s\n' "$(since "$start")"
+show 'test ! -e $mdev && echo gone'
+
+title "The UUID is free at once, for the next user. The first one still has a descriptor, of nothing"
+show 'echo $uuid > $types/mtty-1/create; ls -d $mdev'
+show 'kill -CONT $holder'
+while readlink "/proc/$holder/exe" > /dev/null; do usleep 10000; done
+show 'echo 1 > $mdev/remove'
+show_log

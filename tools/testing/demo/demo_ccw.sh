@@ -50,7 +50,24 @@ printf 'unbinding ended %s after the kill\n' "$(since "$start")"
 show 'test ! -e $mdev && echo gone'
 show_log
 
-title "Give the subchannel back to the kernel: the device is there again"
-show 'echo > devices/$sch/driver_override; echo $sch > drivers_probe'
-until [ -e /sys/bus/ccw/devices/0.0.1234 ]; do usleep 10000; done
-show 'cat /sys/bus/ccw/devices/0.0.1234/cutype'
+title "The worst case: a holder that does not even run, and a device that is pulled out of the machine"
+show 'echo $sch > drivers_probe; echo $uuid > $type/create'
+show '/tests/demo/ccw_hold $uuid'
+show 'holder=$(cut -d " " -f 1 $mdev/holder); kill -STOP $holder'
+show '/vm/host device_del id=rng0'
+start=$(now)
+while [ -e "$mdev" ]; do usleep 10000; done
+printf 'the mediated device was gone %s later\n' "$(since "$start")"
+show_log
+
+title "Nothing waits for the holder: another device, plugged in now, is there at once"
+show '/vm/host device_add driver=virtio-rng-ccw id=rng1 devno=fe.0.1299'
+start=$(now)
+until [ -e /sys/bus/ccw/devices/0.0.1299 ]; do usleep 10000; done
+printf 'it was there %s later\n' "$(since "$start")"
+show 'cat /sys/bus/ccw/devices/0.0.1299/cutype'
+
+title "The holder goes on, and finds its descriptor dead"
+show 'kill -CONT $holder'
+while readlink "/proc/$holder/exe" > /dev/null; do usleep 10000; done
+show_log

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <linux/vfio.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -78,10 +79,26 @@ static inline int register_eventfd(int device, int index)
 	return args.fd;
 }
 
+static inline void wake_up(int signal)
+{
+	(void)signal;
+}
+
+/* Sleeps, and looks at the device whenever it was stopped and goes on. Returns when that fails. */
+static inline void hold_on(int device)
+{
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+
+	signal(SIGCONT, wake_up);
+	do
+		pause();
+	while (!ioctl(device, VFIO_DEVICE_GET_INFO, &info));
+}
+
 /*
  * The main function of a holder: NAME [--request] UUID. Returns when the device is open and used,
  * and goes on in the background. With --request it registers the request eventfd, and closes the
- * device when it is asked to; without, it holds it until it is killed.
+ * device when it is asked to; without, it holds it until it is killed, or finds the device dead.
  */
 static inline int hold_main(int argc, char **argv, int request_index,
 			    void (*use)(const struct held *held))
@@ -117,12 +134,14 @@ static inline int hold_main(int argc, char **argv, int request_index,
 		err(1, "pipe");
 	close(ready[1]);
 
-	if (!answers)
-		for (;;)
-			pause();
-	if (read(request, &count, sizeof(count)) != sizeof(count))
-		err(1, "request eventfd");
-	printf("holder (pid %d): I am asked to let go; closing the device\n", getpid());
+	if (!answers) {
+		hold_on(held.device);
+		printf("holder (pid %d): the device says \"%m\"; closing it\n", getpid());
+	} else {
+		if (read(request, &count, sizeof(count)) != sizeof(count))
+			err(1, "request eventfd");
+		printf("holder (pid %d): I am asked to let go; closing the device\n", getpid());
+	}
 	fflush(stdout);
 	close(held.device);
 	close(held.group);

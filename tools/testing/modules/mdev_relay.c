@@ -1,15 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A parent driver that does nothing for its devices but relay requests to
- * their users, and reach guest memory for them: the framework's own work can
- * be tested and measured with nothing in the way.
+ * their users, reach guest memory for them, and let a page of each be mapped:
+ * the framework's own work can be tested and measured with nothing in the way.
+ *
+ * What a call does that may wait for the user, it does outside of the gate (see
+ * mdev_wait_begin()): there it uses a relay of which it has a reference, since
+ * the device can be revoked and removed meanwhile.
  */
 #include <linux/bits.h>
+#include <linux/delay.h>
 #include <linux/fs.h>
 #include <linux/iommu.h>
+#include <linux/jiffies.h>
+#include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/mdev.h>
 #include <linux/mdev_trigger.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/platform_device.h>
@@ -25,11 +33,33 @@
 /* More than the VFIO core takes at once, so that its refusal can be seen */
 #define RELAY_MAX_PAGES		2048
 
-static unsigned int devices = 2;
+/* This parent's devices cannot be revoked */
+#define RELAY_UNREVOCABLE	2
+
+static unsigned int devices = 3;
 module_param(devices, uint, 0444);
-MODULE_PARM_DESC(devices, "Number of parent devices (1 to 16, default 2)");
+MODULE_PARM_DESC(devices, "Number of parent devices (1 to 16, default 3)");
+
+static unsigned int open_ms;
+module_param(open_ms, uint, 0644);
+MODULE_PARM_DESC(open_ms, "How long an open takes, in milliseconds (default 0)");
+
+static unsigned int release_ms;
+module_param(release_ms, uint, 0644);
+MODULE_PARM_DESC(release_ms, "How long a release takes, in milliseconds (default 0)");
+
+static unsigned int revoke_ms;
+module_param(revoke_ms, uint, 0644);
+MODULE_PARM_DESC(revoke_ms, "How long a revocation takes, in milliseconds (default 0)");
 
 static struct platform_device *relay_devices[RELAY_MAX_DEVICES];
+
+/* What happened since the module was loaded, and what there is, for all parents */
+static atomic_t relay_opens;
+static atomic_t relay_releases;
+static atomic_t relay_revokes;
+static atomic_t relay_relays;
+static atomic_t relay_pinned;
 
 enum relay_type {
 	RELAY_UNLIMITED,
@@ -49,14 +79,34 @@ struct relay_pin {
 	int npage;
 };
 
+/**
+ * struct relay - one device
+ * @ref: one from create to remove, one for each call that goes outside of the
+ *	gate
+ * @mdev: the mediated device, valid as long as this
+ * @type: the type it is of
+ * @page: what can be mapped, there since the first mmap
+ * @request: the user's eventfd for requests
+ * @pin_lock: held from before pages are pinned until they are in @pins, and
+ *	from when they leave it until they are unpinned, so that a DMA unmap
+ *	misses none. Held while the user is waited for: it is taken outside of
+ *	the gate, and never by a revocation
+ * @lock: protects what follows, and the making of @page; nests inside @pin_lock
+ * @pins: what is pinned
+ * @pinned: how many pages these are
+ * @revoked: a revocation has emptied @pins; they stay empty until the next open
+ */
 struct relay {
+	struct kref ref;
 	struct mdev_device *mdev;
 	enum relay_type type;
+	struct page *page;
 	struct mdev_trigger request;
-	/* Protects pins and pinned */
-	struct mutex lock;
+	struct mutex pin_lock; /* pages being pinned: see above */
+	struct mutex lock; /* what is pinned: see above */
 	struct list_head pins;
 	unsigned int pinned;
+	bool revoked;
 };
 
 static struct relay_parent *relay_parent(struct device *dev)
@@ -75,6 +125,39 @@ static enum relay_type relay_type(struct kobject *kobj)
 	return RELAY_UNLIMITED;
 }
 
+static void relay_free(struct kref *ref)
+{
+	struct relay *relay = container_of(ref, struct relay, ref);
+
+	mutex_destroy(&relay->lock);
+	mutex_destroy(&relay->pin_lock);
+	kfree(relay);
+	atomic_dec(&relay_relays);
+}
+
+static void relay_put(struct relay *relay)
+{
+	kref_put(&relay->ref, relay_free);
+}
+
+static struct relay *relay_alloc(struct mdev_device *mdev, enum relay_type type)
+{
+	struct relay *relay;
+
+	relay = kzalloc(sizeof(*relay), GFP_KERNEL);
+	if (!relay)
+		return NULL;
+	atomic_inc(&relay_relays);
+	kref_init(&relay->ref);
+	relay->mdev = mdev;
+	relay->type = type;
+	mdev_trigger_init(&relay->request, mdev, MDEV_TRIGGER_REQUEST);
+	mutex_init(&relay->pin_lock);
+	mutex_init(&relay->lock);
+	INIT_LIST_HEAD(&relay->pins);
+	return relay;
+}
+
 static int relay_create(struct kobject *kobj, struct mdev_device *mdev)
 {
 	struct relay_parent *parent = relay_parent(mdev_parent_dev(mdev));
@@ -86,17 +169,12 @@ static int relay_create(struct kobject *kobj, struct mdev_device *mdev)
 	if (type == RELAY_LIMITED && atomic_dec_if_positive(&parent->limited) < 0)
 		return -ENOSPC;
 
-	relay = kzalloc(sizeof(*relay), GFP_KERNEL);
+	relay = relay_alloc(mdev, type);
 	if (!relay) {
 		if (type == RELAY_LIMITED)
 			atomic_inc(&parent->limited);
 		return -ENOMEM;
 	}
-	relay->mdev = mdev;
-	relay->type = type;
-	mdev_trigger_init(&relay->request, mdev, MDEV_TRIGGER_REQUEST);
-	mutex_init(&relay->lock);
-	INIT_LIST_HEAD(&relay->pins);
 	mdev_set_drvdata(mdev, relay);
 	return 0;
 }
@@ -108,42 +186,120 @@ static int relay_remove(struct mdev_device *mdev)
 
 	if (relay->type == RELAY_LIMITED)
 		atomic_inc(&parent->limited);
-	mutex_destroy(&relay->lock);
-	kfree(relay);
+	if (relay->page) {
+		/* Whoever still has it mapped sees that */
+		memset(page_address(relay->page), MDEV_RELAY_REMOVED, PAGE_SIZE);
+		put_page(relay->page);
+	}
+	relay_put(relay);
 	return 0;
+}
+
+/* Out of the list, so that the caller is the only one who unpins them */
+static void relay_take_pins(struct relay *relay, u64 iova, u64 length,
+			    struct list_head *taken)
+{
+	struct relay_pin *pin, *next;
+
+	lockdep_assert_held(&relay->lock);
+
+	list_for_each_entry_safe(pin, next, &relay->pins, node) {
+		if (pin->iova > iova + (length - 1) ||
+		    iova > pin->iova + (u64)pin->npage * PAGE_SIZE - 1)
+			continue;
+		relay->pinned -= pin->npage;
+		list_move(&pin->node, taken);
+	}
 }
 
 static void relay_unpin(struct relay *relay, struct relay_pin *pin)
 {
-	lockdep_assert_held(&relay->lock);
-
 	mdev_unpin_pages(relay->mdev, pin->iova, pin->npage);
-	relay->pinned -= pin->npage;
-	list_del(&pin->node);
+	atomic_sub(pin->npage, &relay_pinned);
 	kfree(pin);
 }
 
+static void relay_unpin_all(struct relay *relay, struct list_head *taken)
+{
+	struct relay_pin *pin, *next;
+
+	list_for_each_entry_safe(pin, next, taken, node) {
+		list_del(&pin->node);
+		relay_unpin(relay, pin);
+	}
+}
+
+/*
+ * VFIO calls with its list of devices locked. Who holds pin_lock may wait for
+ * its type 1 IOMMU, to pin or unpin, and who holds that may wait for the list:
+ * so this does not wait for ever. Where pages are still pinned VFIO calls
+ * again, some ten times, and whoever waits for the list goes on in between.
+ */
 static void relay_dma_unmap(struct mdev_device *mdev, u64 iova, u64 length)
 {
 	struct relay *relay = mdev_get_drvdata(mdev);
-	struct relay_pin *pin, *next;
+	unsigned long end = jiffies + HZ;
+	LIST_HEAD(taken);
+	bool locked;
 
-	mutex_lock(&relay->lock);
-	list_for_each_entry_safe(pin, next, &relay->pins, node)
-		if (pin->iova <= iova + (length - 1) &&
-		    iova <= pin->iova + (u64)pin->npage * PAGE_SIZE - 1)
-			relay_unpin(relay, pin);
-	mutex_unlock(&relay->lock);
+	kref_get(&relay->ref);
+	mdev_wait_begin(mdev);
+	while (!(locked = mutex_trylock(&relay->pin_lock)) &&
+	       time_before(jiffies, end))
+		fsleep(USEC_PER_MSEC);
+	if (locked) {
+		mutex_lock(&relay->lock);
+		relay_take_pins(relay, iova, length, &taken);
+		mutex_unlock(&relay->lock);
+		relay_unpin_all(relay, &taken);
+		mutex_unlock(&relay->pin_lock);
+	}
+	mdev_wait_end(mdev);
+	relay_put(relay);
+}
+
+/* 0 is no time at all, which msleep() does not know */
+static void relay_sleep(unsigned int ms)
+{
+	if (ms)
+		msleep(ms);
 }
 
 static int relay_open(struct mdev_device *mdev)
 {
+	struct relay *relay = mdev_get_drvdata(mdev);
+
+	atomic_inc(&relay_opens);
+	relay_sleep(READ_ONCE(open_ms));
+	/* No call of the user that it was revoked from is left */
+	relay->revoked = false;
 	return 0;
+}
+
+/* Everything that the user had pinned; no call is inside the gate */
+static void relay_drop_pins(struct relay *relay)
+{
+	LIST_HEAD(taken);
+
+	mutex_lock(&relay->lock);
+	relay->revoked = true;
+	relay_take_pins(relay, 0, U64_MAX, &taken);
+	mutex_unlock(&relay->lock);
+	relay_unpin_all(relay, &taken);
 }
 
 static void relay_release(struct mdev_device *mdev)
 {
-	relay_dma_unmap(mdev, 0, U64_MAX);
+	atomic_inc(&relay_releases);
+	relay_sleep(READ_ONCE(release_ms));
+	relay_drop_pins(mdev_get_drvdata(mdev));
+}
+
+static void relay_revoke(struct mdev_device *mdev)
+{
+	atomic_inc(&relay_revokes);
+	relay_sleep(READ_ONCE(revoke_ms));
+	relay_drop_pins(mdev_get_drvdata(mdev));
 }
 
 static void relay_request(struct mdev_device *mdev, unsigned int count)
@@ -151,6 +307,39 @@ static void relay_request(struct mdev_device *mdev, unsigned int count)
 	struct relay *relay = mdev_get_drvdata(mdev);
 
 	mdev_request_relay(&relay->request, count);
+}
+
+/* Outside of the gate; @pin is used up */
+static int relay_pin_outside(struct relay *relay, struct relay_pin *pin,
+			     struct page **pages)
+{
+	int ret;
+
+	mutex_lock(&relay->pin_lock);
+	ret = mdev_pin_pages(relay->mdev, pin->iova, pin->npage,
+			     IOMMU_READ | IOMMU_WRITE, pages);
+	if (ret <= 0) {
+		kfree(pin);
+		goto unlock;
+	}
+
+	atomic_add(ret, &relay_pinned);
+	pin->npage = ret;
+	ret = 0;
+	mutex_lock(&relay->lock);
+	if (relay->revoked) {
+		ret = -ENODEV;
+	} else {
+		relay->pinned += pin->npage;
+		list_add(&pin->node, &relay->pins);
+	}
+	mutex_unlock(&relay->lock);
+	/* The revocation has not seen it */
+	if (ret)
+		relay_unpin(relay, pin);
+unlock:
+	mutex_unlock(&relay->pin_lock);
+	return ret;
 }
 
 static int relay_pin(struct relay *relay, const struct mdev_relay_pin *arg)
@@ -161,46 +350,59 @@ static int relay_pin(struct relay *relay, const struct mdev_relay_pin *arg)
 
 	if (!arg->npage || arg->npage > RELAY_MAX_PAGES)
 		return -EINVAL;
-	pin = kzalloc(sizeof(*pin), GFP_KERNEL);
-	if (!pin)
-		return -ENOMEM;
 	pages = kcalloc(arg->npage, sizeof(*pages), GFP_KERNEL);
-	if (!pages) {
-		kfree(pin);
+	if (!pages)
 		return -ENOMEM;
+	pin = kzalloc(sizeof(*pin), GFP_KERNEL);
+	if (!pin) {
+		ret = -ENOMEM;
+		goto free_pages;
 	}
+	pin->iova = arg->iova;
+	pin->npage = arg->npage;
 
-	mutex_lock(&relay->lock);
-	ret = mdev_pin_pages(relay->mdev, arg->iova, arg->npage,
-			     IOMMU_READ | IOMMU_WRITE, pages);
-	if (ret > 0) {
-		pin->iova = arg->iova;
-		pin->npage = ret;
-		relay->pinned += ret;
-		list_add(&pin->node, &relay->pins);
-	} else {
-		kfree(pin);
-	}
-	mutex_unlock(&relay->lock);
+	mdev_wait_begin(relay->mdev);
+	ret = relay_pin_outside(relay, pin, pages);
+	if (mdev_wait_end(relay->mdev))
+		ret = -ENODEV;
+free_pages:
 	kfree(pages);
-	return ret < 0 ? ret : 0;
+	return ret;
+}
+
+/* Off the list, or NULL where it is not there */
+static struct relay_pin *relay_find_pin(struct relay *relay,
+					const struct mdev_relay_pin *arg)
+{
+	struct relay_pin *pin;
+
+	lockdep_assert_held(&relay->lock);
+
+	list_for_each_entry(pin, &relay->pins, node) {
+		if (pin->iova == arg->iova && pin->npage == arg->npage) {
+			relay->pinned -= pin->npage;
+			list_del(&pin->node);
+			return pin;
+		}
+	}
+	return NULL;
 }
 
 static int relay_unpin_one(struct relay *relay, const struct mdev_relay_pin *arg)
 {
 	struct relay_pin *pin;
-	int ret = -ENOENT;
 
+	mdev_wait_begin(relay->mdev);
+	mutex_lock(&relay->pin_lock);
 	mutex_lock(&relay->lock);
-	list_for_each_entry(pin, &relay->pins, node) {
-		if (pin->iova == arg->iova && pin->npage == arg->npage) {
-			relay_unpin(relay, pin);
-			ret = 0;
-			break;
-		}
-	}
+	pin = relay_find_pin(relay, arg);
 	mutex_unlock(&relay->lock);
-	return ret;
+	if (pin)
+		relay_unpin(relay, pin);
+	mutex_unlock(&relay->pin_lock);
+	if (mdev_wait_end(relay->mdev))
+		return -ENODEV;
+	return pin ? 0 : -ENOENT;
 }
 
 static ssize_t relay_write_pin(struct relay *relay, const char __user *buf,
@@ -213,6 +415,8 @@ static ssize_t relay_write_pin(struct relay *relay, const char __user *buf,
 		return -EINVAL;
 	if (copy_from_user(&arg, buf, sizeof(arg)))
 		return -EFAULT;
+
+	kref_get(&relay->ref);
 	switch (arg.action) {
 	case MDEV_RELAY_PIN:
 		ret = relay_pin(relay, &arg);
@@ -223,7 +427,31 @@ static ssize_t relay_write_pin(struct relay *relay, const char __user *buf,
 	default:
 		ret = -EINVAL;
 	}
+	relay_put(relay);
 	return ret ? ret : count;
+}
+
+static ssize_t relay_write_sleep(const char __user *buf, size_t count)
+{
+	u32 ms;
+
+	if (count != sizeof(ms))
+		return -EINVAL;
+	if (copy_from_user(&ms, buf, sizeof(ms)))
+		return -EFAULT;
+	relay_sleep(ms);
+	return count;
+}
+
+/* It uses nothing of the relay's, and @data is the call's own */
+static int relay_dma_rw(struct mdev_device *mdev, u64 iova, void *data,
+			size_t count, bool write)
+{
+	int ret;
+
+	mdev_wait_begin(mdev);
+	ret = mdev_dma_rw(mdev, iova, data, count, write);
+	return mdev_wait_end(mdev) ? -ENODEV : ret;
 }
 
 static ssize_t relay_read(struct mdev_device *mdev, char __user *buf,
@@ -241,7 +469,7 @@ static ssize_t relay_read(struct mdev_device *mdev, char __user *buf,
 	data = kvzalloc(count, GFP_KERNEL);
 	if (!data)
 		return -ENOMEM;
-	ret = mdev_dma_rw(mdev, iova, data, count, false);
+	ret = relay_dma_rw(mdev, iova, data, count, false);
 	if (!ret && copy_to_user(buf, data, count))
 		ret = -EFAULT;
 	kvfree(data);
@@ -256,19 +484,73 @@ static ssize_t relay_write(struct mdev_device *mdev, const char __user *buf,
 	void *data;
 	int ret;
 
-	if (*ppos >> MDEV_RELAY_INDEX_SHIFT == MDEV_RELAY_PIN_REGION)
+	switch (*ppos >> MDEV_RELAY_INDEX_SHIFT) {
+	case MDEV_RELAY_PIN_REGION:
 		return relay_write_pin(relay, buf, count);
-	if (*ppos >> MDEV_RELAY_INDEX_SHIFT != MDEV_RELAY_MEMORY_REGION)
+	case MDEV_RELAY_SLEEP_REGION:
+		return relay_write_sleep(buf, count);
+	case MDEV_RELAY_MEMORY_REGION:
+		break;
+	default:
 		return -EINVAL;
+	}
 	if (!count)
 		return 0;
 	count = min_t(size_t, count, SZ_64K);
 	data = vmemdup_user(buf, count);
 	if (IS_ERR(data))
 		return PTR_ERR(data);
-	ret = mdev_dma_rw(mdev, iova, data, count, true);
+	ret = relay_dma_rw(mdev, iova, data, count, true);
 	kvfree(data);
 	return ret ? ret : count;
+}
+
+static vm_fault_t relay_fault(struct vm_fault *vmf)
+{
+	vmf->page = vmf->vma->vm_private_data;
+	get_page(vmf->page);
+	return 0;
+}
+
+static const struct vm_operations_struct relay_vm_ops = {
+	.fault = relay_fault,
+};
+
+static struct page *relay_page(struct relay *relay)
+{
+	mutex_lock(&relay->lock);
+	if (!relay->page)
+		relay->page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	mutex_unlock(&relay->lock);
+	return relay->page;
+}
+
+static int relay_mmap(struct mdev_device *mdev, struct vm_area_struct *vma)
+{
+	unsigned long index = vma->vm_pgoff >>
+			      (MDEV_RELAY_INDEX_SHIFT - PAGE_SHIFT);
+	struct page *page;
+
+	if (vma->vm_pgoff != index << (MDEV_RELAY_INDEX_SHIFT - PAGE_SHIFT) ||
+	    vma->vm_end - vma->vm_start != PAGE_SIZE ||
+	    !(vma->vm_flags & VM_SHARED))
+		return -EINVAL;
+	page = relay_page(mdev_get_drvdata(mdev));
+	if (!page)
+		return -ENOMEM;
+
+	switch (index) {
+	case MDEV_RELAY_FAULT_REGION:
+		vma->vm_private_data = page;
+		vma->vm_ops = &relay_vm_ops;
+		return 0;
+	case MDEV_RELAY_POPULATED_REGION:
+		return remap_pfn_range(vma, vma->vm_start,
+				       page_to_pfn(page), PAGE_SIZE,
+				       vma->vm_page_prot);
+	default:
+		return -EINVAL;
+	}
 }
 
 static long relay_get_info(void __user *arg)
@@ -296,10 +578,14 @@ static long relay_get_region_info(void __user *arg)
 	if (info.argsz < minsz || info.index >= MDEV_RELAY_NUM_REGIONS)
 		return -EINVAL;
 	info.flags = VFIO_REGION_INFO_FLAG_WRITE;
-	if (info.index == MDEV_RELAY_MEMORY_REGION)
-		info.flags |= VFIO_REGION_INFO_FLAG_READ;
-	info.cap_offset = 0;
 	info.size = BIT_ULL(MDEV_RELAY_INDEX_SHIFT);
+	if (info.index == MDEV_RELAY_MEMORY_REGION) {
+		info.flags |= VFIO_REGION_INFO_FLAG_READ;
+	} else if (info.index >= MDEV_RELAY_FAULT_REGION) {
+		info.flags = VFIO_REGION_INFO_FLAG_MMAP;
+		info.size = PAGE_SIZE;
+	}
+	info.cap_offset = 0;
 	info.offset = (u64)info.index << MDEV_RELAY_INDEX_SHIFT;
 	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
 }
@@ -422,19 +708,83 @@ static const struct attribute_group *relay_mdev_groups[] = {
 	NULL,
 };
 
+/* The parent's hardware is gone, and says so */
+static ssize_t gone_store(struct device *dev, struct device_attribute *attr,
+			  const char *buf, size_t count)
+{
+	mdev_parent_gone(dev);
+	return count;
+}
+static DEVICE_ATTR_WO(gone);
+
+static struct attribute *relay_dev_attrs[] = {
+	&dev_attr_gone.attr,
+	NULL,
+};
+
+static const struct attribute_group relay_dev_group = {
+	.name = "relay",
+	.attrs = relay_dev_attrs,
+};
+
+static const struct attribute_group *relay_dev_groups[] = {
+	&relay_dev_group,
+	NULL,
+};
+
+/* Counters of the driver's: a device and its parent may be gone when they count */
+#define RELAY_COUNTER(name)						\
+static ssize_t name##_show(struct device_driver *drv, char *buf)	\
+{									\
+	return sysfs_emit(buf, "%d\n", atomic_read(&relay_##name));	\
+}									\
+static DRIVER_ATTR_RO(name)
+
+RELAY_COUNTER(opens);
+RELAY_COUNTER(releases);
+RELAY_COUNTER(revokes);
+RELAY_COUNTER(relays);
+
+/* The device attribute of one device has the name, too */
+static ssize_t pinned_all_show(struct device_driver *drv, char *buf)
+{
+	return sysfs_emit(buf, "%d\n", atomic_read(&relay_pinned));
+}
+static DRIVER_ATTR_RO(pinned_all);
+
+static struct attribute *relay_driver_attrs[] = {
+	&driver_attr_opens.attr,
+	&driver_attr_releases.attr,
+	&driver_attr_revokes.attr,
+	&driver_attr_relays.attr,
+	&driver_attr_pinned_all.attr,
+	NULL,
+};
+ATTRIBUTE_GROUPS(relay_driver);
+
+#define RELAY_OPS							\
+	.owner = THIS_MODULE,						\
+	.dev_attr_groups = relay_dev_groups,				\
+	.mdev_attr_groups = relay_mdev_groups,				\
+	.supported_type_groups = relay_types,				\
+	.create = relay_create,						\
+	.remove = relay_remove,						\
+	.open = relay_open,						\
+	.release = relay_release,					\
+	.read = relay_read,						\
+	.write = relay_write,						\
+	.ioctl = relay_ioctl,						\
+	.mmap = relay_mmap,						\
+	.request = relay_request,					\
+	.dma_unmap = relay_dma_unmap
+
 static const struct mdev_parent_ops relay_ops = {
-	.owner = THIS_MODULE,
-	.mdev_attr_groups = relay_mdev_groups,
-	.supported_type_groups = relay_types,
-	.create = relay_create,
-	.remove = relay_remove,
-	.open = relay_open,
-	.release = relay_release,
-	.read = relay_read,
-	.write = relay_write,
-	.ioctl = relay_ioctl,
-	.request = relay_request,
-	.dma_unmap = relay_dma_unmap,
+	RELAY_OPS,
+	.revoke = relay_revoke,
+};
+
+static const struct mdev_parent_ops relay_unrevocable_ops = {
+	RELAY_OPS,
 };
 
 /*
@@ -457,7 +807,8 @@ static int relay_probe(struct platform_device *pdev)
 	atomic_set(&parent->limited, 1);
 	platform_set_drvdata(pdev, parent);
 
-	ret = mdev_register_device(&pdev->dev, &relay_ops);
+	ret = mdev_register_device(&pdev->dev, pdev->id == RELAY_UNREVOCABLE ?
+				   &relay_unrevocable_ops : &relay_ops);
 	if (ret)
 		return ret;
 	return devm_add_action_or_reset(&pdev->dev, relay_unregister,
@@ -468,11 +819,17 @@ static struct platform_driver relay_driver = {
 	.probe = relay_probe,
 	.driver = {
 		.name = RELAY_NAME,
+		.groups = relay_driver_groups,
 	},
 };
 
 static void relay_remove_devices(unsigned int count)
 {
+	unsigned int i;
+
+	/* Together, so that their users' time runs for all at once */
+	for (i = 0; i < count; i++)
+		mdev_unregister_begin(&relay_devices[i]->dev);
 	while (count--)
 		platform_device_unregister(relay_devices[count]);
 }

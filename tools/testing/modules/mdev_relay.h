@@ -16,7 +16,23 @@
 /* Takes a struct mdev_relay_pin at any offset */
 #define MDEV_RELAY_PIN_REGION		1
 
-#define MDEV_RELAY_NUM_REGIONS		2
+/*
+ * Takes a __u32 at any offset, and sleeps so many milliseconds, which no signal
+ * ends: a parent driver that waits for its hardware
+ */
+#define MDEV_RELAY_SLEEP_REGION		2
+
+/*
+ * Can be mapped: a page of memory of the device. In the first it comes by a
+ * fault, the second is populated by mmap(2) itself
+ */
+#define MDEV_RELAY_FAULT_REGION		3
+#define MDEV_RELAY_POPULATED_REGION	4
+
+/* What that page is filled with when the device was removed */
+#define MDEV_RELAY_REMOVED		0xdd
+
+#define MDEV_RELAY_NUM_REGIONS		5
 
 enum mdev_relay_pin_action {
 	MDEV_RELAY_PIN,

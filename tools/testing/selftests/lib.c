@@ -16,12 +16,15 @@
 
 #include <linux/membarrier.h>
 #include <linux/netlink.h>
+#include <linux/userfaultfd.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 
 #include "lib.h"
@@ -29,12 +32,24 @@
 #define MDEV_DEVICES	"/sys/bus/mdev/devices"
 #define MDEV_PARENTS	"/sys/class/mdev_bus"
 
-static __s64 now_ms(void)
+__s64 now_ms(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+/*
+ * How much slower than Debian's kernels the one is that this runs on: a kernel
+ * with debugging is told by TEST_TIME_SCALE in the environment.
+ */
+int time_scale(void)
+{
+	const char *text = getenv("TEST_TIME_SCALE");
+	int scale = text ? atoi(text) : 1;
+
+	return scale > 0 ? scale : 1;
 }
 
 /* Waits for input until the deadline: false where none comes */
@@ -195,6 +210,11 @@ int mdev_create(const char *parent, const char *type, const struct uuid *uuid)
 int mdev_remove(const struct uuid *uuid)
 {
 	return file_puts(mdev_path(uuid, "remove").text, "1");
+}
+
+int mdev_revoke(const struct uuid *uuid)
+{
+	return file_puts(mdev_path(uuid, "revoke").text, "1");
 }
 
 bool mdev_exists(const struct uuid *uuid)
@@ -411,6 +431,82 @@ int vfio_set_request(int device, int fd)
 void *bad_address(void)
 {
 	return (void *)8;
+}
+
+bool vfio_mappings_can_be_taken(void)
+{
+	struct utsname name;
+	int major, minor;
+
+	return !uname(&name) &&
+	       sscanf(name.release, "%d.%d", &major, &minor) == 2 &&
+	       (major > 6 || (major == 6 && minor >= 10));
+}
+
+int missing_new(struct missing *missing, size_t size)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register area = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	int err;
+
+	missing->size = size;
+	missing->memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (missing->memory == MAP_FAILED) {
+		missing->memory = NULL;
+		return -errno;
+	}
+	missing->fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	area.range.start = (uintptr_t)missing->memory;
+	area.range.len = size;
+	if (missing->fd < 0 || ioctl(missing->fd, UFFDIO_API, &api) ||
+	    ioctl(missing->fd, UFFDIO_REGISTER, &area)) {
+		err = -errno;
+		missing_free(missing);
+		return err;
+	}
+	return 0;
+}
+
+/* Until somebody waits for the memory */
+bool missing_wait(struct missing *missing, int timeout_ms)
+{
+	struct uffd_msg message;
+
+	return wait_input(missing->fd, now_ms() + timeout_ms) &&
+	       read(missing->fd, &message, sizeof(message)) ==
+		       sizeof(message) &&
+	       message.event == UFFD_EVENT_PAGEFAULT;
+}
+
+/* The first of it, as zeros; whoever waited for that goes on */
+int missing_bring(struct missing *missing, size_t size)
+{
+	size_t page = sysconf(_SC_PAGESIZE);
+	size_t at;
+
+	for (at = 0; at < size; at += page) {
+		struct uffdio_zeropage zero = {
+			.range.start = (uintptr_t)missing->memory + at,
+			.range.len = page,
+		};
+
+		if (ioctl(missing->fd, UFFDIO_ZEROPAGE, &zero) &&
+		    errno != EEXIST)
+			return -errno;
+	}
+	return 0;
+}
+
+/* Whoever still waited goes on as if nothing had been registered */
+void missing_free(struct missing *missing)
+{
+	if (missing->fd >= 0)
+		close(missing->fd);
+	if (missing->memory)
+		munmap(missing->memory, missing->size);
+	missing->fd = -1;
+	missing->memory = NULL;
 }
 
 int eventfd_new(void)
@@ -656,6 +752,16 @@ pid_t remover_start(const struct uuid *uuid)
 	return child_start(run_remover, (void *)uuid, -1, -1);
 }
 
+static int run_revoker(void *arg)
+{
+	return -mdev_revoke(arg);
+}
+
+pid_t revoker_start(const struct uuid *uuid)
+{
+	return child_start(run_revoker, (void *)uuid, -1, -1);
+}
+
 /* Our test parents: "mdev_relay.0" is bound to the driver "mdev_relay" */
 static struct path parent_driver(const char *parent, const char *attr)
 {
@@ -676,6 +782,30 @@ pid_t unbinder_start(const char *parent)
 int parent_bind(const char *parent)
 {
 	return file_puts(parent_driver(parent, "bind").text, parent);
+}
+
+int module_load(const char *name)
+{
+	int fd = open(path_format("/modules/%s.ko", name).text,
+		      O_RDONLY | O_CLOEXEC);
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	err = syscall(SYS_finit_module, fd, "", 0) ? -errno : 0;
+	close(fd);
+	return err;
+}
+
+/* As rmmod does */
+int module_unload(const char *name)
+{
+	return syscall(SYS_delete_module, name, O_NONBLOCK) ? -errno : 0;
+}
+
+long module_users(const char *name)
+{
+	return file_number(path_format("/sys/module/%s/refcnt", name).text);
 }
 
 struct holder_life {

@@ -17,6 +17,18 @@
 #include <linux/vfio_mdev.h>
 
 /*
+ * How often the time that another kernel takes is needed by the one that this
+ * is built for, and by a test of it, therefore. A debug kernel is slow.
+ */
+#ifndef SLOWER
+#define SLOWER		1
+#endif
+#ifdef TEST_TIMEOUT_DEFAULT
+#undef TEST_TIMEOUT_DEFAULT
+#define TEST_TIMEOUT_DEFAULT	(30 * SLOWER)
+#endif
+
+/*
  * How long to wait for an event that comes at once, before the test fails. It
  * lies below MDEV_REQUEST_INTERVAL, so that a repetition isn't taken for the
  * first; emulation is slow, so it can't be short.
@@ -25,6 +37,9 @@
 
 /* The same, for what the next repetition brings */
 #define REPEAT_MS	(2 * MDEV_REQUEST_INTERVAL * 1000 + SOON_MS)
+
+__s64 now_ms(void);
+int time_scale(void);
 
 /* sysfs */
 int file_write(const char *path, const void *data, size_t len);
@@ -53,6 +68,7 @@ struct path type_path(const char *parent, const char *type, const char *attr);
 bool parent_exists(const char *parent);
 int mdev_create(const char *parent, const char *type, const struct uuid *uuid);
 int mdev_remove(const struct uuid *uuid);
+int mdev_revoke(const struct uuid *uuid);
 bool mdev_exists(const struct uuid *uuid);
 long mdev_number(const struct uuid *uuid, const char *attr);
 long instances(const char *parent, const char *type);
@@ -88,6 +104,26 @@ int vfio_set_request(int device, int fd);
 /* Where nothing is mapped; the compiler doesn't know */
 void *bad_address(void);
 
+/* Can the kernel take away what is mapped of a device? Since 6.10 */
+bool vfio_mappings_can_be_taken(void);
+
+/*
+ * Memory that is not there, and does not come before the test says so: whoever
+ * touches it waits, in user space or in the kernel.
+ */
+struct missing {
+	void *memory;
+	size_t size;
+	int fd;
+};
+
+#define MISSING_NONE	{ .memory = NULL, .fd = -1 }
+
+int missing_new(struct missing *missing, size_t size);
+bool missing_wait(struct missing *missing, int timeout_ms);
+int missing_bring(struct missing *missing, size_t size);
+void missing_free(struct missing *missing);
+
 /* Eventfds */
 int eventfd_new(void);
 bool eventfd_wait(int fd, int timeout_ms);
@@ -114,10 +150,16 @@ pid_t child_start(int (*run)(void *arg), void *arg, int keep1, int keep2);
 int child_wait(pid_t pid, int timeout_ms);
 void child_kill(pid_t pid);
 
-/* Write to "remove" and to "unbind"; the exit status is the errno */
+/* Write to "remove", "revoke" and "unbind"; the exit status is the errno */
 pid_t remover_start(const struct uuid *uuid);
+pid_t revoker_start(const struct uuid *uuid);
 pid_t unbinder_start(const char *parent);
 int parent_bind(const char *parent);
+
+/* Modules, by their names; 0 or a negative errno */
+int module_load(const char *name);
+int module_unload(const char *name);
+long module_users(const char *name);
 
 /* A process that holds a device and does what it is told */
 struct holder {

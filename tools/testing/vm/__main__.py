@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The VM runner's command line: python3 tools/testing/vm check|demo|bench|vm …"""
+"""The VM runner's command line: python3 tools/testing/vm check|check-all|demo|bench|vm …"""
 
 import argparse
 import concurrent.futures
 import contextlib
+import functools
 import sys
 import tomllib
 
@@ -12,6 +13,7 @@ import build
 import config
 import disk
 import initramfs
+import kernel as kernels
 import packages
 from boot import Boot, Setup
 from config import HERE, LOGS, TOP
@@ -37,17 +39,21 @@ def prepare(name, tests, report, args, ours, peer):
     tests = [test for test in tests if test.runs_on(target)]
     programs = {"vm/guest/supervise"}.union(*([test.program, *test.helpers] for test in tests))
     programs = {program for program in programs if program and not program.endswith(".py")}
-    report.say(name, f"building modules and tests for {kernel.release}")
     setups = []
     with config.locked(target.dir):
+        if target.config:
+            kernels.build(target, kernel, logs, report)
         disks = {tuple(names): disk.image(target, names, report, args.refresh)
                  for names in (test.disk for test in tests) if names}
+        report.say(name, f"building modules and tests for {kernel.release}")
         programs = build.build_programs(target, kernel, programs, logs)
-        for wanted, make in ((ours, build.build_modules), (peer, build.build_peer)):
+        for wanted, make in ((ours, build.build_modules), (peer and target.peer, build.build_peer)):
             if wanted:
                 is_peer = make is build.build_peer
                 archive = initramfs.base_archive(target, kernel, make(target, kernel, logs), programs, is_peer)
                 setups.append(Setup(target, kernel, archive, disks, is_peer, args.kvm))
+    if not setups:
+        raise Failure("the kernel's own modules are not tested here")
     return setups
 
 
@@ -104,17 +110,20 @@ def run_tests(tests, report, args, ours=True, peer=False, checks=(), folders=())
     return outputs
 
 
-def chosen(names, *lists):
+def chosen(names, *lists, long=False):
     tests = [test for path in lists for test in config.load_tests(HERE / path)]
     if missing := set(names) - {test.name for test in tests}:
         raise Failure(f"no test {' '.join(sorted(missing))}; there are: {' '.join(test.name for test in tests)}")
-    return [test for test in tests if not names or test.name in names]
+    return [test for test in tests if (test.name in names if names else long or not test.long)]
 
 
-def check(args, report):
-    tests = chosen(args.test, *TESTS)
+def check(args, report, long=False):
+    tests = chosen(args.test, *TESTS, long=long)
+    args.target = args.target or config.target_names(long)
     run_tests(tests, report, args, peer=any(test.peer for test in tests), checks=() if args.test else static.CHECKS,
               folders=() if args.test else userspace.FOLDERS)
+    if long and not args.test:
+        install.run(args, report)
     return report.finish()
 
 
@@ -133,7 +142,7 @@ def benchmark(args, report):
 
 
 def vm(args, report):
-    tests = chosen(args.test, *LISTS)
+    tests = chosen(args.test, *LISTS, long=True)
     if args.shell:
         name = (args.target or config.target_names())[0]
         return Boot(prepare(name, tests, report, args, not args.peer, args.peer)[0], [], report).shell()
@@ -149,7 +158,10 @@ def install_test(args, report):
 def main():
     parser = argparse.ArgumentParser(prog="./run")
     commands = parser.add_subparsers(required=True)
-    for function, name, text in ((check, "check", "run all tests"), (demo, "demo", "show what this is about"),
+    for function, name, text in ((check, "check", "run all tests"),
+                                 (functools.partial(check, long=True), "check-all",
+                                  "run all tests, and what takes longer"),
+                                 (demo, "demo", "show what this is about"),
                                  (benchmark, "bench", "measure against the kernel's own modules"),
                                  (vm, "vm", "run chosen tests, or a shell"),
                                  (install_test, "install-test", "install it in all ways, below build/")):

@@ -88,7 +88,7 @@ class _Run:
 
     def finish(self):
         """The guest is done with this test, or lost."""
-        if line := splat.find(self._kernel):
+        if line := splat.find(self._kernel, self.test.known):
             self.fail(f"kernel log: {line}")
         if self._exit is not None and self._tap:
             problems = self._tap.problems(self._exit)
@@ -117,8 +117,11 @@ class _Run:
 class Boot:
     def __init__(self, setup, tests, report):
         self._setup = setup
-        self._tests = tests
         self._report = report
+        slower, boot_limit = setup.target.slower, setup.target.arch.boot_limit
+        self._tests = [dataclasses.replace(test, limit=test.limit * slower,
+                                           boot_limit=(test.boot_limit or boot_limit) * slower) for test in tests]
+        self._grace = GRACE * slower
         self._who = setup.target.name + (PEER if setup.peer else "")
         self._disk = setup.disks[tuple(tests[0].disk)] if tests and tests[0].disk else None
         name = (tests[0].boot or tests[0].name) if tests else "shell"
@@ -137,11 +140,13 @@ class Boot:
                 program = ["/bin/sh", "-c", test.script]
             else:
                 program = [*_INTERPRETERS.get(test.program.rpartition(".")[2], []), "/tests/" + test.program]
+            if test.environment:
+                program = ["/bin/env", *(f"{key}={value}" for key, value in test.environment.items()), *program]
             lines.append(shlex.join(["run_test", test.name, " ".join(modules), *program]))
         return "\n".join([*lines, "all_clean" if self._tests else "interactive"]) + "\n"
 
     def _command(self, console, channel, sockets):
-        setup, arch = self._setup, self._setup.target.arch
+        setup, target, arch = self._setup, self._setup.target, self._setup.target.arch
         plan = Cpio()
         plan.folder("vm")
         plan.file("vm/plan", self._plan().encode(), 0o644)
@@ -151,10 +156,11 @@ class Boot:
         # A guest's changes are its own.
         disk = ["-drive", f"if=none,id=disk,format=raw,snapshot=on,file={self._disk}",
                 "-device", f"{arch.disk},drive=disk"] if self._disk else []
-        return [*arch.qemu, "-accel", "kvm" if setup.kvm else "tcg", "-nodefaults", "-display", "none", "-no-reboot",
-                *disk, "-chardev", console, "-chardev", channel,
+        return [*arch.qemu, *target.qemu, "-accel", "kvm" if setup.kvm else "tcg",
+                "-nodefaults", "-display", "none", "-no-reboot", *disk, "-chardev", console, "-chardev", channel,
                 "-kernel", str(setup.kernel.image), "-initrd", str(initrd),
-                "-append", f"{arch.cmdline} panic=-1 oops=panic log_buf_len=16M {first.cmdline if first else ''}",
+                "-append", f"{arch.cmdline} panic=-1 oops=panic log_buf_len=16M {target.cmdline} "
+                           f"{first.cmdline if first else ''}",
                 *(word.replace("{sockets}", sockets) for word in (first.qemu if first else []))]
 
     def shell(self):
@@ -193,7 +199,7 @@ class Boot:
         between = []        # the kernel's lines outside of tests
         why = None          # why the guest is lost
         stopping = False    # a time limit is over, and the guest was told so
-        deadline = time.monotonic() + (self._tests[0].boot_limit or self._setup.target.arch.boot_limit)
+        deadline = time.monotonic() + self._tests[0].boot_limit
         lines = _Lines(qemu.stdout, record)
         while True:
             line = lines.next(deadline)
@@ -202,7 +208,7 @@ class Boot:
                     why = "the guest went down"
                 elif current and not stopping:
                     stopping = True
-                    deadline = time.monotonic() + GRACE
+                    deadline = time.monotonic() + self._grace
                     qemu.stdin.write(f"{current.test.name}\n".encode())
                     continue
                 else:
@@ -220,7 +226,7 @@ class Boot:
             elif word == "end":
                 current.finish()
                 current = None
-                deadline = time.monotonic() + GRACE
+                deadline = time.monotonic() + self._grace
             elif word == "verdict":
                 if rest != "clean":
                     why = rest
@@ -231,7 +237,7 @@ class Boot:
                 current.channel_line(word, rest)
                 if word in ("exit", "limit"):
                     stopping = True
-                    deadline = time.monotonic() + GRACE
+                    deadline = time.monotonic() + self._grace
             elif word == "log":
                 between.append(rest)
             elif word == "problem":

@@ -103,12 +103,13 @@ def build_programs(target, kernel, programs, logs):
     """
     out = target.dir / "programs"
     compiler = f"{target.arch.cross_compile}{target.compiler}"
-    # make looks at times only; another compiler or harness means another build.
+    # make looks at times only; another compiler, harness or factor means another build.
     made_with = out / ".made-with"
-    if not made_with.exists() or made_with.read_text() != f"{compiler} {kernel.tools}":
+    wanted = f"{compiler} {kernel.tools} {target.slower}"
+    if not made_with.exists() or made_with.read_text() != wanted:
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir(parents=True)
-        made_with.write_text(f"{compiler} {kernel.tools}")
+        made_with.write_text(wanted)
     made = {}
     for program in sorted(programs):
         part = program.partition("/")[0]
@@ -118,7 +119,7 @@ def build_programs(target, kernel, programs, logs):
             _compile_folder(TOP / "tools/testing" / program, (out / program).parent, compiler)
     for part, files in made.items():
         run_make(["-C", TOP / "tools/testing" / part, f"OUTPUT={out / part}",
-                  f"CROSS_COMPILE={target.arch.cross_compile}", f"CC={compiler}",
+                  f"CROSS_COMPILE={target.arch.cross_compile}", f"CC={compiler}", f"SLOWER={target.slower}",
                   f"KSELFTEST_DIR={kernel.tools / 'tools/testing/selftests'}", *files], logs / f"build-{part}.log")
     return out
 

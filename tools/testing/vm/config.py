@@ -33,15 +33,22 @@ class Target:
     name: str
     arch: Arch
     suites: list
-    image: str
-    headers: str
     source: str
     tools: str
     compiler: str
     packages: list
     modules: list
-    disk_modules: list      # what a disk of packages needs, in this order: virtio's block devices, ext4
-    peer: dict              # modules that Debian does not build, to measure against, and their folders in the source
+    image: str = ""         # Debian's image and headers, or
+    headers: str = ""
+    config: str = ""        # the options, a file in targets/, with which a kernel is built from the source
+    # Modules that Debian does not build, to measure against, and their folders in the source. None: no peer at all.
+    peer: dict = dataclasses.field(default_factory=dict)
+    qemu: list = dataclasses.field(default_factory=list)        # more than the architecture's
+    cmdline: str = ""
+    slower: int = 1         # how often the time that another kernel's guest takes: time limits are as much longer
+    long: bool = False      # only where it is asked for, and in the long set
+    # What a disk of packages needs, in this order: virtio's block devices, ext4.
+    disk_modules: list = dataclasses.field(default_factory=list)
 
     @property
     def dir(self):
@@ -64,8 +71,11 @@ class Test:
     output: str = "tap"     # or "plain": its exit code is the result, or "stream": that, and shown as it comes
     qemu: list = dataclasses.field(default_factory=list)
     cmdline: str = ""
+    environment: dict = dataclasses.field(default_factory=dict)     # of the program
     boot: str = ""          # tests with the same name here (and flags) share one boot
     boot_limit: int = 0     # instead of the architecture's
+    long: bool = False      # only where it is asked for, and in the long set
+    known: list = dataclasses.field(default_factory=list)       # reports in the kernel's log that are not about us
     expect: list = dataclasses.field(default_factory=list)      # tests of the runner: the failures to report
 
     def runs_on(self, target, peer=False):
@@ -89,10 +99,12 @@ def _read(kind, path, **more):
         raise Failure(f"{path.relative_to(TOP)}: {error}") from error
 
 
-def target_names():
-    # Newest kernel first: it is the primary one of its architecture.
-    return sorted(sorted(path.stem for path in (HERE / "targets").glob("*.toml")),
-                  key=lambda name: [-int(part) for part in name.split("-")[1].split(".")])
+def target_names(long=False):
+    """Newest kernel first: it is the primary one of its architecture. Those of the long set are the last."""
+    names = [path.stem for path in (HERE / "targets").glob("*.toml")]
+    is_long = {name: load_target(name).long for name in names}
+    return sorted((name for name in names if long or not is_long[name]),
+                  key=lambda name: (is_long[name], [-int(part) for part in name.split("-")[1].split(".")], name))
 
 
 def primary_targets():
@@ -106,7 +118,7 @@ def primary_targets():
 def load_target(name):
     path = HERE / "targets" / f"{name}.toml"
     if not path.exists():
-        raise Failure(f"no target {name}; there are: {', '.join(target_names())}")
+        raise Failure(f"no target {name}; there are: {', '.join(target_names(long=True))}")
     arch_name = tomllib.loads(path.read_text()).get("arch")
     arch = _read(Arch, HERE / "arch" / f"{arch_name}.toml", name=arch_name)
     return dataclasses.replace(_read(Target, path, name=name), arch=arch)

@@ -117,10 +117,11 @@ class Apt:
         return files
 
 
-def _unpack_source(deb, into):
-    """The few parts of linux-source-* that are needed."""
+def unpack_source(deb, into, parts=("*",)):
+    """Parts of linux-source-*, or all of it."""
     stamp = into / ".parts"
-    if stamp.exists() and stamp.read_text() == str(SOURCE_PARTS):
+    wanted = f"{deb.stem}: {' '.join(parts)}"
+    if stamp.exists() and stamp.read_text() == wanted:
         return
     shutil.rmtree(into, ignore_errors=True)
     into.mkdir(parents=True)
@@ -128,9 +129,9 @@ def _unpack_source(deb, into):
     run(["dpkg", "-x", deb, whole])
     tar = next(whole.glob("usr/src/*.tar.xz"))
     run(["tar", "-xf", tar, "-C", into, "--use-compress-program=xz -T0", "--strip-components=1", "--wildcards",
-          *(f"*/{part}" for part in SOURCE_PARTS)])
+          *(f"*/{part}" for part in parts)])
     shutil.rmtree(whole)
-    stamp.write_text(str(SOURCE_PARTS))
+    stamp.write_text(wanted)
 
 
 def _relocate_headers(root):
@@ -141,7 +142,10 @@ def _relocate_headers(root):
 
 
 class Kernel:
-    """An unpacked kernel: where its image, modules, headers and parts of its source are."""
+    """
+    An unpacked kernel: where its image, modules, headers and parts of its source are. One that is yet to be built has
+    no release; see kernel.py.
+    """
 
     def __init__(self, target, release, sources, debs):
         self.release = release
@@ -152,6 +156,7 @@ class Kernel:
         self.modules = self.root / "lib/modules" / release
         self.headers = self.root / "usr/src" / f"linux-headers-{release}"
         self.source = BUILD / sources[target.source]
+        self.source_package = BUILD / "packages" / f"{sources[target.source]}.deb"
         self.tools = BUILD / sources[target.tools]
 
 
@@ -175,16 +180,18 @@ def fetch(target, report, refresh=False):
         if host_arch != target.arch.name:
             host_apt = Apt(host_arch, target.suites)
             host_apt.update()
-        image = apt.depends(target.image, "linux-image-")[0] + target.arch.image_suffix
-        headers = apt.depends(target.headers, "linux-headers-")[0]
-        release = headers.removeprefix("linux-headers-")
-        names = [image, headers, *apt.depends(headers, "linux-headers-"), *target.packages]
-        host_names = apt.depends(headers, "linux-kbuild-")
+        names, host_names, release = list(target.packages), [], ""
+        if target.image:
+            image = apt.depends(target.image, "linux-image-")[0] + target.arch.image_suffix
+            headers = apt.depends(target.headers, "linux-headers-")[0]
+            release = headers.removeprefix("linux-headers-")
+            names += [image, headers, *apt.depends(headers, "linux-headers-")]
+            host_names = apt.depends(headers, "linux-kbuild-")
         source_names = sorted({target.source, target.tools})
         report.say(target.name, f"fetching {' '.join(names + host_names + source_names)}")
-        files = apt.download(names) + host_apt.download(host_names)
+        files = apt.download(names) + (host_apt.download(host_names) if host_names else [])
         source_files = apt.download(source_names)
-        report.say(target.name, f"unpacking {release}")
+        report.say(target.name, f"unpacking {' '.join(names)}")
         root = target.dir / "root"
         shutil.rmtree(root, ignore_errors=True)
         root.mkdir(parents=True)
@@ -194,7 +201,7 @@ def fetch(target, report, refresh=False):
         # Architectures may have different versions: the folder has the package's full name.
         sources = {name: deb.stem for name, deb in zip(source_names, source_files)}
         for deb in source_files:
-            _unpack_source(deb, BUILD / deb.stem)
+            unpack_source(deb, BUILD / deb.stem, SOURCE_PARTS)
     debs = [deb.name for deb in files if deb.name.startswith("linux-")]
     stamp.write_text(json.dumps({"wanted": wanted, "top": str(BUILD), "release": release, "sources": sources,
                                  "debs": debs}))

@@ -3,18 +3,31 @@
 
 import re
 
+_CUT = r"-\[ cut here \]-"
 _SPLAT = re.compile("|".join((
-    r"\bBUG: ", r"\bWARNING: ", r"\bOops\b", r"-\[ cut here \]-", r"\bKASAN: ", r"\bUBSAN: ", r"\bKCSAN: ",
+    r"\bBUG: ", r"\bWARNING: ", r"\bOops\b", _CUT, r"\bKASAN: ", r"\bUBSAN: ", r"\bKCSAN: ", r"\bODEBUG: ",
     r"\bkernel BUG at ", r"Kernel panic", r"general protection fault", r"unable to handle", r"\brefcount_t: ",
     r"list_(add|del) corruption", r"blocked for more than", r"scheduling while atomic", r"sleeping function called",
     r"rcu: INFO: ", r"rcu_(sched|preempt) .*stall", r"detected stall", r"soft lockup", r"hard LOCKUP", r"Call Trace:",
-    r"possible (circular|recursive) locking", r"suspicious RCU usage", r"bad unlock balance", r"kmemleak: ",
+    r"possible (circular|recursive) locking", r"suspicious RCU usage", r"bad unlock balance",
+    r"trying to register non-static key", r"locking correctness validator",
+    r"kmemleak: (?!Kernel memory leak detector initialized)",
     r"Poison overwritten", r"Redzone overwritten", r"Object already free", r"remaining in .* on __kmem_cache_shutdown",
-    r"sysfs: cannot create duplicate", r"kobject_add_internal failed", r"double free", r"page allocation failure",
-    r"Out of memory: ",
+    r"sysfs: cannot create duplicate", r"kobject_add_internal failed .*-EEXIST", r"double free",
+    r"page allocation failure", r"Out of memory: ",
 )))
 
 
-def find(lines):
-    """The first line that is a splat: what follows it belongs to it."""
-    return next((line for line in lines if _SPLAT.search(line)), None)
+def find(lines, known=()):
+    """
+    The first line that is a splat: what follows it belongs to it, and tells more than a mere "cut here". Reports that
+    are known, each from its splat to its end, are none.
+    """
+    text = "\n".join(lines)
+    for pattern in known:
+        text = re.sub(pattern, "", text, flags=re.DOTALL)
+    lines = text.split("\n")
+    found = [i for i, line in enumerate(lines) if _SPLAT.search(line)]
+    if not found:
+        return None
+    return lines[min(found[0] + bool(re.search(_CUT, lines[found[0]])), len(lines) - 1)]

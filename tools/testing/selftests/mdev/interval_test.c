@@ -81,7 +81,7 @@ FIXTURE_TEARDOWN(removals)
 } while (0)
 
 /* All at once, so that the waits are shared */
-TEST_F_TIMEOUT(removals, repeat_what_they_ask_and_say, 240)
+TEST_F_TIMEOUT(removals, repeat_what_they_ask_and_say, 240 * SLOWER)
 {
 	struct removal *asked = &self->r[0];
 	struct removal *unasked = &self->r[1];
@@ -136,7 +136,7 @@ TEST_F_TIMEOUT(removals, repeat_what_they_ask_and_say, 240)
 }
 
 /* Nobody asks on behalf of a written request again */
-TEST_F_TIMEOUT(removals, written_request_is_not_repeated, 60)
+TEST_F_TIMEOUT(removals, written_request_is_not_repeated, 60 * SLOWER)
 {
 	struct removal *written = &self->r[0];
 	struct removal *clock = &self->r[1];

@@ -976,7 +976,7 @@ FIXTURE_TEARDOWN(race)
 	EXPECT_LT(0, self->race.done);					\
 } while (0)
 
-TEST_F_TIMEOUT(race, remove_against_create, 120)
+TEST_F_TIMEOUT(race, remove_against_create, 120 * SLOWER)
 {
 	int i;
 
@@ -986,7 +986,7 @@ TEST_F_TIMEOUT(race, remove_against_create, 120)
 	end_race();
 }
 
-TEST_F_TIMEOUT(race, two_removes_against_two_creates, 120)
+TEST_F_TIMEOUT(race, two_removes_against_two_creates, 120 * SLOWER)
 {
 	int i;
 
@@ -998,7 +998,7 @@ TEST_F_TIMEOUT(race, two_removes_against_two_creates, 120)
 	end_race();
 }
 
-TEST_F_TIMEOUT(race, open_against_remove_and_create, 120)
+TEST_F_TIMEOUT(race, open_against_remove_and_create, 120 * SLOWER)
 {
 	int i;
 
@@ -1010,7 +1010,7 @@ TEST_F_TIMEOUT(race, open_against_remove_and_create, 120)
 	end_race();
 }
 
-TEST_F_TIMEOUT(race, unbind_against_all, 120)
+TEST_F_TIMEOUT(race, unbind_against_all, 120 * SLOWER)
 {
 	int i;
 
@@ -1028,7 +1028,7 @@ TEST_F_TIMEOUT(race, unbind_against_all, 120)
 }
 
 /* Whoever sees a device in the moment of its creation may remove it */
-TEST_F_TIMEOUT(race, remove_in_the_moment_of_creation, 120)
+TEST_F_TIMEOUT(race, remove_in_the_moment_of_creation, 120 * SLOWER)
 {
 	int events = uevent_open();
 	int i;

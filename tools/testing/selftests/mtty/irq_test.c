@@ -467,7 +467,7 @@ static void *storm_trigger(void *arg)
 	return NULL;
 }
 
-TEST_F_TIMEOUT(irq, triggers_change_while_they_are_signalled, 120)
+TEST_F_TIMEOUT(irq, triggers_change_while_they_are_signalled, 120 * SLOWER)
 {
 	const int indexes[] = { INTX, MSI, REQ };
 	struct storm storm = { .card = &self->card };
@@ -519,7 +519,7 @@ static void *storm_close(void *arg)
 	return NULL;
 }
 
-TEST_F_TIMEOUT(irq, device_closes_while_it_is_signalled, 120)
+TEST_F_TIMEOUT(irq, device_closes_while_it_is_signalled, 120 * SLOWER)
 {
 	int i;
 

@@ -155,12 +155,26 @@ static void add_eventfds(struct snapshot *snapshot)
 	close(fd);
 }
 
+/* KASAN keeps what was freed for a while, and the allocator counts it as alive until then. */
+static void end_quarantine(const char *cache)
+{
+	char path[512];
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/kernel/slab/%s/shrink", cache);
+	fd = open(path, O_WRONLY);
+	if (fd < 0 || write(fd, "1", 1) != 1)
+		die(path);
+	close(fd);
+}
+
 static void add_slab_cache(struct snapshot *snapshot, const char *cache)
 {
 	char path[512], line[1024], place[256];
 	FILE *file;
 	long count;
 
+	end_quarantine(cache);
 	snprintf(path, sizeof(path), SLAB "/%s/alloc_traces", cache);
 	file = fopen(path, "r");
 	if (!file)

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Calls of a device in threads of their own, which may be stuck; and what
+ * mdev_relay tells about its devices.
+ */
+#ifndef SELFTESTS_MDEV_CALL_H
+#define SELFTESTS_MDEV_CALL_H
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "lib.h"
+#include "mdev_relay.h"
+
+struct call {
+	/* What is called, and with what */
+	long (*run)(struct call *call);
+	const struct vfio_user *user;
+	void *data;
+	size_t len;
+	__u64 at;
+	/* Its answer: a negative errno where it failed */
+	long ret;
+	int done;
+	pid_t tid;
+	pthread_t thread;
+};
+
+static inline long call_errno(long ret)
+{
+	return ret < 0 ? -errno : ret;
+}
+
+static inline long call_read(struct call *call)
+{
+	return call_errno(pread(call->user->device, call->data, call->len,
+				call->at));
+}
+
+static inline long call_write(struct call *call)
+{
+	return call_errno(pwrite(call->user->device, call->data, call->len,
+				 call->at));
+}
+
+/* The argument is where @data is, as it is there */
+static inline long call_info(struct call *call)
+{
+	return vfio_ioctl(call->user->device, VFIO_DEVICE_GET_INFO, call->data);
+}
+
+static inline long call_set_irqs(struct call *call)
+{
+	return vfio_ioctl(call->user->device, VFIO_DEVICE_SET_IRQS, call->data);
+}
+
+static inline int relay_pin(int device, __u32 action, __u64 iova, __u32 npage)
+{
+	struct mdev_relay_pin arg = {
+		.iova = iova,
+		.npage = npage,
+		.action = action,
+	};
+	ssize_t ret = pwrite(device, &arg, sizeof(arg),
+			     (off_t)MDEV_RELAY_PIN_REGION <<
+			     MDEV_RELAY_INDEX_SHIFT);
+
+	return ret < 0 ? -errno : 0;
+}
+
+/* Pins @len pages at the IOVA @at */
+static inline long call_pin(struct call *call)
+{
+	return relay_pin(call->user->device, MDEV_RELAY_PIN, call->at,
+			 call->len);
+}
+
+/* @len milliseconds in the parent driver */
+static inline long call_sleep(struct call *call)
+{
+	__u32 ms = call->len;
+
+	return call_errno(pwrite(call->user->device, &ms, sizeof(ms),
+				 (off_t)MDEV_RELAY_SLEEP_REGION <<
+				 MDEV_RELAY_INDEX_SHIFT));
+}
+
+/* Unmaps @len bytes at the IOVA @at */
+static inline long call_unmap(struct call *call)
+{
+	return vfio_unmap(call->user, call->at, call->len);
+}
+
+static inline void *call_thread(void *arg)
+{
+	struct call *call = arg;
+	__u64 one = 1;
+
+	__atomic_store_n(&call->tid, syscall(SYS_gettid), __ATOMIC_RELEASE);
+	call->ret = call->run(call);
+	if (write(call->done, &one, sizeof(one)) != sizeof(one))
+		perror("eventfd");
+	return NULL;
+}
+
+static inline int call_start(struct call *call, const struct call *what)
+{
+	*call = *what;
+	call->done = eventfd_new();
+	if (call->done < 0)
+		return call->done;
+	return -pthread_create(&call->thread, NULL, call_thread, call);
+}
+
+/* Its answer, or -ETIMEDOUT where it has none: then it goes on */
+static inline long call_end(struct call *call, int timeout_ms)
+{
+	if (!eventfd_wait(call->done, timeout_ms))
+		return -ETIMEDOUT;
+	pthread_join(call->thread, NULL);
+	close(call->done);
+	call->done = -1;
+	return call->ret;
+}
+
+/* Is it in a wait that no signal ends, of the kernel's for a lock? */
+static inline bool call_is_stuck(const struct call *call, int timeout_ms)
+{
+	__s64 deadline = now_ms() + timeout_ms;
+	char path[64], text[512];
+	char *state;
+	pid_t tid;
+
+	do {
+		usleep(10000);
+		tid = __atomic_load_n(&call->tid, __ATOMIC_ACQUIRE);
+		if (!tid)
+			continue;
+		snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+		if (file_read(path, text, sizeof(text)) < 0)
+			continue;
+		state = strrchr(text, ')');
+		if (state && state[2] == 'D')
+			return true;
+	} while (now_ms() < deadline);
+	return false;
+}
+
+/* One of the test parent's counters, over all its devices */
+static inline long relay_counter(const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path),
+		 "/sys/bus/platform/drivers/mdev_relay/%s", name);
+	return file_number(path);
+}
+
+/* As a counter of its own: it may take a grace period, or a call's last steps */
+static inline bool relay_counter_becomes(const char *name, long value)
+{
+	__s64 deadline = now_ms() + SOON_MS;
+
+	while (relay_counter(name) != value) {
+		if (now_ms() > deadline)
+			return false;
+		usleep(10000);
+	}
+	return true;
+}
+
+/* What uses mdev.ko goes some time after the last close */
+static inline bool mdev_users_become(long users)
+{
+	__s64 deadline = now_ms() + SOON_MS;
+
+	while (module_users("mdev") != users) {
+		if (now_ms() > deadline)
+			return false;
+		usleep(10000);
+	}
+	return true;
+}
+
+static inline int relay_set(const char *parameter, unsigned int value)
+{
+	char path[128], text[16];
+
+	snprintf(path, sizeof(path), "/sys/module/mdev_relay/parameters/%s",
+		 parameter);
+	snprintf(text, sizeof(text), "%u", value);
+	return file_puts(path, text);
+}
+
+/* Pages that are pinned in the whole machine */
+static inline long pages_pinned(void)
+{
+	static char text[65536];
+	char *acquired, *released;
+
+	/* Each CPU counts for itself, and tells it when asked */
+	if (file_read("/proc/sys/vm/stat_refresh", text, sizeof(text)) < 0 ||
+	    file_read("/proc/vmstat", text, sizeof(text)) < 0)
+		return -1;
+	acquired = strstr(text, "nr_foll_pin_acquired ");
+	released = strstr(text, "nr_foll_pin_released ");
+	if (!acquired || !released)
+		return -1;
+	return atol(strchr(acquired, ' ')) - atol(strchr(released, ' '));
+}
+
+static inline bool pages_pinned_become(long value)
+{
+	__s64 deadline = now_ms() + SOON_MS;
+
+	while (pages_pinned() != value) {
+		if (now_ms() > deadline)
+			return false;
+		usleep(10000);
+	}
+	return true;
+}
+
+/* How long users are given when a parent goes; 0: for ever */
+#define GRACE_DEFAULT	60
+
+static inline int grace_set(unsigned int seconds)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", seconds);
+	return file_puts("/sys/module/mdev/parameters/revoke_after", text);
+}
+
+#endif /* SELFTESTS_MDEV_CALL_H */

@@ -1,0 +1,1532 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Revocation: a mediated device is taken from a user who does not release it,
+ * by a write to "revoke". What revokes by itself, when a parent goes, is in
+ * revoke_parent_test.c.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "kselftest_harness.h"
+#include "call.h"
+#include "lib.h"
+#include "mdev_relay.h"
+
+#define REVOKED		"revoked from its user: "
+#define STAYS		"; mdev stays loaded until that closes it"
+#define CLOSED		"the user that it was revoked from has closed it"
+#define NO_CALLBACK	"cannot be revoked: the parent driver has no revoke callback"
+#define MAPPED		"cannot be revoked: it is mapped, and the kernel cannot take the mapping away"
+#define CALL_WAITS	"revocation waits for the end of a call of the parent driver"
+
+#define PAGES		16
+#define IOVA		0x100000ULL
+
+#define TRACING		"/sys/kernel/tracing/"
+
+static int revoke_write(const struct uuid *uuid, const char *text)
+{
+	return file_puts(mdev_path(uuid, "revoke").text, text);
+}
+
+/* One device, which a process holds */
+FIXTURE(held)
+{
+	struct uuid uuid;
+	struct holder holder;
+	pid_t child;
+	char name[96];
+	int log;
+	int events;
+	int count;
+	int eventfd_id;
+	long users; /* of mdev.ko */
+};
+
+FIXTURE_VARIANT(held)
+{
+	const char *parent;
+	const char *type;
+};
+
+FIXTURE_VARIANT_ADD(held, mtty)
+{
+	.parent = "mtty", .type = "mtty-1",
+};
+
+FIXTURE_VARIANT_ADD(held, relay)
+{
+	.parent = "mdev_relay.0", .type = "mdev_relay-limited",
+};
+
+FIXTURE_SETUP(held)
+{
+	if (!parent_exists(variant->parent))
+		SKIP(return, "no parent %s", variant->parent);
+	self->holder.pid = -1;
+	self->child = -1;
+	self->eventfd_id = eventfd_next_id();
+	self->count = mdev_count();
+	self->users = module_users("mdev");
+	self->uuid = uuid_new();
+	ASSERT_EQ(0, mdev_create(variant->parent, variant->type, &self->uuid));
+	self->log = kmsg_open();
+	ASSERT_LE(0, self->log);
+	self->events = uevent_open();
+	ASSERT_LE(0, self->events);
+}
+
+FIXTURE_TEARDOWN(held)
+{
+	child_kill(self->child);
+	if (self->holder.pid > 0)
+		holder_kill(&self->holder);
+	if (mdev_exists(&self->uuid))
+		EXPECT_EQ(0, mdev_remove(&self->uuid));
+	close(self->events);
+	close(self->log);
+	EXPECT_EQ(self->count, mdev_count());
+	EXPECT_TRUE(eventfd_ids_back_to(self->eventfd_id));
+	EXPECT_TRUE(mdev_users_become(self->users));
+}
+
+#define event(variable)							\
+	uevent_wait(self->events, SOON_MS, "change", self->uuid.text, variable)
+
+/* A holder with its request eventfd, or without */
+#define start_holder(with_eventfd) do {					\
+	ASSERT_EQ(0, holder_start(&self->holder, &self->uuid));		\
+	snprintf(self->name, sizeof(self->name),			\
+		 REVOKED HOLDER_NAME " (pid %d)" STAYS,			\
+		 self->holder.pid);					\
+	if (with_eventfd)						\
+		ASSERT_EQ(0, holder_order(&self->holder, HOLDER_REGISTER)); \
+} while (0)
+
+/* In a process of its own, so that one that hangs does not keep us */
+#define revoke(uuid)							\
+	child_wait(revoker_start(uuid), SOON_MS)
+
+#define said(line)							\
+	kmsg_wait(self->log, SOON_MS, self->uuid.text, line, NULL)
+
+TEST_F(held, attribute_is_for_root)
+{
+	pid_t pid;
+
+	EXPECT_EQ(0200, file_mode(mdev_path(&self->uuid, "revoke").text));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		if (setuid(65534))
+			_exit(1);
+		_exit(-mdev_revoke(&self->uuid));
+	}
+	EXPECT_EQ(EACCES, child_wait(pid, SOON_MS));
+	EXPECT_TRUE(mdev_exists(&self->uuid));
+}
+
+TEST_F(held, attribute_takes_a_number)
+{
+	static const char * const bad[] = {
+		"2", "-1", "+1", "x", "1x", "1 ", " 1", "1\n\n", "\n", "10",
+		"0x", "yes", "4294967297", "18446744073709551617",
+	};
+	size_t i;
+
+	start_holder(true);
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		EXPECT_EQ(-EINVAL, revoke_write(&self->uuid, bad[i])) {
+			TH_LOG("\"%s\"", bad[i]);
+		}
+	}
+	EXPECT_EQ(-EINVAL, file_write(mdev_path(&self->uuid, "revoke").text,
+				      "1\0", 2));
+	EXPECT_EQ(0, revoke_write(&self->uuid, "0"));
+	EXPECT_EQ(0, revoke_write(&self->uuid, "0\n"));
+	/* None of which has done anything */
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_USE));
+	EXPECT_EQ(0, eventfd_take(self->holder.eventfd));
+	EXPECT_EQ(0, mdev_number(&self->uuid, "request"));
+	EXPECT_EQ(0, revoke_write(&self->uuid, "0x01\n"));
+	EXPECT_FALSE(mdev_exists(&self->uuid));
+}
+
+TEST_F(held, device_that_is_not_in_use_is_removed)
+{
+	long available = instances(variant->parent, variant->type);
+
+	EXPECT_EQ(0, revoke(&self->uuid));
+	EXPECT_FALSE(mdev_exists(&self->uuid));
+	EXPECT_EQ(available + 1, instances(variant->parent, variant->type));
+	EXPECT_FALSE(kmsg_wait(self->log, 100, self->uuid.text, REVOKED, NULL));
+	EXPECT_EQ(-ENOENT, mdev_revoke(&self->uuid));
+}
+
+TEST_F(held, device_that_was_released_is_removed)
+{
+	start_holder(true);
+	ASSERT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
+	EXPECT_EQ(0, revoke(&self->uuid));
+	EXPECT_FALSE(mdev_exists(&self->uuid));
+	EXPECT_EQ(0, eventfd_take(self->holder.eventfd));
+	EXPECT_FALSE(kmsg_wait(self->log, 100, self->uuid.text, REVOKED, NULL));
+}
+
+TEST_F(held, group_that_is_open_is_no_use)
+{
+	start_holder(true);
+	ASSERT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE_DEVICE));
+	EXPECT_EQ(0, revoke(&self->uuid));
+	EXPECT_FALSE(mdev_exists(&self->uuid));
+	EXPECT_GT(0, holder_order(&self->holder, HOLDER_OPEN_AGAIN));
+	EXPECT_FALSE(kmsg_wait(self->log, 100, self->uuid.text, REVOKED, NULL));
+}
+
+TEST_F(held, device_is_taken_from_its_user)
+{
+	long available = instances(variant->parent, variant->type);
+
+	start_holder(true);
+	EXPECT_EQ(0, revoke(&self->uuid));
+	EXPECT_FALSE(mdev_exists(&self->uuid));
+	EXPECT_EQ(available + 1, instances(variant->parent, variant->type));
+	EXPECT_EQ(-ENODEV, holder_order(&self->holder, HOLDER_USE));
+	EXPECT_TRUE(said(self->name));
+	EXPECT_TRUE(event(MDEV_UEVENT_REQUEST_PENDING));
+	EXPECT_TRUE(event(MDEV_UEVENT_REQUEST_REVOKED));
+	EXPECT_TRUE(uevent_wait(self->events, SOON_MS, "remove",
+				self->uuid.text, NULL));
+	EXPECT_FALSE(kmsg_wait(self->log, 0, self->uuid.text, CLOSED, NULL));
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
+	EXPECT_TRUE(said(CLOSED));
+}
+
+TEST_F(held, user_that_is_stopped_is_not_waited_for)
+{
+	start_holder(true);
+	ASSERT_EQ(0, kill(self->holder.pid, SIGSTOP));
+	EXPECT_EQ(0, revoke(&self->uuid));
+	EXPECT_FALSE(mdev_exists(&self->uuid));
+	EXPECT_TRUE(said(self->name));
+	ASSERT_EQ(0, kill(self->holder.pid, SIGCONT));
+	EXPECT_EQ(-ENODEV, holder_order(&self->holder, HOLDER_USE));
+}
+
+/* Once to ask it once more, and once when it is over */
+TEST_F(held, user_is_told_a_last_time)
+{
+	start_holder(true);
+	EXPECT_EQ(0, revoke(&self->uuid));
+	EXPECT_EQ(2, eventfd_take(self->holder.eventfd));
+	EXPECT_FALSE(eventfd_wait(self->holder.eventfd, 100));
+}
+
+TEST_F(held, user_without_eventfd_is_not_told)
+{
+	start_holder(false);
+	EXPECT_EQ(0, revoke(&self->uuid));
+	EXPECT_TRUE(said(self->name));
+	EXPECT_EQ(0, eventfd_take(self->holder.eventfd));
+	/* Nor can it be asked to be */
+	EXPECT_EQ(-ENODEV, holder_order(&self->holder, HOLDER_REGISTER));
+}
+
+TEST_F(held, descriptors_of_the_group_open_nothing_any_more)
+{
+	start_holder(true);
+	EXPECT_EQ(0, revoke(&self->uuid));
+	EXPECT_EQ(-ENODEV, holder_order(&self->holder, HOLDER_OPEN_AGAIN));
+}
+
+TEST_F(held, group_node_goes_with_the_last_close)
+{
+	char group[32], node[64];
+	__s64 deadline;
+
+	start_holder(true);
+	ASSERT_EQ(0, file_link_name(mdev_path(&self->uuid, "iommu_group").text,
+				    group, sizeof(group)));
+	snprintf(node, sizeof(node), "/dev/vfio/%s", group);
+	EXPECT_EQ(0, revoke(&self->uuid));
+	EXPECT_TRUE(file_exists(node));
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
+	deadline = now_ms() + SOON_MS;
+	while (file_exists(node) && now_ms() < deadline)
+		usleep(10000);
+	EXPECT_FALSE(file_exists(node));
+}
+
+TEST_F(held, framework_stays_until_the_shell_is_closed)
+{
+	start_holder(true);
+	EXPECT_EQ(0, revoke(&self->uuid));
+	EXPECT_LT(self->users, module_users("mdev"));
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE_DEVICE));
+	EXPECT_TRUE(mdev_users_become(self->users));
+}
+
+TEST_F(held, uuid_can_be_used_at_once)
+{
+	struct holder old;
+	char text[64], name[64];
+
+	start_holder(true);
+	EXPECT_EQ(0, revoke(&self->uuid));
+	EXPECT_EQ(0, mdev_create(variant->parent, variant->type, &self->uuid));
+	old = self->holder;
+	start_holder(true);
+	/* The old user has a shell, the new one a device */
+	EXPECT_EQ(-ENODEV, holder_order(&old, HOLDER_USE));
+	EXPECT_EQ(-ENODEV, holder_order(&old, HOLDER_OPEN_AGAIN));
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_USE));
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_OPEN_AGAIN));
+	EXPECT_LT(0, file_read(mdev_path(&self->uuid, "holder").text, text,
+			       sizeof(text)));
+	snprintf(name, sizeof(name), "%d " HOLDER_NAME, self->holder.pid);
+	EXPECT_STREQ(name, text);
+	eventfd_take(old.eventfd);
+	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "request").text, "1"));
+	EXPECT_EQ(1, eventfd_take(self->holder.eventfd));
+	EXPECT_EQ(0, eventfd_take(old.eventfd));
+	/* And what becomes of the old one does not matter to the new one */
+	holder_kill(&old);
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_USE));
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
+	EXPECT_EQ(0, mdev_remove(&self->uuid));
+}
+
+TEST_F(held, uuid_can_be_revoked_again_and_again)
+{
+	struct holder shells[8];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(shells); i++) {
+		start_holder(i % 2);
+		EXPECT_EQ(0, revoke(&self->uuid));
+		shells[i] = self->holder;
+		self->holder.pid = -1;
+		EXPECT_EQ(0, mdev_create(variant->parent, variant->type,
+					 &self->uuid));
+	}
+	for (i = 0; i < ARRAY_SIZE(shells); i++) {
+		EXPECT_EQ(-ENODEV, holder_order(&shells[i], HOLDER_USE));
+		holder_kill(&shells[i]);
+	}
+}
+
+TEST_F(held, inherited_descriptor_is_a_shell_too)
+{
+	pid_t opener;
+
+	start_holder(true);
+	opener = self->holder.pid;
+	ASSERT_EQ(0, holder_order(&self->holder, HOLDER_HAND_OVER));
+	EXPECT_EQ(0, revoke(&self->uuid));
+	snprintf(self->name, sizeof(self->name),
+		 REVOKED HOLDER_NAME " (pid %d, exited)" STAYS, opener);
+	EXPECT_TRUE(said(self->name));
+	EXPECT_EQ(-ENODEV, holder_order(&self->holder, HOLDER_USE));
+	EXPECT_FALSE(kmsg_wait(self->log, 0, self->uuid.text, CLOSED, NULL));
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
+	EXPECT_TRUE(said(CLOSED));
+}
+
+TEST_F(held, killed_user_closes_the_shell)
+{
+	start_holder(true);
+	EXPECT_EQ(0, revoke(&self->uuid));
+	holder_kill(&self->holder);
+	EXPECT_TRUE(said(CLOSED));
+}
+
+TEST_F(held, user_that_was_killed_had_released_it)
+{
+	start_holder(true);
+	holder_kill(&self->holder);
+	EXPECT_EQ(0, revoke(&self->uuid));
+	EXPECT_FALSE(kmsg_wait(self->log, 100, self->uuid.text, REVOKED, NULL));
+}
+
+/* At one point or another; each ends in a device that is gone */
+TEST_F_TIMEOUT(held, user_killed_meanwhile_is_no_matter, 120)
+{
+	int i, j;
+
+	for (i = 0; i < 30; i++) {
+		start_holder(i % 2);
+		self->child = revoker_start(&self->uuid);
+		for (j = 0; j < i % 10; j++)
+			sched_yield();
+		holder_kill(&self->holder);
+		EXPECT_EQ(0, child_wait(self->child, SOON_MS));
+		self->child = -1;
+		EXPECT_FALSE(mdev_exists(&self->uuid));
+		EXPECT_EQ(0, mdev_create(variant->parent, variant->type,
+					 &self->uuid));
+	}
+}
+
+TEST_F(held, removal_that_waits_ends_with_enodev)
+{
+	start_holder(true);
+	self->child = remover_start(&self->uuid);
+	ASSERT_TRUE(event(MDEV_UEVENT_REQUEST_PENDING));
+	EXPECT_EQ(0, revoke(&self->uuid));
+	EXPECT_EQ(ENODEV, child_wait(self->child, SOON_MS));
+	self->child = -1;
+	EXPECT_FALSE(mdev_exists(&self->uuid));
+	EXPECT_TRUE(event(MDEV_UEVENT_REQUEST_REVOKED));
+	/* The removal, the revocation, and that it is over */
+	EXPECT_EQ(3, eventfd_take(self->holder.eventfd));
+}
+
+TEST_F(held, removal_does_not_revoke)
+{
+	ASSERT_EQ(0, grace_set(1));
+	start_holder(true);
+	self->child = remover_start(&self->uuid);
+	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, 3000));
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_USE));
+	EXPECT_EQ(0, grace_set(GRACE_DEFAULT));
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
+	EXPECT_EQ(0, child_wait(self->child, SOON_MS));
+	self->child = -1;
+}
+
+TEST_F(held, request_by_hand_ends_with_the_device)
+{
+	start_holder(true);
+	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "request").text, "1"));
+	EXPECT_TRUE(event(MDEV_UEVENT_REQUEST_PENDING));
+	EXPECT_EQ(0, revoke(&self->uuid));
+	EXPECT_TRUE(event(MDEV_UEVENT_REQUEST_REVOKED));
+	EXPECT_EQ(3, eventfd_take(self->holder.eventfd));
+}
+
+TEST_F(held, attributes_that_are_open_give_enodev)
+{
+	int fd = open(mdev_path(&self->uuid, "revoke").text,
+		      O_WRONLY | O_CLOEXEC);
+	int remove = open(mdev_path(&self->uuid, "remove").text,
+			  O_WRONLY | O_CLOEXEC);
+
+	ASSERT_LE(0, fd);
+	ASSERT_LE(0, remove);
+	start_holder(true);
+	EXPECT_EQ(0, revoke(&self->uuid));
+	EXPECT_EQ(-1, write(fd, "1", 1));
+	EXPECT_EQ(ENODEV, errno);
+	EXPECT_EQ(-1, write(remove, "1", 1));
+	EXPECT_EQ(ENODEV, errno);
+	close(remove);
+	close(fd);
+}
+
+TEST_F_TIMEOUT(held, one_of_two_revocations_has_it, 120)
+{
+	int i, first, second;
+	pid_t other;
+
+	for (i = 0; i < 20; i++) {
+		start_holder(i % 2);
+		other = revoker_start(&self->uuid);
+		self->child = revoker_start(&self->uuid);
+		first = child_wait(other, SOON_MS);
+		second = child_wait(self->child, SOON_MS);
+		self->child = -1;
+		EXPECT_EQ(0, first && second);
+		EXPECT_TRUE(first || second);
+		first += second;
+		EXPECT_TRUE(first == ENODEV || first == ENOENT) {
+			TH_LOG("the other ended with %d", first);
+		}
+		EXPECT_FALSE(mdev_exists(&self->uuid));
+		holder_kill(&self->holder);
+		EXPECT_EQ(0, mdev_create(variant->parent, variant->type,
+					 &self->uuid));
+	}
+}
+
+TEST_F(held, tracepoint_tells_from_whom)
+{
+	static char text[65536];
+	char line[128];
+
+	if (!file_exists(TRACING "events/mdev/mdev_revoke/enable"))
+		SKIP(return, "no tracing");
+	EXPECT_EQ(0, file_puts(TRACING "trace", " "));
+	EXPECT_EQ(0, file_puts(TRACING "events/mdev/enable", "1"));
+	start_holder(true);
+	EXPECT_EQ(0, revoke(&self->uuid));
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
+	EXPECT_EQ(0, file_puts(TRACING "events/mdev/enable", "0"));
+	EXPECT_LT(0, file_read(TRACING "trace", text, sizeof(text)));
+	snprintf(line, sizeof(line), "mdev_revoke: uuid=%s holder=%d",
+		 self->uuid.text, self->holder.pid);
+	EXPECT_NE(NULL, strstr(text, line)) {
+		TH_LOG("%s\n%s", line, text);
+	}
+	snprintf(line, sizeof(line), "mdev_remove: uuid=%s ret=0",
+		 self->uuid.text);
+	EXPECT_NE(NULL, strstr(text, line));
+	snprintf(line, sizeof(line), "mdev_close: uuid=%s", self->uuid.text);
+	EXPECT_NE(NULL, strstr(text, line));
+}
+
+/* A device that this process has open, with guest memory */
+FIXTURE(used)
+{
+	struct uuid uuid;
+	struct vfio_user user;
+	struct missing missing;
+	struct call call;
+	struct call second;
+	unsigned char *memory;
+	size_t page;
+	size_t size;
+	/* Where something can be read and written */
+	__u64 at;
+	int log;
+	long relays;
+	long pinned;
+	int eventfd_id;
+};
+
+FIXTURE_VARIANT(used)
+{
+	const char *parent;
+	const char *type;
+};
+
+FIXTURE_VARIANT_ADD(used, mtty)
+{
+	.parent = "mtty", .type = "mtty-2",
+};
+
+FIXTURE_VARIANT_ADD(used, relay)
+{
+	.parent = "mdev_relay.0", .type = "mdev_relay-relay",
+};
+
+#define is_relay()	(!strcmp(variant->parent, "mdev_relay.0"))
+
+FIXTURE_SETUP(used)
+{
+	struct vfio_region_info region;
+
+	if (!parent_exists(variant->parent))
+		SKIP(return, "no parent %s", variant->parent);
+	self->call.done = -1;
+	self->second.done = -1;
+	self->missing = (struct missing)MISSING_NONE;
+	self->page = sysconf(_SC_PAGESIZE);
+	self->size = PAGES * self->page;
+	self->eventfd_id = eventfd_next_id();
+	self->relays = relay_counter("relays");
+	self->pinned = pages_pinned();
+	self->log = kmsg_open();
+	self->memory = mmap(NULL, self->size, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, (void *)self->memory);
+	memset(self->memory, 0x5a, self->size);
+	ASSERT_EQ(0, missing_new(&self->missing, self->size));
+	self->uuid = uuid_new();
+	ASSERT_EQ(0, mdev_create(variant->parent, variant->type, &self->uuid));
+	ASSERT_EQ(0, vfio_open(&self->user, &self->uuid));
+	ASSERT_EQ(0, vfio_map(&self->user, self->memory, IOVA, self->size));
+	self->at = IOVA;
+	if (!is_relay()) {
+		ASSERT_EQ(0, vfio_region(self->user.device,
+					 VFIO_PCI_CONFIG_REGION_INDEX,
+					 &region));
+		self->at = region.offset;
+	}
+}
+
+FIXTURE_TEARDOWN(used)
+{
+	missing_free(&self->missing);
+	if (self->call.done >= 0)
+		EXPECT_NE(-ETIMEDOUT, call_end(&self->call, SOON_MS));
+	if (self->second.done >= 0)
+		EXPECT_NE(-ETIMEDOUT, call_end(&self->second, SOON_MS));
+	vfio_close(&self->user);
+	if (mdev_exists(&self->uuid))
+		EXPECT_EQ(0, mdev_remove(&self->uuid));
+	close(self->log);
+	munmap(self->memory, self->size);
+	EXPECT_EQ(0, relay_counter("pinned_all"));
+	EXPECT_TRUE(relay_counter_becomes("relays", self->relays));
+	EXPECT_TRUE(pages_pinned_become(self->pinned)) {
+		TH_LOG("pinned pages: %ld before, %ld after", self->pinned,
+		       pages_pinned());
+	}
+	EXPECT_TRUE(eventfd_ids_back_to(self->eventfd_id));
+}
+
+#define start_call(into, what, ...)					\
+	ASSERT_EQ(0, call_start(into, &(struct call){			\
+		.run = what, .user = &self->user, ##__VA_ARGS__		\
+	}))
+
+/* Memory comes; what was called gives ENODEV */
+#define expect_call_fails() do {					\
+	EXPECT_EQ(-ETIMEDOUT, call_end(&self->call, 0));		\
+	EXPECT_EQ(0, missing_bring(&self->missing, self->size));			\
+	EXPECT_EQ(-ENODEV, call_end(&self->call, SOON_MS));		\
+} while (0)
+
+#define expect_revoked() do {						\
+	EXPECT_EQ(0, revoke(&self->uuid));				\
+	EXPECT_FALSE(mdev_exists(&self->uuid));				\
+} while (0)
+
+TEST_F(used, shell_gives_enodev)
+{
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	struct {
+		struct vfio_device_feature feature;
+		__u64 data[4];
+	} arg = {
+		.feature.argsz = sizeof(arg),
+		.feature.flags = VFIO_DEVICE_FEATURE_PROBE | 0xfff,
+	};
+	int device = self->user.device;
+	char data[8] = {};
+
+	expect_revoked();
+	EXPECT_EQ(-1, pread(device, data, sizeof(data), self->at));
+	EXPECT_EQ(ENODEV, errno);
+	EXPECT_EQ(-1, pread(device, data, 0, self->at));
+	EXPECT_EQ(ENODEV, errno);
+	EXPECT_EQ(-1, pread(device, bad_address(), 8, self->at));
+	EXPECT_EQ(ENODEV, errno);
+	EXPECT_EQ(-1, pwrite(device, data, sizeof(data), self->at));
+	EXPECT_EQ(ENODEV, errno);
+	EXPECT_EQ(-1, write(device, data, sizeof(data)));
+	EXPECT_EQ(ENODEV, errno);
+	EXPECT_EQ(-ENODEV, vfio_ioctl(device, VFIO_DEVICE_GET_INFO, &info));
+	EXPECT_EQ(-ENODEV, vfio_ioctl(device, VFIO_DEVICE_GET_INFO,
+				      bad_address()));
+	EXPECT_EQ(-ENODEV, vfio_ioctl(device, VFIO_DEVICE_RESET, NULL));
+	EXPECT_EQ(-ENODEV, vfio_ioctl(device, 0x1234, NULL));
+	EXPECT_EQ(-ENODEV, vfio_ioctl(device, VFIO_DEVICE_FEATURE, &arg));
+	EXPECT_EQ(-ENODEV, vfio_set_irqs(device, VFIO_IRQ_SET_DATA_NONE |
+					 VFIO_IRQ_SET_ACTION_TRIGGER, 0, 0, 0,
+					 NULL, 0));
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, self->page, PROT_READ, MAP_SHARED,
+				   device, (off_t)MDEV_RELAY_FAULT_REGION <<
+				   MDEV_RELAY_INDEX_SHIFT));
+	EXPECT_EQ(ENODEV, errno);
+	/* The container is the user's, and works */
+	EXPECT_EQ(0, vfio_unmap(&self->user, IOVA, self->size));
+	EXPECT_EQ(0, vfio_map(&self->user, self->memory, IOVA, self->size));
+}
+
+TEST_F(used, each_descriptor_is_a_shell)
+{
+	int second = vfio_get_device(&self->user, &self->uuid);
+	int third = dup(self->user.device);
+	struct vfio_device_info info;
+
+	ASSERT_LE(0, second);
+	ASSERT_LE(0, third);
+	expect_revoked();
+	EXPECT_EQ(-ENODEV, vfio_info(self->user.device, &info));
+	EXPECT_EQ(-ENODEV, vfio_info(second, &info));
+	EXPECT_EQ(-ENODEV, vfio_info(third, &info));
+	close(self->user.device);
+	self->user.device = -1;
+	EXPECT_EQ(-ENODEV, vfio_info(third, &info));
+	close(third);
+	EXPECT_FALSE(kmsg_wait(self->log, 100, self->uuid.text, CLOSED, NULL));
+	EXPECT_EQ(-ENODEV, vfio_info(second, &info));
+	close(second);
+	EXPECT_TRUE(said(CLOSED));
+}
+
+/* In no process at all, but on its way from one to another */
+TEST_F(used, descriptor_that_was_sent_is_a_shell)
+{
+	char room[CMSG_SPACE(sizeof(int))] = {};
+	struct iovec iov = { .iov_base = room, .iov_len = 1 };
+	struct msghdr message = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = room,
+		.msg_controllen = sizeof(room),
+	};
+	struct cmsghdr *control = CMSG_FIRSTHDR(&message);
+	struct vfio_device_info info;
+	int sockets[2];
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0,
+				sockets));
+	control->cmsg_level = SOL_SOCKET;
+	control->cmsg_type = SCM_RIGHTS;
+	control->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(control), &self->user.device, sizeof(int));
+	ASSERT_EQ(1, sendmsg(sockets[0], &message, 0));
+	close(self->user.device);
+	self->user.device = -1;
+	expect_revoked();
+	EXPECT_FALSE(kmsg_wait(self->log, 100, self->uuid.text, CLOSED, NULL));
+	ASSERT_EQ(1, recvmsg(sockets[1], &message, 0));
+	memcpy(&self->user.device, CMSG_DATA(control), sizeof(int));
+	EXPECT_EQ(-ENODEV, vfio_info(self->user.device, &info));
+	close(sockets[0]);
+	close(sockets[1]);
+}
+
+TEST_F(used, read_that_waits_for_memory_is_not_waited_for)
+{
+	start_call(&self->call, call_read, .data = self->missing.memory, .len = 4,
+		   .at = self->at);
+	ASSERT_TRUE(missing_wait(&self->missing, SOON_MS));
+	expect_revoked();
+	expect_call_fails();
+}
+
+TEST_F(used, write_that_waits_for_memory_is_not_waited_for)
+{
+	start_call(&self->call, call_write, .data = self->missing.memory, .len = 4,
+		   .at = self->at);
+	ASSERT_TRUE(missing_wait(&self->missing, SOON_MS));
+	expect_revoked();
+	expect_call_fails();
+}
+
+TEST_F(used, ioctl_that_waits_for_memory_is_not_waited_for)
+{
+	start_call(&self->call, call_info, .data = self->missing.memory);
+	ASSERT_TRUE(missing_wait(&self->missing, SOON_MS));
+	expect_revoked();
+	expect_call_fails();
+}
+
+/* The header is there, the eventfd's number is not */
+TEST_F(used, eventfd_that_waits_for_memory_is_not_waited_for)
+{
+	char *end = (char *)self->missing.memory + self->page;
+	struct vfio_irq_set *set = (void *)(end - sizeof(*set));
+
+	ASSERT_EQ(0, missing_bring(&self->missing, self->page));
+	set->argsz = sizeof(*set) + sizeof(int);
+	set->flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
+	set->index = vfio_request_index(self->user.device);
+	set->count = 1;
+	start_call(&self->call, call_set_irqs, .data = set);
+	ASSERT_TRUE(missing_wait(&self->missing, SOON_MS));
+	expect_revoked();
+	expect_call_fails();
+}
+
+TEST_F(used, call_that_waits_for_memory_goes_on_with_the_device)
+{
+	start_call(&self->call, call_read, .data = self->missing.memory, .len = 4,
+		   .at = self->at);
+	ASSERT_TRUE(missing_wait(&self->missing, SOON_MS));
+	EXPECT_EQ(0, missing_bring(&self->missing, self->size));
+	EXPECT_EQ(4, call_end(&self->call, SOON_MS));
+	EXPECT_NE(0, *(__u32 *)self->missing.memory);
+}
+
+struct setter {
+	int device;
+	int index;
+	int fd;
+	int over;
+	int ret;
+};
+
+static void *run_setter(void *arg)
+{
+	struct setter *setter = arg;
+
+	do {
+		setter->ret = vfio_set_eventfd(setter->device, setter->index,
+					       setter->fd);
+		if (!setter->ret)
+			setter->ret = vfio_set_eventfd(setter->device,
+						       setter->index, -1);
+	} while (!setter->ret && !__atomic_load_n(&setter->over,
+						  __ATOMIC_RELAXED));
+	return NULL;
+}
+
+TEST_F(used, eventfds_set_meanwhile_are_dropped)
+{
+	struct setter setter = {
+		.device = self->user.device,
+		.index = vfio_request_index(self->user.device),
+		.fd = eventfd_new(),
+	};
+	pthread_t thread;
+
+	ASSERT_EQ(0, pthread_create(&thread, NULL, run_setter, &setter));
+	usleep(50000);
+	expect_revoked();
+	pthread_join(thread, NULL);
+	EXPECT_EQ(-ENODEV, setter.ret);
+	eventfd_take(setter.fd);
+	EXPECT_FALSE(eventfd_wait(setter.fd, 100));
+	close(setter.fd);
+	/* That none is left is seen by the teardown, while the shell is open */
+	EXPECT_TRUE(eventfd_ids_back_to(self->eventfd_id));
+}
+
+#define need_relay()							\
+	if (!is_relay())						\
+		SKIP(return, "only mdev_relay reaches guest memory")
+
+/* In the kernel, for some time: inside the gate, so it is waited for */
+TEST_F(used, call_in_the_parent_driver_is_waited_for)
+{
+	__s64 start = now_ms();
+
+	need_relay();
+	start_call(&self->call, call_sleep, .len = 1500);
+	ASSERT_TRUE(call_is_stuck(&self->call, SOON_MS));
+	expect_revoked();
+	EXPECT_LE(1500, now_ms() - start);
+	EXPECT_EQ((long)sizeof(__u32), call_end(&self->call, SOON_MS));
+}
+
+TEST_F(used, call_that_takes_long_is_told_of)
+{
+	pid_t pid;
+
+	need_relay();
+	start_call(&self->call, call_sleep, .len = 11000);
+	ASSERT_TRUE(call_is_stuck(&self->call, SOON_MS));
+	pid = revoker_start(&self->uuid);
+	EXPECT_TRUE(kmsg_wait(self->log, 12000, self->uuid.text, CALL_WAITS,
+			      NULL));
+	EXPECT_EQ(0, child_wait(pid, SOON_MS));
+	EXPECT_EQ((long)sizeof(__u32), call_end(&self->call, SOON_MS));
+}
+
+#define MISSING_IOVA	0x10000000ULL
+
+/* What the device reaches of the user's memory is not there: under VFIO's lock */
+#define start_stuck_access() do {					\
+	ASSERT_EQ(0, vfio_map(&self->user, self->missing.memory,	\
+			      MISSING_IOVA, self->size));		\
+	start_call(&self->call, call_read, .data = self->memory, .len = 64,	\
+		   .at = MISSING_IOVA);					\
+	ASSERT_TRUE(missing_wait(&self->missing, SOON_MS));		\
+} while (0)
+
+TEST_F(used, access_to_guest_memory_is_not_waited_for)
+{
+	need_relay();
+	start_stuck_access();
+	expect_revoked();
+	expect_call_fails();
+}
+
+TEST_F(used, pin_of_guest_memory_is_not_waited_for)
+{
+	need_relay();
+	start_stuck_access();
+	start_call(&self->second, call_pin, .at = IOVA, .len = 4);
+	ASSERT_TRUE(call_is_stuck(&self->second, SOON_MS));
+	expect_revoked();
+	EXPECT_EQ(-ETIMEDOUT, call_end(&self->second, 100));
+	expect_call_fails();
+	EXPECT_EQ(-ENODEV, call_end(&self->second, SOON_MS));
+	EXPECT_TRUE(relay_counter_becomes("pinned_all", 0));
+	EXPECT_TRUE(pages_pinned_become(self->pinned));
+	EXPECT_EQ(0, vfio_unmap(&self->user, IOVA, self->size));
+}
+
+/* Type 1 does not wait for such a page: a kernel that did would show here */
+TEST_F(used, pin_of_memory_that_is_missing_leaves_nothing)
+{
+	need_relay();
+	ASSERT_EQ(0, vfio_map(&self->user, self->missing.memory, MISSING_IOVA,
+			      self->size));
+	start_call(&self->second, call_pin, .at = MISSING_IOVA, .len = 4);
+	if (missing_wait(&self->missing, 500)) {
+		expect_revoked();
+		EXPECT_EQ(0, missing_bring(&self->missing, self->size));
+		EXPECT_EQ(-ENODEV, call_end(&self->second, SOON_MS));
+	} else {
+		EXPECT_EQ(-EFAULT, call_end(&self->second, SOON_MS));
+	}
+	EXPECT_TRUE(pages_pinned_become(self->pinned));
+}
+
+TEST_F(used, pages_are_unpinned)
+{
+	need_relay();
+	ASSERT_EQ(0, relay_pin(self->user.device, MDEV_RELAY_PIN, IOVA, PAGES));
+	ASSERT_EQ(0, relay_pin(self->user.device, MDEV_RELAY_PIN, IOVA, 2));
+	EXPECT_EQ(self->pinned + PAGES, pages_pinned());
+	expect_revoked();
+	/* With the shell open */
+	EXPECT_TRUE(pages_pinned_become(self->pinned));
+	EXPECT_EQ(0, vfio_unmap(&self->user, IOVA, self->size));
+}
+
+/* The revocation ends, and unpins when VFIO lets it */
+TEST_F(used, pages_are_unpinned_when_that_can_be)
+{
+	need_relay();
+	ASSERT_EQ(0, relay_pin(self->user.device, MDEV_RELAY_PIN, IOVA, PAGES));
+	start_stuck_access();
+	expect_revoked();
+	EXPECT_EQ(self->pinned + PAGES, pages_pinned());
+	/* The user asks for its memory back meanwhile */
+	start_call(&self->second, call_unmap, .at = IOVA, .len = self->size);
+	EXPECT_EQ(-ETIMEDOUT, call_end(&self->second, 100));
+	expect_call_fails();
+	EXPECT_EQ(0, call_end(&self->second, SOON_MS));
+	EXPECT_TRUE(pages_pinned_become(self->pinned));
+}
+
+static int run_stuck_user(void *arg)
+{
+	struct vfio_user user;
+	struct missing missing;
+	struct call call, what = {
+		.run = call_read, .user = &user, .len = 64, .at = MISSING_IOVA,
+	};
+
+	what.data = mmap(NULL, 65536, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (what.data == MAP_FAILED || missing_new(&missing, 65536) ||
+	    vfio_open(&user, arg) || vfio_map(&user, what.data, IOVA, 65536) ||
+	    vfio_map(&user, missing.memory, MISSING_IOVA, 65536) ||
+	    relay_pin(user.device, MDEV_RELAY_PIN, IOVA, 16) ||
+	    call_start(&call, &what) || !missing_wait(&missing, SOON_MS))
+		return 1;
+	prctl(PR_SET_NAME, "stuck");
+	pause();
+	return 0;
+}
+
+static bool name_becomes(pid_t pid, const char *name)
+{
+	__s64 deadline = now_ms() + SOON_MS;
+	char path[64], text[64] = "";
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	while (now_ms() < deadline) {
+		file_read(path, text, sizeof(text));
+		if (!strcmp(text, name))
+			return true;
+		usleep(10000);
+	}
+	return false;
+}
+
+TEST_F(used, user_stuck_in_a_call_can_be_killed)
+{
+	pid_t pid;
+
+	need_relay();
+	vfio_close(&self->user);
+	pid = child_start(run_stuck_user, &self->uuid, -1, -1);
+	ASSERT_LT(0, pid);
+	EXPECT_TRUE(name_becomes(pid, "stuck"));
+	expect_revoked();
+	EXPECT_EQ(0, kill(pid, SIGKILL));
+	EXPECT_EQ(128 + SIGKILL, child_wait(pid, SOON_MS));
+	EXPECT_TRUE(said(CLOSED));
+	EXPECT_TRUE(pages_pinned_become(self->pinned));
+}
+
+/* Pins race with it: each fails, or is undone */
+TEST_F_TIMEOUT(used, pages_pinned_meanwhile_are_unpinned, 120)
+{
+	int i;
+
+	need_relay();
+	for (i = 0; i < 20; i++) {
+		start_call(&self->call, call_pin, .at = IOVA, .len = PAGES);
+		start_call(&self->second, call_unmap, .at = IOVA, .len = self->size);
+		expect_revoked();
+		EXPECT_NE(-ETIMEDOUT, call_end(&self->call, SOON_MS));
+		EXPECT_EQ(0, call_end(&self->second, SOON_MS));
+		EXPECT_TRUE(relay_counter_becomes("pinned_all", 0));
+		EXPECT_TRUE(pages_pinned_become(self->pinned));
+		vfio_close(&self->user);
+		ASSERT_EQ(0, mdev_create(variant->parent, variant->type,
+					 &self->uuid));
+		ASSERT_EQ(0, vfio_open(&self->user, &self->uuid));
+		ASSERT_EQ(0, vfio_map(&self->user, self->memory, IOVA,
+				      self->size));
+	}
+}
+
+TEST_F_TIMEOUT(used, dma_unmap_meanwhile_finds_nothing_pinned, 120)
+{
+	int i;
+
+	need_relay();
+	for (i = 0; i < 20; i++) {
+		ASSERT_EQ(0, relay_pin(self->user.device, MDEV_RELAY_PIN, IOVA,
+				       PAGES));
+		start_call(&self->second, call_unmap, .at = IOVA, .len = self->size);
+		expect_revoked();
+		EXPECT_EQ(0, call_end(&self->second, SOON_MS));
+		EXPECT_TRUE(pages_pinned_become(self->pinned));
+		vfio_close(&self->user);
+		ASSERT_EQ(0, mdev_create(variant->parent, variant->type,
+					 &self->uuid));
+		ASSERT_EQ(0, vfio_open(&self->user, &self->uuid));
+		ASSERT_EQ(0, vfio_map(&self->user, self->memory, IOVA,
+				      self->size));
+	}
+}
+
+/* Another device's group in the same container */
+static int vfio_join(struct vfio_user *user, const struct vfio_user *first,
+		     const struct uuid *uuid)
+{
+	char number[32], node[64];
+	int err;
+
+	*user = (struct vfio_user)VFIO_USER_NONE;
+	err = file_link_name(mdev_path(uuid, "iommu_group").text, number,
+			     sizeof(number));
+	if (err)
+		return err;
+	snprintf(node, sizeof(node), "/dev/vfio/%s", number);
+	user->group = open(node, O_RDWR | O_CLOEXEC);
+	if (user->group < 0)
+		return -errno;
+	return vfio_ioctl(user->group, VFIO_GROUP_SET_CONTAINER,
+			  (void *)&first->container);
+}
+
+/* And the other device */
+static int vfio_open_in(struct vfio_user *user, const struct vfio_user *first,
+			const struct uuid *uuid)
+{
+	int err = vfio_join(user, first, uuid);
+
+	if (err)
+		return err;
+	user->device = vfio_get_device(user, uuid);
+	return user->device < 0 ? user->device : 0;
+}
+
+TEST_F(used, device_in_the_container_of_one_that_is_stuck_can_be_revoked)
+{
+	struct uuid uuid = uuid_new();
+	struct vfio_device_info info;
+	struct vfio_user other;
+	unsigned char data[64];
+
+	need_relay();
+	ASSERT_EQ(0, mdev_create("mdev_relay.1", variant->type, &uuid));
+	ASSERT_EQ(0, vfio_open_in(&other, &self->user, &uuid));
+	ASSERT_EQ(0, relay_pin(other.device, MDEV_RELAY_PIN, IOVA, 4));
+	ASSERT_EQ(0, relay_pin(self->user.device, MDEV_RELAY_PIN, IOVA, 2));
+	start_stuck_access();
+	EXPECT_EQ(0, revoke(&uuid));
+	EXPECT_FALSE(mdev_exists(&uuid));
+	EXPECT_EQ(-ENODEV, vfio_info(other.device, &info));
+	/* The one that is stuck is whole */
+	EXPECT_TRUE(mdev_exists(&self->uuid));
+	EXPECT_EQ(0, vfio_info(self->user.device, &info));
+	EXPECT_EQ(0, missing_bring(&self->missing, self->size));
+	EXPECT_EQ(64, call_end(&self->call, SOON_MS));
+	EXPECT_TRUE(relay_counter_becomes("pinned_all", 2));
+	EXPECT_EQ(64, pread(self->user.device, data, sizeof(data), IOVA));
+	vfio_close(&other);
+	EXPECT_EQ(64, pread(self->user.device, data, sizeof(data), IOVA));
+	EXPECT_EQ(0, vfio_unmap(&self->user, IOVA, self->size));
+}
+
+TEST_F(used, device_that_is_stuck_leaves_the_others_of_its_container)
+{
+	struct uuid uuid = uuid_new();
+	struct vfio_user other;
+	unsigned char data[64];
+
+	need_relay();
+	ASSERT_EQ(0, mdev_create("mdev_relay.1", variant->type, &uuid));
+	ASSERT_EQ(0, vfio_open_in(&other, &self->user, &uuid));
+	ASSERT_EQ(0, relay_pin(other.device, MDEV_RELAY_PIN, IOVA, 4));
+	start_stuck_access();
+	expect_revoked();
+	expect_call_fails();
+	EXPECT_EQ(64, pread(other.device, data, sizeof(data), IOVA));
+	EXPECT_EQ(self->pinned + 4, pages_pinned());
+	/* Of which the shell is asked, too */
+	EXPECT_EQ(0, vfio_unmap(&self->user, IOVA, self->size));
+	vfio_close(&other);
+	EXPECT_EQ(0, mdev_remove(&uuid));
+}
+
+/* An open that has got stuck in VFIO on its way to us, and then comes */
+static long call_open(struct call *call)
+{
+	int fd = vfio_get_device(call->user, call->data);
+
+	if (fd >= 0)
+		close(fd);
+	return fd;
+}
+
+TEST_F(used, device_that_is_being_opened_can_be_revoked)
+{
+	struct uuid uuid = uuid_new();
+	struct vfio_user other;
+
+	need_relay();
+	ASSERT_EQ(0, mdev_create("mdev_relay.1", variant->type, &uuid));
+	ASSERT_EQ(0, vfio_join(&other, &self->user, &uuid));
+	start_stuck_access();
+	ASSERT_EQ(0, call_start(&self->second, &(struct call){
+		.run = call_open, .user = &other, .data = &uuid,
+	}));
+	ASSERT_TRUE(call_is_stuck(&self->second, SOON_MS));
+	EXPECT_EQ(0, revoke(&uuid));
+	EXPECT_FALSE(mdev_exists(&uuid));
+	EXPECT_EQ(0, missing_bring(&self->missing, self->size));
+	EXPECT_EQ(64, call_end(&self->call, SOON_MS));
+	EXPECT_EQ(-ENODEV, call_end(&self->second, SOON_MS));
+	vfio_close(&other);
+}
+
+/* Opens and closes that take their time in the parent driver */
+static int run_opener(void *arg)
+{
+	struct vfio_device_info info;
+	struct vfio_user user;
+	int ret = vfio_open(&user, arg);
+
+	if (ret)
+		return -ret;
+	ret = vfio_info(user.device, &info);
+	vfio_close(&user);
+	return -ret;
+}
+
+TEST_F(used, open_under_way_is_waited_for)
+{
+	long revokes = relay_counter("revokes");
+	long opens;
+	pid_t pid;
+
+	need_relay();
+	vfio_close(&self->user);
+	opens = relay_counter("opens");
+	ASSERT_EQ(0, relay_set("open_ms", 1000));
+	pid = child_start(run_opener, &self->uuid, -1, -1);
+	EXPECT_TRUE(relay_counter_becomes("opens", opens + 1));
+	EXPECT_EQ(0, revoke(&self->uuid));
+	EXPECT_EQ(0, relay_set("open_ms", 0));
+	EXPECT_EQ(ENODEV, child_wait(pid, SOON_MS));
+	EXPECT_EQ(revokes + 1, relay_counter("revokes"));
+}
+
+TEST_F(used, close_under_way_is_waited_for)
+{
+	long revokes = relay_counter("revokes");
+	long releases;
+	pid_t pid;
+
+	need_relay();
+	vfio_close(&self->user);
+	releases = relay_counter("releases");
+	ASSERT_EQ(0, relay_set("release_ms", 1000));
+	pid = child_start(run_opener, &self->uuid, -1, -1);
+	EXPECT_TRUE(relay_counter_becomes("releases", releases + 1));
+	EXPECT_EQ(0, revoke(&self->uuid));
+	EXPECT_EQ(0, relay_set("release_ms", 0));
+	EXPECT_EQ(0, child_wait(pid, SOON_MS));
+	/* It was released: nothing was left to be revoked */
+	EXPECT_EQ(revokes, relay_counter("revokes"));
+	EXPECT_FALSE(kmsg_wait(self->log, 0, self->uuid.text, REVOKED, NULL));
+}
+
+TEST_F(used, release_is_not_called_after_a_revocation)
+{
+	long releases = relay_counter("releases");
+	long revokes = relay_counter("revokes");
+
+	need_relay();
+	expect_revoked();
+	vfio_close(&self->user);
+	EXPECT_TRUE(said(CLOSED));
+	EXPECT_EQ(revokes + 1, relay_counter("revokes"));
+	EXPECT_EQ(releases, relay_counter("releases"));
+}
+
+/* The revocation takes its time: who comes meanwhile finds the gate closed */
+TEST_F(used, calls_during_a_revocation_fail)
+{
+	struct vfio_device_info info;
+	struct uuid uuid = self->uuid;
+	pid_t pid, other;
+	int ret;
+
+	need_relay();
+	ASSERT_EQ(0, relay_set("revoke_ms", 2000));
+	pid = revoker_start(&self->uuid);
+	while (!(ret = vfio_info(self->user.device, &info)))
+		usleep(1000);
+	EXPECT_EQ(-ENODEV, ret);
+	EXPECT_EQ(-ETIMEDOUT, child_wait(pid, 0));
+	/* It is being removed, and the UUID is in use till then */
+	EXPECT_EQ(-ENODEV, mdev_revoke(&uuid));
+	EXPECT_EQ(-ENODEV, mdev_remove(&uuid));
+	EXPECT_EQ(-EEXIST, mdev_create(variant->parent, variant->type, &uuid));
+	/* A close does not wait for it */
+	other = child_start(run_opener, &uuid, -1, -1);
+	ret = child_wait(other, SOON_MS);
+	EXPECT_TRUE(ret == ENODEV || ret == EBUSY || ret == ENOENT) {
+		TH_LOG("the open ended with %d", ret);
+	}
+	EXPECT_EQ(0, child_wait(pid, SOON_MS));
+	EXPECT_EQ(0, relay_set("revoke_ms", 0));
+}
+
+/* Mappings */
+FIXTURE(mapped)
+{
+	struct uuid uuid;
+	struct vfio_user user;
+	size_t page;
+	int log;
+	int can;
+};
+
+FIXTURE_SETUP(mapped)
+{
+	if (!parent_exists("mdev_relay.0"))
+		SKIP(return, "no parent mdev_relay.0");
+	self->page = sysconf(_SC_PAGESIZE);
+	self->log = kmsg_open();
+	self->can = vfio_mappings_can_be_taken();
+	self->uuid = uuid_new();
+	ASSERT_EQ(0, mdev_create("mdev_relay.0", "mdev_relay-relay",
+				 &self->uuid));
+	ASSERT_EQ(0, vfio_open(&self->user, &self->uuid));
+}
+
+FIXTURE_TEARDOWN(mapped)
+{
+	vfio_close(&self->user);
+	if (mdev_exists(&self->uuid))
+		EXPECT_EQ(0, mdev_remove(&self->uuid));
+	close(self->log);
+}
+
+/* Not in children, but where that is the point: they would have it as well */
+static unsigned char *map_region(int device, int region)
+{
+	size_t page = sysconf(_SC_PAGESIZE);
+	unsigned char *memory = mmap(NULL, page, PROT_READ | PROT_WRITE,
+				     MAP_SHARED, device,
+				     (off_t)region << MDEV_RELAY_INDEX_SHIFT);
+
+	if (memory == MAP_FAILED)
+		return NULL;
+	madvise(memory, page, MADV_DONTFORK);
+	return memory;
+}
+
+static sigjmp_buf after_signal;
+
+static void jump(int number)
+{
+	siglongjmp(after_signal, number);
+}
+
+/* The signal that an access gives, or 0 */
+static int touch(unsigned char *at, bool write)
+{
+	struct sigaction action = { .sa_handler = jump }, old_bus, old_segv;
+	int number;
+
+	sigaction(SIGBUS, &action, &old_bus);
+	sigaction(SIGSEGV, &action, &old_segv);
+	number = sigsetjmp(after_signal, 1);
+	if (!number) {
+		if (write)
+			__atomic_store_n(at, 1, __ATOMIC_RELAXED);
+		else
+			__atomic_load_n(at, __ATOMIC_RELAXED);
+	}
+	sigaction(SIGBUS, &old_bus, NULL);
+	sigaction(SIGSEGV, &old_segv, NULL);
+	return number;
+}
+
+#define need_taking()							\
+	if (!self->can)							\
+		SKIP(return, "this kernel cannot take a mapping away")
+
+TEST_F(mapped, mapping_gives_sigbus)
+{
+	unsigned char *memory;
+
+	need_taking();
+	memory = map_region(self->user.device, MDEV_RELAY_FAULT_REGION);
+	ASSERT_NE(NULL, memory);
+	memory[0] = 0x12;
+	EXPECT_EQ(0x12, memory[0]);
+	expect_revoked();
+	EXPECT_EQ(SIGBUS, touch(memory, false));
+	EXPECT_EQ(SIGBUS, touch(memory, true));
+	/* The page is not the next device's, and neither is the mapping */
+	EXPECT_EQ(0, mdev_create("mdev_relay.0", "mdev_relay-relay",
+				 &self->uuid));
+	EXPECT_EQ(SIGBUS, touch(memory, false));
+	munmap(memory, self->page);
+}
+
+TEST_F(mapped, mapping_not_touched_before_gives_sigbus)
+{
+	unsigned char *memory;
+
+	need_taking();
+	memory = map_region(self->user.device, MDEV_RELAY_FAULT_REGION);
+	ASSERT_NE(NULL, memory);
+	expect_revoked();
+	EXPECT_EQ(SIGBUS, touch(memory, false));
+	munmap(memory, self->page);
+}
+
+/* The system calls that are given its address get EFAULT */
+TEST_F(mapped, mapping_is_no_memory_for_the_kernel_either)
+{
+	unsigned char *memory;
+	int pipes[2];
+
+	need_taking();
+	memory = map_region(self->user.device, MDEV_RELAY_FAULT_REGION);
+	ASSERT_NE(NULL, memory);
+	ASSERT_EQ(0, pipe(pipes));
+	EXPECT_EQ(4, write(pipes[1], memory, 4));
+	EXPECT_EQ(4, read(pipes[0], memory, 4));
+	expect_revoked();
+	EXPECT_EQ(-1, write(pipes[1], memory, 4));
+	EXPECT_EQ(EFAULT, errno);
+	close(pipes[0]);
+	close(pipes[1]);
+	munmap(memory, self->page);
+}
+
+TEST_F(mapped, mapping_alone_keeps_the_shell)
+{
+	unsigned char *memory;
+
+	need_taking();
+	memory = map_region(self->user.device, MDEV_RELAY_FAULT_REGION);
+	ASSERT_NE(NULL, memory);
+	EXPECT_EQ(0, touch(memory, true));
+	vfio_close(&self->user);
+	expect_revoked();
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, REVOKED,
+			      NULL));
+	EXPECT_EQ(SIGBUS, touch(memory, false));
+	EXPECT_FALSE(kmsg_wait(self->log, 100, self->uuid.text, CLOSED, NULL));
+	munmap(memory, self->page);
+	EXPECT_TRUE(said(CLOSED));
+}
+
+struct mapping {
+	unsigned char *memory;
+	int ready;
+	int go;
+};
+
+static int run_mapping_child(struct mapping *mapping)
+{
+	__u64 one = 1;
+	int before = touch(mapping->memory, true);
+
+	if (write(mapping->ready, &one, sizeof(one)) != sizeof(one) ||
+	    !eventfd_wait(mapping->go, 3 * SOON_MS))
+		return 100;
+	return before ? 101 : touch(mapping->memory, false);
+}
+
+TEST_F(mapped, inherited_mapping_gives_sigbus)
+{
+	struct mapping mapping = {
+		.ready = eventfd_new(),
+		.go = eventfd_new(),
+	};
+	__u64 one = 1;
+	pid_t pid;
+
+	need_taking();
+	mapping.memory = map_region(self->user.device,
+				    MDEV_RELAY_FAULT_REGION);
+	ASSERT_NE(NULL, mapping.memory);
+	madvise(mapping.memory, self->page, MADV_DOFORK);
+	EXPECT_EQ(0, touch(mapping.memory, true));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(run_mapping_child(&mapping));
+	madvise(mapping.memory, self->page, MADV_DONTFORK);
+	EXPECT_TRUE(eventfd_wait(mapping.ready, SOON_MS));
+	expect_revoked();
+	EXPECT_EQ(SIGBUS, touch(mapping.memory, false));
+	EXPECT_EQ(sizeof(one), write(mapping.go, &one, sizeof(one)));
+	EXPECT_EQ(SIGBUS, child_wait(pid, SOON_MS));
+	munmap(mapping.memory, self->page);
+	close(mapping.ready);
+	close(mapping.go);
+}
+
+/* Faults race with it */
+static void *run_toucher(void *arg)
+{
+	while (!touch(arg, true))
+		madvise(arg, sysconf(_SC_PAGESIZE), MADV_DONTNEED);
+	return NULL;
+}
+
+TEST_F(mapped, mapping_touched_meanwhile_gives_sigbus)
+{
+	unsigned char *memory;
+	pthread_t thread;
+	int i;
+
+	need_taking();
+	memory = map_region(self->user.device, MDEV_RELAY_FAULT_REGION);
+	for (i = 0; i < 20; i++) {
+		ASSERT_NE(NULL, memory);
+		ASSERT_EQ(0, pthread_create(&thread, NULL, run_toucher,
+					    memory));
+		usleep(5000 * (i % 5));
+		expect_revoked();
+		/* It ends with the signal, and with nothing else */
+		pthread_join(thread, NULL);
+		EXPECT_EQ(SIGBUS, touch(memory, false));
+		munmap(memory, self->page);
+		vfio_close(&self->user);
+		ASSERT_EQ(0, mdev_create("mdev_relay.0", "mdev_relay-relay",
+					 &self->uuid));
+		ASSERT_EQ(0, vfio_open(&self->user, &self->uuid));
+		memory = map_region(self->user.device,
+				    MDEV_RELAY_FAULT_REGION);
+	}
+	munmap(memory, self->page);
+}
+
+/* For as long as a region is mapped */
+#define expect_not_revocable(region) do {				\
+	unsigned char *memory = map_region(self->user.device, region);	\
+	struct vfio_device_info info;					\
+	int again = kmsg_open();					\
+									\
+	ASSERT_NE(NULL, memory);					\
+	EXPECT_EQ(0, touch(memory, true));				\
+	EXPECT_EQ(EBUSY, revoke(&self->uuid));				\
+	EXPECT_TRUE(said(MAPPED));					\
+	/* Said once, and nothing has changed */			\
+	EXPECT_EQ(EBUSY, revoke(&self->uuid));				\
+	EXPECT_EQ(1, kmsg_count(again, self->uuid.text, MAPPED));	\
+	close(again);							\
+	EXPECT_TRUE(mdev_exists(&self->uuid));				\
+	EXPECT_EQ(0, vfio_info(self->user.device, &info));		\
+	EXPECT_EQ(0, touch(memory, true));				\
+	EXPECT_EQ(0, mdev_number(&self->uuid, "request"));		\
+	munmap(memory, self->page);					\
+	expect_revoked();						\
+	EXPECT_EQ(-ENODEV, vfio_info(self->user.device, &info));	\
+} while (0)
+
+TEST_F(mapped, mapping_that_mmap_populated_cannot_be_taken)
+{
+	expect_not_revocable(MDEV_RELAY_POPULATED_REGION);
+}
+
+TEST_F(mapped, mapping_cannot_be_taken_by_an_old_kernel)
+{
+	if (self->can)
+		SKIP(return, "this kernel can take a mapping away");
+	expect_not_revocable(MDEV_RELAY_FAULT_REGION);
+}
+
+/* A parent driver without the callback */
+FIXTURE(unrevocable)
+{
+	struct uuid uuid;
+	struct holder holder;
+	int log;
+};
+
+FIXTURE_VARIANT(unrevocable)
+{
+	const char *parent;
+	const char *type;
+};
+
+FIXTURE_VARIANT_ADD(unrevocable, relay)
+{
+	.parent = "mdev_relay.2", .type = "mdev_relay-relay",
+};
+
+FIXTURE_VARIANT_ADD(unrevocable, legacy)
+{
+	.parent = "mdev_legacy.0", .type = "mdev_legacy-page",
+};
+
+FIXTURE_SETUP(unrevocable)
+{
+	if (!parent_exists(variant->parent))
+		SKIP(return, "no parent %s", variant->parent);
+	self->holder.pid = -1;
+	self->uuid = uuid_new();
+	self->log = kmsg_open();
+	ASSERT_EQ(0, mdev_create(variant->parent, variant->type, &self->uuid));
+}
+
+FIXTURE_TEARDOWN(unrevocable)
+{
+	if (self->holder.pid > 0)
+		holder_kill(&self->holder);
+	if (mdev_exists(&self->uuid))
+		EXPECT_EQ(0, mdev_remove(&self->uuid));
+	close(self->log);
+}
+
+TEST_F(unrevocable, device_that_is_held_stays)
+{
+	int again = kmsg_open();
+
+	ASSERT_EQ(0, holder_start(&self->holder, &self->uuid));
+	EXPECT_EQ(EOPNOTSUPP, revoke(&self->uuid));
+	EXPECT_EQ(EOPNOTSUPP, revoke(&self->uuid));
+	EXPECT_TRUE(said(NO_CALLBACK));
+	EXPECT_EQ(1, kmsg_count(again, self->uuid.text, NO_CALLBACK));
+	close(again);
+	EXPECT_TRUE(mdev_exists(&self->uuid));
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_USE));
+	EXPECT_EQ(0, mdev_number(&self->uuid, "request"));
+	EXPECT_EQ(0, eventfd_take(self->holder.eventfd));
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
+	EXPECT_EQ(0, revoke(&self->uuid));
+	EXPECT_FALSE(mdev_exists(&self->uuid));
+}
+
+TEST_F(unrevocable, device_that_is_not_in_use_is_removed)
+{
+	EXPECT_EQ(0, revoke(&self->uuid));
+	EXPECT_FALSE(mdev_exists(&self->uuid));
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A serial card that is taken from its user: nothing of the user's reaches the
+ * next one, and a call that is made again because of missing memory counts once.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "card.h"
+
+#define INTX	VFIO_PCI_INTX_IRQ_INDEX
+#define MSI	VFIO_PCI_MSI_IRQ_INDEX
+
+/* What the user does all the time, until it cannot any more */
+struct busy {
+	struct card *card;
+	int (*step)(struct busy *busy);
+	int fds[3];
+	int steps;
+	int ret;
+	pthread_t thread;
+};
+
+static void *run_busy(void *arg)
+{
+	struct busy *busy = arg;
+
+	do {
+		busy->ret = busy->step(busy);
+		__atomic_add_fetch(&busy->steps, 1, __ATOMIC_RELAXED);
+	} while (!busy->ret);
+	return NULL;
+}
+
+FIXTURE(card)
+{
+	struct card card;
+	/* That of the next user */
+	struct card next;
+	struct busy busy;
+	struct missing missing;
+	size_t page;
+	int eventfd_id;
+};
+
+FIXTURE_SETUP(card)
+{
+	if (!parent_exists(CARD_PARENT))
+		SKIP(return, "no parent " CARD_PARENT);
+	self->page = sysconf(_SC_PAGESIZE);
+	self->missing = (struct missing)MISSING_NONE;
+	self->next.user = (struct vfio_user)VFIO_USER_NONE;
+	self->eventfd_id = eventfd_next_id();
+	ASSERT_EQ(0, card_create(&self->card, "mtty-2"));
+	ASSERT_EQ(0, missing_new(&self->missing, 2 * self->page));
+	self->busy.card = &self->card;
+}
+
+FIXTURE_TEARDOWN(card)
+{
+	missing_free(&self->missing);
+	vfio_close(&self->next.user);
+	vfio_close(&self->card.user);
+	if (mdev_exists(&self->card.uuid))
+		EXPECT_EQ(0, mdev_remove(&self->card.uuid));
+	EXPECT_TRUE(eventfd_ids_back_to(self->eventfd_id));
+}
+
+#define in(port, reg)	card_in(&self->card, port, reg)
+#define out(port, reg, value)						\
+	EXPECT_EQ(0, card_out(&self->card, port, reg, value))
+#define set_eventfd(index, fd)						\
+	EXPECT_EQ(0, card_set_eventfd(&self->card, index, fd))
+
+#define revoke()							\
+	EXPECT_EQ(0, child_wait(revoker_start(&self->card.uuid), SOON_MS))
+
+#define start_busy(what) do {						\
+	self->busy.step = what;						\
+	ASSERT_EQ(0, pthread_create(&self->busy.thread, NULL, run_busy,	\
+				    &self->busy));			\
+	while (__atomic_load_n(&self->busy.steps, __ATOMIC_RELAXED) < 10) \
+		usleep(1000);						\
+} while (0)
+
+#define expect_busy_ended() do {					\
+	pthread_join(self->busy.thread, NULL);				\
+	EXPECT_EQ(-ENODEV, self->busy.ret);				\
+} while (0)
+
+/* The same UUID, for the next user */
+#define start_next() do {						\
+	self->next.uuid = self->card.uuid;				\
+	ASSERT_EQ(0, mdev_create(CARD_PARENT, "mtty-2",			\
+				 &self->next.uuid));			\
+	ASSERT_EQ(0, card_use(&self->next));				\
+} while (0)
+
+TEST_F(card, next_user_finds_a_new_card)
+{
+	int reg;
+
+	out(0, UART_FCR, UART_FCR_ENABLE_FIFO);
+	out(0, UART_SCR, 0x5a);
+	out(0, UART_IER, UART_IER_RDI);
+	out(0, UART_MCR, UART_MCR_RTS);
+	out(0, UART_TX, 'x');
+	EXPECT_EQ(0, card_set_config32(&self->card, PCI_BASE_ADDRESS_0,
+				       0xffffffff));
+	revoke();
+	start_next();
+	EXPECT_EQ(0, card_in(&self->next, 0, UART_SCR));
+	EXPECT_EQ(0, card_in(&self->next, 0, UART_IER));
+	EXPECT_EQ(0, card_in(&self->next, 0, UART_MCR));
+	EXPECT_EQ(UART_LSR_THRE | UART_LSR_TEMT,
+		  card_in(&self->next, 0, UART_LSR));
+	EXPECT_EQ(1, card_config32(&self->next, PCI_BASE_ADDRESS_0));
+	for (reg = 0; reg < 8; reg++)
+		EXPECT_EQ(-ENODEV, in(0, reg));
+}
+
+static int step_write(struct busy *busy)
+{
+	int i, ret = 0;
+
+	for (i = 0; !ret && i < 20; i++)
+		ret = card_out(busy->card, i % 2, UART_TX, 'x');
+	if (!ret)
+		ret = card_out(busy->card, 0, UART_SCR, 0x5a);
+	return ret;
+}
+
+TEST_F(card, user_that_goes_on_does_not_reach_the_next_one)
+{
+	int i;
+
+	start_busy(step_write);
+	revoke();
+	start_next();
+	EXPECT_EQ(0, card_out(&self->next, 0, UART_FCR, UART_FCR_ENABLE_FIFO));
+	for (i = 0; i < 16; i++)
+		EXPECT_EQ(0, card_out(&self->next, 0, UART_TX, 'a' + i));
+	EXPECT_EQ(-ENODEV, card_out(&self->card, 0, UART_TX, 'x'));
+	for (i = 0; i < 16; i++)
+		EXPECT_EQ('a' + i, card_in(&self->next, 0, UART_RX));
+	EXPECT_EQ(0, card_in(&self->next, 0, UART_SCR));
+	expect_busy_ended();
+}
+
+static int step_interrupt(struct busy *busy)
+{
+	__u64 one = 1;
+	int ret;
+
+	/* INTx is signalled, and unmasked by the eventfd of the user */
+	ret = card_out(busy->card, 0, UART_IER, UART_IER_THRI);
+	if (!ret)
+		ret = card_out(busy->card, 0, UART_TX, 'x');
+	if (write(busy->fds[2], &one, sizeof(one)) != sizeof(one))
+		return -errno;
+	return ret;
+}
+
+TEST_F(card, interrupts_under_way_end)
+{
+	int *fds = self->busy.fds;
+	__s32 unmask;
+	__u64 one = 1;
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		fds[i] = eventfd_new();
+		ASSERT_LE(0, fds[i]);
+	}
+	set_eventfd(INTX, fds[0]);
+	unmask = fds[2];
+	EXPECT_EQ(0, vfio_set_irqs(self->card.user.device,
+				   VFIO_IRQ_SET_DATA_EVENTFD |
+				   VFIO_IRQ_SET_ACTION_UNMASK, INTX, 0, 1,
+				   &unmask, sizeof(unmask)));
+	start_busy(step_interrupt);
+	EXPECT_TRUE(eventfd_wait(fds[0], SOON_MS));
+	revoke();
+	expect_busy_ended();
+	/* What was signalled was signalled before */
+	eventfd_take(fds[0]);
+	EXPECT_EQ(sizeof(one), write(fds[2], &one, sizeof(one)));
+	EXPECT_FALSE(eventfd_wait(fds[0], 200));
+	/* And is not the next user's, nor does it have theirs */
+	start_next();
+	EXPECT_EQ(0, card_out(&self->next, 0, UART_IER, UART_IER_THRI));
+	EXPECT_FALSE(eventfd_wait(fds[0], 200));
+	for (i = 0; i < 3; i++)
+		close(fds[i]);
+	/* No reference is left, with the shell open */
+	EXPECT_TRUE(eventfd_ids_back_to(self->eventfd_id));
+}
+
+static int step_set_irqs(struct busy *busy)
+{
+	int device = busy->card->user.device;
+	__s32 unmask = busy->fds[2];
+	int ret;
+
+	ret = vfio_set_eventfd(device, INTX, busy->fds[0]);
+	if (!ret)
+		ret = vfio_set_irqs(device, VFIO_IRQ_SET_DATA_EVENTFD |
+				    VFIO_IRQ_SET_ACTION_UNMASK, INTX, 0, 1,
+				    &unmask, sizeof(unmask));
+	if (!ret)
+		ret = vfio_set_eventfd(device, MSI, busy->fds[1]);
+	if (!ret)
+		ret = card_act(busy->card, MSI, VFIO_IRQ_SET_ACTION_TRIGGER, 0);
+	if (!ret)
+		ret = card_act(busy->card, INTX, VFIO_IRQ_SET_ACTION_TRIGGER,
+			       0);
+	return ret;
+}
+
+TEST_F_TIMEOUT(card, eventfds_set_meanwhile_are_dropped, 120)
+{
+	int *fds = self->busy.fds;
+	int round, i;
+
+	for (i = 0; i < 3; i++)
+		fds[i] = eventfd_new();
+	for (round = 0; round < 10; round++) {
+		self->busy.steps = 0;
+		start_busy(step_set_irqs);
+		revoke();
+		expect_busy_ended();
+		vfio_close(&self->card.user);
+		ASSERT_EQ(0, mdev_create(CARD_PARENT, "mtty-2",
+					 &self->card.uuid));
+		ASSERT_EQ(0, card_use(&self->card));
+	}
+	for (i = 0; i < 3; i++)
+		close(fds[i]);
+	EXPECT_TRUE(eventfd_ids_back_to(self->eventfd_id));
+}
+
+/* Reads or writes that wait for memory, of which the card has to know nothing */
+struct access {
+	struct card *card;
+	void *data;
+	size_t len;
+	__u64 at;
+	bool write;
+	ssize_t ret;
+	pthread_t thread;
+};
+
+static void *run_access(void *arg)
+{
+	struct access *access = arg;
+
+	access->ret = access->write ?
+		card_write(access->card, access->data, access->len,
+			   access->at) :
+		card_read(access->card, access->data, access->len, access->at);
+	return NULL;
+}
+
+#define start_access(...)						\
+	struct access access = { .card = &self->card, __VA_ARGS__ };	\
+									\
+	ASSERT_EQ(0, pthread_create(&access.thread, NULL, run_access,	\
+				    &access));				\
+	ASSERT_TRUE(missing_wait(&self->missing, SOON_MS))
+
+#define end_access() ({							\
+	EXPECT_EQ(0, missing_bring(&self->missing, self->missing.size)); \
+	pthread_join(access.thread, NULL);				\
+	access.ret;							\
+})
+
+TEST_F(card, read_that_waits_for_memory_loses_no_byte)
+{
+	__u8 *data = self->missing.memory;
+
+	out(0, UART_FCR, UART_FCR_ENABLE_FIFO);
+	out(0, UART_TX, 'a');
+	out(0, UART_TX, 'b');
+	out(0, UART_TX, 'c');
+	start_access(.data = data, .len = 1, .at = self->card.bar[0]);
+	/* It has not been read as long as it was not delivered */
+	EXPECT_EQ('a', in(0, UART_RX));
+	EXPECT_EQ(1, end_access());
+	EXPECT_EQ('b', *data);
+	EXPECT_EQ('c', in(0, UART_RX));
+	EXPECT_EQ(0, in(0, UART_LSR) & UART_LSR_DR);
+}
+
+/* All registers at once: the first bytes of the answer could be delivered */
+TEST_F(card, read_into_memory_half_of_which_is_missing_loses_no_byte)
+{
+	__u8 *data = (__u8 *)self->missing.memory + self->page - 4;
+
+	ASSERT_EQ(0, missing_bring(&self->missing, self->page));
+	out(0, UART_FCR, UART_FCR_ENABLE_FIFO);
+	out(0, UART_TX, 'a');
+	out(0, UART_TX, 'b');
+	start_access(.data = data, .len = 8, .at = self->card.bar[0]);
+	EXPECT_EQ(8, end_access());
+	EXPECT_EQ('a', data[0]);
+	EXPECT_EQ('b', in(0, UART_RX));
+	EXPECT_EQ(0, in(0, UART_LSR) & UART_LSR_DR);
+}
+
+TEST_F(card, interrupt_is_told_once_by_a_read_that_waits_for_memory)
+{
+	__u8 *data = self->missing.memory;
+
+	out(0, UART_IER, UART_IER_THRI);
+	start_access(.data = data, .len = 1,
+		     .at = self->card.bar[0] + UART_IIR);
+	EXPECT_EQ(1, end_access());
+	EXPECT_EQ(UART_IIR_THRI, *data);
+	EXPECT_EQ(UART_IIR_NO_INT, in(0, UART_IIR));
+}
+
+TEST_F(card, write_that_waits_for_memory_counts_once)
+{
+	out(0, UART_FCR, UART_FCR_ENABLE_FIFO);
+	start_access(.data = self->missing.memory, .len = 1,
+		     .at = self->card.bar[0], .write = true);
+	EXPECT_EQ(0, in(0, UART_LSR) & UART_LSR_DR);
+	EXPECT_EQ(1, end_access());
+	EXPECT_EQ(UART_LSR_DR, in(0, UART_LSR) & UART_LSR_DR);
+	EXPECT_EQ(0, in(0, UART_RX));
+	EXPECT_EQ(0, in(0, UART_LSR) & UART_LSR_DR);
+}
+
+TEST_F(card, write_from_memory_half_of_which_is_missing_counts_once)
+{
+	__u8 *data = (__u8 *)self->missing.memory + self->page - 1;
+
+	ASSERT_EQ(0, missing_bring(&self->missing, self->page));
+	out(0, UART_FCR, UART_FCR_ENABLE_FIFO);
+	*data = 'a';
+	/* A byte to transmit, and a 0 for each register behind it up to LCR */
+	start_access(.data = data, .len = 4, .at = self->card.bar[0],
+		     .write = true);
+	EXPECT_EQ(0, in(0, UART_LSR) & UART_LSR_DR);
+	EXPECT_EQ(4, end_access());
+	/* FCR 0 has turned the FIFO off, and emptied it */
+	EXPECT_EQ(0, in(0, UART_LSR) & UART_LSR_DR);
+	EXPECT_EQ(UART_IIR_NO_INT, in(0, UART_IIR));
+}
+
+TEST_F(card, read_that_waits_does_not_outlive_the_revocation)
+{
+	__u8 *data = self->missing.memory;
+
+	out(0, UART_FCR, UART_FCR_ENABLE_FIFO);
+	out(0, UART_TX, 'a');
+	start_access(.data = data, .len = 1, .at = self->card.bar[0]);
+	revoke();
+	start_next();
+	EXPECT_EQ(0, card_out(&self->next, 0, UART_TX, 'n'));
+	EXPECT_EQ(-ENODEV, end_access());
+	/* Nothing of the next user's, and it has lost nothing */
+	EXPECT_EQ(0, *data);
+	EXPECT_EQ('n', card_in(&self->next, 0, UART_RX));
+}
+
+/* What only reads an argument does not need to write it */
+TEST_F(card, read_only_argument_is_enough)
+{
+	struct vfio_irq_set *set = mmap(NULL, self->page,
+					PROT_READ | PROT_WRITE,
+					MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int device = self->card.user.device;
+
+	ASSERT_NE(MAP_FAILED, (void *)set);
+	set->argsz = sizeof(*set);
+	set->flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER;
+	set->index = INTX;
+	ASSERT_EQ(0, mprotect(set, self->page, PROT_READ));
+	EXPECT_EQ(0, vfio_ioctl(device, VFIO_DEVICE_SET_IRQS, set));
+	/* And where it does, it says so */
+	EXPECT_EQ(-EFAULT, vfio_ioctl(device, VFIO_DEVICE_GET_INFO, set));
+	EXPECT_EQ(-EFAULT, card_read(&self->card, set, 4, self->card.config));
+	EXPECT_EQ(4, card_write(&self->card, set, 4, self->card.config));
+	munmap(set, self->page);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Builds a kernel of Debian's source with options of our own, for a target that names a file of them."""
+
+import json
+import re
+import subprocess
+
+import packages
+from build import run_make
+from config import HERE
+from report import Failure
+
+_OPTION = re.compile(r"^(?:# )?(CONFIG_\w+)(?:=(.*)| is not set)$", re.MULTILINE)
+
+
+def _options(text):
+    """{name: value}, where an option that is not set has the value "n"."""
+    return {name: value or "n" for name, value in _OPTION.findall(text)}
+
+
+def _configure(tree, fragment, logs):
+    """The options on top of tinyconfig. One that has a dependency too few is dropped by kbuild, without a word."""
+    run_make(["-C", tree, "tinyconfig"], logs / "build-kernel-tinyconfig.log")
+    with open(tree / ".config", "a") as file:
+        file.write(fragment)
+    run_make(["-C", tree, "olddefconfig"], logs / "build-kernel-config.log")
+    have = _options((tree / ".config").read_text())
+    if lost := [f"{name} is {have.get(name, 'n')}, not {value}" for name, value in _options(fragment).items()
+                if have.get(name, "n") != value]:
+        raise Failure(f"the kernel's configuration is not what is asked for: {', '.join(lost)}")
+
+
+def build(target, kernel, logs, report):
+    """Builds it where that is not yet done. The tree that it is built in is the headers, too."""
+    tree = target.dir / "linux"
+    fragment = (HERE / "targets" / target.config).read_text()
+    compiler = f"{target.arch.cross_compile}{target.compiler}"
+    version = subprocess.run([compiler, "--version"], text=True, check=True, stdout=subprocess.PIPE).stdout
+    # Absolute names are in what kbuild leaves, so the folder counts too.
+    wanted = [str(tree), kernel.source_package.name, version, fragment]
+    stamp = tree / ".built"
+    have = json.loads(stamp.read_text()) if stamp.exists() else {}
+    if have.get("wanted") != wanted:
+        report.say(target.name, f"building a kernel of {kernel.source_package.stem} with {target.config}: ten minutes "
+                   "on two cores")
+        packages.unpack_source(kernel.source_package, tree)
+        stamp.unlink(missing_ok=True)
+        # Debian's Makefile reads this, for the modules too.
+        (tree / ".kernelvariables").write_text(f"CC := {compiler}\nHOSTCC := {target.compiler}\n")
+        _configure(tree, fragment, logs)
+        run_make(["-C", tree, "all"], logs / "build-kernel.log")
+        have = {"wanted": wanted}
+        for name in ("kernelrelease", "image_name"):
+            have[name] = run_make(["-s", "-C", tree, name], logs / f"build-kernel-{name}.log").strip()
+        stamp.write_text(json.dumps(have))
+    kernel.release = have["kernelrelease"]
+    kernel.image = tree / have["image_name"]
+    kernel.headers = tree
+    # kbuild leaves each module in its folder.
+    kernel.modules = tree / "drivers"
