@@ -6,7 +6,8 @@ RUNNER := python3 -B tools/testing/vm
 
 INSTALLED := drivers/vfio/mdev/mdev drivers/s390/cio/vfio_ccw samples/vfio-mdev/mtty
 
-kernelrelease = $(shell $(MAKE) -s --no-print-directory -C $(KDIR) kernelrelease)
+# The name that the kernel has for itself: Debian's headers of 6.1 give another one to "make kernelrelease".
+kernelrelease = $(shell sed -n 's/.* UTS_RELEASE "\(.*\)"/\1/p' $(KDIR)/include/generated/utsrelease.h)
 depmod = depmod $(if $(INSTALL_MOD_PATH),-b $(INSTALL_MOD_PATH)) $(kernelrelease)
 
 modules:
