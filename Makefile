@@ -4,13 +4,27 @@
 KDIR ?= /lib/modules/$(shell uname -r)/build
 RUNNER := python3 -B tools/testing/vm
 
+INSTALLED := drivers/vfio/mdev/mdev drivers/s390/cio/vfio_ccw samples/vfio-mdev/mtty
+
+# The name that the kernel has for itself: Debian's headers of 6.1 give another one to "make kernelrelease".
+kernelrelease = $(shell sed -n 's/.* UTS_RELEASE "\(.*\)"/\1/p' $(KDIR)/include/generated/utsrelease.h)
+depmod = depmod $(if $(INSTALL_MOD_PATH),-b $(INSTALL_MOD_PATH)) $(kernelrelease)
+
 modules:
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
 
 # updates/ goes before the kernel's own modules of the same names.
 install: modules
 	$(MAKE) -C $(KDIR) M=$(CURDIR) INSTALL_MOD_DIR=updates modules_install
-	depmod $(if $(INSTALL_MOD_PATH),-b $(INSTALL_MOD_PATH)) $$($(MAKE) -s --no-print-directory -C $(KDIR) kernelrelease)
+	$(depmod)
+
+# What install has put there; what DKMS has installed is for DKMS to remove.
+uninstall:
+	updates=$(INSTALL_MOD_PATH)/lib/modules/$(kernelrelease)/updates && for module in $(INSTALLED); do \
+		rm -f $$updates/$$module.ko*; \
+		rmdir -p --ignore-fail-on-non-empty $$updates/$${module%/*} 2>/dev/null || :; \
+	done
+	$(depmod)
 
 clean:
 	$(MAKE) -C $(KDIR) M=$(CURDIR) clean
@@ -18,17 +32,19 @@ clean:
 # These need no KDIR: the VM runner fetches kernels and headers of its own. ARGS are for it; ERRORS is the file
 # descriptor for its complaints.
 ERRORS := 2
-demo check check-all bench vm:
+demo check check-all bench vm install-test:
 	@$(RUNNER) $@ $(ARGS) 2>&$(ERRORS)
 
 help:
 	@echo 'make KDIR=<headers>          build the modules, each beside its sources'
 	@echo 'make KDIR=<headers> install  install them into updates/'
+	@echo 'make KDIR=<headers> uninstall  remove what "install" has installed'
 	@echo 'make KDIR=<headers> clean    remove what was built'
 	@echo 'make demo                    show in a VM what this is about'
 	@echo 'make check                   run all tests, in VMs'
 	@echo 'make check-all               those, and what takes longer'
+	@echo 'make install-test            install it in all ways, below build/, and boot VMs with it'
 	@echo 'make bench                   measure against the mdev of the kernel, in VMs'
 	@echo 'make vm ARGS="--help"        run single tests, or a shell, in a VM'
 
-.PHONY: modules install clean demo check check-all bench vm help
+.PHONY: modules install uninstall clean demo check check-all bench vm install-test help

@@ -15,6 +15,9 @@
 #include <linux/types.h>
 #include <linux/uuid.h>
 
+/* Of all modules of this project: /sys/module/mdev/version. The kernel's own mdev.ko says 0.1. */
+#define MDEV_VERSION "1.0"
+
 struct mdev_device;
 struct page;
 struct vm_area_struct;

@@ -1187,4 +1187,5 @@ static void __exit mtty_exit(void)
 module_exit(mtty_exit);
 
 MODULE_LICENSE("GPL");
+MODULE_VERSION(MDEV_VERSION);
 MODULE_DESCRIPTION("Mediated PCI serial card, a sample without hardware");

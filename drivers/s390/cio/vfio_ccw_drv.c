@@ -298,3 +298,4 @@ module_exit(vfio_ccw_exit)
 
 MODULE_DESCRIPTION("Passes I/O subchannels through to guests");
 MODULE_LICENSE("GPL");
+MODULE_VERSION(MDEV_VERSION);

@@ -761,4 +761,5 @@ module_exit(mdev_exit)
 
 MODULE_DESCRIPTION("Mediated devices whose users can be asked to release them");
 MODULE_LICENSE("GPL");
+MODULE_VERSION(MDEV_VERSION);
 MODULE_ALIAS("vfio_mdev");

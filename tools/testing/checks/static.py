@@ -79,8 +79,18 @@ def foreign_names(target, kernel):
     return found
 
 
+def versions(target, kernel):
+    """The modules, DKMS and the package have to agree on their version; DKMS replaces older modules only."""
+    found = {}
+    for name, pattern in (("dkms.conf", r'^PACKAGE_VERSION="(.*)"$'), ("debian/changelog", r"^mdev-request \((.*?)\)"),
+                          ("include/linux/mdev.h", r'^#define MDEV_VERSION "(.*)"$')):
+        match = re.search(pattern, (TOP / name).read_text(), flags=re.M)
+        found[name] = match[1] if match else "no version"
+    return [] if len(set(found.values())) == 1 else [f"{name}: {version}" for name, version in found.items()]
+
+
 CHECKS = {"checkpatch --strict": checkpatch, "kernel-doc": kernel_doc, "sparse": sparse,
-          "no names of machines or registries": foreign_names}
+          "no names of machines or registries": foreign_names, "one version": versions}
 
 # What an architecture's files are needed for: each has some of its own.
 OF_AN_ARCH = ("sparse",)

@@ -11,6 +11,7 @@ import tomllib
 import bench
 import build
 import config
+import disk
 import initramfs
 import kernel as kernels
 import packages
@@ -19,6 +20,7 @@ from config import HERE, LOGS, TOP
 from report import FAILED, PASSED, Failure, Report
 
 sys.path.append(str(TOP / "tools/testing/checks"))
+import install  # noqa: E402
 import static  # noqa: E402 (they stand outside of this folder)
 import userspace  # noqa: E402
 
@@ -35,14 +37,16 @@ def prepare(name, tests, report, args, ours, peer):
     kernel = packages.fetch(target, report, args.refresh)
     logs = LOGS / name
     here = [test for test in tests if test.runs_on(target)]
-    programs = {"vm/guest/supervise", *(test.program for test in here if test.program),
-                *(name for test in here for name in test.needs)}
+    programs = {"vm/guest/supervise"}.union(*([test.program, *test.needs] for test in here))
+    programs = {program for program in programs if program and not program.endswith(".py")}
     setups = []
     with config.locked(target.dir):
         if target.config:
             kernels.build(target, kernel, logs, report)
         disks = {name: packages.fetch_disk(target, name, report, args.refresh)
                  for name in sorted({test.disk for test in here if test.disk})}
+        disks |= {tuple(names): disk.image(target, names, report, args.refresh)
+                  for names in (test.packages for test in here) if names}
         report.say(name, f"building modules and tests for {kernel.release}")
         programs = build.build_programs(target, kernel, programs, logs)
         for wanted, make in ((ours, build.build_modules), (peer and target.peer, build.build_peer)):
@@ -60,7 +64,8 @@ def boots_of(setup, tests, report):
     groups = {}
     for test in tests:
         if test.runs_on(setup.target) and (test.runs_on(setup.target, peer=True) or not setup.peer):
-            groups.setdefault((test.boot, tuple(test.qemu), test.cmdline, test.disk, tuple(test.host)), []).append(test)
+            key = (test.boot, tuple(test.qemu), test.cmdline, test.disk, tuple(test.packages), tuple(test.host))
+            groups.setdefault(key, []).append(test)
     return [Boot(setup, group, report) for group in groups.values()]
 
 
@@ -120,6 +125,8 @@ def check(args, report, long=False):
     args.target = args.target or config.target_names(long)
     run_tests(tests, report, args, peer=any(test.peer for test in tests), checks=() if args.test else static.CHECKS,
               folders=() if args.test else userspace.FOLDERS)
+    if long and not args.test:
+        install.run(args, report)
     return report.finish()
 
 
@@ -146,6 +153,11 @@ def vm(args, report):
     return report.finish()
 
 
+def install_test(args, report):
+    install.run(args, report)
+    return report.finish()
+
+
 def main():
     parser = argparse.ArgumentParser(prog="./run")
     commands = parser.add_subparsers(required=True)
@@ -154,7 +166,8 @@ def main():
                                   "run all tests, and what takes longer"),
                                  (demo, "demo", "show what this is about"),
                                  (benchmark, "bench", "measure against the kernel's own modules"),
-                                 (vm, "vm", "run chosen tests, or a shell")):
+                                 (vm, "vm", "run chosen tests, or a shell"),
+                                 (install_test, "install-test", "install it in all ways, below build/")):
         command = commands.add_parser(name, help=text)
         command.set_defaults(function=function, peer=False, shell=False)
         command.add_argument("--target", action="append", help="only this kernel; may be repeated", metavar="NAME")

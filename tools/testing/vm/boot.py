@@ -20,6 +20,9 @@ from tap import Tap
 # Seconds that the guest has for the leak scan and the unloading of modules, and for obeying a time limit.
 GRACE = 90
 
+# What runs a program, by the end of its name. A disk of packages has what can't be linked statically.
+_INTERPRETERS = {"sh": ["/bin/sh"], "py": ["/bin/chroot", "/disk", "/usr/bin/python3", "-B"]}
+
 # Characters of an answer to the guest: it has a buffer of twice that.
 ANSWER = 2000
 
@@ -30,7 +33,7 @@ class Setup:
     target: object
     kernel: object
     archive: bytes
-    disks: dict             # {name: image}
+    disks: dict             # the images, by name or by the list of packages on them
     peer: bool = False
     kvm: bool = False
 
@@ -120,14 +123,17 @@ class Boot:
                                            boot_limit=(test.boot_limit or boot_limit) * slower) for test in tests]
         self._grace = GRACE * slower
         self._who = setup.target.name + (PEER if setup.peer else "")
+        self._root = setup.disks[tuple(tests[0].packages)] if tests and tests[0].packages else None
         name = (tests[0].boot or tests[0].name) if tests else "shell"
         self._logs = LOGS / setup.target.name / (name + ("-peer" if setup.peer else ""))
 
     def _plan(self):
         """What guest/init does: its functions, called in order."""
         target = self._setup.target
-        lines = [shlex.join(["start", target.arch.channel, *target.arch.channel_modules]),
-                 shlex.join(["load_base", *target.modules])]
+        lines = [shlex.join(["start", target.arch.channel, *target.arch.channel_modules])]
+        if self._root:
+            lines.append(shlex.join(["mount_root", *target.disk_modules]))
+        lines.append(shlex.join(["load_base", *target.modules]))
         if disk := self._disk():
             lines.append(shlex.join(["mount_disk", disk, *target.disk_modules]))
         for test in self._tests:
@@ -135,7 +141,7 @@ class Boot:
             if test.script:
                 program = ["/bin/sh", "-c", test.script]
             else:
-                program = ["/bin/sh"] * test.program.endswith(".sh") + ["/tests/" + test.program]
+                program = [*_INTERPRETERS.get(test.program.rpartition(".")[2], []), "/tests/" + test.program]
             if test.environment:
                 program = ["/bin/env", *(f"{key}={value}" for key, value in test.environment.items()), *program]
             lines.append(shlex.join(["run_test", test.name, " ".join(modules), *program]))
@@ -160,8 +166,11 @@ class Boot:
         initrd = self._logs / "initramfs"
         initrd.write_bytes(setup.archive + plan.bytes())
         first = self._tests[0] if self._tests else None
+        # A guest's changes are its own.
+        root = ["-drive", f"if=none,id=root,format=raw,snapshot=on,file={self._root}",
+                "-device", f"{arch.disk_device},drive=root"] if self._root else []
         return [*arch.qemu, *target.qemu, "-accel", "kvm" if setup.kvm else "tcg",
-                "-nodefaults", "-display", "none", "-no-reboot", "-chardev", console, "-chardev", channel,
+                "-nodefaults", "-display", "none", "-no-reboot", *root, "-chardev", console, "-chardev", channel,
                 "-kernel", str(setup.kernel.image), "-initrd", str(initrd),
                 "-append", f"{arch.cmdline} panic=-1 oops=panic log_buf_len=16M {target.cmdline} "
                            f"{first.cmdline if first else ''}",

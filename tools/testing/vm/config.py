@@ -24,7 +24,7 @@ class Arch:
     cmdline: str
     channel: str
     channel_modules: list
-    disk_device: str
+    disk_device: str        # QEMU's device for a disk
     boot_limit: int
 
 
@@ -72,6 +72,7 @@ class Test:
     script: str = ""        # the text of a script for the guest's shell
     needs: list = dataclasses.field(default_factory=list)       # other built files, which the program uses
     disk: str = ""          # one of the target's disks, mounted while the boot lasts
+    packages: list = dataclasses.field(default_factory=list)    # Debian packages that it runs in
     modules: list = dataclasses.field(default_factory=list)
     peer_modules: list = dataclasses.field(default_factory=list)    # where others stand in with the kernel's own mdev
     targets: list = dataclasses.field(default_factory=list)     # kernels or architectures; none: all

@@ -7,7 +7,7 @@ import stat
 from config import HERE, TOP
 from report import Failure
 
-FOLDERS = ("bin", "sbin", "dev", "modules", "proc", "run", "sys", "tests", "tmp", "vm")
+FOLDERS = ("bin", "sbin", "dev", "disk", "modules", "proc", "run", "states", "sys", "tests", "tmp", "vm")
 
 
 class Cpio:
@@ -64,7 +64,8 @@ def base_archive(target, kernel, modules, programs, peer):
     cpio.file("init", (HERE / "guest/init").read_bytes())
     cpio.file("vm/supervise", (programs / "vm/guest/supervise").read_bytes())
     cpio.link("vm/host", "supervise")
-    names = target.arch.channel_modules + target.modules + target.disk_modules + (["mdev"] if peer and "mdev" not in modules else [])
+    names = target.arch.channel_modules + target.disk_modules + target.modules
+    names += ["mdev"] if peer and "mdev" not in modules else []
     for name in names:
         cpio.file(f"modules/{name}.ko", kernel_module(kernel, name), 0o644)
     for name, path in modules.items():
@@ -72,6 +73,6 @@ def base_archive(target, kernel, modules, programs, peer):
     for path in sorted(programs.rglob("*")):
         if path.is_file() and path.stat().st_mode & 0o100 and "guest" not in path.parts:
             cpio.file(f"tests/{path.relative_to(programs)}", path.read_bytes())
-    for path in sorted((TOP / "tools/testing").rglob("*.sh")):
+    for path in sorted([*(TOP / "tools/testing").rglob("*.sh"), *(TOP / "tools/testing/clients").rglob("*.py")]):
         cpio.file(f"tests/{path.relative_to(TOP / 'tools/testing')}", path.read_bytes())
     return cpio.bytes()

@@ -24,7 +24,7 @@ SOURCE_PARTS = ("scripts", "tools/testing/selftests/kselftest*.h", "samples/vfio
                 "drivers/s390/cio")
 
 
-def _run(argv, **more):
+def run(argv, **more):
     done = subprocess.run(argv, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **more)
     if done.returncode:
         raise Failure(f"{' '.join(map(str, argv))} failed:\n{done.stdout}")
@@ -34,7 +34,7 @@ def _run(argv, **more):
 def _mirror(suite):
     """The host's own mirror for a suite: the security archive has one of its own."""
     security = suite.endswith("-security")
-    listing = _run(["apt-get", "indextargets", "--format", "$(RELEASE)|$(REPO_URI)|$(ORIGIN)",
+    listing = run(["apt-get", "indextargets", "--format", "$(RELEASE)|$(REPO_URI)|$(ORIGIN)",
                     "Created-By: Packages"])
     for line in listing.splitlines():
         release, uri, origin = line.split("|")
@@ -44,6 +44,15 @@ def _mirror(suite):
             return uri
     raise Failure(f"apt's sources on this host have no {'security ' if security else ''}archive of Debian to fetch "
                   f"{suite} from")
+
+
+def host_architecture():
+    return run(["dpkg", "--print-architecture"]).strip()
+
+
+def host_acquire():
+    """The host's settings for apt's transfers: a proxy, for instance."""
+    return [line for line in run(["apt-config", "dump", "Acquire"]).splitlines() if line.startswith("Acquire")]
 
 
 class Apt:
@@ -64,8 +73,6 @@ class Apt:
         (self.dir / "preferences").write_text("\n".join(
             f"Package: *\nPin: release n={suite}\nPin-Priority: 500\n" for suite in suites))
         # The host's Acquire settings (a proxy, for instance) hold here too; its hooks do not.
-        acquire = [line for line in _run(["apt-config", "dump", "Acquire"]).splitlines()
-                   if line.startswith("Acquire")]
         settings = {
             "APT::Architecture": arch, "APT::Sandbox::User": "root", "Dir::State": self.dir,
             "Dir::State::lists": self.dir / "lists", "Dir::State::status": self.dir / "status",
@@ -75,33 +82,38 @@ class Apt:
             "Dir::Etc::main": "/dev/null", "Acquire::Languages": "none",
         }
         conf = self.dir / "apt.conf"
-        conf.write_text("\n".join(acquire) + "".join(f'\n{key} "{value}";' for key, value in settings.items())
+        conf.write_text("\n".join(host_acquire()) + "".join(f'\n{key} "{value}";' for key, value in settings.items())
                         + f'\n#clear APT::Architectures;\nAPT::Architectures {{ "{arch}"; }};\n')
         self._env = {**os.environ, "APT_CONFIG": str(conf), "LC_ALL": "C"}
 
     def update(self):
-        _run(["apt-get", "-q", "update", "-o", "APT::Update::Error-Mode=any"], env=self._env)
+        run(["apt-get", "-q", "update", "-o", "APT::Update::Error-Mode=any"], env=self._env)
 
     def depends(self, package, prefix):
         """Names of a package's dependencies that start with the prefix."""
-        listing = _run(["apt-cache", "depends", package], env=self._env)
+        listing = run(["apt-cache", "depends", package], env=self._env)
         return [name for name in re.findall(r"Depends: (\S+)", listing) if name.startswith(prefix)]
 
-    def closure(self, package):
-        """Names of the package and of all that it depends on."""
-        listing = _run(["apt-get", "install", "-s", "-y", "--no-install-recommends", package], env=self._env)
-        return sorted(set(re.findall(r"^Inst ([^ :]+)", listing, re.M)))
+    def closure(self, packages):
+        """The packages and all that they depend on."""
+        listing = run(["apt-get", "install", "-qq", "--no-install-recommends", "--print-uris", *packages],
+                       env=self._env)
+        return sorted(re.findall(r"^'\S+' ([^_\s]+)_", listing, flags=re.M))
+
+    @staticmethod
+    def unpack(deb, into):
+        run(["dpkg", "-x", deb, into])
 
     def download(self, packages):
         """Returns the .deb files, in the order of the packages."""
         into = BUILD / "packages"
         files = []
-        for line in _run(["apt-get", "download", "--print-uris", *packages], env=self._env).splitlines():
+        for line in run(["apt-get", "download", "--print-uris", *packages], env=self._env).splitlines():
             if match := re.match(r"'(\S+)' (\S+) \d+ ", line):
                 files.append(into / match[2])
         if len(files) != len(packages):
             raise Failure(f"apt finds {len(files)} of {len(packages)} packages: {' '.join(packages)}")
-        _run(["apt-get", "-q", "download", *packages], env=self._env, cwd=into)
+        run(["apt-get", "-q", "download", *packages], env=self._env, cwd=into)
         return files
 
 
@@ -114,9 +126,9 @@ def unpack_source(deb, into, parts=("*",)):
     shutil.rmtree(into, ignore_errors=True)
     into.mkdir(parents=True)
     whole = into / ".deb"
-    _run(["dpkg", "-x", deb, whole])
+    run(["dpkg", "-x", deb, whole])
     tar = next(whole.glob("usr/src/*.tar.xz"))
-    _run(["tar", "-xf", tar, "-C", into, "--use-compress-program=xz -T0", "--strip-components=1", "--wildcards",
+    run(["tar", "-xf", tar, "-C", into, "--use-compress-program=xz -T0", "--strip-components=1", "--wildcards",
           *(f"*/{part}" for part in parts)])
     shutil.rmtree(whole)
     stamp.write_text(wanted)
@@ -135,8 +147,10 @@ class Kernel:
     no release; see kernel.py.
     """
 
-    def __init__(self, target, release, sources):
+    def __init__(self, target, release, sources, debs):
         self.release = release
+        # Image, headers, and what these need: what an administrator installs.
+        self.debs = [BUILD / "packages" / name for name in debs]
         self.root = target.dir / "root"
         self.image = self.root / "boot" / f"vmlinuz-{release}"
         self.modules = self.root / "lib/modules" / release
@@ -153,15 +167,15 @@ def fetch(target, report, refresh=False):
               list(SOURCE_PARTS)]
     if stamp.exists() and not refresh:
         have = json.loads(stamp.read_text())
-        if have["wanted"] == wanted and have["top"] == str(BUILD):
-            return Kernel(target, have["release"], have["sources"])
+        if have["wanted"] == wanted and have["top"] == str(BUILD) and "debs" in have:
+            return Kernel(target, have["release"], have["sources"], have["debs"])
     # Targets share the packages and the unpacked sources.
     with locked(BUILD / "packages"):
         report.say(target.name, f"reading the package lists of {', '.join(target.suites)}")
         apt = Apt(target.arch.name, target.suites)
         apt.update()
         # The programs that kbuild runs are the host's.
-        host_arch = _run(["dpkg", "--print-architecture"]).strip()
+        host_arch = host_architecture()
         host_apt = apt
         if host_arch != target.arch.name:
             host_apt = Apt(host_arch, target.suites)
@@ -182,14 +196,16 @@ def fetch(target, report, refresh=False):
         shutil.rmtree(root, ignore_errors=True)
         root.mkdir(parents=True)
         for deb in files:
-            _run(["dpkg", "-x", deb, root])
+            apt.unpack(deb, root)
         _relocate_headers(root)
         # Architectures may have different versions: the folder has the package's full name.
         sources = {name: deb.stem for name, deb in zip(source_names, source_files)}
         for deb in source_files:
             unpack_source(deb, BUILD / deb.stem, SOURCE_PARTS)
-    stamp.write_text(json.dumps({"wanted": wanted, "top": str(BUILD), "release": release, "sources": sources}))
-    return Kernel(target, release, sources)
+    debs = [deb.name for deb in files if deb.name.startswith("linux-")]
+    stamp.write_text(json.dumps({"wanted": wanted, "top": str(BUILD), "release": release, "sources": sources,
+                                 "debs": debs}))
+    return Kernel(target, release, sources, debs)
 
 
 def _make_image(deb_files, keep, image):
@@ -200,7 +216,7 @@ def _make_image(deb_files, keep, image):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
     for deb in deb_files:
-        _run(["dpkg", "-x", deb, root])
+        run(["dpkg", "-x", deb, root])
     for name in keep:
         if not (root / name).exists():
             raise Failure(f"none of the packages for {image.name} has {name}")
@@ -208,7 +224,7 @@ def _make_image(deb_files, keep, image):
         (root / name).rename(kept / name)
     blocks = sum(path.lstat().st_size // 4096 + 2 for path in kept.rglob("*"))
     # mke2fs stands where only root's PATH leads to.
-    _run(["mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal,^metadata_csum", "-m", "0", "-b", "4096", "-d", kept,
+    run(["mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal,^metadata_csum", "-m", "0", "-b", "4096", "-d", kept,
           image, str(blocks * 21 // 20 + 1024)], env={**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"})
     for folder in (root, kept):
         shutil.rmtree(folder)
@@ -230,7 +246,7 @@ def fetch_disk(target, name, report, refresh=False):
     with locked(BUILD / "packages"):
         apt = Apt(target.arch.name, disk.suites)
         apt.update()
-        names = apt.closure(disk.package)
+        names = apt.closure([disk.package])
         report.say(target.name, f"fetching {disk.package} and what it needs, {len(names)} packages, for a disk")
         files = apt.download(names)
     report.say(target.name, f"making the disk {name}")

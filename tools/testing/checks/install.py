@@ -1,0 +1,346 @@
+# SPDX-License-Identifier: GPL-2.0
+"""
+Installs this as people do: the Debian package, DKMS by hand, make install; in a Debian 12 of its own below build/, so
+that nothing of the host is changed. What each way has put into /lib/modules is then taken to VMs, where modprobe
+chooses between it and the kernel's own.
+"""
+
+import collections
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import stat
+import subprocess
+import tarfile
+
+import build
+import config
+import disk
+import initramfs
+import packages
+from boot import Boot, Setup
+from config import BUILD, LOGS, TOP
+from report import FAILED, PASSED, Failure
+
+WHO = "install"
+PLACE = BUILD / "install"
+
+# Debian's kernels for these are built for, in this order. The system is the host's architecture; what is another one's
+# is cross-built there, and its packages are unpacked, not installed.
+SUITES = ["bookworm", "bookworm-security"]
+PACKAGES = ("build-essential", "debhelper", "dh-dkms", "dkms", "initramfs-tools", "lintian",
+            "linux-compiler-gcc-12-x86", "gcc-12-s390x-linux-gnu", "pahole", "xz-utils")
+
+PACKAGE = "mdev-request"
+SOURCE = f"src/{PACKAGE}"
+
+# Where something that was installed could be left. What DKMS makes for itself, once, stays: its key.
+WATCHED = ("boot", "etc", "lib/modules", "lib/udev", "lib/modprobe.d", "lib/depmod.d", "usr/lib/modules-load.d",
+           "usr/sbin", "usr/share/doc", "usr/share/lintian", "usr/src", "var/lib/dkms")
+LEFT_BY_DKMS = ("var/lib/dkms/mok.key", "var/lib/dkms/mok.pub")
+
+MODULES = {"amd64": {"mdev", "mtty"}, "s390x": {"mdev", "mtty", "vfio_ccw"}}
+
+# What the guest needs to run modprobe, and the test that does.
+GUEST = ["python3-minimal", "libpython3-stdlib", "kmod"]
+
+
+# A user other than root is one to the files that mmdebstrap made.
+AS_ROOT = [] if os.getuid() == 0 else ["mmdebstrap", "--unshare-helper"]
+
+
+class System:
+    """An unpacked Debian. What runs in there has no network, and ends with the command."""
+
+    _ENTER = """mount --rbind /dev "$0/dev" && mount -t proc proc "$0/proc" && exec chroot "$0" "$@" """
+
+    def __init__(self, root):
+        self.root = root
+
+    def attempt(self, *argv):
+        """(exit code, output)"""
+        done = subprocess.run([*AS_ROOT, "unshare", "--mount", "--net", "--pid", "--fork", "--kill-child",
+                               "sh", "-c", self._ENTER, self.root, "/usr/bin/env", "-i",
+                               "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "HOME=/", "INITRD=No",
+                               "DEBIAN_FRONTEND=noninteractive", *argv],
+                              text=True, errors="replace", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT)
+        with open(LOGS / "install.log", "a") as log:
+            log.write(f"# {' '.join(argv)}\n{done.stdout}# ended with {done.returncode}\n\n")
+        return done.returncode, done.stdout
+
+    def run(self, *argv):
+        code, output = self.attempt(*argv)
+        if code:
+            raise Failure(f"{' '.join(argv)} ended with {code}: " + " | ".join(output.splitlines()[-5:]))
+        return output
+
+    def state(self):
+        """What is in the watched places: {name: what tells it from another}."""
+        found = {}
+        for place in WATCHED:
+            for path in sorted((self.root / place).rglob("*")):
+                name = str(path.relative_to(self.root))
+                info = path.lstat()
+                if name in LEFT_BY_DKMS:
+                    continue
+                if path.is_symlink():
+                    found[name] = os.readlink(path)
+                elif stat.S_ISDIR(info.st_mode):
+                    found[name] = "folder"
+                elif re.match(r"lib/modules/[^/]+/modules\.", name):
+                    # depmod writes them anew each time.
+                    found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+                else:
+                    found[name] = (info.st_size, info.st_mtime_ns, info.st_mode)
+        return found
+
+
+def check(met, text):
+    if not met:
+        raise Failure(text)
+
+
+@contextlib.contextmanager
+def result(report, name):
+    """What fails in there is this result's failure, and the next ones go on."""
+    report.say(WHO, f"run    {name}")
+    try:
+        yield
+    except Failure as failure:
+        report.result(WHO, name, FAILED, f"{failure}; see {(LOGS / 'install.log').relative_to(TOP)}")
+    else:
+        report.result(WHO, name, PASSED)
+
+
+@contextlib.contextmanager
+def leaves_nothing(system):
+    before = system.state()
+    yield
+    after = system.state()
+    differ = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+    check(not differ, f"{len(differ)} names differ from before: {' '.join(differ[:8])}")
+
+
+def make_system(report, kernels, refresh):
+    """Debian 12 with compilers, DKMS and these kernels; with the stamp that says that it is as it should be."""
+    debs = [str(deb) for _, kernel in kernels for deb in kernel.debs]
+    wanted = [SUITES, PACKAGES, debs]
+    system, stamp = System(PLACE / "root"), PLACE / "root.json"
+    if refresh or not stamp.exists() or json.loads(stamp.read_text()) != json.loads(json.dumps(wanted)):
+        report.say(WHO, "making a Debian 12 to install into")
+        stamp.unlink(missing_ok=True)
+        packages.run([*AS_ROOT, "rm", "-rf", "--one-file-system", system.root])
+        apt = packages.Apt(packages.host_architecture(), SUITES)
+        PLACE.mkdir(parents=True, exist_ok=True)
+        (PLACE / "apt.conf").write_text("\n".join(packages.host_acquire()))
+        packages.run(["mmdebstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}",
+                      f"--aptopt={PLACE / 'apt.conf'}", SUITES[0], system.root, apt.dir / "sources.list"])
+        for target, kernel in kernels:
+            report.say(WHO, f"installing {kernel.release}")
+            names = []
+            for deb in kernel.debs:
+                shutil.copy(deb, system.root / "tmp")
+                names.append(f"/tmp/{deb.name}")
+            if target.arch.name == packages.host_architecture():
+                system.run("dpkg", "--install", *names)
+            else:
+                # dpkg -x would put a folder in the place of the link that /lib is.
+                for name in names:
+                    system.run("sh", "-c", f"dpkg-deb --fsys-tarfile {name} | tar -C / -x --keep-directory-symlink")
+                system.run("depmod", kernel.release)
+            for name in names:
+                (system.root / name[1:]).unlink()
+        stamp.write_text(json.dumps(wanted))
+    return system, stamp
+
+
+def export(system):
+    """The files that git knows or would add, as they are now."""
+    listing = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=TOP, text=True, check=True,
+                             stdout=subprocess.PIPE).stdout
+    system.run("mkdir", "-p", f"/{SOURCE}")
+    archive = PLACE / "source.tar"
+    with tarfile.open(archive, "w") as tar:
+        for name in filter(None, listing.split("\0")):
+            if (TOP / name).exists():
+                tar.add(TOP / name, name, filter=lambda info: info.replace(uid=0, gid=0, deep=False))
+    packages.run([*AS_ROOT, "tar", "-C", system.root / SOURCE, "-xf", archive])
+
+
+class Installed:
+    """What stands in /lib/modules for modprobe, for each way of installation: {kernel: files of an initramfs}."""
+
+    def __init__(self, system):
+        self._system = system
+        self.files = collections.defaultdict(dict)
+
+    def keep(self, way, kernel):
+        """The index files of depmod, and the modules that modprobe may come to."""
+        folder = self._system.root / "lib/modules" / kernel.release
+        wanted = set(folder.glob("modules.*"))
+        for line in (folder / "modules.dep").read_text().splitlines():
+            path, _, needs = line.partition(":")
+            if re.search(r"/(vfio|vfio_iommu_type1|mdev|mtty|vfio_ccw)\.ko", path):
+                wanted |= {folder / name for name in (path, *needs.split())}
+        # The index files name them by choice: of two of the same name, only one.
+        wanted |= set(folder.rglob("mdev.ko*"))
+        for path in wanted:
+            self.files[kernel.release][f"states/{way}/{kernel.release}/{path.relative_to(folder)}"] = path.read_bytes()
+
+    def check(self, target, kernel, way, folder):
+        """Are our modules, and no others, where they should be? And does modprobe come to them, offline?"""
+        root = self._system.root / "lib/modules" / kernel.release
+        found = {path.name.partition(".")[0] for path in (root / folder).rglob("*.ko*")}
+        check(found == MODULES[target.arch.name], f"{way}: {folder} has {sorted(found)}")
+        for name in found:
+            chosen = self._system.run("modprobe", "--set-version", kernel.release, "--show-depends", name)
+            last = chosen.split("\n")[-2].split()[1]
+            check(last.startswith(f"/lib/modules/{kernel.release}/{folder}/"),
+                  f"{way}: modprobe {name} comes to {last}")
+        self.keep(way, kernel)
+
+
+def versions_out_of_range():
+    """The nearest kernels that are too old and too new: (version, what is said of it)."""
+    text = (TOP / "compat/range.mk").read_text()
+    (low, oldest), (high, newest) = (map(int, re.search(rf"^{name} := (\d+)\.(\d+)$", text, flags=re.M).groups())
+                                     for name in ("KERNEL_MIN", "KERNEL_MAX"))
+    check(oldest > 0, "this test knows no kernel that is too old")
+    too_old, too_new = f"is older than {low}.{oldest}", f"is newer than {high}.{newest}"
+    return (f"{low}.{oldest - 1}", too_old), (f"{high}.{newest + 1}", too_new), (f"{high + 1}.0", too_new)
+
+
+def dkms_arch(target):
+    return {"amd64": "x86_64"}.get(target.arch.name, target.arch.name)
+
+
+def refusals(system, kernel, version):
+    """Kernels that are not supported, made of one that is: only its name and number are others."""
+    for number, reason in versions_out_of_range():
+        release = f"{number}.0-1-test"
+        folder = f"/lib/modules/{release}"
+        system.run("mkdir", folder)
+        system.run("ln", "-s", f"/lib/modules/{kernel.release}/build", f"{folder}/build")
+        try:
+            for command in ("build", "install"):
+                code, output = system.attempt("dkms", command, f"{PACKAGE}/{version}", "-k", release)
+                check(code == 77, f"dkms {command} for {number} ended with {code}; for what it passes over that is 77")
+                check(f"Linux {number} {reason}" in output, f"dkms {command} for {number} gives no reason: {output}")
+        finally:
+            system.run("rm", "-r", folder)
+        major, minor = number.split(".")
+        code, output = system.attempt("make", "-C", f"/{SOURCE}", f"KDIR=/lib/modules/{kernel.release}/build",
+                                      f"VERSION={major}", f"PATCHLEVEL={minor}")
+        check(code and f"Linux {number} {reason}" in output, f"make for {number} gives no reason: {output}")
+
+
+def by_package(system, installed, kernels, version, report):
+    native = [(target, kernel) for target, kernel in kernels if target.arch.name == packages.host_architecture()]
+    deb = f"/src/{PACKAGE}-dkms_{version}_all.deb"
+    with result(report, "package: it is built, without a network"):
+        system.run("sh", "-c", f"cd /{SOURCE} && dpkg-buildpackage --no-sign")
+    with result(report, "package: lintian has nothing to say"):
+        output = system.run("sh", "-c", "lintian --allow-root --display-info --pedantic "
+                            f"--fail-on=error,warning,info,pedantic /src/{PACKAGE}_{version}_*.changes")
+        check(not output.strip(), output)
+    with result(report, "package: purged, it leaves nothing"), leaves_nothing(system):
+        try:
+            with result(report, "package: DKMS has its modules built and installed for each kernel"):
+                system.run("dpkg", "--install", deb)
+                for target, kernel in native:
+                    installed.check(target, kernel, "package", "updates/dkms")
+            with result(report, "package: a kernel that comes later gets its modules"):
+                target, kernel = native[0]
+                system.run("dkms", "remove", f"{PACKAGE}/{version}", "-k", kernel.release)
+                check(not (system.root / "lib/modules" / kernel.release / "updates").exists(),
+                      "dkms remove left its folder")
+                # What the postinst of its headers runs.
+                system.run("linux-run-hooks", "headers", "postinst", kernel.release, "--", "configure")
+                installed.check(target, kernel, "package", "updates/dkms")
+        finally:
+            system.run("dpkg", "--purge", f"{PACKAGE}-dkms")
+    for _, kernel in native:
+        installed.keep("purged", kernel)
+
+
+def by_dkms(system, installed, kernels, version, report):
+    with result(report, "dkms: removed, it leaves nothing"), leaves_nothing(system):
+        try:
+            system.run("dkms", "add", f"/{SOURCE}")
+            for target, kernel in kernels:
+                one = (f"{PACKAGE}/{version}", "-k", f"{kernel.release}/{dkms_arch(target)}")
+                with result(report, f"dkms: build and install for {kernel.release}"):
+                    system.run("dkms", "build", *one)
+                    system.run("dkms", "install", *one)
+                    check("installed" in system.run("dkms", "status", *one), "dkms does not say that it is installed")
+                    installed.check(target, kernel, "dkms", "updates/dkms")
+            with result(report, "dkms and make: kernels out of compat/range.mk's range are refused, with the reason"):
+                refusals(system, kernels[0][1], version)
+        finally:
+            system.run("dkms", "remove", f"{PACKAGE}/{version}", "--all")
+            # DKMS has copied it, and leaves it, so that it can be added again.
+            system.run("rm", "-r", f"/usr/src/{PACKAGE}-{version}")
+    for _, kernel in kernels:
+        installed.keep("undone", kernel)
+
+
+def by_make(system, installed, kernels, report):
+    for target, kernel in kernels:
+        make = ("make", "-C", f"/{SOURCE}", f"KDIR=/lib/modules/{kernel.release}/build")
+        with result(report, f"make: uninstalled for {kernel.release}, it leaves nothing"), leaves_nothing(system):
+            try:
+                with result(report, f"make: install for {kernel.release}"):
+                    system.run(*make, "install")
+                    installed.check(target, kernel, "make", "updates")
+            finally:
+                system.run(*make, "uninstall")
+                system.run(*make, "clean")
+
+
+def in_guest(target, kernel, files, report, args):
+    """Boots the kernel with all that was installed for it, and has modprobe choose."""
+    # modprobe itself loads what the kernel has.
+    bare = dataclasses.replace(target, modules=[])
+    programs = build.build_programs(target, kernel, {"vm/guest/supervise"}, LOGS / target.name)
+    archive = initramfs.base_archive(bare, kernel, {}, programs, False)
+    more = initramfs.Cpio()
+    for name, data in sorted(files.items()):
+        more.file(name, data, 0o644)
+    test = config.Test(name="modprobe", limit=300, reason="some 60 s emulated; the rest is for a loaded machine",
+                       program="clients/modprobe_test.py", packages=GUEST)
+    disks = {tuple(GUEST): disk.image(target, GUEST, report, args.refresh)}
+    Boot(Setup(bare, kernel, archive + more.bytes(), disks, kvm=args.kvm), [test], report).run()
+
+
+def run(args, report):
+    """The whole test."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    # Kernels that are not Debian's have no headers to install.
+    targets = [config.load_target(name) for name in args.target or config.target_names()]
+    targets = [target for target in targets if target.headers]
+    check(targets, "none of these kernels is Debian's")
+    kernels = [(target, packages.fetch(target, report, args.refresh)) for target in targets]
+    with config.locked(PLACE):
+        (LOGS / "install.log").unlink(missing_ok=True)
+        system, stamp = make_system(report, kernels, args.refresh)
+        # It is used again only where each removal has left nothing.
+        failures, made = report.count(FAILED), stamp.read_text()
+        stamp.unlink()
+        export(system)
+        version = re.search(r'^PACKAGE_VERSION="(.*)"$', (TOP / "dkms.conf").read_text(), flags=re.M)[1]
+        installed = Installed(system)
+        by_package(system, installed, kernels, version, report)
+        by_dkms(system, installed, kernels, version, report)
+        by_make(system, installed, kernels, report)
+        system.run("rm", "-r", "/src")
+        if report.count(FAILED) == failures:
+            stamp.write_text(made)
+        for target, kernel in kernels:
+            with config.locked(target.dir):
+                in_guest(target, kernel, installed.files[kernel.release], report, args)

@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: GPL-2.0
+"""mdevctl, as Debian has it: what it prints is what sysfs says, and what it is asked to do is done."""
+
+import contextlib
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+
+from harness import attempt, check, command, read, refused, run, same, until, write
+
+BUS = pathlib.Path("/sys/class/mdev_bus")
+DEVICES = pathlib.Path("/sys/bus/mdev/devices")
+DEFINITIONS = pathlib.Path("/etc/mdevctl.d")
+
+UUID = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001"
+OTHER = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1002"
+
+# A wait that a holder causes lasts until the holder ends; one that is over sooner than this was none.
+WAIT = 2
+
+
+class Mtty:
+    name, type, holder, instances = "mtty", "mtty-1", "/tests/demo/vfio_hold", 24
+
+    def register(self):
+        command("insmod", "/modules/mtty.ko")
+
+    def unregister(self):
+        command("rmmod", "mtty")
+
+    def give_back(self):
+        pass
+
+
+class Subchannel:
+    type, holder, instances = "vfio_ccw-io", "/tests/demo/ccw_hold", 1
+
+    def __init__(self):
+        self._device = pathlib.Path("/sys/bus/ccw/devices/0.0.1234")
+        self._path = self._device.resolve().parent
+        self.name = self._path.name
+        write(self._path / "driver_override", "vfio_ccw")
+        write(self._path / "driver/unbind", self.name)
+        self.register()
+
+    def register(self):
+        write("/sys/bus/css/drivers_probe", self.name)
+
+    def unregister(self):
+        write("/sys/bus/css/drivers/vfio_ccw/unbind", self.name)
+
+    def give_back(self):
+        self.unregister()
+        write(self._path / "driver_override", "\n")
+        self.register()
+        until(self._device.exists, "the kernel has the device again")
+
+
+parent = Subchannel() if os.uname().machine == "s390x" else Mtty()
+
+
+def types_path():
+    return BUS / parent.name / "mdev_supported_types" / parent.type
+
+
+def listed(*options):
+    """mdevctl's list as {parent: {UUID: its fields}}."""
+    found = json.loads(command("mdevctl", "list", "--dumpjson", *options))
+    return {name: {uuid: fields for entry in entries for uuid, fields in entry.items()}
+            for part in found for name, entries in part.items()}
+
+
+def active():
+    """The same, as sysfs has it, with the types alone."""
+    found = {}
+    for path in DEVICES.iterdir():
+        found.setdefault(path.resolve().parent.name, {})[path.name] = (path / "mdev_type").resolve().name
+    return found
+
+
+def check_lists():
+    same({name: {uuid: fields["mdev_type"] for uuid, fields in entries.items()}
+          for name, entries in listed().items()}, active(), "mdevctl's list and sysfs")
+
+
+@contextlib.contextmanager
+def defined(uuid=UUID, *options, on=None, type=None):
+    """A definition, which ends with all that came of it, however the test ends."""
+    on = on or parent.name
+    command("mdevctl", "define", "--uuid", uuid, "--parent", on, "--type", type or parent.type, *options)
+    try:
+        yield
+    finally:
+        if (DEVICES / uuid).exists():
+            write(DEVICES / uuid / "remove", "1")
+        (DEFINITIONS / on / uuid).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def started(*options):
+    with defined(UUID, *options):
+        command("mdevctl", "start", "--uuid", UUID)
+        yield
+
+
+@contextlib.contextmanager
+def held(*options):
+    """A holder of the device; yields its PID. It goes into the background by itself when it has the device."""
+    # Not a pipe: the holder would keep it open.
+    same(subprocess.call([parent.holder, *options, UUID], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL), 0,
+         parent.holder)
+    pid = int(read(DEVICES / UUID / "holder").split()[0])
+    try:
+        yield pid
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def udevd():
+    """The rules are Debian's. mdevctl's names a place where its package has no mdevctl: give it one."""
+    link = pathlib.Path("/usr/sbin/mdevctl")
+    if not link.exists():
+        link.symlink_to("../bin/mdevctl")
+    with subprocess.Popen(["/lib/systemd/systemd-udevd"], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            until(lambda: attempt("udevadm", "control", "--ping")[0] == 0, "udevd answers")
+            yield
+        finally:
+            process.terminate()
+
+
+def types_are_those_of_sysfs():
+    found = {}
+    for path in BUS.iterdir():
+        for kind in (path / "mdev_supported_types").iterdir():
+            fields = {name: read(kind / name) for name in ("available_instances", "device_api", "name", "description")
+                      if (kind / name).exists()}
+            fields["available_instances"] = int(fields["available_instances"])
+            found.setdefault(path.name, {})[kind.name] = fields
+    said = {name: {kind: fields for entry in entries for kind, fields in entry.items()}
+            for part in json.loads(command("mdevctl", "types", "--dumpjson")) for name, entries in part.items()}
+    same(said, found, "mdevctl's types and sysfs's")
+    same(found[parent.name][parent.type]["available_instances"], parent.instances, "instances")
+    text = command("mdevctl", "types", "--parent", parent.name)
+    same(text.split()[:2], [parent.name, parent.type], "mdevctl types")
+
+
+def define_starts_nothing():
+    with defined(UUID, "--auto"):
+        same(command("mdevctl", "list"), "", "mdevctl list")
+        same(command("mdevctl", "list", "--defined"), f"{UUID} {parent.name} {parent.type} auto",
+             "mdevctl list --defined")
+        same(active(), {}, "sysfs")
+
+
+def start_creates_the_device():
+    with started("--auto"):
+        same(active(), {parent.name: {UUID: parent.type}}, "sysfs")
+        same(command("mdevctl", "list"), f"{UUID} {parent.name} {parent.type} auto (defined)", "mdevctl list")
+        check_lists()
+        same(int(read(types_path() / "available_instances")), parent.instances - 1, "available_instances")
+        said = re.search(r"Available instances: (\d+)", command("mdevctl", "types", "--parent", parent.name))
+        same(int(said[1]), parent.instances - 1, "mdevctl types")
+
+
+def start_without_definition_creates_the_device():
+    command("mdevctl", "start", "--uuid", UUID, "--parent", parent.name, "--type", parent.type)
+    same(command("mdevctl", "list"), f"{UUID} {parent.name} {parent.type} manual", "mdevctl list")
+    check_lists()
+    command("mdevctl", "stop", "--uuid", UUID)
+    same(active(), {}, "sysfs")
+
+
+def start_twice_fails_and_changes_nothing():
+    with started():
+        refused("mdevctl", "start", "--uuid", UUID)
+        check_lists()
+        same(active(), {parent.name: {UUID: parent.type}}, "sysfs")
+
+
+def start_of_an_unknown_type_fails():
+    refused("mdevctl", "start", "--uuid", UUID, "--parent", parent.name, "--type", "no-such-type")
+    same(active(), {}, "sysfs")
+
+
+def stop_removes_the_device():
+    with started():
+        command("mdevctl", "stop", "--uuid", UUID)
+        same(active(), {}, "sysfs")
+        same(command("mdevctl", "list"), "", "mdevctl list")
+        same(list(listed("--defined")), [parent.name], "parents with a definition")
+        refused("mdevctl", "stop", "--uuid", UUID)
+
+
+def stop_of_a_held_device_asks_its_holder():
+    with started(), held("--request") as pid:
+        command("mdevctl", "stop", "--uuid", UUID)
+        check(not (DEVICES / UUID).exists(), "the device is still there")
+        # Nobody waits for it: it stays a zombie.
+        until(lambda: ") Z " in read(f"/proc/{pid}/stat"), "the holder has ended by itself")
+
+
+def stop_that_waits_can_be_given_up_and_repeated():
+    with started(), held() as pid:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with subprocess.Popen(["mdevctl", "stop", "--uuid", UUID], stdin=subprocess.DEVNULL) as stop:
+                until(lambda: read(DEVICES / UUID / "request") == "1", "the removal waits")
+                time.sleep(WAIT)
+                same(stop.poll(), None, "mdevctl stop while the device is held")
+                stop.send_signal(number)
+                same(stop.wait(WAIT), -number, "mdevctl stop, after the signal")
+            same(read(DEVICES / UUID / "holder").split()[0], str(pid), "the holder")
+            same(read(DEVICES / UUID / "request"), "0", "request")
+            check_lists()
+            same(active(), {parent.name: {UUID: parent.type}}, "sysfs")
+        with subprocess.Popen(["mdevctl", "stop", "--uuid", UUID], stdin=subprocess.DEVNULL) as stop:
+            until(lambda: read(DEVICES / UUID / "request") == "1", "the removal waits")
+            os.kill(pid, signal.SIGKILL)
+            same(stop.wait(WAIT), 0, "mdevctl stop, after the holder's end")
+        same(active(), {}, "sysfs")
+
+
+def a_stopped_device_starts_again():
+    with started():
+        with held("--request"):
+            command("mdevctl", "stop", "--uuid", UUID)
+        command("mdevctl", "start", "--uuid", UUID)
+        check_lists()
+        same(active(), {parent.name: {UUID: parent.type}}, "sysfs")
+
+
+def attributes_are_written_at_the_start():
+    legacy = next(path.name for path in BUS.iterdir() if path.name.startswith("mdev_legacy"))
+    kind = sorted(path.name for path in (BUS / legacy / "mdev_supported_types").iterdir())[0]
+    with defined(OTHER, on=legacy, type=kind):
+        command("mdevctl", "modify", "--uuid", OTHER, "--addattr", "legacy/iommu_device", "--value", "parent")
+        command("mdevctl", "start", "--uuid", OTHER)
+        same(read(DEVICES / OTHER / "legacy/iommu_device"), legacy, "the attribute")
+        same(listed("--defined")[legacy][OTHER]["attrs"], [{"legacy/iommu_device": "parent"}], "mdevctl's attributes")
+
+
+def a_refused_attribute_undoes_the_start():
+    with defined():
+        command("mdevctl", "modify", "--uuid", UUID, "--addattr", "request", "--value", "5")
+        refused("mdevctl", "start", "--uuid", UUID)
+        same(active(), {}, "sysfs")
+        command("mdevctl", "modify", "--uuid", UUID, "--delattr", "--index", "0")
+        command("mdevctl", "start", "--uuid", UUID)
+
+
+def registration_starts_what_is_defined_so():
+    with defined(UUID, "--auto"), defined(OTHER), udevd():
+        parent.unregister()
+        check(not (BUS / parent.name).exists(), "the parent is still registered")
+        parent.register()
+        until(lambda: (DEVICES / UUID).exists(), "the device was started")
+        command("udevadm", "settle")
+        same(active(), {parent.name: {UUID: parent.type}}, "sysfs")
+        same(command("mdevctl", "list"), f"{UUID} {parent.name} {parent.type} auto (defined)", "mdevctl list")
+
+
+def unregistration_leaves_the_definition():
+    with started("--auto"):
+        parent.unregister()
+        same(active(), {}, "sysfs")
+        same(command("mdevctl", "list"), "", "mdevctl list")
+        same(list(listed("--defined")), [parent.name], "parents with a definition")
+        refused("mdevctl", "start", "--uuid", UUID)
+        parent.register()
+        command("mdevctl", "start", "--uuid", UUID)
+
+
+def undefine_forgets_the_definition():
+    with started():
+        command("mdevctl", "undefine", "--uuid", UUID)
+        same(command("mdevctl", "list", "--defined"), "", "mdevctl list --defined")
+        same(command("mdevctl", "list"), f"{UUID} {parent.name} {parent.type} manual", "mdevctl list")
+        command("mdevctl", "stop", "--uuid", UUID)
+        refused("mdevctl", "start", "--uuid", UUID)
+
+
+def lscss_lists_the_subchannel():
+    with started():
+        lines = [line.split() for line in command("lscss", "--vfio").splitlines()]
+        found = [line for line in lines if UUID in line]
+        check(len(found) == 1, f"lscss --vfio: {lines}")
+        check(parent.name in found[0], f"lscss --vfio: {found[0]}, and the subchannel is {parent.name}")
+    check(UUID not in command("lscss", "--vfio"), "lscss --vfio still lists a device that is gone")
+
+
+TESTS = [types_are_those_of_sysfs, define_starts_nothing, start_creates_the_device,
+         start_without_definition_creates_the_device, start_twice_fails_and_changes_nothing,
+         start_of_an_unknown_type_fails, stop_removes_the_device, stop_of_a_held_device_asks_its_holder,
+         stop_that_waits_can_be_given_up_and_repeated, a_stopped_device_starts_again,
+         attributes_are_written_at_the_start, a_refused_attribute_undoes_the_start,
+         registration_starts_what_is_defined_so, unregistration_leaves_the_definition,
+         undefine_forgets_the_definition]
+if isinstance(parent, Subchannel):
+    TESTS.append(lscss_lists_the_subchannel)
+
+code = run(TESTS)
+parent.give_back()
+sys.exit(code)

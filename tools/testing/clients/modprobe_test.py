@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-2.0
+"""
+Which mdev.ko does modprobe load? /states has a /lib/modules for each way of installation, and for what was left when
+it was undone. What modprobe says where it fails is what Documentation/admin-guide/installation.rst explains.
+"""
+
+import os
+import pathlib
+import sys
+
+from harness import check, command, read, refused, run, same, write
+
+STATES = pathlib.Path("/states")
+MODULES = pathlib.Path("/lib/modules")
+LOADED = pathlib.Path("/sys/module")
+
+WAYS = ("package", "dkms", "make")
+UNDONE = ("purged", "undone")
+
+Z = os.uname().machine == "s390x"
+OURS = ["mdev", "mtty", *(["vfio_ccw"] if Z else [])]
+
+
+def use(way):
+    """Takes the place of the mount point that the disk has."""
+    if MODULES.is_symlink():
+        MODULES.unlink()
+    else:
+        MODULES.rmdir()
+    MODULES.symlink_to(STATES / way)
+
+
+def file_of(name, *folders):
+    """The one file of a module, in these folders of /lib/modules/VERSION."""
+    top = MODULES / os.uname().release
+    found = [path for folder in folders for path in (top / folder).rglob(f"{name}.ko*")]
+    same(len(found), 1, f"files of {name} in {folders}")
+    return str(found[0])
+
+
+def unload():
+    """In the order in which they use each other."""
+    names = {"mtty", "vfio_ccw", "mdev", "vfio_iommu_type1", "vfio", "vfio_virqfd", "irqbypass"}
+    while there := [name for name in names if (LOADED / name).exists()]:
+        idle = [name for name in there if not os.listdir(LOADED / name / "holders")]
+        check(idle, f"{there} cannot be unloaded")
+        command("rmmod", idle[0])
+
+
+def check_loaded(name, file):
+    """Is what is loaded from that file? srcversion is a sum of the source."""
+    for field in ("version", "srcversion"):
+        same(read(LOADED / name / field), command("modinfo", "--field", field, file),
+             f"{field} of the {name} that is loaded")
+
+
+def loads_ours(way):
+    def test():
+        use(way)
+        try:
+            for name in OURS:
+                command("modprobe", name)
+                check_loaded(name, file_of(name, "updates"))
+            if not Z:
+                other = command("modinfo", "--field", "srcversion", file_of("mdev", "kernel"))
+                check(read(LOADED / "mdev/srcversion") != other, "the kernel's own mdev has the same source")
+                refused("modprobe", "vfio_ccw")
+            check(os.path.isdir("/sys/kernel/tracing/events/mdev"), "the mdev that is loaded has no tracepoints")
+            check(os.path.isdir("/sys/class/mdev_bus/mtty"), "mtty is no parent")
+            # Without a fragment for modprobe: VFIO itself wants it.
+            check((LOADED / "vfio_iommu_type1").exists(), "vfio_iommu_type1 is not loaded")
+        finally:
+            unload()
+    test.__name__ = f"{way}_loads_ours"
+    return test
+
+
+def loads_the_kernels_own(way):
+    def test():
+        use(way)
+        try:
+            if Z:
+                said = refused("modprobe", "mdev")
+                check("not found" in said, said)
+            else:
+                command("modprobe", "mdev")
+                check_loaded("mdev", file_of("mdev", "kernel"))
+                check(not os.path.exists("/sys/kernel/tracing/events/mdev"), "the mdev that is loaded has tracepoints")
+            for name in OURS[1:]:
+                said = refused("modprobe", name)
+                check(f"Module {name} not found" in said, said)
+        finally:
+            unload()
+    test.__name__ = f"{way}_loads_the_kernels_own"
+    return test
+
+
+def the_kernels_own_in_the_way_is_told():
+    use("package")
+    try:
+        command("insmod", file_of("mdev", "kernel"))
+        # For modprobe, a module of this name is there.
+        command("modprobe", "mdev")
+        check_loaded("mdev", file_of("mdev", "kernel"))
+        said = refused("insmod", file_of("mdev", "updates"))
+        check("File exists" in said, said)
+        said = refused("modprobe", "mtty")
+        check("Unknown symbol in module" in said, said)
+    finally:
+        unload()
+
+
+def signatures_are_demanded():
+    """Not to be undone: the last test. That is what Secure Boot comes to."""
+    use("package")
+    command("modprobe", "vfio")
+    try:
+        write(LOADED / "module/parameters/sig_enforce", "1")
+        said = refused("modprobe", "mdev")
+        check("Key was rejected by service" in said, said)
+    finally:
+        unload()
+
+
+ways = sorted(path.name for path in STATES.iterdir())
+TESTS = [loads_ours(way) for way in WAYS if way in ways]
+TESTS += [loads_the_kernels_own(way) for way in UNDONE if way in ways]
+if not Z:
+    TESTS += [the_kernels_own_in_the_way_is_told, signatures_are_demanded]
+sys.exit(run(TESTS))
