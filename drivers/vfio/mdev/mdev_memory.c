@@ -4,18 +4,42 @@
  * VFIO's type 1 IOMMU may make each of these wait for the user's memory to
  * come, or for another thread that does: under one lock for a container.
  */
+#include <linux/delay.h>
 #include <linux/export.h>
+#include <linux/jiffies.h>
 #include <linux/list.h>
+#include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 
 #include "vfio_mdev.h"
 
-/* Pages that the revoke callback has given back */
+/* Pages that a callback has given back which must not wait for VFIO */
 struct mdev_unpin {
 	struct list_head node;
 	dma_addr_t iova;
 	int npage;
+};
+
+/**
+ * struct mdev_unmap - what one call of dma_unmap gives back
+ * @vmdev: the device; close waits for @work
+ * @task: the caller
+ * @unpins: what it gives back
+ * @work: unpins that
+ * @rcu: frees this when nobody looks at @task any more
+ *
+ * VFIO has its list of devices locked while it calls, and a thread that has the
+ * lock for pinning and unpinning may be waiting for that list: to unpin right
+ * there is to wait for ever. A work has no lock, and the call does not wait for
+ * it for ever.
+ */
+struct mdev_unmap {
+	struct vfio_mdev *vmdev;
+	struct task_struct *task;
+	struct list_head unpins;
+	struct work_struct work;
+	struct rcu_head rcu;
 };
 
 /* There is guest memory only while the mdev is in use */
@@ -63,40 +87,118 @@ EXPORT_SYMBOL_GPL(mdev_pin_pages);
  * @npage: how many
  *
  * Does nothing where the device is not open: then no page is pinned. In the
- * revoke callback it does not wait: what it is called for is done afterwards.
+ * revoke and dma_unmap callbacks it does not wait: what it is called for is done
+ * afterwards.
  *
  * Context: as for mdev_pin_pages(), and in a call that was revoked.
  */
 void mdev_unpin_pages(struct mdev_device *mdev, dma_addr_t iova, int npage)
 {
 	struct vfio_mdev *vmdev = mdev->vmdev;
+	struct list_head *later = NULL;
+	struct mdev_unmap *unmap;
 	struct mdev_unpin *unpin;
 
 	/* A call that was revoked still has the device open */
 	if (!vmdev || (!vmdev->shell && !vfio_mdev_in_use(mdev)))
 		return;
-	if (!vmdev->shell || vmdev->shell->revoker != current) {
+	rcu_read_lock();
+	unmap = READ_ONCE(vmdev->unmap);
+	if (vmdev->shell && vmdev->shell->revoker == current)
+		later = &vmdev->shell->unpins;
+	else if (unmap && READ_ONCE(unmap->task) == current)
+		later = &unmap->unpins;
+	rcu_read_unlock();
+	if (!later) {
 		vfio_unpin_pages(&vmdev->vdev, iova, npage);
 		return;
 	}
 	unpin = kmalloc(sizeof(*unpin), GFP_KERNEL | __GFP_NOFAIL);
 	unpin->iova = iova;
 	unpin->npage = npage;
-	list_add_tail(&unpin->node, &vmdev->shell->unpins);
+	list_add_tail(&unpin->node, later);
 }
 EXPORT_SYMBOL_GPL(mdev_unpin_pages);
+
+static void mdev_unpin_list(struct vfio_mdev *vmdev, struct list_head *unpins)
+{
+	struct mdev_unpin *unpin, *next;
+
+	list_for_each_entry_safe(unpin, next, unpins, node) {
+		vfio_unpin_pages(&vmdev->vdev, unpin->iova, unpin->npage);
+		kfree(unpin);
+	}
+	INIT_LIST_HEAD(unpins);
+}
 
 /* The shell's work: what mdev_unpin_pages() left for later */
 void mdev_unpin_deferred(struct mdev_shell *shell)
 {
-	struct mdev_unpin *unpin, *next;
+	mdev_unpin_list(shell->vmdev, &shell->unpins);
+}
 
-	list_for_each_entry_safe(unpin, next, &shell->unpins, node) {
-		vfio_unpin_pages(&shell->vmdev->vdev, unpin->iova,
-				 unpin->npage);
-		kfree(unpin);
+static void mdev_unmap_free(struct mdev_unmap *unmap)
+{
+	struct vfio_mdev *vmdev = unmap->vmdev;
+
+	/* Close goes on, after which there is no @vmdev */
+	smp_store_release(&vmdev->unmap, NULL);
+	kfree_rcu(unmap, rcu);
+}
+
+static void mdev_unmap_work(struct work_struct *work)
+{
+	struct mdev_unmap *unmap = container_of(work, struct mdev_unmap, work);
+
+	mdev_unpin_list(unmap->vmdev, &unmap->unpins);
+	mdev_unmap_free(unmap);
+}
+
+/* Nobody tells of the end: it is near, but where somebody waits for user space */
+void mdev_unmap_wait(struct vfio_mdev *vmdev, unsigned long timeout)
+{
+	unsigned long end = jiffies + timeout;
+
+	while (smp_load_acquire(&vmdev->unmap) && time_before(jiffies, end))
+		fsleep(USEC_PER_MSEC / 4);
+}
+
+/**
+ * mdev_unmap_begin - VFIO calls dma_unmap
+ * @vmdev: the device
+ *
+ * Return: whether the callback is to be called: not, while what an earlier call
+ * gave back is not unpinned yet. VFIO calls again.
+ */
+bool mdev_unmap_begin(struct vfio_mdev *vmdev)
+{
+	struct mdev_unmap *unmap;
+
+	mdev_unmap_wait(vmdev, UNMAP_WAIT);
+	unmap = kzalloc(sizeof(*unmap), GFP_KERNEL | __GFP_NOFAIL);
+	unmap->vmdev = vmdev;
+	unmap->task = current;
+	INIT_LIST_HEAD(&unmap->unpins);
+	INIT_WORK(&unmap->work, mdev_unmap_work);
+	if (!cmpxchg(&vmdev->unmap, NULL, unmap))
+		return true;
+	kfree(unmap);
+	return false;
+}
+
+/* The callback has returned: see that what it gave back is unpinned */
+void mdev_unmap_end(struct vfio_mdev *vmdev)
+{
+	struct mdev_unmap *unmap = vmdev->unmap;
+
+	if (list_empty(&unmap->unpins)) {
+		mdev_unmap_free(unmap);
+		return;
 	}
-	INIT_LIST_HEAD(&shell->unpins);
+	/* From now on it is the work's */
+	WRITE_ONCE(unmap->task, NULL);
+	mdev_shell_queue(&unmap->work);
+	mdev_unmap_wait(vmdev, UNMAP_WAIT);
 }
 
 /**

@@ -144,6 +144,14 @@ static void mdev_mapping_wrap(struct mdev_mapping *mapping,
 	vma->vm_ops = &mapping->ops;
 }
 
+/* See at the top of this file */
+static bool mdev_vma_can_be_taken(struct vfio_mdev *vmdev,
+				  const struct vm_area_struct *vma)
+{
+	return vma->vm_ops && vma->vm_ops->fault &&
+	       vfio_device_mapping(&vmdev->vdev);
+}
+
 /**
  * mdev_map - mmap(2)
  * @vmdev: the device
@@ -166,29 +174,23 @@ int mdev_map(struct vfio_mdev *vmdev, struct vm_area_struct *vma)
 	mapping = kzalloc(sizeof(*mapping), GFP_KERNEL_ACCOUNT);
 	if (!mapping)
 		return -ENOMEM;
-	/* Until it is known better: see mdev_mappings_end() */
-	if (!atomic_inc_unless_negative(&vmdev->mappings)) {
-		kfree(mapping);
-		return -ENODEV;
-	}
-	mapping->vmdev = vmdev;
-	mapping->stuck = true;
-	refcount_set(&mapping->vmas, 1);
 
 	ret = vmdev->ops->mmap(vmdev->mdev, vma);
 	/* One of another file would not keep the device, nor be found by it */
 	if (!ret && vma->vm_file != file)
 		ret = -EINVAL;
+	mapping->stuck = !ret && !mdev_vma_can_be_taken(vmdev, vma);
+	/* Not any more, when a revocation has begun: it waits for this call */
+	if (mapping->stuck && !atomic_inc_unless_negative(&vmdev->mappings))
+		ret = -ENODEV;
 	if (ret) {
-		mdev_mapping_free(mapping);
+		kfree(mapping);
 		return ret;
 	}
 
+	mapping->vmdev = vmdev;
+	refcount_set(&mapping->vmas, 1);
 	mdev_mapping_wrap(mapping, vma);
-	if (mapping->ops.fault && vfio_device_mapping(&vmdev->vdev)) {
-		mapping->stuck = false;
-		atomic_dec(&vmdev->mappings);
-	}
 	return 0;
 }
 

@@ -24,9 +24,6 @@
  */
 #define REVOKE_WAIT	(HZ / 10)
 
-/* How long DMA unmap does; see mdev_shell_wait_unpinned() */
-#define UNMAP_WAIT	(2 * HZ)
-
 /* A limit in seconds that jiffies can hold on every machine */
 #define MAX_GRACE	(365u * 24 * 3600)
 
@@ -35,7 +32,7 @@ module_param(revoke_after, uint, 0644);
 MODULE_PARM_DESC(revoke_after, "Seconds after which a device that is in use is revoked when its parent is unbound, unregistered or unloaded, or vfio_mdev is unbound from it; 0: never (default 60)");
 
 /*
- * Unpins what was pinned by a revoked device, and waits for a user's last close
+ * Unpins what a callback has given back, and waits for a user's last close
  * where there is no thread for that: each work may take any time, and the kernel
  * runs only some hundreds at once.
  */
@@ -52,6 +49,12 @@ bool mdev_grace_is_over(unsigned long since)
 unsigned int mdev_grace(void)
 {
 	return READ_ONCE(revoke_after);
+}
+
+/* Has @work done by a thread that holds no lock; it may wait for any time */
+void mdev_shell_queue(struct work_struct *work)
+{
+	queue_work(mdev_shell_wq, work);
 }
 
 static void mdev_shell_put(struct mdev_shell *shell)
@@ -168,7 +171,7 @@ void mdev_shell_detach(struct vfio_mdev *vmdev)
 	refcount_inc(&shell->refs);
 	/* Not where memory is short, or this thread is being killed */
 	if (IS_ERR(kthread_run(mdev_shell_thread, shell, "mdev-shell")))
-		queue_work(mdev_shell_wq, &shell->work);
+		mdev_shell_queue(&shell->work);
 	wait_for_completion(&shell->off_sysfs);
 	mdev_shell_put(shell);
 	/* VFIO would, when the user has gone: too late for @dev */
@@ -235,7 +238,7 @@ static void mdev_revoke_from_user(struct vfio_mdev *vmdev)
 	if (list_empty(&shell->unpins))
 		complete_all(&shell->unpinned);
 	else
-		queue_work(mdev_shell_wq, &shell->unpin_work);
+		mdev_shell_queue(&shell->unpin_work);
 	/* Pairs with try_module_get() in vfio_mdev_open() */
 	if (vmdev->owner_held)
 		module_put(shell->owner);

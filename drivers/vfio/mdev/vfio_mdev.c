@@ -114,6 +114,7 @@ static void vfio_mdev_close(struct vfio_device *vdev)
 	/* Whoever waits for the device goes on; VFIO still holds it for us */
 	mdev_use_end(mdev);
 	mdev_call_end(vmdev);
+	mdev_unmap_wait(vmdev, MAX_JIFFY_OFFSET);
 	/* Pairs with try_module_get() in vfio_mdev_open() */
 	module_put(owner);
 	return;
@@ -125,6 +126,7 @@ revoked:
 	 */
 	wait_for_completion(&vmdev->shell->unpinned);
 	wait_for_completion(&vmdev->shell->off_sysfs);
+	mdev_unmap_wait(vmdev, MAX_JIFFY_OFFSET);
 }
 
 /*
@@ -259,13 +261,17 @@ static void vfio_mdev_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length)
 {
 	struct vfio_mdev *vmdev = to_vfio_mdev(vdev);
 
-	if (!mdev_call_begin(vmdev)) {
-		mdev_shell_wait_unpinned(vmdev);
+	if (!mdev_unmap_begin(vmdev))
 		return;
+	if (mdev_call_begin(vmdev)) {
+		if (vmdev->ops->dma_unmap)
+			vmdev->ops->dma_unmap(vmdev->mdev, iova, length);
+		mdev_call_end(vmdev);
+		mdev_unmap_end(vmdev);
+	} else {
+		mdev_unmap_end(vmdev);
+		mdev_shell_wait_unpinned(vmdev);
 	}
-	if (vmdev->ops->dma_unmap)
-		vmdev->ops->dma_unmap(vmdev->mdev, iova, length);
-	mdev_call_end(vmdev);
 }
 
 /*

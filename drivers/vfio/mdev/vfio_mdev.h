@@ -51,6 +51,8 @@
  *	before the gate is closed
  * @group_file: the user's file of VFIO's group, while open or a shell, or NULL;
  *	a reference is held: see mdev_shell_outlive_group()
+ * @unmap: what the dma_unmap callback that is under way, or was, gave back and is
+ *	not unpinned yet; NULL when there is nothing
  * @mappings: mappings that the kernel cannot take away; negative when there
  *	may be no more of them
  * @revocable: the parent driver can revoke; constant
@@ -66,6 +68,7 @@ struct vfio_mdev {
 	struct lockdep_map gate_map;
 	struct mdev_shell *shell;
 	struct file *group_file;
+	struct mdev_unmap *unmap;
 	atomic_t mappings;
 	bool revocable;
 	bool settled;
@@ -162,6 +165,11 @@ static inline void mdev_call_end(struct vfio_mdev *vmdev)
 	mdev_gate_leave(vmdev);
 }
 
+/* How long DMA unmap waits until pages are unpinned: VFIO calls again, some ten
+ * times, and whoever needs one of VFIO's locks to go on gets it in between
+ */
+#define UNMAP_WAIT	(2 * HZ)
+
 /* mdev_mmap.c */
 int mdev_map(struct vfio_mdev *vmdev, struct vm_area_struct *vma);
 bool mdev_mappings_end(struct vfio_mdev *vmdev);
@@ -169,8 +177,12 @@ void mdev_mappings_zap(struct vfio_mdev *vmdev);
 
 /* mdev_memory.c */
 void mdev_unpin_deferred(struct mdev_shell *shell);
+bool mdev_unmap_begin(struct vfio_mdev *vmdev);
+void mdev_unmap_end(struct vfio_mdev *vmdev);
+void mdev_unmap_wait(struct vfio_mdev *vmdev, unsigned long timeout);
 
 /* mdev_revoke.c */
+void mdev_shell_queue(struct work_struct *work);
 void mdev_shell_detach(struct vfio_mdev *vmdev);
 void mdev_shell_outlive_group(struct vfio_mdev *vmdev);
 void mdev_shell_wait_unpinned(struct vfio_mdev *vmdev);
