@@ -141,7 +141,7 @@ static void mdev_unmap_free(struct mdev_unmap *unmap)
 {
 	struct vfio_mdev *vmdev = unmap->vmdev;
 
-	/* Close goes on, after which there is no @vmdev */
+	/* Close goes on, after which there is no @vmdev: see mdev_unmap_wait() */
 	smp_store_release(&vmdev->unmap, NULL);
 	kfree_rcu(unmap, rcu);
 }
@@ -159,6 +159,7 @@ void mdev_unmap_wait(struct vfio_mdev *vmdev, unsigned long timeout)
 {
 	unsigned long end = jiffies + timeout;
 
+	/* Pairs with smp_store_release() in mdev_unmap_free() */
 	while (smp_load_acquire(&vmdev->unmap) && time_before(jiffies, end))
 		fsleep(USEC_PER_MSEC / 4);
 }

@@ -51,10 +51,9 @@
 #define continue_holder() ASSERT_EQ(0, kill(self->holder.pid, SIGCONT))
 
 /* In the words of the log, and in the fate of the holder's descriptor */
-#define expect_taken_from_holder() do {					\
+#define expect_taken_from_holder()					\
 	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->ccw.uuid.text,	\
-			      REVOKED, named()));			\
-} while (0)
+			      REVOKED, named()))
 
 #define expect_holder_lost_it() do {					\
 	EXPECT_EQ(-ENODEV, holder_order(&self->holder, HOLDER_USE));	\
