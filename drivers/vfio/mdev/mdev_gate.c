@@ -151,12 +151,12 @@ bool mdev_gate_bring_in_arg(const struct vfio_mdev *vmdev, unsigned long arg,
  * @mdev: the device
  *
  * For drivers that have a revoke callback, in their read, write, ioctl,
- * dma_unmap and release callbacks: around what may wait for the user, as pinning guest
- * memory does, or taking a lock that is held meanwhile. Such a wait does not
- * hold up a revocation: the device may be revoked, removed and its parent
- * unregistered before mdev_wait_end() returns. In between, and after -ENODEV
- * from there, the driver uses only what this call has to itself or holds a
- * reference to, mdev_pin_pages(), mdev_unpin_pages() and mdev_dma_rw().
+ * dma_unmap and release callbacks: around what may wait for the user, as
+ * pinning guest memory does, or taking a lock that is held meanwhile. Such a
+ * wait does not hold up a revocation: the device may be revoked, removed and
+ * its parent unregistered before mdev_wait_end() returns. In between, and after
+ * -ENODEV from there, the driver uses only what this call has to itself or
+ * holds a reference to, mdev_pin_pages(), mdev_unpin_pages() and mdev_dma_rw().
  * Page faults, disabled in these callbacks, are enabled in between.
  *
  * Context: one of the callbacks named.

@@ -178,25 +178,21 @@ void mdev_shell_detach(struct vfio_mdev *vmdev)
 	iommu_group_remove_device(dev);
 }
 
-static void mdev_shell_wait_quiet(struct vfio_mdev *vmdev, unsigned long timeout)
+/**
+ * mdev_shell_wait_quiet - wait for the calls of a device that was revoked
+ * @vmdev: the device
+ * @timeout: how long at most, in jiffies
+ *
+ * Waits until every call of the user's is over, also those that are outside of
+ * the gate, and no page is pinned any more.
+ */
+void mdev_shell_wait_quiet(struct vfio_mdev *vmdev, unsigned long timeout)
 {
 	struct mdev_shell *shell = vmdev->shell;
 
 	wait_event_timeout(shell->quiet,
 			   completion_done(&shell->unpinned) &&
 			   mdev_gate_is_quiet(vmdev), timeout);
-}
-
-/**
- * mdev_shell_wait_unpinned - guest memory of a revoked device goes away
- * @vmdev: the device
- *
- * Waits until no page is pinned for it, but not for ever: VFIO calls again, and
- * whoever needs a lock of VFIO's to go on gets it in between.
- */
-void mdev_shell_wait_unpinned(struct vfio_mdev *vmdev)
-{
-	mdev_shell_wait_quiet(vmdev, UNMAP_WAIT);
 }
 
 /* Under the lock: can it be revoked? Says why where it cannot */

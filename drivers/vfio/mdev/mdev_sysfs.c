@@ -11,12 +11,13 @@
 
 #include "mdev_private.h"
 
-static int mdev_parse_number(const char *buf, size_t count, unsigned long *val)
+static int mdev_parse_number(const char *buf, size_t count, unsigned long max,
+			     unsigned long *val)
 {
 	/* kstrtoul() would take a sign, and stop at a NUL */
 	if (!isdigit(buf[0]) || strlen(buf) != count || kstrtoul(buf, 0, val))
 		return -EINVAL;
-	return 0;
+	return *val <= max ? 0 : -EINVAL;
 }
 
 static int mdev_parse_uuid(const char *buf, size_t count, guid_t *uuid)
@@ -217,7 +218,7 @@ static ssize_t remove_store(struct device *dev, struct device_attribute *attr,
 	unsigned long val;
 	int ret;
 
-	ret = mdev_parse_number(buf, count, &val);
+	ret = mdev_parse_number(buf, count, ULONG_MAX, &val);
 	if (ret)
 		return ret;
 	if (!val)
@@ -239,11 +240,9 @@ static ssize_t revoke_store(struct device *dev, struct device_attribute *attr,
 	unsigned long val;
 	int ret;
 
-	ret = mdev_parse_number(buf, count, &val);
+	ret = mdev_parse_number(buf, count, 1, &val);
 	if (ret)
 		return ret;
-	if (val > 1)
-		return -EINVAL;
 	if (!val)
 		return count;
 
@@ -280,11 +279,9 @@ static ssize_t request_store(struct device *dev, struct device_attribute *attr,
 	unsigned long val;
 	int ret;
 
-	ret = mdev_parse_number(buf, count, &val);
+	ret = mdev_parse_number(buf, count, 1, &val);
 	if (ret)
 		return ret;
-	if (val > 1)
-		return -EINVAL;
 
 	ret = val ? mdev_request_once(mdev) : mdev_request_cancel(mdev);
 	return ret ?: count;

@@ -270,7 +270,7 @@ static void vfio_mdev_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length)
 		mdev_unmap_end(vmdev);
 	} else {
 		mdev_unmap_end(vmdev);
-		mdev_shell_wait_unpinned(vmdev);
+		mdev_shell_wait_quiet(vmdev, UNMAP_WAIT);
 	}
 }
 

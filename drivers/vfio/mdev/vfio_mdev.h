@@ -185,6 +185,6 @@ void mdev_unmap_wait(struct vfio_mdev *vmdev, unsigned long timeout);
 void mdev_shell_queue(struct work_struct *work);
 void mdev_shell_detach(struct vfio_mdev *vmdev);
 void mdev_shell_outlive_group(struct vfio_mdev *vmdev);
-void mdev_shell_wait_unpinned(struct vfio_mdev *vmdev);
+void mdev_shell_wait_quiet(struct vfio_mdev *vmdev, unsigned long timeout);
 
 #endif /* _VFIO_MDEV_H */
