@@ -43,9 +43,9 @@ def prepare(name, tests, report, args, ours, peer):
     with config.locked(target.dir):
         if target.config:
             kernels.build(target, kernel, logs, report)
-        disks = {name: packages.fetch_disk(target, name, report, args.refresh)
+        disks = {name: disk.named(target, name, report, args.refresh)
                  for name in sorted({test.disk for test in here if test.disk})}
-        disks |= {tuple(names): disk.image(target, names, report, args.refresh)
+        disks |= {tuple(names): disk.root(target, names, report, args.refresh)
                   for names in (test.packages for test in here) if names}
         report.say(name, f"building modules and tests for {kernel.release}")
         programs = build.build_programs(target, kernel, programs, logs)

@@ -1,50 +1,79 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A disk for guests: Debian packages with all that they depend on, unpacked into an ext4 image."""
+"""Disks for guests: Debian packages with all that they depend on, unpacked into ext4 images."""
 
 import hashlib
+import os
 import pathlib
 import shutil
-import subprocess
 import tempfile
 
 from config import BUILD, locked
-from packages import Apt
+from packages import Apt, run
 from report import Failure
 
-# What is mounted there in the guest: its own file systems, and what the host put into the initramfs.
+# What is mounted on a disk that is the guest's root: its own file systems, and what the host put into the initramfs.
 MOUNT_POINTS = ("dev", "proc", "sys", "run", "tmp", "modules", "states", "tests", "vm", "lib/modules")
 
 # Room for what tests write, beside the packages.
 SPARE = 64 << 20
 
 
-def _make_image(tree, image):
-    size = sum(path.lstat().st_size + 4096 for path in tree.rglob("*"))
-    done = subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal,^metadata_csum", "-d", tree, image,
-                           f"{(size * 5 // 4 + SPARE) // 1024}k"],
-                          text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if done.returncode:
-        raise Failure(f"mke2fs failed:\n{done.stdout}")
-
-
-def image(target, names, report, refresh=False):
-    """The image of these packages. Uses the network only where it is not there yet, or to refresh."""
-    key = hashlib.sha256(f"{target.suites} {sorted(names)} {MOUNT_POINTS}".encode()).hexdigest()[:8]
-    file = target.dir / f"disk-{key}.ext4"
+def _image(target, kind, suites, names, arrange, report, refresh):
+    """
+    The image of these packages. @arrange: makes the disk's tree of an unpacked one, both folders. Uses the network only
+    where the image is not there yet, or to refresh.
+    """
+    file = target.dir / f"disk-{kind}.ext4"
     if file.exists() and not refresh:
         return file
     with locked(BUILD / "packages"), tempfile.TemporaryDirectory(dir=target.dir) as folder:
-        apt = Apt(target.arch.name, target.suites)
+        folder = pathlib.Path(folder)
+        unpacked, tree, made = folder / "unpacked", folder / "tree", folder / "image"
+        unpacked.mkdir()
+        apt = Apt(target.arch.name, suites)
         apt.update()
         closure = apt.closure(names)
         report.say(target.name, f"fetching {len(closure)} packages: {' '.join(names)}, and what they depend on")
-        tree = pathlib.Path(folder) / "tree"
-        for name in MOUNT_POINTS:
-            (tree / name).mkdir(parents=True, exist_ok=True)
         for deb in apt.download(closure):
-            apt.unpack(deb, tree)
-        # Nobody reads it in there.
-        shutil.rmtree(tree / "usr/share/doc", ignore_errors=True)
-        _make_image(tree, pathlib.Path(folder) / "image")
-        (pathlib.Path(folder) / "image").rename(file)
+            apt.unpack(deb, unpacked)
+        arrange(unpacked, tree)
+        size = sum(path.lstat().st_size + 4096 for path in tree.rglob("*")) * 5 // 4 + SPARE
+        # mke2fs stands where only root's PATH leads to.
+        run(["mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal,^metadata_csum", "-d", tree, made,
+             f"{size // 1024}k"], env={**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"})
+        made.rename(file)
     return file
+
+
+def _key(*what):
+    return hashlib.sha256(repr(what).encode()).hexdigest()[:8]
+
+
+def root(target, names, report, refresh=False):
+    """A disk that is the guest's root: all of these packages."""
+    def arrange(unpacked, tree):
+        # Nobody reads it in there.
+        shutil.rmtree(unpacked / "usr/share/doc", ignore_errors=True)
+        for name in MOUNT_POINTS:
+            (unpacked / name).mkdir(parents=True, exist_ok=True)
+        unpacked.rename(tree)
+
+    return _image(target, _key(target.suites, sorted(names), MOUNT_POINTS), target.suites, names, arrange, report,
+                  refresh)
+
+
+def named(target, name, report, refresh=False):
+    """One of the target's disks; a guest mounts it beside its initramfs."""
+    disk = target.disks.get(name)
+    if not disk:
+        raise Failure(f"the target {target.name} has no disk {name}")
+
+    def arrange(unpacked, tree):
+        for kept in disk.keep:
+            if not (unpacked / kept).exists():
+                raise Failure(f"none of the packages for the disk {name} has {kept}")
+            (tree / kept).parent.mkdir(parents=True, exist_ok=True)
+            (unpacked / kept).rename(tree / kept)
+
+    return _image(target, f"{name}-{_key(disk.suites, disk.package, disk.keep)}", disk.suites, [disk.package], arrange,
+                  report, refresh)

@@ -8,7 +8,6 @@ mirror, the network settings and the archive's keyring are the host's.
 import hashlib
 import json
 import os
-import pathlib
 import re
 import shutil
 import subprocess
@@ -206,50 +205,3 @@ def fetch(target, report, refresh=False):
     stamp.write_text(json.dumps({"wanted": wanted, "top": str(BUILD), "release": release, "sources": sources,
                                  "debs": debs}))
     return Kernel(target, release, sources, debs)
-
-
-def _make_image(deb_files, keep, image):
-    """An ext4 file system of what is kept of the packages; no journal, no checksums: it is only read."""
-    root = image.with_suffix(".all")
-    kept = image.with_suffix(".kept")
-    for folder in (root, kept):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-    for deb in deb_files:
-        run(["dpkg", "-x", deb, root])
-    for name in keep:
-        if not (root / name).exists():
-            raise Failure(f"none of the packages for {image.name} has {name}")
-        (kept / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).rename(kept / name)
-    blocks = sum(path.lstat().st_size // 4096 + 2 for path in kept.rglob("*"))
-    # mke2fs stands where only root's PATH leads to.
-    run(["mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal,^metadata_csum", "-m", "0", "-b", "4096", "-d", kept,
-          image, str(blocks * 21 // 20 + 1024)], env={**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"})
-    for folder in (root, kept):
-        shutil.rmtree(folder)
-
-
-def fetch_disk(target, name, report, refresh=False):
-    """The image of a disk of the target. Uses the network only where it is not there yet, or to refresh."""
-    disk = target.disks.get(name)
-    if not disk:
-        raise Failure(f"the target {target.name} has no disk {name}")
-    folder = target.dir / "disks"
-    image = folder / f"{name}.ext4"
-    stamp = folder / f"{name}.json"
-    wanted = [disk.package, disk.suites, disk.keep]
-    if image.exists() and stamp.exists() and not refresh and json.loads(stamp.read_text()) == wanted:
-        return image
-    folder.mkdir(parents=True, exist_ok=True)
-    stamp.unlink(missing_ok=True)
-    with locked(BUILD / "packages"):
-        apt = Apt(target.arch.name, disk.suites)
-        apt.update()
-        names = apt.closure([disk.package])
-        report.say(target.name, f"fetching {disk.package} and what it needs, {len(names)} packages, for a disk")
-        files = apt.download(names)
-    report.say(target.name, f"making the disk {name}")
-    _make_image(files, disk.keep, image)
-    stamp.write_text(json.dumps(wanted))
-    return image
