@@ -58,12 +58,13 @@ struct vm_area_struct;
  *	Called instead of @release, or while @release is waiting, when no call of
  *	@open, @read, @write, @ioctl, @mmap, @dma_unmap or of a mapping's vm_ops
  *	is under way, but for those between mdev_wait_begin() and
- *	mdev_wait_end(); and none comes before the next @open. Stop the hardware in a time that does
- *	not depend on the user, and unpin all pages: by mdev_unpin_pages(),
- *	which does not wait there. The framework drops the triggers; @remove
- *	follows, most often at once. A driver that has it makes promises: see
- *	below. Where it is missing, and while a mapping is there that the kernel
- *	cannot take away, a user that does not release the device is waited for
+ *	mdev_wait_end(); and none comes before the next @open. Stop the hardware
+ *	in a time that does not depend on the user, and unpin all pages: by
+ *	mdev_unpin_pages(), which does not wait there. The framework drops the
+ *	triggers; @remove follows, most often at once. A driver that has it
+ *	makes promises: see below. Where it is missing, and while a mapping is
+ *	there that the kernel cannot take away, a user that does not release the
+ *	device is waited for
  * @dma_unmap: addition: the IOVA range that starts at @iova and is @length
  *	bytes long goes away; unpin every page of it before returning. May be
  *	called at any time between @create and @remove, also while the device
@@ -75,11 +76,11 @@ struct vm_area_struct;
  *
  * With @revoke, no callback waits for user space, but between mdev_wait_begin()
  * and mdev_wait_end(). @read, @write, @ioctl, @dma_unmap and @release are called
- * with page faults disabled: copying from or to memory of the user's that is not there
- * fails. A callback that then returns -EFAULT is called again when the memory
- * has been brought in, so until then it must not have changed anything. @mmap
- * inserts no pages, its vm_ops' fault does: what @mmap inserted could not be
- * taken away.
+ * with page faults disabled: copying from or to memory of the user's that is not
+ * there fails. A callback that then returns -EFAULT is called again when the
+ * memory has been brought in, so until then it must not have changed anything.
+ * @mmap inserts no pages, its vm_ops' fault does: what @mmap inserted could not
+ * be taken away.
  */
 struct mdev_parent_ops {
 	struct module *owner;

@@ -8,9 +8,9 @@
 #include <linux/export.h>
 #include <linux/jiffies.h>
 #include <linux/list.h>
-#include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 
 #include "vfio_mdev.h"
 
@@ -27,7 +27,6 @@ struct mdev_unpin {
  * @task: the caller
  * @unpins: what it gives back
  * @work: unpins that
- * @rcu: frees this when nobody looks at @task any more
  *
  * VFIO has its list of devices locked while it calls, and a thread that has the
  * lock for pinning and unpinning may be waiting for that list: to unpin right
@@ -39,8 +38,10 @@ struct mdev_unmap {
 	struct task_struct *task;
 	struct list_head unpins;
 	struct work_struct work;
-	struct rcu_head rcu;
 };
+
+/* Held to look into another thread's struct mdev_unmap, and to let go of one */
+static DEFINE_SPINLOCK(mdev_unmap_lock);
 
 /* There is guest memory only while the mdev is in use */
 static struct vfio_mdev *vfio_mdev_in_use(struct mdev_device *mdev)
@@ -102,13 +103,15 @@ void mdev_unpin_pages(struct mdev_device *mdev, dma_addr_t iova, int npage)
 	/* A call that was revoked still has the device open */
 	if (!vmdev || (!vmdev->shell && !vfio_mdev_in_use(mdev)))
 		return;
-	rcu_read_lock();
-	unmap = READ_ONCE(vmdev->unmap);
-	if (vmdev->shell && vmdev->shell->revoker == current)
+	if (vmdev->shell && vmdev->shell->revoker == current) {
 		later = &vmdev->shell->unpins;
-	else if (unmap && READ_ONCE(unmap->task) == current)
-		later = &unmap->unpins;
-	rcu_read_unlock();
+	} else if (READ_ONCE(vmdev->unmap)) {
+		spin_lock(&mdev_unmap_lock);
+		unmap = vmdev->unmap;
+		if (unmap && unmap->task == current)
+			later = &unmap->unpins;
+		spin_unlock(&mdev_unmap_lock);
+	}
 	if (!later) {
 		vfio_unpin_pages(&vmdev->vdev, iova, npage);
 		return;
@@ -141,9 +144,11 @@ static void mdev_unmap_free(struct mdev_unmap *unmap)
 {
 	struct vfio_mdev *vmdev = unmap->vmdev;
 
+	spin_lock(&mdev_unmap_lock);
 	/* Close goes on, after which there is no @vmdev: see mdev_unmap_wait() */
 	smp_store_release(&vmdev->unmap, NULL);
-	kfree_rcu(unmap, rcu);
+	spin_unlock(&mdev_unmap_lock);
+	kfree(unmap);
 }
 
 static void mdev_unmap_work(struct work_struct *work)
@@ -197,7 +202,9 @@ void mdev_unmap_end(struct vfio_mdev *vmdev)
 		return;
 	}
 	/* From now on it is the work's */
-	WRITE_ONCE(unmap->task, NULL);
+	spin_lock(&mdev_unmap_lock);
+	unmap->task = NULL;
+	spin_unlock(&mdev_unmap_lock);
 	mdev_shell_queue(&unmap->work);
 	mdev_unmap_wait(vmdev, UNMAP_WAIT);
 }
