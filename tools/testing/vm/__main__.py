@@ -24,8 +24,9 @@ import install  # noqa: E402
 import static  # noqa: E402 (they stand outside of this folder)
 import userspace  # noqa: E402
 
-# Two guests at once: with one more than cores, each gets slower than its time limits allow for.
+# How many guests at once: with more of those that compute than cores, each gets slower than its time limits allow for.
 GUESTS = 2
+WAITING_GUESTS = 1
 
 TESTS = ("tests.toml", "ccw-tests.toml", "client-tests.toml", "runner-tests.toml")
 LISTS = (*TESTS, "client-tests-long.toml", "demo.toml", "bench.toml")
@@ -83,7 +84,8 @@ def run_tests(tests, report, args, ours=True, peer=False, checks=(), folders=())
     outputs = {}
     jobs = []
     checked_archs = set()
-    with concurrent.futures.ThreadPoolExecutor(GUESTS) as pool, cancelled_by_interrupt(pool):
+    with (concurrent.futures.ThreadPoolExecutor(GUESTS) as pool, cancelled_by_interrupt(pool),
+          concurrent.futures.ThreadPoolExecutor(WAITING_GUESTS) as waiting, cancelled_by_interrupt(waiting)):
         for folder in folders:
             jobs.append((None, pool.submit(userspace.run, folder, report)))
         for name in args.target or config.target_names():
@@ -97,7 +99,7 @@ def run_tests(tests, report, args, ours=True, peer=False, checks=(), folders=())
                 report.result(name, "build with W=1, no warning", PASSED)
             for setup in setups:
                 for boot in boots_of(setup, tests, report):
-                    jobs.append(((name, setup.peer), pool.submit(boot.run)))
+                    jobs.append(((name, setup.peer), (waiting if boot.waits else pool).submit(boot.run)))
             # One kernel's headers and source are enough for most of these, one kernel an architecture for the rest.
             target = setups[0].target
             for check in checks:

@@ -124,6 +124,7 @@ class Boot:
         self._grace = GRACE * slower
         self._who = setup.target.name + (PEER if setup.peer else "")
         self._root = setup.disks[tuple(tests[0].packages)] if tests and tests[0].packages else None
+        self.waits = all(test.waits for test in tests)
         name = (tests[0].boot or tests[0].name) if tests else "shell"
         self._logs = LOGS / setup.target.name / (name + ("-peer" if setup.peer else ""))
 

@@ -84,6 +84,7 @@ class Test:
     environment: dict = dataclasses.field(default_factory=dict)     # of the program
     boot: str = ""          # tests with the same name here (and flags) share one boot
     boot_limit: int = 0     # instead of the architecture's
+    waits: bool = False     # most of the time: other guests can have the CPU
     long: bool = False      # only where it is asked for, and in the long set
     known: list = dataclasses.field(default_factory=list)       # reports in the kernel's log that are not about us
     expect: list = dataclasses.field(default_factory=list)      # tests of the runner: the failures to report
