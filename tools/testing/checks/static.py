@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """What can be checked without running the modules. Each check returns the lines that it objects to."""
 
+import os
 import re
 import subprocess
 
 from build import run_make
-from config import LOGS, TOP, locked
+from config import BUILD, LOGS, TOP, locked
 from report import FAILED, PASSED
 
 # What checkpatch says and is not followed: (type, where, why).
@@ -41,8 +42,9 @@ def _files(*endings):
     return [name for name in listing.splitlines() if name.endswith(endings) and (TOP / name).is_file()]
 
 
-def _output(argv):
-    done = subprocess.run(argv, cwd=TOP, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+def _output(argv, **environment):
+    done = subprocess.run(argv, cwd=TOP, env={**os.environ, **environment}, text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT)
     return done.stdout.splitlines() if done.returncode else []
 
 
@@ -60,6 +62,11 @@ def checkpatch(target, kernel):
 def kernel_doc(target, kernel):
     return _output([kernel.tools / "scripts/kernel-doc", "-none", "-Werror",
                     *(name for name in _files(".c", ".h") if not name.startswith("tools/"))])
+
+
+def documentation(target, kernel):
+    return _output(["sphinx-build", "-q", "-E", "-W", "--keep-going", "Documentation", BUILD / "docs"],
+                   KERNEL_SOURCE=str(kernel.tools))
 
 
 def sparse(target, kernel):
@@ -89,7 +96,7 @@ def versions(target, kernel):
     return [] if len(set(found.values())) == 1 else [f"{name}: {version}" for name, version in found.items()]
 
 
-CHECKS = {"checkpatch --strict": checkpatch, "kernel-doc": kernel_doc, "sparse": sparse,
+CHECKS = {"checkpatch --strict": checkpatch, "kernel-doc": kernel_doc, "documentation": documentation, "sparse": sparse,
           "no names of machines or registries": foreign_names, "one version": versions}
 
 # What an architecture's files are needed for: each has some of its own.

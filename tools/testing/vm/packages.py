@@ -18,8 +18,8 @@ from report import Failure
 # Debian 13 renamed it.
 KEYRINGS = ("/usr/share/keyrings/debian-archive-keyring.gpg", "/usr/share/keyrings/debian-archive-keyring.pgp")
 
-# What checkpatch, kernel-doc, the kselftest harness and the peer's modules need of the kernel's source.
-SOURCE_PARTS = ("scripts", "tools/testing/selftests/kselftest*.h", "samples/vfio-mdev", "drivers/vfio/mdev",
+# What checkpatch, kernel-doc, Sphinx, the kselftest harness and the peer's modules need of the kernel's source.
+SOURCE_PARTS = ("scripts", "Documentation/sphinx/kernel*.py", "tools/testing/selftests/kselftest*.h", "samples/vfio-mdev", "drivers/vfio/mdev",
                 "drivers/s390/cio")
 
 
