@@ -24,6 +24,8 @@
 
 #include <linux/vfio.h>
 
+#include "bench.h"
+
 #define FEW		100
 #define MANY		10000
 #define SAMPLE		100
@@ -32,28 +34,6 @@
 
 /* The relaying parents take their request eventfd at this index */
 #define RELAY_REQUEST_INDEX	2
-
-static uint64_t now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ull + t.tv_nsec;
-}
-
-static int compare(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-static void report(const char *name, uint64_t *samples, int count)
-{
-	qsort(samples, count, sizeof(*samples), compare);
-	printf("bench %s %llu\n", name,
-	       (unsigned long long)samples[count / 2]);
-}
 
 static void uuid_of(char *buf, unsigned int number)
 {

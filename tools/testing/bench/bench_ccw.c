@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "bench.h"
 #include "vfio_ccw/ccw.h"
 
 #define RUNS	200
@@ -39,21 +40,6 @@ static const struct shape {
 	{ "ccw-4k-16",		CMD_READ_CONF,	16,	0x1000,		0x1000 },
 	{ "ccw-64k-8",		CMD_READ_CONF,	8,	COUNT_MAX,	0x10000 },
 };
-
-static uint64_t now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ull + t.tv_nsec;
-}
-
-static int compare(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
 
 static void put_program(const struct shape *shape)
 {
@@ -100,9 +86,7 @@ static void measure(const struct shape *shape)
 	put_program(shape);
 	for (int i = 0; i < RUNS; i++)
 		samples[i] = run(shape);
-	qsort(samples, RUNS, sizeof(*samples), compare);
-	printf("bench %s %llu\n", shape->name,
-	       (unsigned long long)samples[RUNS / 2]);
+	report(shape->name, samples, RUNS);
 }
 
 int main(void)
