@@ -125,8 +125,8 @@ def chosen(names, *lists, long=False):
 def check(args, report, long=False):
     tests = chosen(args.test, *TESTS, long=long)
     args.target = args.target or config.target_names(long)
-    run_tests(tests, report, args, peer=any(test.peer for test in tests), checks=() if args.test else static.CHECKS,
-              folders=() if args.test else userspace.FOLDERS)
+    run_tests(tests, report, args, peer=long and any(test.peer for test in tests),
+              checks=() if args.test else static.CHECKS, folders=() if args.test else userspace.FOLDERS)
     if long and not args.test:
         install.run(args, report)
     return report.finish()

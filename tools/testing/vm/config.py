@@ -76,7 +76,7 @@ class Test:
     modules: list = dataclasses.field(default_factory=list)
     peer_modules: list = dataclasses.field(default_factory=list)    # where others stand in with the kernel's own mdev
     targets: list = dataclasses.field(default_factory=list)     # kernels or architectures; none: all
-    peer: list = dataclasses.field(default_factory=list)        # where it runs with the kernel's own modules too
+    peer: list = dataclasses.field(default_factory=list)        # where it can run with the kernel's own modules
     output: str = "tap"     # or "plain": its exit code is the result, or "stream": that, and shown as it comes
     qemu: list = dataclasses.field(default_factory=list)
     host: list = dataclasses.field(default_factory=list)        # a program on the host, which the test can talk to
