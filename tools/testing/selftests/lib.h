@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 #include <linux/vfio.h>
 #include <linux/vfio_mdev.h>
@@ -40,6 +41,23 @@
 
 __s64 now_ms(void);
 int time_scale(void);
+
+/*
+ * What nothing tells of is looked for again and again: the value of @expression
+ * once that is no longer @value, or after SOON_MS.
+ */
+#define soon_not(value, expression) ({					\
+	__s64 soon_deadline = now_ms() + SOON_MS;			\
+	__typeof__(expression) soon_value;				\
+									\
+	while ((soon_value = (expression)) == (value) &&		\
+	       now_ms() < soon_deadline)				\
+		usleep(10000);						\
+	soon_value;							\
+})
+
+/* Whether it comes true */
+#define soon(condition)	soon_not(false, condition)
 
 /* sysfs */
 int file_write(const char *path, const void *data, size_t len);

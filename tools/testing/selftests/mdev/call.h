@@ -164,27 +164,13 @@ static inline long relay_counter(const char *name)
 /* As a counter of its own: it may take a grace period, or a call's last steps */
 static inline bool relay_counter_becomes(const char *name, long value)
 {
-	__s64 deadline = now_ms() + SOON_MS;
-
-	while (relay_counter(name) != value) {
-		if (now_ms() > deadline)
-			return false;
-		usleep(10000);
-	}
-	return true;
+	return soon(relay_counter(name) == value);
 }
 
 /* What uses mdev.ko goes some time after the last close */
 static inline bool mdev_users_become(long users)
 {
-	__s64 deadline = now_ms() + SOON_MS;
-
-	while (module_users("mdev") != users) {
-		if (now_ms() > deadline)
-			return false;
-		usleep(10000);
-	}
-	return true;
+	return soon(module_users("mdev") == users);
 }
 
 static inline int relay_set(const char *parameter, unsigned int value)
@@ -216,14 +202,7 @@ static inline long pages_pinned(void)
 
 static inline bool pages_pinned_become(long value)
 {
-	__s64 deadline = now_ms() + SOON_MS;
-
-	while (pages_pinned() != value) {
-		if (now_ms() > deadline)
-			return false;
-		usleep(10000);
-	}
-	return true;
+	return soon(pages_pinned() == value);
 }
 
 /* How long users are given when a parent goes; 0: for ever */

@@ -289,20 +289,6 @@ static int run_driver_unbinder(void *arg)
 	return -file_puts(MDEV_DRIVER "unbind", arg);
 }
 
-static int bind_when_it_can_be(const struct uuid *uuid)
-{
-	__s64 deadline = now_ms() + SOON_MS;
-	int ret;
-
-	do {
-		ret = file_puts(MDEV_DRIVER "bind", uuid->text);
-		if (ret != -EBUSY)
-			return ret;
-		usleep(10000);
-	} while (now_ms() < deadline);
-	return ret;
-}
-
 TEST_F(parent, device_loses_its_driver_and_gets_it_back)
 {
 	struct uuid *uuid = &self->uuids[2];
@@ -325,7 +311,8 @@ TEST_F(parent, device_loses_its_driver_and_gets_it_back)
 	EXPECT_EQ(-ENODEV, order(2, HOLDER_USE));
 	EXPECT_EQ(-EBUSY, file_puts(MDEV_DRIVER "bind", uuid->text));
 	EXPECT_EQ(0, order(2, HOLDER_CLOSE));
-	EXPECT_EQ(0, bind_when_it_can_be(uuid));
+	EXPECT_EQ(0, soon_not(-EBUSY, file_puts(MDEV_DRIVER "bind",
+						uuid->text)));
 	EXPECT_EQ(0, vfio_open(&user, uuid));
 	vfio_close(&user);
 	/* The others noticed nothing */
@@ -617,8 +604,7 @@ TEST_F_TIMEOUT(module, unloading_waits_for_a_call_outside, 60)
 
 TEST_F(module, framework_stays_until_the_shell_is_closed)
 {
-	__s64 deadline;
-	int i, ret;
+	int i;
 
 	EXPECT_EQ(0, child_wait(revoker_start(&self->uuid), SOON_MS));
 	for (i = NR_MODULES - 1; i > 0; i--)
@@ -632,11 +618,7 @@ TEST_F(module, framework_stays_until_the_shell_is_closed)
 	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
 	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, CLOSED,
 			      NULL));
-	deadline = now_ms() + SOON_MS;
-	do
-		ret = module_unload("mdev");
-	while (ret == -EAGAIN && now_ms() < deadline);
-	EXPECT_EQ(0, ret);
+	EXPECT_EQ(0, soon_not(-EAGAIN, module_unload("mdev")));
 }
 
 TEST_HARNESS_MAIN

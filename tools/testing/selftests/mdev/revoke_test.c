@@ -253,7 +253,6 @@ TEST_F(held, descriptors_of_the_group_open_nothing_any_more)
 TEST_F(held, group_node_goes_with_the_last_close)
 {
 	char group[32], node[64];
-	__s64 deadline;
 
 	start_holder(true);
 	ASSERT_EQ(0, file_link_name(mdev_path(&self->uuid, "iommu_group").text,
@@ -262,10 +261,7 @@ TEST_F(held, group_node_goes_with_the_last_close)
 	EXPECT_EQ(0, revoke(&self->uuid));
 	EXPECT_TRUE(file_exists(node));
 	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
-	deadline = now_ms() + SOON_MS;
-	while (file_exists(node) && now_ms() < deadline)
-		usleep(10000);
-	EXPECT_FALSE(file_exists(node));
+	EXPECT_TRUE(soon(!file_exists(node)));
 }
 
 TEST_F(held, framework_stays_until_the_shell_is_closed)
@@ -940,17 +936,11 @@ static int run_stuck_user(void *arg)
 
 static bool name_becomes(pid_t pid, const char *name)
 {
-	__s64 deadline = now_ms() + SOON_MS;
-	char path[64], text[64] = "";
+	char path[64], text[64];
 
 	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
-	while (now_ms() < deadline) {
-		file_read(path, text, sizeof(text));
-		if (!strcmp(text, name))
-			return true;
-		usleep(10000);
-	}
-	return false;
+	return soon(file_read(path, text, sizeof(text)) > 0 &&
+		    !strcmp(text, name));
 }
 
 TEST_F(guest, user_stuck_in_a_call_can_be_killed)
