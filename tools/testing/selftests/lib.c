@@ -429,6 +429,28 @@ int vfio_set_request(int device, int fd)
 	return index < 0 ? index : vfio_set_eventfd(device, index, fd);
 }
 
+/* How many pages are pinned at the moment, by anybody */
+long pages_pinned(void)
+{
+	long acquired = 0, released = 0;
+	char line[128];
+	FILE *file;
+
+	/* Counted by each CPU for itself, and put together from time to time */
+	file_puts("/proc/sys/vm/stat_refresh", "1");
+	file = fopen("/proc/vmstat", "re");
+	if (!file)
+		return -errno;
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "nr_foll_pin_acquired %ld", &acquired) == 1)
+			continue;
+		if (sscanf(line, "nr_foll_pin_released %ld", &released) == 1)
+			break;
+	}
+	fclose(file);
+	return acquired - released;
+}
+
 void *bad_address(void)
 {
 	return (void *)8;

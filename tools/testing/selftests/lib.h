@@ -108,6 +108,7 @@ void vfio_close(struct vfio_user *user);
 int vfio_map(const struct vfio_user *user, void *memory, __u64 iova,
 	     __u64 size);
 int vfio_unmap(const struct vfio_user *user, __u64 iova, __u64 size);
+long pages_pinned(void);
 
 int vfio_ioctl(int device, unsigned long cmd, void *arg);
 int vfio_info(int device, struct vfio_device_info *info);

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -181,23 +180,6 @@ static inline int relay_set(const char *parameter, unsigned int value)
 		 parameter);
 	snprintf(text, sizeof(text), "%u", value);
 	return file_puts(path, text);
-}
-
-/* Pages that are pinned in the whole machine */
-static inline long pages_pinned(void)
-{
-	static char text[65536];
-	char *acquired, *released;
-
-	/* Each CPU counts for itself, and tells it when asked */
-	if (file_read("/proc/sys/vm/stat_refresh", text, sizeof(text)) < 0 ||
-	    file_read("/proc/vmstat", text, sizeof(text)) < 0)
-		return -1;
-	acquired = strstr(text, "nr_foll_pin_acquired ");
-	released = strstr(text, "nr_foll_pin_released ");
-	if (!acquired || !released)
-		return -1;
-	return atol(strchr(acquired, ' ')) - atol(strchr(released, ' '));
 }
 
 static inline bool pages_pinned_become(long value)

@@ -151,28 +151,6 @@ static inline struct path ccw_path(const char *device, const char *attr)
 	return path;
 }
 
-/* How many pages are pinned at the moment, by anybody */
-static inline long pages_pinned(void)
-{
-	long acquired = 0, released = 0;
-	char line[128];
-	FILE *file;
-
-	/* Counted by each CPU for itself, and put together from time to time */
-	file_puts("/proc/sys/vm/stat_refresh", "1");
-	file = fopen("/proc/vmstat", "re");
-	if (!file)
-		return -errno;
-	while (fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "nr_foll_pin_acquired %ld", &acquired) == 1)
-			continue;
-		if (sscanf(line, "nr_foll_pin_released %ld", &released) == 1)
-			break;
-	}
-	fclose(file);
-	return acquired - released;
-}
-
 /* Whether a device is of that name, or of that control-unit type */
 static inline bool ccw_matches(const char *device, const char *wanted)
 {
