@@ -261,35 +261,46 @@ int vfio_ioctl(int device, unsigned long cmd, void *arg)
 	return ret < 0 ? -errno : ret;
 }
 
+/* Opens the device's group, and puts it into the container */
+int vfio_open_group(const struct uuid *uuid, int container)
+{
+	char number[32];
+	int err, group;
+
+	err = file_link_name(mdev_path(uuid, "iommu_group").text, number,
+			     sizeof(number));
+	if (err)
+		return err;
+	group = open(path_format("/dev/vfio/%s", number).text,
+		     O_RDWR | O_CLOEXEC);
+	if (group < 0)
+		return -errno;
+	err = vfio_ioctl(group, VFIO_GROUP_SET_CONTAINER, &container);
+	if (err) {
+		close(group);
+		return err;
+	}
+	return group;
+}
+
 /*
  * Opens the device through its group and a type 1 container. On failure, what
  * was opened is closed.
  */
 int vfio_open(struct vfio_user *user, const struct uuid *uuid)
 {
-	char number[32];
 	int err;
 
-	user->container = -1;
 	user->group = -1;
 	user->device = -1;
-	err = file_link_name(mdev_path(uuid, "iommu_group").text, number,
-			     sizeof(number));
-	if (err)
-		return err;
 	user->container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
 	if (user->container < 0)
 		return -errno;
-	user->group = open(path_format("/dev/vfio/%s", number).text,
-			   O_RDWR | O_CLOEXEC);
+	user->group = vfio_open_group(uuid, user->container);
 	if (user->group < 0) {
-		err = -errno;
+		err = user->group;
 		goto err_close;
 	}
-	err = vfio_ioctl(user->group, VFIO_GROUP_SET_CONTAINER,
-			 &user->container);
-	if (err)
-		goto err_close;
 	err = ioctl(user->container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU);
 	if (err) {
 		err = -errno;

@@ -102,6 +102,7 @@ struct vfio_user {
 
 #define VFIO_USER_NONE	{ .container = -1, .group = -1, .device = -1 }
 
+int vfio_open_group(const struct uuid *uuid, int container);
 int vfio_open(struct vfio_user *user, const struct uuid *uuid);
 int vfio_get_device(const struct vfio_user *user, const struct uuid *uuid);
 void vfio_close(struct vfio_user *user);

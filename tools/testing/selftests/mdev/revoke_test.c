@@ -1004,20 +1004,9 @@ TEST_F_TIMEOUT(guest, dma_unmap_meanwhile_finds_nothing_pinned, 120)
 static int vfio_join(struct vfio_user *user, const struct vfio_user *first,
 		     const struct uuid *uuid)
 {
-	char number[32], node[64];
-	int err;
-
 	*user = (struct vfio_user)VFIO_USER_NONE;
-	err = file_link_name(mdev_path(uuid, "iommu_group").text, number,
-			     sizeof(number));
-	if (err)
-		return err;
-	snprintf(node, sizeof(node), "/dev/vfio/%s", number);
-	user->group = open(node, O_RDWR | O_CLOEXEC);
-	if (user->group < 0)
-		return -errno;
-	return vfio_ioctl(user->group, VFIO_GROUP_SET_CONTAINER,
-			  (void *)&first->container);
+	user->group = vfio_open_group(uuid, first->container);
+	return user->group < 0 ? user->group : 0;
 }
 
 /* And the other device */

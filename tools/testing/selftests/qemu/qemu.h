@@ -399,26 +399,17 @@ static inline int qemu_container(const struct qemu *qemu)
 static inline int anchor_set(struct anchor *anchor, const struct qemu *qemu,
 			     const char *parent, const char *type)
 {
-	char number[32], path[64];
 	int err;
 
 	anchor->uuid = uuid_new();
 	err = mdev_create(parent, type, &anchor->uuid);
 	if (err)
 		return err;
-	err = file_link_name(mdev_path(&anchor->uuid, "iommu_group").text,
-			     number, sizeof(number));
-	if (err)
-		return err;
-	snprintf(path, sizeof(path), "/dev/vfio/%.16s", number);
-	anchor->group = open(path, O_RDWR | O_CLOEXEC);
-	if (anchor->group < 0)
-		return -errno;
 	anchor->container = qemu_container(qemu);
 	if (anchor->container < 0)
 		return anchor->container;
-	return vfio_ioctl(anchor->group, VFIO_GROUP_SET_CONTAINER,
-			  &anchor->container);
+	anchor->group = vfio_open_group(&anchor->uuid, anchor->container);
+	return anchor->group < 0 ? anchor->group : 0;
 }
 
 static inline int anchor_raise(struct anchor *anchor)
