@@ -813,6 +813,19 @@ pid_t unbinder_start(const char *parent)
 	return child_start(run_unbinder, (void *)parent, -1, -1);
 }
 
+static int run_driver_unbinder(void *arg)
+{
+	const struct uuid *uuid = arg;
+
+	return -file_puts(MDEV_DRIVER "unbind", uuid->text);
+}
+
+/* The mdev loses vfio_mdev, not its parent */
+pid_t driver_unbinder_start(const struct uuid *uuid)
+{
+	return child_start(run_driver_unbinder, (void *)uuid, -1, -1);
+}
+
 int parent_bind(const char *parent)
 {
 	return file_puts(parent_driver(parent, "bind").text, parent);

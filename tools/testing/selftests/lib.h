@@ -69,6 +69,7 @@ bool file_exists(const char *path);
 int file_link_name(const char *path, char *name, size_t size);
 
 /* Mediated devices */
+#define MDEV_DRIVER	"/sys/bus/mdev/drivers/vfio_mdev/"
 #define UUID_LEN	36
 
 struct uuid {
@@ -174,6 +175,7 @@ void child_kill(pid_t pid);
 pid_t remover_start(const struct uuid *uuid);
 pid_t revoker_start(const struct uuid *uuid);
 pid_t unbinder_start(const char *parent);
+pid_t driver_unbinder_start(const struct uuid *uuid);
 int parent_bind(const char *parent);
 
 /* Modules, by their names; 0 or a negative errno */

@@ -801,18 +801,10 @@ TEST_F(unbound, unbind_overtakes_a_removal_that_waits)
 	EXPECT_TRUE(ret == -ENOENT || ret == -ENODEV);
 }
 
-#define MDEV_DRIVER "/sys/bus/mdev/drivers/vfio_mdev/"
-
-static int run_driver_unbinder(void *arg)
-{
-	return -file_puts(MDEV_DRIVER "unbind", arg);
-}
-
 /* The mdev loses its driver, and gets it back */
 TEST_F(unbound, device_unbound_from_its_driver_asks_too)
 {
-	pid_t pid = child_start(run_driver_unbinder, self->uuids[0].text, -1,
-				-1);
+	pid_t pid = driver_unbinder_start(&self->uuids[0]);
 	struct vfio_user user;
 
 	ASSERT_LT(0, pid);

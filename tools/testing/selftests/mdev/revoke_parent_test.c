@@ -25,8 +25,6 @@
 #define NOT_BOUND	"not bound to vfio_mdev again before the user that it was revoked from has closed it"
 #define NO_CALLBACK	"cannot be revoked: the parent driver has no revoke callback"
 
-#define MDEV_DRIVER	"/sys/bus/mdev/drivers/vfio_mdev/"
-
 /* What comes on top of the time that is given: emulation is slow */
 #define MORE_MS		(2500 * time_scale())
 
@@ -284,11 +282,6 @@ TEST_F(parent, revocations_by_hand_and_by_time_race)
 		EXPECT_EQ(-ENODEV, order(i, HOLDER_USE));
 }
 
-static int run_driver_unbinder(void *arg)
-{
-	return -file_puts(MDEV_DRIVER "unbind", arg);
-}
-
 TEST_F(parent, device_loses_its_driver_and_gets_it_back)
 {
 	struct uuid *uuid = &self->uuids[2];
@@ -297,7 +290,7 @@ TEST_F(parent, device_loses_its_driver_and_gets_it_back)
 
 	ASSERT_EQ(0, grace_set(2));
 	start = now_ms();
-	self->child = child_start(run_driver_unbinder, uuid->text, -1, -1);
+	self->child = driver_unbinder_start(uuid);
 	EXPECT_EQ(0, child_wait(self->child, SOON_MS));
 	self->child = -1;
 	EXPECT_LE(2000, now_ms() - start);
@@ -324,7 +317,7 @@ TEST_F(parent, device_without_its_driver_can_be_removed)
 	struct uuid *uuid = &self->uuids[2];
 
 	ASSERT_EQ(0, grace_set(1));
-	self->child = child_start(run_driver_unbinder, uuid->text, -1, -1);
+	self->child = driver_unbinder_start(uuid);
 	EXPECT_EQ(0, child_wait(self->child, SOON_MS));
 	self->child = -1;
 	EXPECT_EQ(0, child_wait(revoker_start(uuid), SOON_MS));
@@ -338,7 +331,7 @@ TEST_F(parent, unbind_of_the_driver_waits_with_no_limit)
 	struct uuid *uuid = &self->uuids[2];
 
 	ASSERT_EQ(0, grace_set(0));
-	self->child = child_start(run_driver_unbinder, uuid->text, -1, -1);
+	self->child = driver_unbinder_start(uuid);
 	expect_waits(3000);
 	EXPECT_EQ(0, order(2, HOLDER_USE));
 	/* And a revocation by hand does not wait for it */

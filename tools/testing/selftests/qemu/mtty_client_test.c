@@ -136,13 +136,6 @@ FIXTURE_TEARDOWN(client)
 #define client_test(name)						\
 	TEST_F_TIMEOUT(client, name, QEMU_TEST_S)
 
-static int run_unbind(void *arg)
-{
-	const struct uuid *uuid = arg;
-
-	return -file_puts("/sys/bus/mdev/drivers/vfio_mdev/unbind", uuid->text);
-}
-
 #define expect_asked() do {						\
 	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text,	\
 			      RELAYED " (#1)", self->qemu.comm));	\
@@ -213,7 +206,7 @@ client_test(removal_has_qemu_unplug)
 
 client_test(unbinding_has_qemu_unplug)
 {
-	self->child = child_start(run_unbind, &self->uuid, -1, -1);
+	self->child = driver_unbinder_start(&self->uuid);
 	expect_asked();
 	expect_released();
 	expect_child_done();
