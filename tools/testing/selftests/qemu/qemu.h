@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <sys/prctl.h>
@@ -60,14 +59,6 @@ struct qemu {
 	struct stream answers;	/* of QMP */
 	struct stream events;	/* of QMP; has no descriptor of its own */
 };
-
-static inline long long qemu_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
 
 static inline void stream_init(struct stream *stream, const char *name, int fd)
 {
@@ -130,10 +121,10 @@ static inline void stream_show(struct stream *stream)
 }
 
 /* Takes what has come, waiting for it until the deadline: false where it ends */
-static inline bool stream_fill(struct stream *stream, long long deadline)
+static inline bool stream_fill(struct stream *stream, __s64 deadline)
 {
 	struct pollfd poller = { .fd = stream->fd, .events = POLLIN };
-	long long left = deadline - qemu_now_ms();
+	__s64 left = deadline - now_ms();
 	char text[4096];
 	ssize_t len;
 
@@ -151,7 +142,7 @@ static inline bool stream_fill(struct stream *stream, long long deadline)
 static inline bool qemu_says_in(struct qemu *qemu, int timeout_ms,
 				const char *text)
 {
-	long long deadline = qemu_now_ms() + timeout_ms;
+	__s64 deadline = now_ms() + timeout_ms;
 
 	while (!stream_find(&qemu->console, text))
 		if (!stream_fill(&qemu->console, deadline))
@@ -176,7 +167,7 @@ static inline void qemu_hush(struct qemu *qemu)
  * QMP: a line is an event or an answer. The next one, or NULL where none comes
  * until the deadline; it is there until the next call. Events are kept, too.
  */
-static inline const char *qmp_line(struct qemu *qemu, long long deadline)
+static inline const char *qmp_line(struct qemu *qemu, __s64 deadline)
 {
 	struct stream *answers = &qemu->answers;
 	char *line, *end;
@@ -198,7 +189,7 @@ static inline const char *qmp_line(struct qemu *qemu, long long deadline)
 static inline int __attribute__((format(printf, 2, 3)))
 qmp(struct qemu *qemu, const char *format, ...)
 {
-	long long deadline = qemu_now_ms() + QEMU_MS;
+	__s64 deadline = now_ms() + QEMU_MS;
 	char command[512];
 	const char *line;
 	va_list args;
@@ -213,7 +204,7 @@ qmp(struct qemu *qemu, const char *format, ...)
 	do {
 		line = qmp_line(qemu, deadline);
 		if (!line)
-			return qemu_now_ms() < deadline ? -EPIPE : -ETIMEDOUT;
+			return now_ms() < deadline ? -EPIPE : -ETIMEDOUT;
 		if (strstr(line, "\"return\":"))
 			return 0;
 	} while (!strstr(line, "\"error\":"));
@@ -222,7 +213,7 @@ qmp(struct qemu *qemu, const char *format, ...)
 
 static inline bool qmp_event(struct qemu *qemu, const char *name)
 {
-	long long deadline = qemu_now_ms() + QEMU_MS;
+	__s64 deadline = now_ms() + QEMU_MS;
 
 	while (!stream_find(&qemu->events, name))
 		if (!qmp_line(qemu, deadline))
@@ -307,7 +298,7 @@ static inline int qemu_start(struct qemu *qemu, const char * const *argv,
 /* The end of its greeting; QEMU has opened the device before */
 static inline int qemu_greet(struct qemu *qemu)
 {
-	if (!qmp_line(qemu, qemu_now_ms() + QEMU_MS))
+	if (!qmp_line(qemu, now_ms() + QEMU_MS))
 		return -EPIPE;
 	return qmp(qemu, "{'execute': 'qmp_capabilities'}");
 }
