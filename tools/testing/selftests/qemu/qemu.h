@@ -412,4 +412,91 @@ static inline int anchor_raise(struct anchor *anchor)
 	return mdev_remove(&anchor->uuid);
 }
 
+/*
+ * What the tests share. Each has a fixture "client" of the members CLIENT, with
+ * variants that have the guest's command line, and what the guest says as long
+ * as it works: "io" works all the time, any other is idle. Its own are
+ * start(qemu, uuid, command_line), device_uuid, and expect_at_work().
+ */
+#define CLIENT								\
+	struct qemu qemu;						\
+	struct anchor anchor;						\
+	pid_t child;							\
+	int log
+
+#define client_test(name)						\
+	TEST_F_TIMEOUT(client, name, QEMU_TEST_S)
+
+#define set_up_client() do {						\
+	self->child = -1;						\
+	self->qemu.pid = -1;						\
+	self->anchor = (struct anchor)ANCHOR_NONE;			\
+	self->log = -1;							\
+	if (!file_exists(QEMU_ROOT))					\
+		SKIP(return, "no QEMU in this guest");			\
+} while (0)
+
+#define tear_down_client() do {						\
+	child_kill(self->child);					\
+	qemu_kill(&self->qemu);						\
+	EXPECT_EQ(0, anchor_raise(&self->anchor));			\
+} while (0)
+
+#define start_qemu() do {						\
+	ASSERT_EQ(0, start(&self->qemu, device_uuid,			\
+			   variant->command_line));			\
+	ASSERT_EQ(0, qemu_greet(&self->qemu));				\
+	expect_at_work();						\
+} while (0)
+
+/* The guest goes on; one that is idle says nothing */
+#define expect_still_at_work() do {					\
+	if (!strstr(variant->command_line, "io"))			\
+		break;							\
+	qemu_hush(&self->qemu);						\
+	ASSERT_TRUE(qemu_says(&self->qemu, variant->at_work));		\
+	ASSERT_TRUE(qemu_says(&self->qemu, variant->at_work));		\
+} while (0)
+
+/* The first one is not disturbed */
+#define expect_second_qemu_refused() do {				\
+	struct qemu *second = malloc(sizeof(*second));			\
+									\
+	ASSERT_NE(NULL, second);					\
+	EXPECT_EQ(0, start(second, device_uuid, ""));			\
+	EXPECT_TRUE(qemu_says(second, "busy"));				\
+	EXPECT_EQ(1, qemu_wait(second, QEMU_MS));			\
+	free(second);							\
+	expect_still_at_work();						\
+} while (0)
+
+/* In the words of the kernel's log */
+#define expect_relayed()						\
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, device_uuid->text,	\
+			      RELAYED " (#1)", self->qemu.comm))
+
+/* A QEMU that runs may have let go when it is asked for the last time */
+#define revoke_from_qemu() do {						\
+	EXPECT_EQ(0, mdev_revoke(device_uuid));				\
+	EXPECT_FALSE(mdev_exists(device_uuid));				\
+} while (0)
+
+/* The child removes the device, or unbinds it */
+#define expect_child_done() do {					\
+	EXPECT_EQ(0, child_wait(self->child, QEMU_MS));			\
+	self->child = -1;						\
+} while (0)
+
+#define expect_child_waiting() do {					\
+	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, 1000));		\
+	EXPECT_TRUE(mdev_exists(device_uuid));				\
+} while (0)
+
+#define interrupt_child() do {						\
+	kill(self->child, SIGINT);					\
+	EXPECT_EQ(128 + SIGINT, child_wait(self->child, SOON_MS));	\
+	self->child = -1;						\
+	EXPECT_TRUE(mdev_exists(device_uuid));				\
+} while (0)
+
 #endif /* SELFTESTS_QEMU_QEMU_H */
