@@ -532,67 +532,67 @@ TEST_F(module, driver_that_cannot_revoke_stays)
 	EXPECT_EQ(0, mdev_remove(&uuid));
 }
 
-TEST_F(module, driver_with_a_call_outside_stays)
-{
-	struct uuid uuid = uuid_new();
-	struct missing missing;
+/* A device of the test parent, and a call of it that waits for its user's memory */
+struct outside {
+	struct uuid uuid;
 	struct vfio_user user;
+	struct missing missing;
 	struct call call;
 	char data[64];
+};
+
+#define start_call_outside() do {					\
+	outside.uuid = uuid_new();					\
+	ASSERT_EQ(0, mdev_create(PARENT, TYPE, &outside.uuid));		\
+	ASSERT_EQ(0, vfio_open(&outside.user, &outside.uuid));		\
+	ASSERT_EQ(0, missing_new(&outside.missing, 65536));		\
+	ASSERT_EQ(0, vfio_map(&outside.user, outside.missing.memory, 0,	\
+			      65536));					\
+	ASSERT_EQ(0, call_start(&outside.call, &(struct call){		\
+		.run = call_read, .user = &outside.user,		\
+		.data = outside.data, .len = sizeof(outside.data),	\
+	}));								\
+	ASSERT_TRUE(missing_wait(&outside.missing, SOON_MS));		\
+} while (0)
+
+/* Its memory comes, but the device is gone */
+#define expect_call_outside_fails() do {				\
+	EXPECT_EQ(0, missing_bring(&outside.missing, 65536));		\
+	EXPECT_EQ(-ENODEV, call_end(&outside.call, SOON_MS));		\
+} while (0)
+
+TEST_F(module, driver_with_a_call_outside_stays)
+{
+	struct outside outside;
 
 	ASSERT_EQ(0, grace_set(1));
-	ASSERT_EQ(0, mdev_create(PARENT, TYPE, &uuid));
-	ASSERT_EQ(0, vfio_open(&user, &uuid));
-	ASSERT_EQ(0, missing_new(&missing, 65536));
-	ASSERT_EQ(0, vfio_map(&user, missing.memory, 0, 65536));
-	ASSERT_EQ(0, call_start(&call, &(struct call){
-		.run = call_read, .user = &user, .data = data, .len = 64,
-	}));
-	ASSERT_TRUE(missing_wait(&missing, SOON_MS));
-	EXPECT_EQ(0, child_wait(revoker_start(&uuid), SOON_MS));
+	start_call_outside();
+	EXPECT_EQ(0, child_wait(revoker_start(&outside.uuid), SOON_MS));
 	/* The call returns through its code */
 	EXPECT_EQ(-EAGAIN, module_unload("mdev_relay"));
-	EXPECT_EQ(0, missing_bring(&missing, 65536));
-	EXPECT_EQ(-ENODEV, call_end(&call, SOON_MS));
+	expect_call_outside_fails();
 	EXPECT_EQ(0, module_unload("mdev_relay"));
-	vfio_close(&user);
-	missing_free(&missing);
-}
-
-static int run_unload(void *name)
-{
-	return -module_unload(name);
+	vfio_close(&outside.user);
+	missing_free(&outside.missing);
 }
 
 /* It takes the device all the same, and then has to stay until the call is out */
 TEST_F_TIMEOUT(module, unloading_waits_for_a_call_outside, 60)
 {
-	struct uuid uuid = uuid_new();
-	struct missing missing;
-	struct vfio_user user;
-	struct call call;
-	char data[64];
+	struct outside outside;
 	pid_t pid;
 
 	ASSERT_EQ(0, grace_set(1));
-	ASSERT_EQ(0, mdev_create(PARENT, TYPE, &uuid));
-	ASSERT_EQ(0, vfio_open(&user, &uuid));
-	ASSERT_EQ(0, missing_new(&missing, 65536));
-	ASSERT_EQ(0, vfio_map(&user, missing.memory, 0, 65536));
-	ASSERT_EQ(0, call_start(&call, &(struct call){
-		.run = call_read, .user = &user, .data = data, .len = 64,
-	}));
-	ASSERT_TRUE(missing_wait(&missing, SOON_MS));
-	pid = child_start(run_unload, "mdev_relay", -1, -1);
+	start_call_outside();
+	pid = child_start(run_unloader, "mdev_relay", -1, -1);
 	ASSERT_LT(0, pid);
-	EXPECT_TRUE(kmsg_wait(self->log, REPEAT_MS, uuid.text,
+	EXPECT_TRUE(kmsg_wait(self->log, REPEAT_MS, outside.uuid.text,
 			      "unloading the parent driver waits", NULL));
 	EXPECT_EQ(-ETIMEDOUT, child_wait(pid, 0));
-	EXPECT_EQ(0, missing_bring(&missing, 65536));
-	EXPECT_EQ(-ENODEV, call_end(&call, SOON_MS));
+	expect_call_outside_fails();
 	EXPECT_EQ(0, child_wait(pid, SOON_MS));
-	vfio_close(&user);
-	missing_free(&missing);
+	vfio_close(&outside.user);
+	missing_free(&outside.missing);
 }
 
 TEST_F(module, framework_stays_until_the_shell_is_closed)
