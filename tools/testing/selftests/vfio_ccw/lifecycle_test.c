@@ -39,10 +39,7 @@ FIXTURE_VARIANT_ADD(life, terminal)
 
 FIXTURE_SETUP(life)
 {
-	if (!strcmp(variant->device, CU_RNG))
-		set_up(CU_RNG);
-	else
-		set_up(CU_TERMINAL);
+	set_up(variant->device);
 }
 
 FIXTURE_TEARDOWN(life)

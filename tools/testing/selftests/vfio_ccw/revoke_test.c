@@ -87,10 +87,7 @@ FIXTURE_VARIANT_ADD(taken, terminal)
 
 FIXTURE_SETUP(taken)
 {
-	if (!strcmp(variant->device, CU_RNG))
-		set_up(CU_RNG);
-	else
-		set_up(CU_TERMINAL);
+	set_up(variant->device);
 }
 
 FIXTURE_TEARDOWN(taken)
