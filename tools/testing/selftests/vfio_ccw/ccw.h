@@ -357,6 +357,23 @@ static inline int ccw_release(struct ccw *ccw)
 	return err;
 }
 
+/* For a fixture whose tests are run with one device of each kind */
+#define CCW_VARIANTS(fixture)						\
+FIXTURE_VARIANT(fixture)						\
+{									\
+	const char *device;						\
+};									\
+									\
+FIXTURE_VARIANT_ADD(fixture, rng)					\
+{									\
+	.device = CU_RNG,						\
+};									\
+									\
+FIXTURE_VARIANT_ADD(fixture, terminal)					\
+{									\
+	.device = CU_TERMINAL,						\
+}
+
 /* The parts of a fixture that has a subchannel; the device is not open */
 #define ccw_set_up(wanted) do {						\
 	int err = ccw_grab(&self->ccw, wanted);				\

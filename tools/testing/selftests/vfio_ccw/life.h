@@ -33,6 +33,14 @@
 #define SAME_ID		"rng8"
 #define SAME_DEVNO	"fe.0.1298"
 
+#define LIFE								\
+	struct ccw ccw;							\
+	struct holder holder;						\
+	pid_t child;							\
+	char name[64];							\
+	int log;							\
+	int events
+
 #define set_up(wanted) do {						\
 	self->holder.pid = -1;						\
 	self->holder.socket = -1;					\

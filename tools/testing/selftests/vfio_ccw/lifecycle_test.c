@@ -13,29 +13,10 @@
 
 FIXTURE(life)
 {
-	struct ccw ccw;
-	struct holder holder;
-	pid_t child;
-	char name[64];
-	int log;
-	int events;
-	bool pulled;
+	LIFE;
 };
 
-FIXTURE_VARIANT(life)
-{
-	const char *device;
-};
-
-FIXTURE_VARIANT_ADD(life, rng)
-{
-	.device = CU_RNG,
-};
-
-FIXTURE_VARIANT_ADD(life, terminal)
-{
-	.device = CU_TERMINAL,
-};
+CCW_VARIANTS(life);
 
 FIXTURE_SETUP(life)
 {

@@ -62,28 +62,10 @@
 
 FIXTURE(taken)
 {
-	struct ccw ccw;
-	struct holder holder;
-	pid_t child;
-	char name[64];
-	int log;
-	int events;
+	LIFE;
 };
 
-FIXTURE_VARIANT(taken)
-{
-	const char *device;
-};
-
-FIXTURE_VARIANT_ADD(taken, rng)
-{
-	.device = CU_RNG,
-};
-
-FIXTURE_VARIANT_ADD(taken, terminal)
-{
-	.device = CU_TERMINAL,
-};
+CCW_VARIANTS(taken);
 
 FIXTURE_SETUP(taken)
 {
@@ -260,12 +242,7 @@ TEST_F(taken, unbind_does_not_wait_for_a_user_stuck_in_a_start)
 
 FIXTURE(pulled)
 {
-	struct ccw ccw;
-	struct holder holder;
-	pid_t child;
-	char name[64];
-	int log;
-	int events;
+	LIFE;
 	bool pulled;
 };
 

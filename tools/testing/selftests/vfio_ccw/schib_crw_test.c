@@ -28,20 +28,7 @@ FIXTURE(schib)
 	struct ccw_schib_region schib;
 };
 
-FIXTURE_VARIANT(schib)
-{
-	const char *device;
-};
-
-FIXTURE_VARIANT_ADD(schib, rng)
-{
-	.device = CU_RNG,
-};
-
-FIXTURE_VARIANT_ADD(schib, terminal)
-{
-	.device = CU_TERMINAL,
-};
+CCW_VARIANTS(schib);
 
 FIXTURE_SETUP(schib)
 {
