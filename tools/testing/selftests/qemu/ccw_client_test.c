@@ -140,11 +140,6 @@ FIXTURE_TEARDOWN(client)
 	ccw_tear_down();
 }
 
-static int run_unbind(void *arg)
-{
-	return -sch_unbind(arg);
-}
-
 /* QEMU has closed the device, and its guest has seen it go */
 #define expect_unplugged() do {						\
 	EXPECT_TRUE(qmp_event(&self->qemu, "DEVICE_DELETED"));		\
@@ -181,7 +176,7 @@ client_test(removal_has_qemu_unplug)
 
 client_test(unbinding_has_qemu_unplug)
 {
-	self->child = child_start(run_unbind, self->ccw.sch, -1, -1);
+	self->child = sch_unbinder_start(self->ccw.sch);
 	expect_relayed();
 	expect_unplugged();
 	expect_child_done();

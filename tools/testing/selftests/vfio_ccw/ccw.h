@@ -203,6 +203,16 @@ static inline int sch_unbind(const char *sch)
 	return file_puts(css_path(sch, "driver/unbind").text, sch);
 }
 
+static inline int run_sch_unbinder(void *arg)
+{
+	return -sch_unbind(arg);
+}
+
+static inline pid_t sch_unbinder_start(const char *sch)
+{
+	return child_start(run_sch_unbinder, (void *)sch, -1, -1);
+}
+
 /* The host's driver gives the subchannel to vfio_ccw */
 static inline int ccw_bind(struct ccw *ccw)
 {

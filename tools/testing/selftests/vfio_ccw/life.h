@@ -146,11 +146,6 @@ static inline int run_stuck_user(void *arg)
 	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, 0));		\
 } while (0)
 
-static inline int run_unbind(void *arg)
-{
-	return -sch_unbind(arg);
-}
-
 #define named()								\
 	(snprintf(self->name, sizeof(self->name),			\
 		  HOLDER_NAME " (pid %d)", self->holder.pid), self->name)
