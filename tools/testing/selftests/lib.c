@@ -261,35 +261,46 @@ int vfio_ioctl(int device, unsigned long cmd, void *arg)
 	return ret < 0 ? -errno : ret;
 }
 
+/* Opens the device's group, and puts it into the container */
+int vfio_open_group(const struct uuid *uuid, int container)
+{
+	char number[32];
+	int err, group;
+
+	err = file_link_name(mdev_path(uuid, "iommu_group").text, number,
+			     sizeof(number));
+	if (err)
+		return err;
+	group = open(path_format("/dev/vfio/%s", number).text,
+		     O_RDWR | O_CLOEXEC);
+	if (group < 0)
+		return -errno;
+	err = vfio_ioctl(group, VFIO_GROUP_SET_CONTAINER, &container);
+	if (err) {
+		close(group);
+		return err;
+	}
+	return group;
+}
+
 /*
  * Opens the device through its group and a type 1 container. On failure, what
  * was opened is closed.
  */
 int vfio_open(struct vfio_user *user, const struct uuid *uuid)
 {
-	char number[32];
 	int err;
 
-	user->container = -1;
 	user->group = -1;
 	user->device = -1;
-	err = file_link_name(mdev_path(uuid, "iommu_group").text, number,
-			     sizeof(number));
-	if (err)
-		return err;
 	user->container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
 	if (user->container < 0)
 		return -errno;
-	user->group = open(path_format("/dev/vfio/%s", number).text,
-			   O_RDWR | O_CLOEXEC);
+	user->group = vfio_open_group(uuid, user->container);
 	if (user->group < 0) {
-		err = -errno;
+		err = user->group;
 		goto err_close;
 	}
-	err = vfio_ioctl(user->group, VFIO_GROUP_SET_CONTAINER,
-			 &user->container);
-	if (err)
-		goto err_close;
 	err = ioctl(user->container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU);
 	if (err) {
 		err = -errno;
@@ -427,6 +438,28 @@ int vfio_set_request(int device, int fd)
 	int index = vfio_request_index(device);
 
 	return index < 0 ? index : vfio_set_eventfd(device, index, fd);
+}
+
+/* How many pages are pinned at the moment, by anybody */
+long pages_pinned(void)
+{
+	long acquired = 0, released = 0;
+	char line[128];
+	FILE *file;
+
+	/* Counted by each CPU for itself, and put together from time to time */
+	file_puts("/proc/sys/vm/stat_refresh", "1");
+	file = fopen("/proc/vmstat", "re");
+	if (!file)
+		return -errno;
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "nr_foll_pin_acquired %ld", &acquired) == 1)
+			continue;
+		if (sscanf(line, "nr_foll_pin_released %ld", &released) == 1)
+			break;
+	}
+	fclose(file);
+	return acquired - released;
 }
 
 void *bad_address(void)
@@ -778,6 +811,19 @@ static int run_unbinder(void *arg)
 pid_t unbinder_start(const char *parent)
 {
 	return child_start(run_unbinder, (void *)parent, -1, -1);
+}
+
+static int run_driver_unbinder(void *arg)
+{
+	const struct uuid *uuid = arg;
+
+	return -file_puts(MDEV_DRIVER "unbind", uuid->text);
+}
+
+/* The mdev loses vfio_mdev, not its parent */
+pid_t driver_unbinder_start(const struct uuid *uuid)
+{
+	return child_start(run_driver_unbinder, (void *)uuid, -1, -1);
 }
 
 int parent_bind(const char *parent)

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 #include <linux/vfio.h>
 #include <linux/vfio_mdev.h>
@@ -41,6 +42,23 @@
 __s64 now_ms(void);
 int time_scale(void);
 
+/*
+ * What nothing tells of is looked for again and again: the value of @expression
+ * once that is no longer @value, or after SOON_MS.
+ */
+#define soon_not(value, expression) ({					\
+	__s64 soon_deadline = now_ms() + SOON_MS;			\
+	__typeof__(expression) soon_value;				\
+									\
+	while ((soon_value = (expression)) == (value) &&		\
+	       now_ms() < soon_deadline)				\
+		usleep(10000);						\
+	soon_value;							\
+})
+
+/* Whether it comes true */
+#define soon(condition)	soon_not(false, condition)
+
 /* sysfs */
 int file_write(const char *path, const void *data, size_t len);
 int file_puts(const char *path, const char *text);
@@ -51,6 +69,7 @@ bool file_exists(const char *path);
 int file_link_name(const char *path, char *name, size_t size);
 
 /* Mediated devices */
+#define MDEV_DRIVER	"/sys/bus/mdev/drivers/vfio_mdev/"
 #define UUID_LEN	36
 
 struct uuid {
@@ -84,12 +103,14 @@ struct vfio_user {
 
 #define VFIO_USER_NONE	{ .container = -1, .group = -1, .device = -1 }
 
+int vfio_open_group(const struct uuid *uuid, int container);
 int vfio_open(struct vfio_user *user, const struct uuid *uuid);
 int vfio_get_device(const struct vfio_user *user, const struct uuid *uuid);
 void vfio_close(struct vfio_user *user);
 int vfio_map(const struct vfio_user *user, void *memory, __u64 iova,
 	     __u64 size);
 int vfio_unmap(const struct vfio_user *user, __u64 iova, __u64 size);
+long pages_pinned(void);
 
 int vfio_ioctl(int device, unsigned long cmd, void *arg);
 int vfio_info(int device, struct vfio_device_info *info);
@@ -154,6 +175,7 @@ void child_kill(pid_t pid);
 pid_t remover_start(const struct uuid *uuid);
 pid_t revoker_start(const struct uuid *uuid);
 pid_t unbinder_start(const char *parent);
+pid_t driver_unbinder_start(const struct uuid *uuid);
 int parent_bind(const char *parent);
 
 /* Modules, by their names; 0 or a negative errno */

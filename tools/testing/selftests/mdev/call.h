@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -164,27 +163,13 @@ static inline long relay_counter(const char *name)
 /* As a counter of its own: it may take a grace period, or a call's last steps */
 static inline bool relay_counter_becomes(const char *name, long value)
 {
-	__s64 deadline = now_ms() + SOON_MS;
-
-	while (relay_counter(name) != value) {
-		if (now_ms() > deadline)
-			return false;
-		usleep(10000);
-	}
-	return true;
+	return soon(relay_counter(name) == value);
 }
 
 /* What uses mdev.ko goes some time after the last close */
 static inline bool mdev_users_become(long users)
 {
-	__s64 deadline = now_ms() + SOON_MS;
-
-	while (module_users("mdev") != users) {
-		if (now_ms() > deadline)
-			return false;
-		usleep(10000);
-	}
-	return true;
+	return soon(module_users("mdev") == users);
 }
 
 static inline int relay_set(const char *parameter, unsigned int value)
@@ -197,33 +182,9 @@ static inline int relay_set(const char *parameter, unsigned int value)
 	return file_puts(path, text);
 }
 
-/* Pages that are pinned in the whole machine */
-static inline long pages_pinned(void)
-{
-	static char text[65536];
-	char *acquired, *released;
-
-	/* Each CPU counts for itself, and tells it when asked */
-	if (file_read("/proc/sys/vm/stat_refresh", text, sizeof(text)) < 0 ||
-	    file_read("/proc/vmstat", text, sizeof(text)) < 0)
-		return -1;
-	acquired = strstr(text, "nr_foll_pin_acquired ");
-	released = strstr(text, "nr_foll_pin_released ");
-	if (!acquired || !released)
-		return -1;
-	return atol(strchr(acquired, ' ')) - atol(strchr(released, ' '));
-}
-
 static inline bool pages_pinned_become(long value)
 {
-	__s64 deadline = now_ms() + SOON_MS;
-
-	while (pages_pinned() != value) {
-		if (now_ms() > deadline)
-			return false;
-		usleep(10000);
-	}
-	return true;
+	return soon(pages_pinned() == value);
 }
 
 /* How long users are given when a parent goes; 0: for ever */

@@ -169,7 +169,6 @@ TEST_F(legacy, parent_without_request_callback_is_logged)
 	close(log);
 }
 
-#define VFIO_DRIVER	"/sys/bus/mdev/drivers/vfio_mdev/"
 #define OWN_DRIVER	"/sys/bus/mdev/drivers/mdev_legacy_observer/"
 
 TEST_F(legacy, own_driver_on_the_bus_can_be_bound)
@@ -181,7 +180,7 @@ TEST_F(legacy, own_driver_on_the_bus_can_be_bound)
 	EXPECT_EQ(0, file_link_name(mdev_path(&self->uuid, "driver").text, text,
 				    sizeof(text)));
 	EXPECT_STREQ("vfio_mdev", text);
-	EXPECT_EQ(0, file_puts(VFIO_DRIVER "unbind", self->uuid.text));
+	EXPECT_EQ(0, file_puts(MDEV_DRIVER "unbind", self->uuid.text));
 	EXPECT_EQ(0, file_puts(OWN_DRIVER "bind", self->uuid.text));
 	EXPECT_TRUE(kmsg_wait(log, SOON_MS, self->uuid.text, " observed",
 			      PARENT));

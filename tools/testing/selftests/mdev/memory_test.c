@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "kselftest_harness.h"
+#include "call.h"
 #include "lib.h"
 #include "mdev_relay.h"
 
@@ -68,24 +69,10 @@ static ssize_t dma_write(int device, const void *data, size_t len, __u64 iova)
 	return ret < 0 ? -errno : ret;
 }
 
-static int pin(int device, __u32 action, __u64 iova, __u32 npage)
-{
-	struct mdev_relay_pin arg = {
-		.iova = iova,
-		.npage = npage,
-		.action = action,
-	};
-	ssize_t ret = pwrite(device, &arg, sizeof(arg),
-			     (off_t)MDEV_RELAY_PIN_REGION <<
-			     MDEV_RELAY_INDEX_SHIFT);
-
-	return ret < 0 ? -errno : 0;
-}
-
 #define pin_pages(iova, npage)						\
-	pin(self->user.device, MDEV_RELAY_PIN, iova, npage)
+	relay_pin(self->user.device, MDEV_RELAY_PIN, iova, npage)
 #define unpin_pages(iova, npage)					\
-	pin(self->user.device, MDEV_RELAY_UNPIN, iova, npage)
+	relay_pin(self->user.device, MDEV_RELAY_UNPIN, iova, npage)
 #define pinned()	mdev_number(&self->uuid, "relay/pinned")
 
 TEST_F(memory, read_gives_what_the_user_mapped)
@@ -301,7 +288,7 @@ static int run_pin_and_wait(void *arg)
 
 	if (vfio_open(&user, &death->uuid) ||
 	    vfio_map(&user, memory, IOVA, page) ||
-	    pin(user.device, MDEV_RELAY_PIN, IOVA, 1) ||
+	    relay_pin(user.device, MDEV_RELAY_PIN, IOVA, 1) ||
 	    write(death->done, &one, sizeof(one)) != sizeof(one))
 		return 1;
 	pause();

@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "kselftest_harness.h"
+#include "held.h"
 #include "lib.h"
 
 #define RELAYED		"relaying device request to user"
@@ -21,23 +22,10 @@
 #define NO_CALLBACK	"no request callback"
 #define CANNOT_ASK	"release cannot be requested of the user"
 
-static const char *named(char *text, size_t size, pid_t pid)
-{
-	snprintf(text, size, HOLDER_NAME " (pid %d)", pid);
-	return text;
-}
-
 /* One device, which one process can hold and another one remove */
 FIXTURE(held)
 {
-	struct uuid uuid;
-	struct holder holder;
-	pid_t remover;
-	char name[64];
-	int log;
-	int events;
-	int count;
-	int eventfd_id;
+	HELD;
 };
 
 FIXTURE_VARIANT(held)
@@ -58,63 +46,29 @@ FIXTURE_VARIANT_ADD(held, relay)
 
 FIXTURE_SETUP(held)
 {
-	if (!parent_exists(variant->parent))
-		SKIP(return, "no parent %s", variant->parent);
-	self->holder.pid = -1;
-	self->remover = -1;
-	self->eventfd_id = eventfd_next_id();
-	self->count = mdev_count();
-	self->uuid = uuid_new();
-	ASSERT_EQ(0, mdev_create(variant->parent, variant->type, &self->uuid));
-	if (mdev_is_kernels_own(&self->uuid)) {
-		mdev_remove(&self->uuid);
-		SKIP(return, "the kernel's own mdev does not ask for release");
-	}
-	self->log = kmsg_open();
-	ASSERT_LE(0, self->log);
-	self->events = uevent_open();
-	ASSERT_LE(0, self->events);
+	set_up_held(variant->parent, variant->type);
 }
 
 FIXTURE_TEARDOWN(held)
 {
-	child_kill(self->remover);
-	if (self->holder.pid > 0)
-		holder_kill(&self->holder);
-	if (mdev_exists(&self->uuid))
-		EXPECT_EQ(0, mdev_remove(&self->uuid));
-	close(self->events);
-	close(self->log);
-	EXPECT_EQ(self->count, mdev_count());
-	EXPECT_TRUE(eventfd_ids_back_to(self->eventfd_id));
+	tear_down_held();
 }
-
-#define event(variable)							\
-	uevent_wait(self->events, SOON_MS, "change", self->uuid.text, variable)
-
-/* A holder with its request eventfd, or without */
-#define start_holder(with_eventfd) do {					\
-	ASSERT_EQ(0, holder_start(&self->holder, &self->uuid));		\
-	named(self->name, sizeof(self->name), self->holder.pid);	\
-	if (with_eventfd)						\
-		ASSERT_EQ(0, holder_order(&self->holder, HOLDER_REGISTER)); \
-} while (0)
 
 /* Returns when the removal is waiting */
 #define start_remover() do {						\
-	self->remover = remover_start(&self->uuid);			\
-	ASSERT_LT(0, self->remover);					\
+	self->child = remover_start(&self->uuid);			\
+	ASSERT_LT(0, self->child);					\
 	ASSERT_TRUE(event(MDEV_UEVENT_REQUEST_PENDING));		\
 } while (0)
 
 #define expect_removed() do {						\
-	EXPECT_EQ(0, child_wait(self->remover, SOON_MS));		\
-	self->remover = -1;						\
+	EXPECT_EQ(0, child_wait(self->child, SOON_MS));		\
+	self->child = -1;						\
 	EXPECT_FALSE(mdev_exists(&self->uuid));				\
 } while (0)
 
 #define expect_waiting() do {						\
-	EXPECT_EQ(-ETIMEDOUT, child_wait(self->remover, 0));		\
+	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, 0));		\
 	EXPECT_TRUE(mdev_exists(&self->uuid));				\
 } while (0)
 
@@ -192,7 +146,6 @@ TEST_F(held, eventfd_taken_away_before_close_gives_no_notice)
 TEST_F(held, device_is_whole_while_the_removal_waits)
 {
 	char text[64];
-	char holder[64];
 
 	start_holder(true);
 	start_remover();
@@ -206,10 +159,7 @@ TEST_F(held, device_is_whole_while_the_removal_waits)
 				    sizeof(text)));
 	EXPECT_EQ(-EEXIST, mdev_create(variant->parent, variant->type,
 				       &self->uuid));
-	EXPECT_LT(0, file_read(mdev_path(&self->uuid, "holder").text, text,
-			       sizeof(text)));
-	snprintf(holder, sizeof(holder), "%d " HOLDER_NAME, self->holder.pid);
-	EXPECT_STREQ(holder, text);
+	expect_holder_shown();
 }
 
 TEST_F(held, attributes_tell_of_the_pending_request)
@@ -230,13 +180,9 @@ TEST_F(held, attributes_tell_of_the_pending_request)
 TEST_F(held, holder_is_shown_while_it_holds)
 {
 	char text[64];
-	char holder[64];
 
 	start_holder(false);
-	EXPECT_LT(0, file_read(mdev_path(&self->uuid, "holder").text, text,
-			       sizeof(text)));
-	snprintf(holder, sizeof(holder), "%d " HOLDER_NAME, self->holder.pid);
-	EXPECT_STREQ(holder, text);
+	expect_holder_shown();
 	ASSERT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
 	EXPECT_EQ(0, file_read(mdev_path(&self->uuid, "holder").text, text,
 			       sizeof(text)));
@@ -282,11 +228,11 @@ static int run_handling_remover(void *arg)
 TEST_F(held, interrupted_removal_leaves_all_as_it_was)
 {
 	start_holder(true);
-	self->remover = child_start(run_handling_remover, &self->uuid, -1, -1);
+	self->child = child_start(run_handling_remover, &self->uuid, -1, -1);
 	ASSERT_TRUE(event(MDEV_UEVENT_REQUEST_PENDING));
-	ASSERT_EQ(0, kill(self->remover, SIGUSR1));
-	EXPECT_EQ(EINTR, child_wait(self->remover, SOON_MS));
-	self->remover = -1;
+	ASSERT_EQ(0, kill(self->child, SIGUSR1));
+	EXPECT_EQ(EINTR, child_wait(self->child, SOON_MS));
+	self->child = -1;
 	expect_whole();
 }
 
@@ -294,11 +240,11 @@ TEST_F(held, interrupted_removal_is_not_restarted)
 {
 	start_holder(true);
 	handler_flags = SA_RESTART;
-	self->remover = child_start(run_handling_remover, &self->uuid, -1, -1);
+	self->child = child_start(run_handling_remover, &self->uuid, -1, -1);
 	ASSERT_TRUE(event(MDEV_UEVENT_REQUEST_PENDING));
-	ASSERT_EQ(0, kill(self->remover, SIGUSR1));
-	EXPECT_EQ(EINTR, child_wait(self->remover, SOON_MS));
-	self->remover = -1;
+	ASSERT_EQ(0, kill(self->child, SIGUSR1));
+	EXPECT_EQ(EINTR, child_wait(self->child, SOON_MS));
+	self->child = -1;
 	expect_whole();
 }
 
@@ -306,9 +252,9 @@ TEST_F(held, terminated_removal_leaves_all_as_it_was)
 {
 	start_holder(true);
 	start_remover();
-	ASSERT_EQ(0, kill(self->remover, SIGTERM));
-	EXPECT_EQ(128 + SIGTERM, child_wait(self->remover, SOON_MS));
-	self->remover = -1;
+	ASSERT_EQ(0, kill(self->child, SIGTERM));
+	EXPECT_EQ(128 + SIGTERM, child_wait(self->child, SOON_MS));
+	self->child = -1;
 	expect_whole();
 }
 
@@ -316,9 +262,9 @@ TEST_F(held, killed_removal_leaves_all_as_it_was)
 {
 	start_holder(true);
 	start_remover();
-	ASSERT_EQ(0, kill(self->remover, SIGKILL));
-	EXPECT_EQ(128 + SIGKILL, child_wait(self->remover, SOON_MS));
-	self->remover = -1;
+	ASSERT_EQ(0, kill(self->child, SIGKILL));
+	EXPECT_EQ(128 + SIGKILL, child_wait(self->child, SOON_MS));
+	self->child = -1;
 	expect_whole();
 }
 
@@ -330,9 +276,9 @@ TEST_F(held, interrupted_removal_can_be_repeated_at_will)
 	for (i = 0; i < 20; i++) {
 		start_remover();
 		EXPECT_EQ(1, eventfd_take(self->holder.eventfd));
-		ASSERT_EQ(0, kill(self->remover, SIGTERM));
-		EXPECT_EQ(128 + SIGTERM, child_wait(self->remover, SOON_MS));
-		self->remover = -1;
+		ASSERT_EQ(0, kill(self->child, SIGTERM));
+		EXPECT_EQ(128 + SIGTERM, child_wait(self->child, SOON_MS));
+		self->child = -1;
 		ASSERT_TRUE(event(MDEV_UEVENT_REQUEST_CANCELLED));
 	}
 }
@@ -346,8 +292,8 @@ TEST_F(held, open_while_removal_is_pending_fails)
 	start_remover();
 	EXPECT_EQ(-EBUSY, holder_order(&self->holder, HOLDER_OPEN_AGAIN));
 	EXPECT_EQ(-EBUSY, vfio_open(&user, &self->uuid));
-	child_kill(self->remover);
-	self->remover = -1;
+	child_kill(self->child);
+	self->child = -1;
 	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_OPEN_AGAIN));
 }
 
@@ -529,10 +475,10 @@ TEST_F(held, written_request_outlives_a_removal_that_gave_up)
 	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "request").text, "1"));
 	EXPECT_TRUE(event(MDEV_UEVENT_REQUEST_PENDING));
 	EXPECT_EQ(1, eventfd_take(self->holder.eventfd));
-	self->remover = remover_start(&self->uuid);
+	self->child = remover_start(&self->uuid);
 	ASSERT_TRUE(eventfd_wait(self->holder.eventfd, SOON_MS));
-	child_kill(self->remover);
-	self->remover = -1;
+	child_kill(self->child);
+	self->child = -1;
 	EXPECT_EQ(1, mdev_number(&self->uuid, "request"));
 	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "request").text, "0"));
 	EXPECT_EQ(0, mdev_number(&self->uuid, "request"));
@@ -556,37 +502,18 @@ TEST_F(held, open_while_written_request_is_pending_succeeds)
 /* A parent that cannot ask */
 FIXTURE(unasked)
 {
-	struct uuid uuid;
-	struct holder holder;
-	pid_t remover;
-	char name[64];
-	int log;
-	int events;
+	HELD;
 };
 
 FIXTURE_SETUP(unasked)
 {
-	if (!parent_exists("mdev_legacy.0"))
-		SKIP(return, "no parent mdev_legacy.0");
-	self->remover = -1;
-	self->uuid = uuid_new();
-	self->log = kmsg_open();
-	self->events = uevent_open();
-	ASSERT_LE(0, self->events);
-	ASSERT_EQ(0, mdev_create("mdev_legacy.0", "mdev_legacy-page",
-				 &self->uuid));
-	ASSERT_EQ(0, holder_start(&self->holder, &self->uuid));
-	named(self->name, sizeof(self->name), self->holder.pid);
+	set_up_held("mdev_legacy.0", "mdev_legacy-page");
+	start_holder(false);
 }
 
 FIXTURE_TEARDOWN(unasked)
 {
-	child_kill(self->remover);
-	holder_kill(&self->holder);
-	if (mdev_exists(&self->uuid))
-		EXPECT_EQ(0, mdev_remove(&self->uuid));
-	close(self->log);
-	close(self->events);
+	tear_down_held();
 }
 
 TEST_F(unasked, user_is_named_as_blocking)
@@ -622,8 +549,8 @@ TEST_F(unasked, written_request_fails)
 TEST_F(unasked, interrupted_removal_can_be_repeated)
 {
 	start_remover();
-	child_kill(self->remover);
-	self->remover = -1;
+	child_kill(self->child);
+	self->child = -1;
 	EXPECT_TRUE(event(MDEV_UEVENT_REQUEST_CANCELLED));
 	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_USE));
 	start_remover();
@@ -801,18 +728,10 @@ TEST_F(unbound, unbind_overtakes_a_removal_that_waits)
 	EXPECT_TRUE(ret == -ENOENT || ret == -ENODEV);
 }
 
-#define MDEV_DRIVER "/sys/bus/mdev/drivers/vfio_mdev/"
-
-static int run_driver_unbinder(void *arg)
-{
-	return -file_puts(MDEV_DRIVER "unbind", arg);
-}
-
 /* The mdev loses its driver, and gets it back */
 TEST_F(unbound, device_unbound_from_its_driver_asks_too)
 {
-	pid_t pid = child_start(run_driver_unbinder, self->uuids[0].text, -1,
-				-1);
+	pid_t pid = driver_unbinder_start(&self->uuids[0]);
 	struct vfio_user user;
 
 	ASSERT_LT(0, pid);

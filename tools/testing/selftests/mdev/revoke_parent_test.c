@@ -25,8 +25,6 @@
 #define NOT_BOUND	"not bound to vfio_mdev again before the user that it was revoked from has closed it"
 #define NO_CALLBACK	"cannot be revoked: the parent driver has no revoke callback"
 
-#define MDEV_DRIVER	"/sys/bus/mdev/drivers/vfio_mdev/"
-
 /* What comes on top of the time that is given: emulation is slow */
 #define MORE_MS		(2500 * time_scale())
 
@@ -284,25 +282,6 @@ TEST_F(parent, revocations_by_hand_and_by_time_race)
 		EXPECT_EQ(-ENODEV, order(i, HOLDER_USE));
 }
 
-static int run_driver_unbinder(void *arg)
-{
-	return -file_puts(MDEV_DRIVER "unbind", arg);
-}
-
-static int bind_when_it_can_be(const struct uuid *uuid)
-{
-	__s64 deadline = now_ms() + SOON_MS;
-	int ret;
-
-	do {
-		ret = file_puts(MDEV_DRIVER "bind", uuid->text);
-		if (ret != -EBUSY)
-			return ret;
-		usleep(10000);
-	} while (now_ms() < deadline);
-	return ret;
-}
-
 TEST_F(parent, device_loses_its_driver_and_gets_it_back)
 {
 	struct uuid *uuid = &self->uuids[2];
@@ -311,7 +290,7 @@ TEST_F(parent, device_loses_its_driver_and_gets_it_back)
 
 	ASSERT_EQ(0, grace_set(2));
 	start = now_ms();
-	self->child = child_start(run_driver_unbinder, uuid->text, -1, -1);
+	self->child = driver_unbinder_start(uuid);
 	EXPECT_EQ(0, child_wait(self->child, SOON_MS));
 	self->child = -1;
 	EXPECT_LE(2000, now_ms() - start);
@@ -325,7 +304,8 @@ TEST_F(parent, device_loses_its_driver_and_gets_it_back)
 	EXPECT_EQ(-ENODEV, order(2, HOLDER_USE));
 	EXPECT_EQ(-EBUSY, file_puts(MDEV_DRIVER "bind", uuid->text));
 	EXPECT_EQ(0, order(2, HOLDER_CLOSE));
-	EXPECT_EQ(0, bind_when_it_can_be(uuid));
+	EXPECT_EQ(0, soon_not(-EBUSY, file_puts(MDEV_DRIVER "bind",
+						uuid->text)));
 	EXPECT_EQ(0, vfio_open(&user, uuid));
 	vfio_close(&user);
 	/* The others noticed nothing */
@@ -337,7 +317,7 @@ TEST_F(parent, device_without_its_driver_can_be_removed)
 	struct uuid *uuid = &self->uuids[2];
 
 	ASSERT_EQ(0, grace_set(1));
-	self->child = child_start(run_driver_unbinder, uuid->text, -1, -1);
+	self->child = driver_unbinder_start(uuid);
 	EXPECT_EQ(0, child_wait(self->child, SOON_MS));
 	self->child = -1;
 	EXPECT_EQ(0, child_wait(revoker_start(uuid), SOON_MS));
@@ -351,7 +331,7 @@ TEST_F(parent, unbind_of_the_driver_waits_with_no_limit)
 	struct uuid *uuid = &self->uuids[2];
 
 	ASSERT_EQ(0, grace_set(0));
-	self->child = child_start(run_driver_unbinder, uuid->text, -1, -1);
+	self->child = driver_unbinder_start(uuid);
 	expect_waits(3000);
 	EXPECT_EQ(0, order(2, HOLDER_USE));
 	/* And a revocation by hand does not wait for it */
@@ -552,73 +532,72 @@ TEST_F(module, driver_that_cannot_revoke_stays)
 	EXPECT_EQ(0, mdev_remove(&uuid));
 }
 
-TEST_F(module, driver_with_a_call_outside_stays)
-{
-	struct uuid uuid = uuid_new();
-	struct missing missing;
+/* A device of the test parent, and a call of it that waits for its user's memory */
+struct outside {
+	struct uuid uuid;
 	struct vfio_user user;
+	struct missing missing;
 	struct call call;
 	char data[64];
+};
+
+#define start_call_outside() do {					\
+	outside.uuid = uuid_new();					\
+	ASSERT_EQ(0, mdev_create(PARENT, TYPE, &outside.uuid));		\
+	ASSERT_EQ(0, vfio_open(&outside.user, &outside.uuid));		\
+	ASSERT_EQ(0, missing_new(&outside.missing, 65536));		\
+	ASSERT_EQ(0, vfio_map(&outside.user, outside.missing.memory, 0,	\
+			      65536));					\
+	ASSERT_EQ(0, call_start(&outside.call, &(struct call){		\
+		.run = call_read, .user = &outside.user,		\
+		.data = outside.data, .len = sizeof(outside.data),	\
+	}));								\
+	ASSERT_TRUE(missing_wait(&outside.missing, SOON_MS));		\
+} while (0)
+
+/* Its memory comes, but the device is gone */
+#define expect_call_outside_fails() do {				\
+	EXPECT_EQ(0, missing_bring(&outside.missing, 65536));		\
+	EXPECT_EQ(-ENODEV, call_end(&outside.call, SOON_MS));		\
+} while (0)
+
+TEST_F(module, driver_with_a_call_outside_stays)
+{
+	struct outside outside;
 
 	ASSERT_EQ(0, grace_set(1));
-	ASSERT_EQ(0, mdev_create(PARENT, TYPE, &uuid));
-	ASSERT_EQ(0, vfio_open(&user, &uuid));
-	ASSERT_EQ(0, missing_new(&missing, 65536));
-	ASSERT_EQ(0, vfio_map(&user, missing.memory, 0, 65536));
-	ASSERT_EQ(0, call_start(&call, &(struct call){
-		.run = call_read, .user = &user, .data = data, .len = 64,
-	}));
-	ASSERT_TRUE(missing_wait(&missing, SOON_MS));
-	EXPECT_EQ(0, child_wait(revoker_start(&uuid), SOON_MS));
+	start_call_outside();
+	EXPECT_EQ(0, child_wait(revoker_start(&outside.uuid), SOON_MS));
 	/* The call returns through its code */
 	EXPECT_EQ(-EAGAIN, module_unload("mdev_relay"));
-	EXPECT_EQ(0, missing_bring(&missing, 65536));
-	EXPECT_EQ(-ENODEV, call_end(&call, SOON_MS));
+	expect_call_outside_fails();
 	EXPECT_EQ(0, module_unload("mdev_relay"));
-	vfio_close(&user);
-	missing_free(&missing);
-}
-
-static int run_unload(void *name)
-{
-	return -module_unload(name);
+	vfio_close(&outside.user);
+	missing_free(&outside.missing);
 }
 
 /* It takes the device all the same, and then has to stay until the call is out */
 TEST_F_TIMEOUT(module, unloading_waits_for_a_call_outside, 60)
 {
-	struct uuid uuid = uuid_new();
-	struct missing missing;
-	struct vfio_user user;
-	struct call call;
-	char data[64];
+	struct outside outside;
 	pid_t pid;
 
 	ASSERT_EQ(0, grace_set(1));
-	ASSERT_EQ(0, mdev_create(PARENT, TYPE, &uuid));
-	ASSERT_EQ(0, vfio_open(&user, &uuid));
-	ASSERT_EQ(0, missing_new(&missing, 65536));
-	ASSERT_EQ(0, vfio_map(&user, missing.memory, 0, 65536));
-	ASSERT_EQ(0, call_start(&call, &(struct call){
-		.run = call_read, .user = &user, .data = data, .len = 64,
-	}));
-	ASSERT_TRUE(missing_wait(&missing, SOON_MS));
-	pid = child_start(run_unload, "mdev_relay", -1, -1);
+	start_call_outside();
+	pid = child_start(run_unloader, "mdev_relay", -1, -1);
 	ASSERT_LT(0, pid);
-	EXPECT_TRUE(kmsg_wait(self->log, REPEAT_MS, uuid.text,
+	EXPECT_TRUE(kmsg_wait(self->log, REPEAT_MS, outside.uuid.text,
 			      "unloading the parent driver waits", NULL));
 	EXPECT_EQ(-ETIMEDOUT, child_wait(pid, 0));
-	EXPECT_EQ(0, missing_bring(&missing, 65536));
-	EXPECT_EQ(-ENODEV, call_end(&call, SOON_MS));
+	expect_call_outside_fails();
 	EXPECT_EQ(0, child_wait(pid, SOON_MS));
-	vfio_close(&user);
-	missing_free(&missing);
+	vfio_close(&outside.user);
+	missing_free(&outside.missing);
 }
 
 TEST_F(module, framework_stays_until_the_shell_is_closed)
 {
-	__s64 deadline;
-	int i, ret;
+	int i;
 
 	EXPECT_EQ(0, child_wait(revoker_start(&self->uuid), SOON_MS));
 	for (i = NR_MODULES - 1; i > 0; i--)
@@ -632,11 +611,7 @@ TEST_F(module, framework_stays_until_the_shell_is_closed)
 	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
 	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, CLOSED,
 			      NULL));
-	deadline = now_ms() + SOON_MS;
-	do
-		ret = module_unload("mdev");
-	while (ret == -EAGAIN && now_ms() < deadline);
-	EXPECT_EQ(0, ret);
+	EXPECT_EQ(0, soon_not(-EAGAIN, module_unload("mdev")));
 }
 
 TEST_HARNESS_MAIN

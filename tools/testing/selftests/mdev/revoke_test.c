@@ -19,6 +19,7 @@
 
 #include "kselftest_harness.h"
 #include "call.h"
+#include "held.h"
 #include "lib.h"
 #include "mdev_relay.h"
 
@@ -43,14 +44,7 @@ static int revoke_write(const struct uuid *uuid, const char *text)
 /* One device, which a process holds */
 FIXTURE(held)
 {
-	struct uuid uuid;
-	struct holder holder;
-	pid_t child;
-	char name[96];
-	int log;
-	int events;
-	int count;
-	int eventfd_id;
+	HELD;
 	long users; /* of mdev.ko */
 };
 
@@ -72,47 +66,15 @@ FIXTURE_VARIANT_ADD(held, relay)
 
 FIXTURE_SETUP(held)
 {
-	if (!parent_exists(variant->parent))
-		SKIP(return, "no parent %s", variant->parent);
-	self->holder.pid = -1;
-	self->child = -1;
-	self->eventfd_id = eventfd_next_id();
-	self->count = mdev_count();
 	self->users = module_users("mdev");
-	self->uuid = uuid_new();
-	ASSERT_EQ(0, mdev_create(variant->parent, variant->type, &self->uuid));
-	self->log = kmsg_open();
-	ASSERT_LE(0, self->log);
-	self->events = uevent_open();
-	ASSERT_LE(0, self->events);
+	set_up_held(variant->parent, variant->type);
 }
 
 FIXTURE_TEARDOWN(held)
 {
-	child_kill(self->child);
-	if (self->holder.pid > 0)
-		holder_kill(&self->holder);
-	if (mdev_exists(&self->uuid))
-		EXPECT_EQ(0, mdev_remove(&self->uuid));
-	close(self->events);
-	close(self->log);
-	EXPECT_EQ(self->count, mdev_count());
-	EXPECT_TRUE(eventfd_ids_back_to(self->eventfd_id));
+	tear_down_held();
 	EXPECT_TRUE(mdev_users_become(self->users));
 }
-
-#define event(variable)							\
-	uevent_wait(self->events, SOON_MS, "change", self->uuid.text, variable)
-
-/* A holder with its request eventfd, or without */
-#define start_holder(with_eventfd) do {					\
-	ASSERT_EQ(0, holder_start(&self->holder, &self->uuid));		\
-	snprintf(self->name, sizeof(self->name),			\
-		 REVOKED HOLDER_NAME " (pid %d)" STAYS,			\
-		 self->holder.pid);					\
-	if (with_eventfd)						\
-		ASSERT_EQ(0, holder_order(&self->holder, HOLDER_REGISTER)); \
-} while (0)
 
 /* In a process of its own, so that one that hangs does not keep us */
 #define revoke(uuid)							\
@@ -120,6 +82,14 @@ FIXTURE_TEARDOWN(held)
 
 #define said(line)							\
 	kmsg_wait(self->log, SOON_MS, self->uuid.text, line, NULL)
+
+/* That it was taken from its holder, by the name of that */
+#define said_revoked() ({						\
+	char line[160];							\
+									\
+	snprintf(line, sizeof(line), REVOKED "%s" STAYS, self->name);	\
+	said(line);							\
+})
 
 TEST_F(held, attribute_is_for_root)
 {
@@ -203,7 +173,7 @@ TEST_F(held, device_is_taken_from_its_user)
 	EXPECT_FALSE(mdev_exists(&self->uuid));
 	EXPECT_EQ(available + 1, instances(variant->parent, variant->type));
 	EXPECT_EQ(-ENODEV, holder_order(&self->holder, HOLDER_USE));
-	EXPECT_TRUE(said(self->name));
+	EXPECT_TRUE(said_revoked());
 	EXPECT_TRUE(event(MDEV_UEVENT_REQUEST_PENDING));
 	EXPECT_TRUE(event(MDEV_UEVENT_REQUEST_REVOKED));
 	EXPECT_TRUE(uevent_wait(self->events, SOON_MS, "remove",
@@ -219,7 +189,7 @@ TEST_F(held, user_that_is_stopped_is_not_waited_for)
 	ASSERT_EQ(0, kill(self->holder.pid, SIGSTOP));
 	EXPECT_EQ(0, revoke(&self->uuid));
 	EXPECT_FALSE(mdev_exists(&self->uuid));
-	EXPECT_TRUE(said(self->name));
+	EXPECT_TRUE(said_revoked());
 	ASSERT_EQ(0, kill(self->holder.pid, SIGCONT));
 	EXPECT_EQ(-ENODEV, holder_order(&self->holder, HOLDER_USE));
 }
@@ -237,7 +207,7 @@ TEST_F(held, user_without_eventfd_is_not_told)
 {
 	start_holder(false);
 	EXPECT_EQ(0, revoke(&self->uuid));
-	EXPECT_TRUE(said(self->name));
+	EXPECT_TRUE(said_revoked());
 	EXPECT_EQ(0, eventfd_take(self->holder.eventfd));
 	/* Nor can it be asked to be */
 	EXPECT_EQ(-ENODEV, holder_order(&self->holder, HOLDER_REGISTER));
@@ -253,7 +223,6 @@ TEST_F(held, descriptors_of_the_group_open_nothing_any_more)
 TEST_F(held, group_node_goes_with_the_last_close)
 {
 	char group[32], node[64];
-	__s64 deadline;
 
 	start_holder(true);
 	ASSERT_EQ(0, file_link_name(mdev_path(&self->uuid, "iommu_group").text,
@@ -262,10 +231,7 @@ TEST_F(held, group_node_goes_with_the_last_close)
 	EXPECT_EQ(0, revoke(&self->uuid));
 	EXPECT_TRUE(file_exists(node));
 	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
-	deadline = now_ms() + SOON_MS;
-	while (file_exists(node) && now_ms() < deadline)
-		usleep(10000);
-	EXPECT_FALSE(file_exists(node));
+	EXPECT_TRUE(soon(!file_exists(node)));
 }
 
 TEST_F(held, framework_stays_until_the_shell_is_closed)
@@ -283,7 +249,6 @@ TEST_F(held, framework_stays_until_the_shell_is_closed)
 TEST_F(held, uuid_can_be_used_at_once)
 {
 	struct holder old;
-	char text[64], name[64];
 
 	start_holder(true);
 	EXPECT_EQ(0, revoke(&self->uuid));
@@ -295,10 +260,7 @@ TEST_F(held, uuid_can_be_used_at_once)
 	EXPECT_EQ(-ENODEV, holder_order(&old, HOLDER_OPEN_AGAIN));
 	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_USE));
 	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_OPEN_AGAIN));
-	EXPECT_LT(0, file_read(mdev_path(&self->uuid, "holder").text, text,
-			       sizeof(text)));
-	snprintf(name, sizeof(name), "%d " HOLDER_NAME, self->holder.pid);
-	EXPECT_STREQ(name, text);
+	expect_holder_shown();
 	eventfd_take(old.eventfd);
 	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "request").text, "1"));
 	EXPECT_EQ(1, eventfd_take(self->holder.eventfd));
@@ -338,8 +300,8 @@ TEST_F(held, inherited_descriptor_is_a_shell_too)
 	ASSERT_EQ(0, holder_order(&self->holder, HOLDER_HAND_OVER));
 	EXPECT_EQ(0, revoke(&self->uuid));
 	snprintf(self->name, sizeof(self->name),
-		 REVOKED HOLDER_NAME " (pid %d, exited)" STAYS, opener);
-	EXPECT_TRUE(said(self->name));
+		 HOLDER_NAME " (pid %d, exited)", opener);
+	EXPECT_TRUE(said_revoked());
 	EXPECT_EQ(-ENODEV, holder_order(&self->holder, HOLDER_USE));
 	EXPECT_FALSE(kmsg_wait(self->log, 0, self->uuid.text, CLOSED, NULL));
 	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
@@ -940,17 +902,11 @@ static int run_stuck_user(void *arg)
 
 static bool name_becomes(pid_t pid, const char *name)
 {
-	__s64 deadline = now_ms() + SOON_MS;
-	char path[64], text[64] = "";
+	char path[64], text[64];
 
 	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
-	while (now_ms() < deadline) {
-		file_read(path, text, sizeof(text));
-		if (!strcmp(text, name))
-			return true;
-		usleep(10000);
-	}
-	return false;
+	return soon(file_read(path, text, sizeof(text)) > 0 &&
+		    !strcmp(text, name));
 }
 
 TEST_F(guest, user_stuck_in_a_call_can_be_killed)
@@ -1014,20 +970,9 @@ TEST_F_TIMEOUT(guest, dma_unmap_meanwhile_finds_nothing_pinned, 120)
 static int vfio_join(struct vfio_user *user, const struct vfio_user *first,
 		     const struct uuid *uuid)
 {
-	char number[32], node[64];
-	int err;
-
 	*user = (struct vfio_user)VFIO_USER_NONE;
-	err = file_link_name(mdev_path(uuid, "iommu_group").text, number,
-			     sizeof(number));
-	if (err)
-		return err;
-	snprintf(node, sizeof(node), "/dev/vfio/%s", number);
-	user->group = open(node, O_RDWR | O_CLOEXEC);
-	if (user->group < 0)
-		return -errno;
-	return vfio_ioctl(user->group, VFIO_GROUP_SET_CONTAINER,
-			  (void *)&first->container);
+	user->group = vfio_open_group(uuid, first->container);
+	return user->group < 0 ? user->group : 0;
 }
 
 /* And the other device */
@@ -1478,9 +1423,7 @@ TEST_F(mapped, mapping_cannot_be_taken_by_an_old_kernel)
 /* A parent driver without the callback */
 FIXTURE(unrevocable)
 {
-	struct uuid uuid;
-	struct holder holder;
-	int log;
+	HELD;
 };
 
 FIXTURE_VARIANT(unrevocable)
@@ -1501,21 +1444,12 @@ FIXTURE_VARIANT_ADD(unrevocable, legacy)
 
 FIXTURE_SETUP(unrevocable)
 {
-	if (!parent_exists(variant->parent))
-		SKIP(return, "no parent %s", variant->parent);
-	self->holder.pid = -1;
-	self->uuid = uuid_new();
-	self->log = kmsg_open();
-	ASSERT_EQ(0, mdev_create(variant->parent, variant->type, &self->uuid));
+	set_up_held(variant->parent, variant->type);
 }
 
 FIXTURE_TEARDOWN(unrevocable)
 {
-	if (self->holder.pid > 0)
-		holder_kill(&self->holder);
-	if (mdev_exists(&self->uuid))
-		EXPECT_EQ(0, mdev_remove(&self->uuid));
-	close(self->log);
+	tear_down_held();
 }
 
 TEST_F(unrevocable, device_that_is_held_stays)

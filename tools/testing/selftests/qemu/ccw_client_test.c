@@ -12,6 +12,7 @@
 #include "qemu.h"
 
 #define DRIVER		"vfio-ccw"
+#define device_uuid	(&self->ccw.uuid)
 
 /* The devices by their names, and how the host takes and gives them */
 #define RNG		"0.0.1234"
@@ -21,11 +22,8 @@
 
 FIXTURE(client)
 {
+	CLIENT;
 	struct ccw ccw;
-	struct qemu qemu;
-	struct anchor anchor;
-	pid_t child;
-	int log;
 	int events;
 	bool operated;
 };
@@ -56,7 +54,7 @@ FIXTURE_VARIANT_ADD(client, terminal)
 	.device = TERMINAL, .command_line = "", .at_work = "screen written\n",
 };
 
-static int start(struct qemu *qemu, const struct ccw *ccw,
+static int start(struct qemu *qemu, const struct uuid *uuid,
 		 const char *command_line)
 {
 	const char * const argv[] = {
@@ -69,7 +67,7 @@ static int start(struct qemu *qemu, const struct ccw *ccw,
 		NULL,
 	};
 
-	return qemu_start(qemu, argv, DRIVER, &ccw->uuid);
+	return qemu_start(qemu, argv, DRIVER, uuid);
 }
 
 static bool has_operator(const char *device)
@@ -113,31 +111,10 @@ static int operator_come(void)
 	ASSERT_TRUE(qemu_says(&self->qemu, variant->at_work));		\
 } while (0)
 
-/* And still does; one that is idle says nothing */
-#define expect_still_at_work() do {					\
-	if (strcmp(variant->command_line, "io"))			\
-		break;							\
-	qemu_hush(&self->qemu);						\
-	ASSERT_TRUE(qemu_says(&self->qemu, variant->at_work));		\
-	ASSERT_TRUE(qemu_says(&self->qemu, variant->at_work));		\
-} while (0)
-
-#define start_qemu() do {						\
-	ASSERT_EQ(0, start(&self->qemu, &self->ccw,			\
-			   variant->command_line));			\
-	ASSERT_EQ(0, qemu_greet(&self->qemu));				\
-	expect_at_work();						\
-} while (0)
-
 FIXTURE_SETUP(client)
 {
-	self->child = -1;
-	self->qemu.pid = -1;
-	self->anchor = (struct anchor)ANCHOR_NONE;
-	self->log = -1;
 	self->events = -1;
-	if (!file_exists(QEMU_ROOT))
-		SKIP(return, "no QEMU in this guest");
+	set_up_client();
 	ASSERT_EQ(0, ccw_grab(&self->ccw, variant->device));
 	if (self->ccw.kernels_own) {
 		ccw_release(&self->ccw);
@@ -157,50 +134,17 @@ FIXTURE_TEARDOWN(client)
 {
 	if (!self->ccw.memory)
 		return;
-	child_kill(self->child);
-	qemu_kill(&self->qemu);
-	EXPECT_EQ(0, anchor_raise(&self->anchor));
-	EXPECT_EQ(0, ccw_release(&self->ccw));
+	tear_down_client();
 	close(self->events);
 	close(self->log);
-	EXPECT_EQ(self->ccw.pinned, pages_pinned());
-	EXPECT_TRUE(eventfd_ids_back_to(self->ccw.eventfd_id));
+	ccw_tear_down();
 }
-
-#define client_test(name)						\
-	TEST_F_TIMEOUT(client, name, QEMU_TEST_S)
-
-static int run_unbind(void *arg)
-{
-	return -sch_unbind(arg);
-}
-
-#define expect_asked()							\
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->ccw.uuid.text,	\
-			      RELAYED " (#1)", self->qemu.comm))
 
 /* QEMU has closed the device, and its guest has seen it go */
 #define expect_unplugged() do {						\
 	EXPECT_TRUE(qmp_event(&self->qemu, "DEVICE_DELETED"));		\
 	EXPECT_TRUE(qemu_says(&self->qemu, "the device is gone\n"));	\
 	EXPECT_TRUE(qemu_says(&self->qemu, "no device\n"));		\
-} while (0)
-
-#define expect_child_done() do {					\
-	EXPECT_EQ(0, child_wait(self->child, QEMU_MS));			\
-	self->child = -1;						\
-} while (0)
-
-#define expect_child_waiting() do {					\
-	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, 1000));		\
-	EXPECT_TRUE(mdev_exists(&self->ccw.uuid));			\
-} while (0)
-
-#define interrupt_child() do {						\
-	kill(self->child, SIGINT);					\
-	EXPECT_EQ(128 + SIGINT, child_wait(self->child, SOON_MS));	\
-	self->child = -1;						\
-	EXPECT_TRUE(mdev_exists(&self->ccw.uuid));			\
 } while (0)
 
 /* The same guest gets a device again */
@@ -223,7 +167,7 @@ static int run_unbind(void *arg)
 client_test(removal_has_qemu_unplug)
 {
 	self->child = remover_start(&self->ccw.uuid);
-	expect_asked();
+	expect_relayed();
 	expect_unplugged();
 	expect_child_done();
 	EXPECT_FALSE(mdev_exists(&self->ccw.uuid));
@@ -232,8 +176,8 @@ client_test(removal_has_qemu_unplug)
 
 client_test(unbinding_has_qemu_unplug)
 {
-	self->child = child_start(run_unbind, self->ccw.sch, -1, -1);
-	expect_asked();
+	self->child = sch_unbinder_start(self->ccw.sch);
+	expect_relayed();
 	expect_unplugged();
 	expect_child_done();
 	EXPECT_FALSE(parent_exists(self->ccw.sch));
@@ -245,7 +189,7 @@ client_test(request_has_qemu_unplug)
 {
 	EXPECT_EQ(0, file_puts(mdev_path(&self->ccw.uuid, "request").text,
 			       "1"));
-	expect_asked();
+	expect_relayed();
 	expect_unplugged();
 	EXPECT_TRUE(mdev_exists(&self->ccw.uuid));
 	expect_usable_again();
@@ -255,7 +199,7 @@ client_test(stopped_qemu_is_named_and_waited_for)
 {
 	ASSERT_EQ(0, qemu_stop(&self->qemu));
 	self->child = remover_start(&self->ccw.uuid);
-	expect_asked();
+	expect_relayed();
 	expect_child_waiting();
 	interrupt_child();
 
@@ -273,7 +217,7 @@ client_test(stopped_qemu_lets_go_later)
 {
 	ASSERT_EQ(0, qemu_stop(&self->qemu));
 	self->child = remover_start(&self->ccw.uuid);
-	expect_asked();
+	expect_relayed();
 	interrupt_child();
 	qemu_continue(&self->qemu);
 	expect_unplugged();
@@ -285,7 +229,7 @@ client_test(killed_qemu_ends_the_removal)
 {
 	ASSERT_EQ(0, qemu_stop(&self->qemu));
 	self->child = remover_start(&self->ccw.uuid);
-	expect_asked();
+	expect_relayed();
 	expect_child_waiting();
 	qemu_kill(&self->qemu);
 	expect_child_done();
@@ -329,7 +273,7 @@ client_test(paused_machine_has_qemu_unplug)
 {
 	EXPECT_EQ(0, qmp(&self->qemu, "{'execute': 'stop'}"));
 	self->child = remover_start(&self->ccw.uuid);
-	expect_asked();
+	expect_relayed();
 	EXPECT_TRUE(qmp_event(&self->qemu, "DEVICE_DELETED"));
 	expect_child_done();
 	EXPECT_FALSE(mdev_exists(&self->ccw.uuid));
@@ -338,17 +282,9 @@ client_test(paused_machine_has_qemu_unplug)
 	expect_usable_again();
 }
 
-/* The first one is not disturbed */
 client_test(second_qemu_is_refused)
 {
-	struct qemu *second = malloc(sizeof(*second));
-
-	ASSERT_NE(NULL, second);
-	EXPECT_EQ(0, start(second, &self->ccw, ""));
-	EXPECT_TRUE(qemu_says(second, "busy"));
-	EXPECT_EQ(1, qemu_wait(second, QEMU_MS));
-	free(second);
-	expect_still_at_work();
+	expect_second_qemu_refused();
 }
 
 client_test(pulled_device_has_qemu_unplug)
@@ -356,7 +292,7 @@ client_test(pulled_device_has_qemu_unplug)
 	if (!variant->pull)
 		SKIP(return, "QEMU cannot unplug this device");
 	ASSERT_EQ(0, host_ask(variant->pull, NULL, 0));
-	expect_asked();
+	expect_relayed();
 	expect_unplugged();
 	while (file_exists(css_path(self->ccw.sch, "").text) &&
 	       uevent_wait(self->events, SOON_MS, "remove", self->ccw.sch,
@@ -375,18 +311,11 @@ client_test(pulled_device_has_qemu_unplug)
 	expect_usable_again();
 }
 
-/* A QEMU that runs may have let go when it is asked for the last time */
-#define revoke_from_qemu() do {						\
-	EXPECT_EQ(0, file_puts(mdev_path(&self->ccw.uuid, "revoke").text, \
-			       "1"));					\
-	EXPECT_FALSE(mdev_exists(&self->ccw.uuid));			\
-	EXPECT_EQ(1, instances(self->ccw.sch, CCW_TYPE));		\
-} while (0)
-
 /* QEMU was asked a last time: it unplugs what is left of the device */
 client_test(running_qemu_lives_through_a_revocation)
 {
 	revoke_from_qemu();
+	EXPECT_EQ(1, instances(self->ccw.sch, CCW_TYPE));
 	expect_unplugged();
 	expect_usable_again();
 }
@@ -395,6 +324,7 @@ client_test(stopped_qemu_lives_through_a_revocation)
 {
 	ASSERT_EQ(0, qemu_stop(&self->qemu));
 	revoke_from_qemu();
+	EXPECT_EQ(1, instances(self->ccw.sch, CCW_TYPE));
 	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->ccw.uuid.text,
 			      REVOKED, self->qemu.comm));
 	/* Somebody else can have it at once */
@@ -456,7 +386,7 @@ client_test(operator_talks_to_the_guest)
 	expect_conversation("and again 42");
 
 	self->child = remover_start(&self->ccw.uuid);
-	expect_asked();
+	expect_relayed();
 	expect_unplugged();
 	expect_child_done();
 	expect_usable_again();

@@ -15,14 +15,12 @@
 #include "qemu.h"
 
 #define DRIVER		"vfio-pci"
+#define device_uuid	(&self->uuid)
 
 FIXTURE(client)
 {
+	CLIENT;
 	struct uuid uuid;
-	struct qemu qemu;
-	struct anchor anchor;
-	pid_t child;
-	int log;
 	int eventfd_id;
 };
 
@@ -83,31 +81,11 @@ static int start(struct qemu *qemu, const struct uuid *uuid,
 	ASSERT_TRUE(qemu_says(&self->qemu, variant->at_work));		\
 } while (0)
 
-/* And still do; a guest that is idle says nothing */
-#define expect_still_at_work() do {					\
-	if (!strstr(variant->command_line, "io"))			\
-		break;							\
-	qemu_hush(&self->qemu);						\
-	ASSERT_TRUE(qemu_says(&self->qemu, variant->at_work));		\
-	ASSERT_TRUE(qemu_says(&self->qemu, variant->at_work));		\
-} while (0)
-
-#define start_qemu() do {						\
-	ASSERT_EQ(0, start(&self->qemu, &self->uuid,			\
-			   variant->command_line));			\
-	ASSERT_EQ(0, qemu_greet(&self->qemu));				\
-	expect_at_work();						\
-} while (0)
-
 #define create() ASSERT_EQ(0, mdev_create(CARD_PARENT, variant->type, &self->uuid))
 
 FIXTURE_SETUP(client)
 {
-	self->child = -1;
-	self->qemu.pid = -1;
-	self->anchor = (struct anchor)ANCHOR_NONE;
-	if (!file_exists(QEMU_ROOT))
-		SKIP(return, "no QEMU in this guest");
+	set_up_client();
 	self->eventfd_id = eventfd_next_id();
 	self->uuid = uuid_new();
 	create();
@@ -124,28 +102,15 @@ FIXTURE_SETUP(client)
 
 FIXTURE_TEARDOWN(client)
 {
-	child_kill(self->child);
-	qemu_kill(&self->qemu);
-	EXPECT_EQ(0, anchor_raise(&self->anchor));
+	tear_down_client();
 	if (mdev_exists(&self->uuid))
 		EXPECT_EQ(0, mdev_remove(&self->uuid));
 	close(self->log);
 	EXPECT_TRUE(eventfd_ids_back_to(self->eventfd_id));
 }
 
-#define client_test(name)						\
-	TEST_F_TIMEOUT(client, name, QEMU_TEST_S)
-
-static int run_unbind(void *arg)
-{
-	const struct uuid *uuid = arg;
-
-	return -file_puts("/sys/bus/mdev/drivers/vfio_mdev/unbind", uuid->text);
-}
-
 #define expect_asked() do {						\
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text,	\
-			      RELAYED " (#1)", self->qemu.comm));	\
+	expect_relayed();						\
 	EXPECT_TRUE(qemu_says(&self->qemu, "asked for the card: "));	\
 } while (0)
 
@@ -153,23 +118,6 @@ static int run_unbind(void *arg)
 #define expect_unplugged() do {						\
 	EXPECT_TRUE(qmp_event(&self->qemu, "DEVICE_DELETED"));		\
 	EXPECT_TRUE(qemu_says(&self->qemu, "the card is gone\n"));	\
-} while (0)
-
-#define expect_child_done() do {					\
-	EXPECT_EQ(0, child_wait(self->child, QEMU_MS));			\
-	self->child = -1;						\
-} while (0)
-
-#define expect_child_waiting() do {					\
-	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, 1000));		\
-	EXPECT_TRUE(mdev_exists(&self->uuid));				\
-} while (0)
-
-#define interrupt_child() do {						\
-	kill(self->child, SIGINT);					\
-	EXPECT_EQ(128 + SIGINT, child_wait(self->child, SOON_MS));	\
-	self->child = -1;						\
-	EXPECT_TRUE(mdev_exists(&self->uuid));				\
 } while (0)
 
 /*
@@ -213,7 +161,7 @@ client_test(removal_has_qemu_unplug)
 
 client_test(unbinding_has_qemu_unplug)
 {
-	self->child = child_start(run_unbind, &self->uuid, -1, -1);
+	self->child = driver_unbinder_start(&self->uuid);
 	expect_asked();
 	expect_released();
 	expect_child_done();
@@ -256,8 +204,7 @@ client_test(stopped_qemu_is_named_and_waited_for)
 {
 	ASSERT_EQ(0, qemu_stop(&self->qemu));
 	self->child = remover_start(&self->uuid);
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text,
-			      RELAYED " (#1)", self->qemu.comm));
+	expect_relayed();
 	expect_child_waiting();
 	interrupt_child();
 
@@ -305,17 +252,9 @@ client_test(reset_machine_finds_the_device_again)
 	expect_still_at_work();
 }
 
-/* The first one is not disturbed */
 client_test(second_qemu_is_refused)
 {
-	struct qemu *second = malloc(sizeof(*second));
-
-	ASSERT_NE(NULL, second);
-	EXPECT_EQ(0, start(second, &self->uuid, ""));
-	EXPECT_TRUE(qemu_says(second, "busy"));
-	EXPECT_EQ(1, qemu_wait(second, QEMU_MS));
-	free(second);
-	expect_still_at_work();
+	expect_second_qemu_refused();
 }
 
 /* The parent driver's module is in use as long as a device is that stays */
@@ -329,13 +268,6 @@ client_test(module_stays_where_nothing_is_revoked)
 	expect_still_at_work();
 	EXPECT_EQ(0, file_puts(REVOKE_AFTER, "60"));
 }
-
-/* A QEMU that runs may have let go when it is asked for the last time */
-#define revoke_from_qemu() do {						\
-	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "revoke").text,	\
-			       "1"));					\
-	EXPECT_FALSE(mdev_exists(&self->uuid));				\
-} while (0)
 
 /*
  * QEMU lives. It was asked a last time, so a guest that agrees has the card

@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <sys/prctl.h>
@@ -60,14 +59,6 @@ struct qemu {
 	struct stream answers;	/* of QMP */
 	struct stream events;	/* of QMP; has no descriptor of its own */
 };
-
-static inline long long qemu_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
 
 static inline void stream_init(struct stream *stream, const char *name, int fd)
 {
@@ -130,10 +121,10 @@ static inline void stream_show(struct stream *stream)
 }
 
 /* Takes what has come, waiting for it until the deadline: false where it ends */
-static inline bool stream_fill(struct stream *stream, long long deadline)
+static inline bool stream_fill(struct stream *stream, __s64 deadline)
 {
 	struct pollfd poller = { .fd = stream->fd, .events = POLLIN };
-	long long left = deadline - qemu_now_ms();
+	__s64 left = deadline - now_ms();
 	char text[4096];
 	ssize_t len;
 
@@ -151,7 +142,7 @@ static inline bool stream_fill(struct stream *stream, long long deadline)
 static inline bool qemu_says_in(struct qemu *qemu, int timeout_ms,
 				const char *text)
 {
-	long long deadline = qemu_now_ms() + timeout_ms;
+	__s64 deadline = now_ms() + timeout_ms;
 
 	while (!stream_find(&qemu->console, text))
 		if (!stream_fill(&qemu->console, deadline))
@@ -176,7 +167,7 @@ static inline void qemu_hush(struct qemu *qemu)
  * QMP: a line is an event or an answer. The next one, or NULL where none comes
  * until the deadline; it is there until the next call. Events are kept, too.
  */
-static inline const char *qmp_line(struct qemu *qemu, long long deadline)
+static inline const char *qmp_line(struct qemu *qemu, __s64 deadline)
 {
 	struct stream *answers = &qemu->answers;
 	char *line, *end;
@@ -198,7 +189,7 @@ static inline const char *qmp_line(struct qemu *qemu, long long deadline)
 static inline int __attribute__((format(printf, 2, 3)))
 qmp(struct qemu *qemu, const char *format, ...)
 {
-	long long deadline = qemu_now_ms() + QEMU_MS;
+	__s64 deadline = now_ms() + QEMU_MS;
 	char command[512];
 	const char *line;
 	va_list args;
@@ -213,7 +204,7 @@ qmp(struct qemu *qemu, const char *format, ...)
 	do {
 		line = qmp_line(qemu, deadline);
 		if (!line)
-			return qemu_now_ms() < deadline ? -EPIPE : -ETIMEDOUT;
+			return now_ms() < deadline ? -EPIPE : -ETIMEDOUT;
 		if (strstr(line, "\"return\":"))
 			return 0;
 	} while (!strstr(line, "\"error\":"));
@@ -222,7 +213,7 @@ qmp(struct qemu *qemu, const char *format, ...)
 
 static inline bool qmp_event(struct qemu *qemu, const char *name)
 {
-	long long deadline = qemu_now_ms() + QEMU_MS;
+	__s64 deadline = now_ms() + QEMU_MS;
 
 	while (!stream_find(&qemu->events, name))
 		if (!qmp_line(qemu, deadline))
@@ -307,7 +298,7 @@ static inline int qemu_start(struct qemu *qemu, const char * const *argv,
 /* The end of its greeting; QEMU has opened the device before */
 static inline int qemu_greet(struct qemu *qemu)
 {
-	if (!qmp_line(qemu, qemu_now_ms() + QEMU_MS))
+	if (!qmp_line(qemu, now_ms() + QEMU_MS))
 		return -EPIPE;
 	return qmp(qemu, "{'execute': 'qmp_capabilities'}");
 }
@@ -399,26 +390,17 @@ static inline int qemu_container(const struct qemu *qemu)
 static inline int anchor_set(struct anchor *anchor, const struct qemu *qemu,
 			     const char *parent, const char *type)
 {
-	char number[32], path[64];
 	int err;
 
 	anchor->uuid = uuid_new();
 	err = mdev_create(parent, type, &anchor->uuid);
 	if (err)
 		return err;
-	err = file_link_name(mdev_path(&anchor->uuid, "iommu_group").text,
-			     number, sizeof(number));
-	if (err)
-		return err;
-	snprintf(path, sizeof(path), "/dev/vfio/%.16s", number);
-	anchor->group = open(path, O_RDWR | O_CLOEXEC);
-	if (anchor->group < 0)
-		return -errno;
 	anchor->container = qemu_container(qemu);
 	if (anchor->container < 0)
 		return anchor->container;
-	return vfio_ioctl(anchor->group, VFIO_GROUP_SET_CONTAINER,
-			  &anchor->container);
+	anchor->group = vfio_open_group(&anchor->uuid, anchor->container);
+	return anchor->group < 0 ? anchor->group : 0;
 }
 
 static inline int anchor_raise(struct anchor *anchor)
@@ -429,5 +411,92 @@ static inline int anchor_raise(struct anchor *anchor)
 		close(anchor->container);
 	return mdev_remove(&anchor->uuid);
 }
+
+/*
+ * What the tests share. Each has a fixture "client" of the members CLIENT, with
+ * variants that have the guest's command line, and what the guest says as long
+ * as it works: "io" works all the time, any other is idle. Its own are
+ * start(qemu, uuid, command_line), device_uuid, and expect_at_work().
+ */
+#define CLIENT								\
+	struct qemu qemu;						\
+	struct anchor anchor;						\
+	pid_t child;							\
+	int log
+
+#define client_test(name)						\
+	TEST_F_TIMEOUT(client, name, QEMU_TEST_S)
+
+#define set_up_client() do {						\
+	self->child = -1;						\
+	self->qemu.pid = -1;						\
+	self->anchor = (struct anchor)ANCHOR_NONE;			\
+	self->log = -1;							\
+	if (!file_exists(QEMU_ROOT))					\
+		SKIP(return, "no QEMU in this guest");			\
+} while (0)
+
+#define tear_down_client() do {						\
+	child_kill(self->child);					\
+	qemu_kill(&self->qemu);						\
+	EXPECT_EQ(0, anchor_raise(&self->anchor));			\
+} while (0)
+
+#define start_qemu() do {						\
+	ASSERT_EQ(0, start(&self->qemu, device_uuid,			\
+			   variant->command_line));			\
+	ASSERT_EQ(0, qemu_greet(&self->qemu));				\
+	expect_at_work();						\
+} while (0)
+
+/* The guest goes on; one that is idle says nothing */
+#define expect_still_at_work() do {					\
+	if (!strstr(variant->command_line, "io"))			\
+		break;							\
+	qemu_hush(&self->qemu);						\
+	ASSERT_TRUE(qemu_says(&self->qemu, variant->at_work));		\
+	ASSERT_TRUE(qemu_says(&self->qemu, variant->at_work));		\
+} while (0)
+
+/* The first one is not disturbed */
+#define expect_second_qemu_refused() do {				\
+	struct qemu *second = malloc(sizeof(*second));			\
+									\
+	ASSERT_NE(NULL, second);					\
+	EXPECT_EQ(0, start(second, device_uuid, ""));			\
+	EXPECT_TRUE(qemu_says(second, "busy"));				\
+	EXPECT_EQ(1, qemu_wait(second, QEMU_MS));			\
+	free(second);							\
+	expect_still_at_work();						\
+} while (0)
+
+/* In the words of the kernel's log */
+#define expect_relayed()						\
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, device_uuid->text,	\
+			      RELAYED " (#1)", self->qemu.comm))
+
+/* A QEMU that runs may have let go when it is asked for the last time */
+#define revoke_from_qemu() do {						\
+	EXPECT_EQ(0, mdev_revoke(device_uuid));				\
+	EXPECT_FALSE(mdev_exists(device_uuid));				\
+} while (0)
+
+/* The child removes the device, or unbinds it */
+#define expect_child_done() do {					\
+	EXPECT_EQ(0, child_wait(self->child, QEMU_MS));			\
+	self->child = -1;						\
+} while (0)
+
+#define expect_child_waiting() do {					\
+	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, 1000));		\
+	EXPECT_TRUE(mdev_exists(device_uuid));				\
+} while (0)
+
+#define interrupt_child() do {						\
+	kill(self->child, SIGINT);					\
+	EXPECT_EQ(128 + SIGINT, child_wait(self->child, SOON_MS));	\
+	self->child = -1;						\
+	EXPECT_TRUE(mdev_exists(device_uuid));				\
+} while (0)
 
 #endif /* SELFTESTS_QEMU_QEMU_H */

@@ -151,28 +151,6 @@ static inline struct path ccw_path(const char *device, const char *attr)
 	return path;
 }
 
-/* How many pages are pinned at the moment, by anybody */
-static inline long pages_pinned(void)
-{
-	long acquired = 0, released = 0;
-	char line[128];
-	FILE *file;
-
-	/* Counted by each CPU for itself, and put together from time to time */
-	file_puts("/proc/sys/vm/stat_refresh", "1");
-	file = fopen("/proc/vmstat", "re");
-	if (!file)
-		return -errno;
-	while (fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "nr_foll_pin_acquired %ld", &acquired) == 1)
-			continue;
-		if (sscanf(line, "nr_foll_pin_released %ld", &released) == 1)
-			break;
-	}
-	fclose(file);
-	return acquired - released;
-}
-
 /* Whether a device is of that name, or of that control-unit type */
 static inline bool ccw_matches(const char *device, const char *wanted)
 {
@@ -223,6 +201,16 @@ static inline int sch_bind(const char *sch, const char *driver)
 static inline int sch_unbind(const char *sch)
 {
 	return file_puts(css_path(sch, "driver/unbind").text, sch);
+}
+
+static inline int run_sch_unbinder(void *arg)
+{
+	return -sch_unbind(arg);
+}
+
+static inline pid_t sch_unbinder_start(const char *sch)
+{
+	return child_start(run_sch_unbinder, (void *)sch, -1, -1);
 }
 
 /* The host's driver gives the subchannel to vfio_ccw */
@@ -378,6 +366,38 @@ static inline int ccw_release(struct ccw *ccw)
 	ccw->memory = NULL;
 	return err;
 }
+
+/* For a fixture whose tests are run with one device of each kind */
+#define CCW_VARIANTS(fixture)						\
+FIXTURE_VARIANT(fixture)						\
+{									\
+	const char *device;						\
+};									\
+									\
+FIXTURE_VARIANT_ADD(fixture, rng)					\
+{									\
+	.device = CU_RNG,						\
+};									\
+									\
+FIXTURE_VARIANT_ADD(fixture, terminal)					\
+{									\
+	.device = CU_TERMINAL,						\
+}
+
+/* The parts of a fixture that has a subchannel; the device is not open */
+#define ccw_set_up(wanted) do {						\
+	int err = ccw_grab(&self->ccw, wanted);				\
+									\
+	if (err == -ENODEV)						\
+		SKIP(return, "no device %s", wanted);			\
+	ASSERT_EQ(0, err);						\
+} while (0)
+
+#define ccw_tear_down() do {						\
+	EXPECT_EQ(0, ccw_release(&self->ccw));				\
+	EXPECT_TRUE(eventfd_ids_back_to(self->ccw.eventfd_id));		\
+	EXPECT_EQ(self->ccw.pinned, pages_pinned());			\
+} while (0)
 
 /* Guest memory */
 

@@ -28,20 +28,14 @@ FIXTURE(info)
 
 FIXTURE_SETUP(info)
 {
-	int err = ccw_grab(&self->ccw, CU_RNG);
-
-	if (err == -ENODEV)
-		SKIP(return, "no virtio-rng");
-	ASSERT_EQ(0, err);
+	ccw_set_up(CU_RNG);
 	ASSERT_EQ(0, ccw_open(&self->ccw));
 	self->device = self->ccw.user.device;
 }
 
 FIXTURE_TEARDOWN(info)
 {
-	EXPECT_EQ(0, ccw_release(&self->ccw));
-	EXPECT_TRUE(eventfd_ids_back_to(self->ccw.eventfd_id));
-	EXPECT_EQ(self->ccw.pinned, pages_pinned());
+	ccw_tear_down();
 }
 
 /* Whatever the arguments were, the device works */

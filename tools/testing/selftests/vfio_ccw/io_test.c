@@ -23,6 +23,15 @@ static const __u8 sense_id[] = { 0xff, 0x38, 0x32, 0x04, 0, 0, 0 };
 #define MAX_CCWS	512
 #define MAX_PIECES	128
 
+/* All that a program used is free, and not only by the close */
+#define tear_down_io() do {						\
+	if (self->ccw.memory)						\
+		EXPECT_EQ(0, vfio_unmap(&self->ccw.user, GUEST_BASE,	\
+					GUEST_SIZE));			\
+	EXPECT_EQ(self->ccw.pinned, pages_pinned());			\
+	ccw_tear_down();						\
+} while (0)
+
 FIXTURE(io)
 {
 	struct ccw ccw;
@@ -31,23 +40,13 @@ FIXTURE(io)
 
 FIXTURE_SETUP(io)
 {
-	int err = ccw_grab(&self->ccw, CU_RNG);
-
-	if (err == -ENODEV)
-		SKIP(return, "no virtio-rng");
-	ASSERT_EQ(0, err);
+	ccw_set_up(CU_RNG);
 	ASSERT_EQ(0, ccw_open(&self->ccw));
 }
 
 FIXTURE_TEARDOWN(io)
 {
-	/* All that a program used is free, and not only by the close */
-	if (self->ccw.memory)
-		EXPECT_EQ(0, vfio_unmap(&self->ccw.user, GUEST_BASE,
-					GUEST_SIZE));
-	EXPECT_EQ(self->ccw.pinned, pages_pinned());
-	EXPECT_EQ(0, ccw_release(&self->ccw));
-	EXPECT_TRUE(eventfd_ids_back_to(self->ccw.eventfd_id));
+	tear_down_io();
 }
 
 /* Runs to its end, which is behind the CCW before @end, without complaint */
@@ -410,22 +409,13 @@ FIXTURE_VARIANT_ADD(list, format_1_of_format_0)
 
 FIXTURE_SETUP(list)
 {
-	int err = ccw_grab(&self->ccw, CU_RNG);
-
-	if (err == -ENODEV)
-		SKIP(return, "no virtio-rng");
-	ASSERT_EQ(0, err);
+	ccw_set_up(CU_RNG);
 	ASSERT_EQ(0, ccw_open(&self->ccw));
 }
 
 FIXTURE_TEARDOWN(list)
 {
-	if (self->ccw.memory)
-		EXPECT_EQ(0, vfio_unmap(&self->ccw.user, GUEST_BASE,
-					GUEST_SIZE));
-	EXPECT_EQ(self->ccw.pinned, pages_pinned());
-	EXPECT_EQ(0, ccw_release(&self->ccw));
-	EXPECT_TRUE(eventfd_ids_back_to(self->ccw.eventfd_id));
+	tear_down_io();
 }
 
 #define idaw(list, index, addr) do {					\
@@ -600,19 +590,13 @@ FIXTURE(disk)
 
 FIXTURE_SETUP(disk)
 {
-	int err = ccw_grab(&self->ccw, CU_BLOCK);
-
-	if (err == -ENODEV)
-		SKIP(return, "no virtio disk");
-	ASSERT_EQ(0, err);
+	ccw_set_up(CU_BLOCK);
 	ASSERT_EQ(0, ccw_open(&self->ccw));
 }
 
 FIXTURE_TEARDOWN(disk)
 {
-	EXPECT_EQ(0, ccw_release(&self->ccw));
-	EXPECT_TRUE(eventfd_ids_back_to(self->ccw.eventfd_id));
-	EXPECT_EQ(self->ccw.pinned, pages_pinned());
+	ccw_tear_down();
 }
 
 #define expect_conf(flags, addr) do {					\

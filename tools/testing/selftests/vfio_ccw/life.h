@@ -33,17 +33,20 @@
 #define SAME_ID		"rng8"
 #define SAME_DEVNO	"fe.0.1298"
 
+#define LIFE								\
+	struct ccw ccw;							\
+	struct holder holder;						\
+	pid_t child;							\
+	char name[64];							\
+	int log;							\
+	int events
+
 #define set_up(wanted) do {						\
-	int err;							\
-									\
 	self->holder.pid = -1;						\
 	self->holder.socket = -1;					\
 	self->holder.eventfd = -1;					\
 	self->child = -1;						\
-	err = ccw_grab(&self->ccw, wanted);				\
-	if (err == -ENODEV)						\
-		SKIP(return, "no device " wanted);			\
-	ASSERT_EQ(0, err);						\
+	ccw_set_up(wanted);						\
 	self->log = kmsg_open();					\
 	self->events = uevent_open();					\
 	ASSERT_LE(0, self->events);					\
@@ -53,11 +56,9 @@
 	child_kill(self->child);					\
 	if (self->holder.pid > 0)					\
 		holder_kill(&self->holder);				\
-	EXPECT_EQ(0, ccw_release(&self->ccw));				\
 	close(self->events);						\
 	close(self->log);						\
-	EXPECT_TRUE(eventfd_ids_back_to(self->ccw.eventfd_id));		\
-	EXPECT_EQ(self->ccw.pinned, pages_pinned());			\
+	ccw_tear_down();						\
 } while (0)
 
 /* A NOP, on any device; unsolicited status may come first */
@@ -144,11 +145,6 @@ static inline int run_stuck_user(void *arg)
 	eventfd_take(self->ccw.crw);					\
 	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, 0));		\
 } while (0)
-
-static inline int run_unbind(void *arg)
-{
-	return -sch_unbind(arg);
-}
 
 #define named()								\
 	(snprintf(self->name, sizeof(self->name),			\

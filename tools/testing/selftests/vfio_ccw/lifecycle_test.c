@@ -13,36 +13,14 @@
 
 FIXTURE(life)
 {
-	struct ccw ccw;
-	struct holder holder;
-	pid_t child;
-	char name[64];
-	int log;
-	int events;
-	bool pulled;
+	LIFE;
 };
 
-FIXTURE_VARIANT(life)
-{
-	const char *device;
-};
-
-FIXTURE_VARIANT_ADD(life, rng)
-{
-	.device = CU_RNG,
-};
-
-FIXTURE_VARIANT_ADD(life, terminal)
-{
-	.device = CU_TERMINAL,
-};
+CCW_VARIANTS(life);
 
 FIXTURE_SETUP(life)
 {
-	if (!strcmp(variant->device, CU_RNG))
-		set_up(CU_RNG);
-	else
-		set_up(CU_TERMINAL);
+	set_up(variant->device);
 }
 
 FIXTURE_TEARDOWN(life)
@@ -326,7 +304,7 @@ TEST_F(life, interrupted_remove_leaves_the_device_whole)
 TEST_F(life, unbind_asks_the_user)
 {
 	start_holder(true);
-	self->child = child_start(run_unbind, self->ccw.sch, -1, -1);
+	self->child = sch_unbinder_start(self->ccw.sch);
 	expect_asked();
 	expect_released();
 	EXPECT_FALSE(parent_exists(self->ccw.sch));
@@ -337,7 +315,7 @@ TEST_F(life, unbind_asks_the_user)
 TEST_F(life, unbind_names_who_blocks_it)
 {
 	start_holder(false);
-	self->child = child_start(run_unbind, self->ccw.sch, -1, -1);
+	self->child = sch_unbinder_start(self->ccw.sch);
 	expect_blocked();
 	expect_released();
 	EXPECT_EQ(0, sch_bind(self->ccw.sch, "vfio_ccw"));
@@ -346,7 +324,7 @@ TEST_F(life, unbind_names_who_blocks_it)
 TEST_F(life, unbind_ends_with_a_killed_user)
 {
 	start_holder(true);
-	self->child = child_start(run_unbind, self->ccw.sch, -1, -1);
+	self->child = sch_unbinder_start(self->ccw.sch);
 	expect_asked();
 	kill(self->holder.pid, SIGKILL);
 	EXPECT_EQ(0, child_wait(self->child, SOON_MS));
@@ -360,7 +338,7 @@ TEST_F(life, io_goes_on_while_an_unbind_waits)
 	if (self->ccw.kernels_own)
 		SKIP(return, "the kernel's own mdev does not ask for release");
 	ASSERT_EQ(0, ccw_open(&self->ccw));
-	self->child = child_start(run_unbind, self->ccw.sch, -1, -1);
+	self->child = sch_unbinder_start(self->ccw.sch);
 	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->ccw.uuid.text, BLOCKED,
 			      NULL));
 	expect_usable();

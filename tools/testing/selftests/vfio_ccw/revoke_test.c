@@ -10,8 +10,6 @@
 #define REVOKED		"revoked from its user"
 #define REVOKE_AFTER	"/sys/module/mdev/parameters/revoke_after"
 
-#define revoke(uuid)	file_puts(mdev_path(uuid, "revoke").text, "1")
-
 /* What is left of a device that was revoked */
 #define expect_dead() do {						\
 	struct ccw_schib_region schib;					\
@@ -62,35 +60,14 @@
 
 FIXTURE(taken)
 {
-	struct ccw ccw;
-	struct holder holder;
-	pid_t child;
-	char name[64];
-	int log;
-	int events;
+	LIFE;
 };
 
-FIXTURE_VARIANT(taken)
-{
-	const char *device;
-};
-
-FIXTURE_VARIANT_ADD(taken, rng)
-{
-	.device = CU_RNG,
-};
-
-FIXTURE_VARIANT_ADD(taken, terminal)
-{
-	.device = CU_TERMINAL,
-};
+CCW_VARIANTS(taken);
 
 FIXTURE_SETUP(taken)
 {
-	if (!strcmp(variant->device, CU_RNG))
-		set_up(CU_RNG);
-	else
-		set_up(CU_TERMINAL);
+	set_up(variant->device);
 }
 
 FIXTURE_TEARDOWN(taken)
@@ -121,7 +98,7 @@ FIXTURE_TEARDOWN(taken)
 
 TEST_F(taken, unused_device_can_be_revoked)
 {
-	EXPECT_EQ(0, revoke(&self->ccw.uuid));
+	EXPECT_EQ(0, mdev_revoke(&self->ccw.uuid));
 	expect_free();
 	expect_usable_by_next();
 }
@@ -133,7 +110,7 @@ TEST_F(taken, idle_user_loses_it)
 	ASSERT_EQ(0, ccw_open(&self->ccw));
 	ASSERT_EQ(0, vfio_set_eventfd(self->ccw.user.device,
 				      VFIO_CCW_REQ_IRQ_INDEX, request));
-	EXPECT_EQ(0, revoke(&self->ccw.uuid));
+	EXPECT_EQ(0, mdev_revoke(&self->ccw.uuid));
 	EXPECT_TRUE(eventfd_wait(request, SOON_MS));
 	expect_free();
 	expect_dead();
@@ -150,7 +127,7 @@ TEST_F(taken, user_with_a_response_to_fetch_loses_it)
 	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 0x8000, DATA);
 	EXPECT_EQ(0, ccw_start(&self->ccw, ORB_FORMAT1, PROGRAM));
 	ASSERT_TRUE(eventfd_wait(self->ccw.io, SOON_MS));
-	EXPECT_EQ(0, revoke(&self->ccw.uuid));
+	EXPECT_EQ(0, mdev_revoke(&self->ccw.uuid));
 	expect_free();
 	expect_dead();
 	expect_usable_by_next();
@@ -160,7 +137,7 @@ TEST_F(taken, stopped_user_is_not_waited_for)
 {
 	start_holder(true);
 	stop_holder();
-	EXPECT_EQ(0, revoke(&self->ccw.uuid));
+	EXPECT_EQ(0, mdev_revoke(&self->ccw.uuid));
 	expect_taken_from_holder();
 	expect_free();
 	expect_usable_by_next();
@@ -178,7 +155,7 @@ TEST_F_TIMEOUT(taken, user_loses_it_under_io, 120)
 		ASSERT_LT(0, self->child);
 		ASSERT_TRUE(eventfd_wait(self->ccw.crw, SOON_MS));
 		eventfd_take(self->ccw.crw);
-		EXPECT_EQ(0, revoke(&self->ccw.uuid));
+		EXPECT_EQ(0, mdev_revoke(&self->ccw.uuid));
 		expect_free();
 		expect_usable_by_next();
 		child_kill(self->child);
@@ -192,7 +169,7 @@ TEST_F_TIMEOUT(taken, user_loses_it_under_io, 120)
 TEST_F(taken, user_stuck_in_a_start_is_not_waited_for)
 {
 	start_stuck_user();
-	EXPECT_EQ(0, revoke(&self->ccw.uuid));
+	EXPECT_EQ(0, mdev_revoke(&self->ccw.uuid));
 	expect_free();
 	expect_usable_by_next();
 	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, 0));
@@ -205,7 +182,7 @@ TEST_F(taken, remove_waits_and_ends_with_a_revocation)
 	expect_asked();
 	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_USE));
 	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, 0));
-	EXPECT_EQ(0, revoke(&self->ccw.uuid));
+	EXPECT_EQ(0, mdev_revoke(&self->ccw.uuid));
 	EXPECT_EQ(ENODEV, child_wait(self->child, SOON_MS));
 	self->child = -1;
 	expect_free();
@@ -239,7 +216,7 @@ TEST_F(taken, unbind_that_waits_for_ever_can_be_given_a_limit)
 {
 	ASSERT_EQ(0, file_puts(REVOKE_AFTER, "0"));
 	start_holder(true);
-	self->child = child_start(run_unbind, self->ccw.sch, -1, -1);
+	self->child = sch_unbinder_start(self->ccw.sch);
 	expect_asked();
 	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_USE));
 	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, 2000));
@@ -263,12 +240,7 @@ TEST_F(taken, unbind_does_not_wait_for_a_user_stuck_in_a_start)
 
 FIXTURE(pulled)
 {
-	struct ccw ccw;
-	struct holder holder;
-	pid_t child;
-	char name[64];
-	int log;
-	int events;
+	LIFE;
 	bool pulled;
 };
 
@@ -402,7 +374,7 @@ TEST_F(pulled, unbind_that_waits_ends_when_the_device_is_pulled)
 		SKIP(return, "the kernel's own mdev does not ask for release");
 	start_holder(false);
 	stop_holder();
-	self->child = child_start(run_unbind, self->ccw.sch, -1, -1);
+	self->child = sch_unbinder_start(self->ccw.sch);
 	ASSERT_LT(0, self->child);
 	expect_blocked();
 	pull();

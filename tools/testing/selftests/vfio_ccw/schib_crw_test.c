@@ -28,28 +28,11 @@ FIXTURE(schib)
 	struct ccw_schib_region schib;
 };
 
-FIXTURE_VARIANT(schib)
-{
-	const char *device;
-};
-
-FIXTURE_VARIANT_ADD(schib, rng)
-{
-	.device = CU_RNG,
-};
-
-FIXTURE_VARIANT_ADD(schib, terminal)
-{
-	.device = CU_TERMINAL,
-};
+CCW_VARIANTS(schib);
 
 FIXTURE_SETUP(schib)
 {
-	int err = ccw_grab(&self->ccw, variant->device);
-
-	if (err == -ENODEV)
-		SKIP(return, "no such device");
-	ASSERT_EQ(0, err);
+	ccw_set_up(variant->device);
 	ASSERT_EQ(0, ccw_open(&self->ccw));
 	ASSERT_EQ(0, region_read(&self->ccw, REGION_SCHIB, &self->schib,
 				 sizeof(self->schib)));
@@ -57,9 +40,7 @@ FIXTURE_SETUP(schib)
 
 FIXTURE_TEARDOWN(schib)
 {
-	EXPECT_EQ(0, ccw_release(&self->ccw));
-	EXPECT_TRUE(eventfd_ids_back_to(self->ccw.eventfd_id));
-	EXPECT_EQ(self->ccw.pinned, pages_pinned());
+	ccw_tear_down();
 }
 
 static __u32 number(const struct ccw_schib_region *schib, int offset, int size)

@@ -159,16 +159,11 @@ static size_t port_read(int port, void *data, size_t size, int timeout_ms)
 
 FIXTURE_SETUP(terminal)
 {
-	int err;
-
 	self->port = open_port();
 	if (self->port == -ENODEV || self->port == -ENOENT)
 		SKIP(return, "nobody operates a terminal");
 	ASSERT_LE(0, self->port);
-	err = ccw_grab(&self->ccw, CU_TERMINAL);
-	if (err == -ENODEV)
-		SKIP(return, "no terminal");
-	ASSERT_EQ(0, err);
+	ccw_set_up(CU_TERMINAL);
 	ASSERT_EQ(0, ccw_open(&self->ccw));
 	shake_hands();
 }
@@ -176,9 +171,7 @@ FIXTURE_SETUP(terminal)
 FIXTURE_TEARDOWN(terminal)
 {
 	close(self->port);
-	EXPECT_EQ(0, ccw_release(&self->ccw));
-	EXPECT_EQ(self->ccw.pinned, pages_pinned());
-	EXPECT_TRUE(eventfd_ids_back_to(self->ccw.eventfd_id));
+	ccw_tear_down();
 }
 
 /* Of the byte at that offset of the output; none is an IAC */
