@@ -48,6 +48,10 @@ static unsigned int release_ms;
 module_param(release_ms, uint, 0644);
 MODULE_PARM_DESC(release_ms, "How long a release takes, in milliseconds (default 0)");
 
+static unsigned int unmap_ms;
+module_param(unmap_ms, uint, 0644);
+MODULE_PARM_DESC(unmap_ms, "How long a DMA unmap takes before it unpins, in milliseconds (default 0)");
+
 static unsigned int revoke_ms;
 module_param(revoke_ms, uint, 0644);
 MODULE_PARM_DESC(revoke_ms, "How long a revocation takes, in milliseconds (default 0)");
@@ -229,6 +233,13 @@ static void relay_unpin_all(struct relay *relay, struct list_head *taken)
 	}
 }
 
+/* 0 is no time at all, which msleep() does not know */
+static void relay_sleep(unsigned int ms)
+{
+	if (ms)
+		msleep(ms);
+}
+
 /*
  * VFIO calls with its list of devices locked. Who holds pin_lock may wait for
  * its type 1 IOMMU, to pin or unpin, and who holds that may wait for the list:
@@ -244,6 +255,7 @@ static void relay_dma_unmap(struct mdev_device *mdev, u64 iova, u64 length)
 
 	kref_get(&relay->ref);
 	mdev_wait_begin(mdev);
+	relay_sleep(READ_ONCE(unmap_ms));
 	while (!(locked = mutex_trylock(&relay->pin_lock)) &&
 	       time_before(jiffies, end))
 		fsleep(USEC_PER_MSEC);
@@ -256,13 +268,6 @@ static void relay_dma_unmap(struct mdev_device *mdev, u64 iova, u64 length)
 	}
 	mdev_wait_end(mdev);
 	relay_put(relay);
-}
-
-/* 0 is no time at all, which msleep() does not know */
-static void relay_sleep(unsigned int ms)
-{
-	if (ms)
-		msleep(ms);
 }
 
 static int relay_open(struct mdev_device *mdev)

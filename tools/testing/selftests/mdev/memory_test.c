@@ -249,6 +249,37 @@ TEST_F(memory, unmap_of_another_range_unpins_nothing)
 	EXPECT_EQ(1, pinned());
 }
 
+/*
+ * VFIO holds its list of devices while it has the first one unpinned, and the
+ * second one holds what unpinning takes while it waits for that list.
+ */
+TEST_F(memory, unmaps_at_once_end)
+{
+	unsigned char *other = mmap(NULL, self->page, PROT_READ | PROT_WRITE,
+				    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	__u64 iova = IOVA + 4 * self->size;
+	struct call first, second;
+
+	ASSERT_NE(MAP_FAILED, (void *)other);
+	ASSERT_EQ(0, vfio_map(&self->user, other, iova, self->page));
+	ASSERT_EQ(0, pin_pages(iova, 1));
+	ASSERT_EQ(0, pin_pages(IOVA, 1));
+	ASSERT_EQ(0, relay_set("unmap_ms", 500));
+	ASSERT_EQ(0, call_start(&first, &(struct call){
+		.run = call_unmap, .user = &self->user, .at = iova,
+		.len = self->page,
+	}));
+	usleep(100000);
+	ASSERT_EQ(0, call_start(&second, &(struct call){
+		.run = call_unmap, .user = &self->user, .at = IOVA,
+		.len = self->size,
+	}));
+	EXPECT_EQ(0, call_end(&first, SOON_MS));
+	EXPECT_EQ(0, call_end(&second, SOON_MS));
+	EXPECT_EQ(0, pinned());
+	EXPECT_EQ(0, relay_set("unmap_ms", 0));
+}
+
 TEST_F(memory, unmap_of_all_unpins)
 {
 	struct vfio_iommu_type1_dma_unmap unmap = {
