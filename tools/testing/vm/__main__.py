@@ -28,7 +28,7 @@ import userspace  # noqa: E402
 GUESTS = 2
 
 TESTS = ("tests.toml", "ccw-tests.toml", "client-tests.toml", "runner-tests.toml")
-LISTS = (*TESTS, "client-tests-long.toml", "demo.toml", "bench.toml")
+LISTS = (*TESTS, "demo.toml", "bench.toml")
 
 
 def prepare(name, tests, report, args, ours, peer):
