@@ -37,6 +37,7 @@ while sleep 1; do
 	card=$(echo /sys/bus/pci/drivers/serial/0000:*)
 	if ! read -r irq <"$card/irq"; then
 		[ -z "$had" ] || echo "the card is gone"
+		echo "no card"
 		had=
 		continue
 	fi 2>/dev/null
@@ -50,5 +51,5 @@ while sleep 1; do
 		read -r type <"$tty/type" && [ "$type" = 4 ] || continue
 		pass "$tty" "$irq" 4<>"/dev/${tty##*/}" && good=$((good + 1))
 	done
-	echo "$good ports pass bytes by interrupts"
+	echo "ports that pass bytes by interrupts: $good"
 done
