@@ -167,6 +167,8 @@ class Boot:
         initrd = self._logs / "initramfs"
         initrd.write_bytes(setup.archive + plan.bytes())
         first = self._tests[0] if self._tests else None
+        more = [word.replace("{sockets}", sockets).replace("{kernel}", str(setup.kernel.image))
+                for word in (first.qemu if first else [])]
         # A guest's changes are its own.
         root = ["-drive", f"if=none,id=root,format=raw,snapshot=on,file={self._root}",
                 "-device", f"{arch.disk_device},drive=root"] if self._root else []
@@ -175,7 +177,7 @@ class Boot:
                 "-kernel", str(setup.kernel.image), "-initrd", str(initrd),
                 "-append", f"{arch.cmdline} panic=-1 oops=panic log_buf_len=16M {target.cmdline} "
                            f"{first.cmdline if first else ''}",
-                *self._disk_flags(), *(word.replace("{sockets}", sockets) for word in (first.qemu if first else []))]
+                *self._disk_flags(), *more]
 
     def shell(self):
         """An interactive guest, with the modules loaded."""

@@ -1,0 +1,55 @@
+#!/bin/busybox sh
+# SPDX-License-Identifier: GPL-2.0
+# The first process of a Linux guest: it tells what serial card the kernel's own driver has taken, and passes bytes
+# through the card's ports, round by round, until the card is taken away. Then it waits for another one.
+# What it does is told on the console, a line for each.
+
+# From then on the shell finds busybox's other programs by itself.
+/bin/busybox mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs dev /dev
+stty -opost
+echo "hello"
+
+# interrupts IRQ: how many there were
+interrupts() {
+	awk -v irq="$1:" '$1 == irq { print $2 }' /proc/interrupts
+}
+
+# pass TTY IRQ: the card loops back what it is sent. A kernel without interrupts would poll, and pass the bytes as well.
+pass() {
+	stty raw -echo <&4
+	before=$(interrupts "$2")
+	head -c 256 /dev/urandom >/sent
+	cat /sent >&4
+	timeout 20 head -c 256 <&4 >/came
+	count=$(($(interrupts "$2") - ${before:-0}))
+	if ! cmp -s /sent /came; then
+		echo "${1##*/}: what came back is not what was sent"
+		return 1
+	fi
+	echo "${1##*/}: 256 bytes, $count interrupts"
+	[ "$count" -gt 0 ]
+}
+
+had=
+while sleep 1; do
+	card=$(echo /sys/bus/pci/drivers/serial/0000:*)
+	if ! read -r irq <"$card/irq"; then
+		[ -z "$had" ] || echo "the card is gone"
+		echo "no card"
+		had=
+		continue
+	fi 2>/dev/null
+	if [ -z "$had" ]; then
+		had=$card
+		echo "card $(cat "$card/vendor") $(cat "$card/device"), driver $(basename "$(readlink "$card/driver")")"
+	fi
+	good=0
+	# The driver registers as many as such a card can have: type 4, a 16550A, are those that it found.
+	for tty in $(find "$card/" -name 'ttyS*'); do
+		read -r type <"$tty/type" && [ "$type" = 4 ] || continue
+		pass "$tty" "$irq" 4<>"/dev/${tty##*/}" && good=$((good + 1))
+	done
+	echo "ports that pass bytes by interrupts: $good"
+done

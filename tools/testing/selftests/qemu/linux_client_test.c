@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * QEMU as the user of a serial card of mtty's, with Linux as its guest: the
+ * kernel's own driver takes the card, passes bytes through it, and lets it go.
+ * The guest's first process is guests/linux_guest.sh.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "kselftest_harness.h"
+#include "../mtty/card.h"
+#include "qemu.h"
+
+#define DRIVER		"vfio-pci"
+
+/* Where this test's script in client-tests.toml puts them */
+#define IMAGE		"/tmp/linux/image"
+#define INITRAMFS	"/tmp/linux/initramfs"
+
+/* It is there in less than two minutes where the machine has nothing to do */
+#define LINUX_MS	(10 * QEMU_MS)
+#define STARTS		3
+
+/* It starts faster without what makes it safe */
+#define COMMAND_LINE	"console=ttyS0 quiet nokaslr mitigations=off cryptomgr.notests"
+
+FIXTURE(guest)
+{
+	struct uuid uuid;
+	struct qemu qemu;
+	struct anchor anchor;
+	int log;
+	int eventfd_id;
+};
+
+/*
+ * Returns when the guest's first process has begun. An emulated emulator is not
+ * perfect: now and then the guest's kernel goes down while it patches itself.
+ */
+static int start(struct qemu *qemu, const struct uuid *uuid)
+{
+	const char * const argv[] = {
+		"/usr/bin/qemu-system-x86_64",
+		"-M", "pc", "-accel", "tcg", "-m", "256",
+		"-nodefaults", "-display", "none",
+		"-chardev", "stdio,id=console,signal=off",
+		"-serial", "chardev:console",
+		"-kernel", IMAGE, "-initrd", INITRAMFS,
+		"-append", COMMAND_LINE, NULL,
+	};
+	__s64 deadline;
+	int i, err;
+
+	for (i = 0; i < STARTS; i++) {
+		err = qemu_start(qemu, argv, DRIVER, uuid);
+		if (!err)
+			err = qemu_greet(qemu);
+		if (err)
+			return err;
+		deadline = now_ms() + LINUX_MS;
+		do {
+			if (stream_find(&qemu->console, "hello\n"))
+				return 0;
+			if (stream_find(&qemu->console, "Kernel panic"))
+				break;
+		} while (stream_fill(&qemu->console, deadline));
+		qemu_kill(qemu);
+	}
+	return -EIO;
+}
+
+/* The card's own driver has it, finds all of its ports, and gets interrupts */
+#define expect_at_work(ports) do {					\
+	ASSERT_TRUE(qemu_says_in(&self->qemu, LINUX_MS,			\
+				 "card 0x4348 0x3253, driver serial\n")); \
+	ASSERT_TRUE(qemu_says_in(&self->qemu, LINUX_MS,			\
+		    "ports that pass bytes by interrupts: " #ports "\n")); \
+} while (0)
+
+/*
+ * The guest, as the kernel does by itself, has let go, and QEMU has closed the
+ * device. A slow guest was asked twice; it is through with that when it has said
+ * "no card" twice. Before, it would eject the next one.
+ */
+#define expect_unplugged() do {						\
+	EXPECT_TRUE(qmp_event(&self->qemu, "DEVICE_DELETED"));		\
+	EXPECT_TRUE(qemu_says(&self->qemu, "the card is gone\n"));	\
+	EXPECT_TRUE(qemu_says(&self->qemu, "no card\n"));		\
+	EXPECT_TRUE(qemu_says(&self->qemu, "no card\n"));		\
+} while (0)
+
+/* The guest is the one that had the card before */
+#define plug(type) do {							\
+	ASSERT_FALSE(mdev_exists(&self->uuid));				\
+	ASSERT_EQ(0, mdev_create(CARD_PARENT, type, &self->uuid));	\
+	ASSERT_EQ(0, qemu_plug(&self->qemu, DRIVER, &self->uuid));	\
+} while (0)
+
+FIXTURE_SETUP(guest)
+{
+	self->qemu.pid = -1;
+	self->anchor = (struct anchor)ANCHOR_NONE;
+	self->eventfd_id = eventfd_next_id();
+	self->uuid = uuid_new();
+	ASSERT_EQ(0, mdev_create(CARD_PARENT, "mtty-2", &self->uuid));
+	self->log = kmsg_open();
+	ASSERT_LE(0, self->log);
+	ASSERT_EQ(0, start(&self->qemu, &self->uuid));
+	ASSERT_EQ(0, anchor_set(&self->anchor, &self->qemu, CARD_PARENT,
+				"mtty-1"));
+	expect_at_work(2);
+}
+
+FIXTURE_TEARDOWN(guest)
+{
+	qemu_kill(&self->qemu);
+	EXPECT_EQ(0, anchor_raise(&self->anchor));
+	if (mdev_exists(&self->uuid))
+		EXPECT_EQ(0, mdev_remove(&self->uuid));
+	close(self->log);
+	EXPECT_TRUE(eventfd_ids_back_to(self->eventfd_id));
+}
+
+/* One start of the guest, which takes more time than all the rest */
+TEST_F_TIMEOUT(guest, sees_card_after_card_come_and_go, 2 * QEMU_TEST_S)
+{
+	pid_t remover = remover_start(&self->uuid);
+
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text,
+			      RELAYED " (#1)", self->qemu.comm));
+	expect_unplugged();
+	EXPECT_EQ(0, child_wait(remover, QEMU_MS));
+
+	/* The driver has to see that one of its ports isn't there */
+	plug("mtty-1");
+	expect_at_work(1);
+
+	/* A running QEMU is asked a last time, and may let go by that */
+	EXPECT_EQ(0, mdev_revoke(&self->uuid));
+	expect_unplugged();
+	plug("mtty-2");
+	expect_at_work(2);
+
+	ASSERT_EQ(0, qemu_stop(&self->qemu));
+	EXPECT_EQ(0, mdev_revoke(&self->uuid));
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, REVOKED,
+			      self->qemu.comm));
+	qemu_continue(&self->qemu);
+	expect_unplugged();
+	plug("mtty-2");
+	expect_at_work(2);
+}
+
+TEST_HARNESS_MAIN
