@@ -196,16 +196,22 @@ void mdev_links_remove(struct mdev_device *mdev)
 
 /*
  * The caller has claimed the device, and writes to an attribute of it, which
- * then goes before its file's writer, this thread, returns from it: hence the
- * references. The module's can only be put before the last instruction of
- * mdev.ko; mdev_exit() waits for the rest.
+ * then goes before its file's writer, this thread, returns from it: sysfs is told
+ * not to wait for this one, hence the references. The module's can only be put
+ * before the last instruction of mdev.ko; mdev_exit() waits for the rest. Sysfs
+ * does wait for writers of the other attributes, and for others of this one:
+ * they find the device claimed, and return.
  */
 static void mdev_remove_self(struct device *dev, struct device_attribute *attr)
 {
+	struct kernfs_node *kn =
+		sysfs_break_active_protection(&dev->kobj, &attr->attr);
+
 	get_device(dev);
 	__module_get(THIS_MODULE);
-	device_remove_file_self(dev, attr);
 	mdev_teardown(to_mdev_device(dev));
+	if (!WARN_ON_ONCE(!kn))
+		sysfs_unbreak_active_protection(kn);
 	put_device(dev);
 	module_put(THIS_MODULE);
 }
