@@ -128,9 +128,8 @@ static int do_open(struct use *use)
 }
 
 /*
- * One at a time: VFIO's type 1 IOMMU takes two locks in one order before it asks
- * a device to unpin, and makes the device's unpinning take them in the other, so
- * that two unmaps of pinned memory can wait for each other, for ever.
+ * One at a time: where two unmap pinned memory at once, VFIO's type 1 IOMMU has
+ * them wait for seconds (memory_test sees that they end).
  */
 static int unmap(struct use *use, __u64 iova)
 {
