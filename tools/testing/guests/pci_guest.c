@@ -302,13 +302,15 @@ static void wait_interrupt(void)
 	asm volatile("sti; hlt; cli" : : : "memory");
 }
 
-/* The host asks for the card by ACPI */
+/* The host asks for the card by ACPI, maybe for one that was found to be gone */
 static void heed_host(void)
 {
 	static bool told;
+	uint32_t slots;
 
 	out32(HOTPLUG_BUS, 0);
-	if (!(in32(HOTPLUG_DOWN) & 1U << slot)) {
+	slots = in32(HOTPLUG_DOWN);
+	if (!slots) {
 		told = false;
 		return;
 	}
@@ -317,7 +319,7 @@ static void heed_host(void)
 			     "asked for the card: no\n");
 	told = true;
 	if (agrees)
-		out32(HOTPLUG_EJECT, 1U << slot);
+		out32(HOTPLUG_EJECT, slots);
 }
 
 /* Bytes */
@@ -482,8 +484,10 @@ void main(const struct multiboot *multiboot)
 	agrees = has_word(text, "eject");
 	set_up_interrupts();
 	for (;;) {
-		while (!find_card())
+		while (!find_card()) {
 			wait_interrupt();
+			heed_host();
+		}
 		if (work(has_word(text, "io")) != GONE)
 			return;
 		put("the card is gone\n");
