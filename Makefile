@@ -41,7 +41,7 @@ help:
 	@echo 'make KDIR=<headers> uninstall  remove what "install" has installed'
 	@echo 'make KDIR=<headers> clean    remove what was built'
 	@echo 'make demo                    show in a VM what this is about'
-	@echo 'make check                   run all tests, in VMs'
+	@echo 'make check                   run all tests but the long ones, in VMs'
 	@echo 'make check-all               those, and what takes longer'
 	@echo 'make install-test            install it in all ways, below build/, and boot VMs with it'
 	@echo 'make bench                   measure against the mdev of the kernel, in VMs'
