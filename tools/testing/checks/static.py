@@ -65,8 +65,9 @@ def kernel_doc(target, kernel):
 
 
 def documentation(target, kernel):
-    return _output(["sphinx-build", "-q", "-E", "-W", "--keep-going", "Documentation", BUILD / "docs"],
-                   KERNEL_SOURCE=str(kernel.tools))
+    with locked(BUILD / "docs"):
+        return _output(["sphinx-build", "-q", "-E", "-W", "--keep-going", "Documentation", BUILD / "docs"],
+                       KERNEL_SOURCE=str(kernel.tools))
 
 
 def sparse(target, kernel):

@@ -46,8 +46,8 @@ def prepare(name, tests, report, args, ours, peer):
             kernels.build(target, kernel, logs, report)
         disks = {name: disk.named(target, name, report, args.refresh)
                  for name in sorted({test.disk for test in here if test.disk})}
-        disks |= {tuple(names): disk.root(target, names, report, args.refresh)
-                  for names in (test.packages for test in here) if names}
+        disks |= {names: disk.root(target, names, report, args.refresh)
+                  for names in {tuple(test.packages) for test in here if test.packages}}
         report.say(name, f"building modules and tests for {kernel.release}")
         programs = build.build_programs(target, kernel, programs, logs)
         for wanted, make in ((ours, build.build_modules), (peer and target.peer, build.build_peer)):
@@ -84,8 +84,9 @@ def run_tests(tests, report, args, ours=True, peer=False, checks=(), folders=())
     outputs = {}
     jobs = []
     checked_archs = set()
-    with (concurrent.futures.ThreadPoolExecutor(GUESTS) as pool, cancelled_by_interrupt(pool),
-          concurrent.futures.ThreadPoolExecutor(WAITING_GUESTS) as waiting, cancelled_by_interrupt(waiting)):
+    with (concurrent.futures.ThreadPoolExecutor(GUESTS) as pool,
+          concurrent.futures.ThreadPoolExecutor(WAITING_GUESTS) as waiting,
+          cancelled_by_interrupt(pool), cancelled_by_interrupt(waiting)):
         for folder in folders:
             jobs.append((None, pool.submit(userspace.run, folder, report)))
         for name in args.target or config.target_names():

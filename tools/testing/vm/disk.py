@@ -14,16 +14,20 @@ from report import Failure
 # What is mounted on a disk that is the guest's root: its own file systems, and what the host put into the initramfs.
 MOUNT_POINTS = ("dev", "proc", "sys", "run", "tmp", "modules", "states", "tests", "vm", "lib/modules")
 
+# The kind of those; there may be several.
+ROOT = "root"
+
 # Room for what tests write, beside the packages.
 SPARE = 64 << 20
 
 
-def _image(target, kind, suites, names, arrange, report, refresh):
+def _image(target, kind, wanted, suites, names, arrange, report, refresh):
     """
-    The image of these packages. @arrange: makes the disk's tree of an unpacked one, both folders. Uses the network only
-    where the image is not there yet, or to refresh.
+    The image of these packages. @wanted: what makes another image of that kind. @arrange: makes the disk's tree of an
+    unpacked one, both folders. Uses the network only where the image is not there yet, or to refresh.
     """
-    file = target.dir / f"disk-{kind}.ext4"
+    key = hashlib.sha256(repr(wanted).encode()).hexdigest()[:8]
+    file = target.dir / f"disk-{kind}-{key}.ext4"
     if file.exists() and not refresh:
         return file
     with locked(BUILD / "packages"), tempfile.TemporaryDirectory(dir=target.dir) as folder:
@@ -41,12 +45,11 @@ def _image(target, kind, suites, names, arrange, report, refresh):
         # mke2fs stands where only root's PATH leads to.
         run(["mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal,^metadata_csum", "-d", tree, made,
              f"{size // 1024}k"], env={**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"})
+        if kind != ROOT:
+            for old in target.dir.glob(f"disk-{kind}-*.ext4"):
+                old.unlink()
         made.rename(file)
     return file
-
-
-def _key(*what):
-    return hashlib.sha256(repr(what).encode()).hexdigest()[:8]
 
 
 def root(target, names, report, refresh=False):
@@ -58,7 +61,7 @@ def root(target, names, report, refresh=False):
             (unpacked / name).mkdir(parents=True, exist_ok=True)
         unpacked.rename(tree)
 
-    return _image(target, _key(target.suites, sorted(names), MOUNT_POINTS), target.suites, names, arrange, report,
+    return _image(target, ROOT, (target.suites, sorted(names), MOUNT_POINTS), target.suites, names, arrange, report,
                   refresh)
 
 
@@ -75,5 +78,5 @@ def named(target, name, report, refresh=False):
             (tree / kept).parent.mkdir(parents=True, exist_ok=True)
             (unpacked / kept).rename(tree / kept)
 
-    return _image(target, f"{name}-{_key(disk.suites, disk.package, disk.keep)}", disk.suites, [disk.package], arrange,
-                  report, refresh)
+    return _image(target, name, (disk.suites, disk.package, disk.keep), disk.suites, [disk.package], arrange, report,
+                  refresh)

@@ -19,7 +19,8 @@ from report import Failure
 KEYRINGS = ("/usr/share/keyrings/debian-archive-keyring.gpg", "/usr/share/keyrings/debian-archive-keyring.pgp")
 
 # What checkpatch, kernel-doc, Sphinx, the kselftest harness and the peer's modules need of the kernel's source.
-SOURCE_PARTS = ("scripts", "Documentation/sphinx/kernel*.py", "tools/testing/selftests/kselftest*.h", "samples/vfio-mdev", "drivers/vfio/mdev",
+SOURCE_PARTS = ("scripts", "Documentation/sphinx/kernel*.py",
+                "tools/testing/selftests/kselftest*.h", "samples/vfio-mdev", "drivers/vfio/mdev",
                 "drivers/s390/cio")
 
 
