@@ -209,8 +209,10 @@ static void mdev_remove_self(struct device *dev, struct device_attribute *attr)
 
 	get_device(dev);
 	__module_get(THIS_MODULE);
+	/* The teardown would wait for this thread */
+	WARN_ON_ONCE(!kn);
 	mdev_teardown(to_mdev_device(dev));
-	if (!WARN_ON_ONCE(!kn))
+	if (kn)
 		sysfs_unbreak_active_protection(kn);
 	put_device(dev);
 	module_put(THIS_MODULE);

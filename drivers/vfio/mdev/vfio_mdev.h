@@ -52,7 +52,8 @@
  * @group_file: the user's file of VFIO's group, while open or a shell, or NULL;
  *	a reference is held: see mdev_shell_outlive_group()
  * @unmap: what the dma_unmap callback that is under way, or was, gave back and is
- *	not unpinned yet; NULL when there is nothing
+ *	not unpinned yet; NULL when there is nothing. Another thread's is looked
+ *	into, and let go of, under mdev_unmap_lock
  * @mappings: mappings that the kernel cannot take away; negative when there
  *	may be no more of them
  * @revocable: the parent driver can revoke; constant
