@@ -32,19 +32,14 @@ pass() {
 	[ "$count" -gt 0 ]
 }
 
-had=
+# QEMU's complaints may get into a line: each is said again.
 while sleep 1; do
 	card=$(echo /sys/bus/pci/drivers/serial/0000:*)
 	if ! read -r irq <"$card/irq"; then
-		[ -z "$had" ] || echo "the card is gone"
 		echo "no card"
-		had=
 		continue
 	fi 2>/dev/null
-	if [ -z "$had" ]; then
-		had=$card
-		echo "card $(cat "$card/vendor") $(cat "$card/device"), driver $(basename "$(readlink "$card/driver")")"
-	fi
+	echo "card $(cat "$card/vendor") $(cat "$card/device"), driver $(basename "$(readlink "$card/driver")")"
 	good=0
 	# The driver registers as many as such a card can have: type 4, a 16550A, are those that it found.
 	for tty in $(find "$card/" -name 'ttyS*'); do

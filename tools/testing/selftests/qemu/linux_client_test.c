@@ -17,8 +17,8 @@
 #define IMAGE		"/tmp/linux/image"
 #define INITRAMFS	"/tmp/linux/initramfs"
 
-/* It is there in less than two minutes where the machine has nothing to do */
-#define LINUX_MS	(10 * QEMU_MS)
+/* It is there in one minute where the machine has nothing to do */
+#define LINUX_MS	(5 * QEMU_MS)
 #define STARTS		3
 
 /* It starts faster without what makes it safe */
@@ -33,9 +33,12 @@ FIXTURE(guest)
 	int eventfd_id;
 };
 
+#define PORTS(number)	"ports that pass bytes by interrupts: " #number "\n"
+
 /*
- * Returns when the guest's first process has begun. An emulated emulator is not
- * perfect: now and then the guest's kernel goes down while it patches itself.
+ * Returns when bytes pass through both ports. An emulated emulator is not
+ * perfect: now and then the guest's kernel goes down by that, most often while
+ * it starts, and patches itself.
  */
 static int start(struct qemu *qemu, const struct uuid *uuid)
 {
@@ -59,9 +62,10 @@ static int start(struct qemu *qemu, const struct uuid *uuid)
 			return err;
 		deadline = now_ms() + LINUX_MS;
 		do {
-			if (stream_find(&qemu->console, "hello\n"))
+			if (stream_find(&qemu->console, PORTS(2)))
 				return 0;
-			if (stream_find(&qemu->console, "Kernel panic"))
+			if (stream_find(&qemu->console, "Oops: ") ||
+			    stream_find(&qemu->console, "Kernel panic"))
 				break;
 		} while (stream_fill(&qemu->console, deadline));
 		qemu_kill(qemu);
@@ -73,18 +77,15 @@ static int start(struct qemu *qemu, const struct uuid *uuid)
 #define expect_at_work(ports) do {					\
 	ASSERT_TRUE(qemu_says_in(&self->qemu, LINUX_MS,			\
 				 "card 0x4348 0x3253, driver serial\n")); \
-	ASSERT_TRUE(qemu_says_in(&self->qemu, LINUX_MS,			\
-		    "ports that pass bytes by interrupts: " #ports "\n")); \
+	ASSERT_TRUE(qemu_says_in(&self->qemu, LINUX_MS, PORTS(ports)));	\
 } while (0)
 
 /*
  * The guest, as the kernel does by itself, has let go, and QEMU has closed the
- * device. A slow guest was asked twice; it is through with that when it has said
- * "no card" twice. Before, it would eject the next one.
+ * device.
  */
 #define expect_unplugged() do {						\
 	EXPECT_TRUE(qmp_event(&self->qemu, "DEVICE_DELETED"));		\
-	EXPECT_TRUE(qemu_says(&self->qemu, "the card is gone\n"));	\
 	EXPECT_TRUE(qemu_says(&self->qemu, "no card\n"));		\
 	EXPECT_TRUE(qemu_says(&self->qemu, "no card\n"));		\
 } while (0)
@@ -105,10 +106,6 @@ FIXTURE_SETUP(guest)
 	ASSERT_EQ(0, mdev_create(CARD_PARENT, "mtty-2", &self->uuid));
 	self->log = kmsg_open();
 	ASSERT_LE(0, self->log);
-	ASSERT_EQ(0, start(&self->qemu, &self->uuid));
-	ASSERT_EQ(0, anchor_set(&self->anchor, &self->qemu, CARD_PARENT,
-				"mtty-1"));
-	expect_at_work(2);
 }
 
 FIXTURE_TEARDOWN(guest)
@@ -124,12 +121,23 @@ FIXTURE_TEARDOWN(guest)
 /* One start of the guest, which takes more time than all the rest */
 TEST_F_TIMEOUT(guest, sees_card_after_card_come_and_go, 2 * QEMU_TEST_S)
 {
-	pid_t remover = remover_start(&self->uuid);
+	pid_t remover;
 
+	/* Not in the set-up, after which nobody tears down where it fails */
+	ASSERT_EQ(0, start(&self->qemu, &self->uuid));
+	ASSERT_EQ(0, anchor_set(&self->anchor, &self->qemu, CARD_PARENT,
+				"mtty-1"));
+	expect_at_work(2);
+
+	/*
+	 * Asked once, where a removal would ask a slow guest again: by that it
+	 * gives the next card away as well, as it is in the same slot.
+	 */
+	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "request").text, "1"));
 	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text,
 			      RELAYED " (#1)", self->qemu.comm));
 	expect_unplugged();
-	EXPECT_EQ(0, child_wait(remover, QEMU_MS));
+	EXPECT_EQ(0, mdev_remove(&self->uuid));
 
 	/* The driver has to see that one of its ports isn't there */
 	plug("mtty-1");
@@ -149,6 +157,10 @@ TEST_F_TIMEOUT(guest, sees_card_after_card_come_and_go, 2 * QEMU_TEST_S)
 	expect_unplugged();
 	plug("mtty-2");
 	expect_at_work(2);
+
+	remover = remover_start(&self->uuid);
+	expect_unplugged();
+	EXPECT_EQ(0, child_wait(remover, QEMU_MS));
 }
 
 TEST_HARNESS_MAIN

@@ -409,7 +409,7 @@ static inline int anchor_raise(struct anchor *anchor)
 		close(anchor->group);
 	if (anchor->container >= 0)
 		close(anchor->container);
-	return mdev_remove(&anchor->uuid);
+	return anchor->uuid.text[0] ? mdev_remove(&anchor->uuid) : 0;
 }
 
 /*
