@@ -120,7 +120,9 @@ def chosen(names, *lists, long=False):
     tests = [test for path in lists for test in config.load_tests(HERE / path)]
     if missing := set(names) - {test.name for test in tests}:
         raise Failure(f"no test {' '.join(sorted(missing))}; there are: {' '.join(test.name for test in tests)}")
-    return [test for test in tests if (test.name in names if names else long or not test.long)]
+    if names or long:
+        return [test for test in tests if not names or test.name in names]
+    return [test.short() for test in tests if not test.long]
 
 
 def check(args, report, long=False):

@@ -86,8 +86,16 @@ class Test:
     boot_limit: int = 0     # instead of the architecture's
     waits: bool = False     # most of the time: other guests can have the CPU
     long: bool = False      # only where it is asked for, and in the long set
+    long_on: list = dataclasses.field(default_factory=list)     # kernels on which it is so
     known: list = dataclasses.field(default_factory=list)       # reports in the kernel's log that are not about us
     expect: list = dataclasses.field(default_factory=list)      # tests of the runner: the failures to report
+
+    def short(self):
+        """The test, without the kernels where it is in the long set only."""
+        if not self.long_on:
+            return self
+        return dataclasses.replace(self, targets=[name for name in target_names(long=True) if name not in self.long_on
+                                                  and self.runs_on(load_target(name))])
 
     def runs_on(self, target, peer=False):
         wanted = self.peer if peer else self.targets or [target.name]
