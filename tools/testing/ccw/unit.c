@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Each feature and each bound of the translator. Names say the expectation */
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "proof.h"

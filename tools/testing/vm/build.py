@@ -14,6 +14,9 @@ MODULE_PARTS = ("Kbuild", "compat", "drivers", "include", "samples", "tools/test
 
 _SOURCES = re.compile(r"(Kbuild|Kconfig|Makefile|.*\.(c|h|S|mk|sh))$")
 
+# What kbuild leaves beside them when it is run in the tree: each kernel has its own.
+_GENERATED = re.compile(r"(/compat/features\.h|\.mod\.c|/\.module-common\.c)$")
+
 # A line of kbuild that W=1 must not print. Remarks without a file name, such as a compiler's other patch level,
 # are about the host.
 _WARNING = re.compile(r"^WARNING: |: warning: |: error: ")
@@ -41,14 +44,16 @@ def link_sources(into, parts=MODULE_PARTS, top=TOP):
     wanted = {}
     for part in parts:
         for path in [top / part, *(top / part).rglob("*")]:
-            if path.is_file() and _SOURCES.match(path.name) and not path.name.endswith(".mod.c"):
+            if path.is_file() and _SOURCES.match(path.name) and not _GENERATED.search(str(path)):
                 wanted[into / path.relative_to(top)] = path
+    # Also one that leads elsewhere: this folder may be a copy of another clone's.
     for link in into.rglob("*"):
-        if link.is_symlink() and link not in wanted:
+        if link.is_symlink() and (link not in wanted or link.readlink() != wanted[link]):
             link.unlink()
     for link, path in wanted.items():
         link.parent.mkdir(parents=True, exist_ok=True)
         if not link.is_symlink():
+            link.unlink(missing_ok=True)
             link.symlink_to(path)
 
 

@@ -160,6 +160,8 @@ def load_tests(path):
             raise Failure(f"{path.relative_to(TOP)}: {test.name} has the output {test.output!r}")
         if bool(test.program) == bool(test.script):
             raise Failure(f"{path.relative_to(TOP)}: {test.name} needs a program or a script")
+        if test.script and test.packages:
+            raise Failure(f"{path.relative_to(TOP)}: {test.name} has a script, which runs in busybox, and packages")
         if not isinstance(test.peer, list) or [other.name for other in tests].count(test.name) > 1:
             raise Failure(f"{path.relative_to(TOP)}: {test.name} is there twice, or its peer is no list of targets")
     return tests
