@@ -15,6 +15,7 @@
 #include <linux/bits.h>
 #include <linux/device.h>
 #include <linux/init.h>
+#include <linux/jiffies.h>
 #include <linux/kernel.h>
 #include <linux/mdev.h>
 #include <linux/mdev_trigger.h>
@@ -30,12 +31,16 @@
 #include <linux/sysfs.h>
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
+#include <linux/workqueue.h>
 
 #include "compat.h"
 
 #define MTTY_NAME		"mtty"
 #define MTTY_PORTS_TOTAL	24	/* shared by all devices */
 #define MTTY_PORTS_MAX		2	/* of one device */
+
+/* How often an eventfd may unmask INTx within a jiffy, before it has to wait */
+#define MTTY_UNMASKS_MAX	8
 
 /* The card that Linux's and others' serial drivers know by these IDs */
 #define MTTY_PCI_VENDOR		0x4348
@@ -92,10 +97,11 @@ struct mtty_port {
 
 /**
  * struct mtty - one serial card
- * @lock: protects @ports, @config and @intx_masked. It is taken in process
- *	context only, and held while a trigger is signalled: level and mask of
- *	INTx change together with the signal. User memory is touched under it
- *	where page faults are disabled, and only there
+ * @lock: protects @ports, @config, @intx_masked, and @unmasks and what follows
+ *	it. It is taken in process context only, and held while a trigger is
+ *	signalled: level and mask of INTx change together with the signal. User
+ *	memory is touched under it where page faults are disabled, and only
+ *	there
  * @nr_ports: ports, and BARs, that this card has; constant
  * @intx_masked: INTx is masked, by the user or by having been signalled
  * @ports: the UARTs
@@ -107,6 +113,10 @@ struct mtty_port {
  *	what is being enabled must not be disabled. @lock nests inside
  * @unmask: unmasks INTx when its eventfd is signalled. The VFIO core clears
  *	it by itself when the eventfd goes away, under a lock of its own
+ * @unmask_later: unmasks INTx when an eventfd has done so too often: a holder
+ *	can connect INTx with its own unmask, and so make it signal for ever
+ * @unmasks: how often an eventfd has unmasked INTx since @unmasks_since
+ * @unmasks_since: in jiffies
  */
 struct mtty {
 	/* See above: registers, and what follows from them */
@@ -121,6 +131,9 @@ struct mtty {
 	/* See above: interrupts as the user sets them up */
 	struct mutex irq_lock;
 	struct virqfd *unmask;
+	struct delayed_work unmask_later;
+	unsigned int unmasks;
+	unsigned long unmasks_since;
 };
 
 /* Ports that no device has */
@@ -442,10 +455,43 @@ static void mtty_intx_unmask(struct mtty *mtty)
 	spin_unlock(&mtty->lock);
 }
 
-/* The work of an unmask eventfd: a signal may not be sent from its wake-up */
-static void mtty_intx_unmask_work(void *mtty, void *unused)
+static void mtty_intx_unmask_later(struct work_struct *work)
 {
-	mtty_intx_unmask(mtty);
+	mtty_intx_unmask(container_of(work, struct mtty, unmask_later.work));
+}
+
+static bool mtty_intx_unmask_is_due(struct mtty *mtty)
+{
+	bool due;
+
+	spin_lock(&mtty->lock);
+	if (time_after(jiffies, mtty->unmasks_since)) {
+		mtty->unmasks_since = jiffies;
+		mtty->unmasks = 0;
+	}
+	due = mtty->unmasks < MTTY_UNMASKS_MAX;
+	if (due)
+		mtty->unmasks++;
+	spin_unlock(&mtty->lock);
+	return due;
+}
+
+/* The work of an unmask eventfd: a signal may not be sent from its wake-up */
+static void mtty_intx_unmask_work(void *data, void *unused)
+{
+	struct mtty *mtty = data;
+
+	if (mtty_intx_unmask_is_due(mtty))
+		mtty_intx_unmask(mtty);
+	else
+		schedule_delayed_work(&mtty->unmask_later, 1);
+}
+
+/* No eventfd unmasks INTx any more; waits for one that does */
+static void mtty_intx_unmask_disable(struct mtty *mtty)
+{
+	vfio_virqfd_disable(&mtty->unmask);
+	cancel_delayed_work_sync(&mtty->unmask_later);
 }
 
 /* Configuration space */
@@ -825,7 +871,7 @@ static int mtty_set_trigger(struct mtty *mtty, const struct mdev_irq_set *set)
 
 	/* Count 0 turns all of the index off */
 	if (!msi && !set->count)
-		vfio_virqfd_disable(&mtty->unmask);
+		mtty_intx_unmask_disable(mtty);
 
 	/*
 	 * INTx without a trigger is as new: not masked. What is pending reaches
@@ -860,7 +906,7 @@ static int mtty_set_intx_mask(struct mtty *mtty,
 	if (set->fd != -1)
 		return vfio_virqfd_enable(mtty, NULL, mtty_intx_unmask_work,
 					  NULL, &mtty->unmask, set->fd);
-	vfio_virqfd_disable(&mtty->unmask);
+	mtty_intx_unmask_disable(mtty);
 	return 0;
 }
 
@@ -932,7 +978,7 @@ static void mtty_release(struct mdev_device *mdev)
 	 * Waits for an unmask that is under way. No ioctl can be: irq_lock is
 	 * not needed. mdev drops the triggers.
 	 */
-	vfio_virqfd_disable(&mtty->unmask);
+	mtty_intx_unmask_disable(mtty);
 }
 
 static void mtty_request(struct mdev_device *mdev, unsigned int count)
@@ -1071,6 +1117,8 @@ static int mtty_create(struct kobject *kobj, struct mdev_device *mdev)
 	spin_lock_init(&mtty->lock);
 	mutex_init(&mtty->irq_lock);
 	mtty->nr_ports = type->nr_ports;
+	mtty->unmasks_since = jiffies;
+	INIT_DELAYED_WORK(&mtty->unmask_later, mtty_intx_unmask_later);
 	mdev_trigger_init(&mtty->intx, mdev, MDEV_TRIGGER_INTERRUPT);
 	mdev_trigger_init(&mtty->msi, mdev, MDEV_TRIGGER_INTERRUPT);
 	mdev_trigger_init(&mtty->req, mdev, MDEV_TRIGGER_REQUEST);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The interrupts of an mtty device: INTx, a level, and MSI, a message. */
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -246,6 +248,57 @@ TEST_F(irq, eventfd_can_unmask_intx)
 				   VFIO_IRQ_SET_DATA_EVENTFD | UNMASK, INTX, 0,
 				   1, &fd, sizeof(fd)));
 	close(unmask);
+}
+
+/* What follows the name in /proc/PID/stat, up to the ticks in user and system */
+#define KWORKER_STAT ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu"
+
+/* The ticks that all kernel workers have run */
+static long kworker_ticks(void)
+{
+	unsigned long user, system;
+	char path[64], text[512], *name;
+	struct dirent *entry;
+	DIR *proc = opendir("/proc");
+	long ticks = 0;
+
+	while (proc && (entry = readdir(proc))) {
+		snprintf(path, sizeof(path), "/proc/%.20s/stat", entry->d_name);
+		if (!isdigit(entry->d_name[0]) ||
+		    file_read(path, text, sizeof(text)) < 0)
+			continue;
+		name = strstr(text, "(kworker/");
+		if (name && sscanf(strrchr(text, ')'), KWORKER_STAT, &user,
+				   &system) == 2)
+			ticks += user + system;
+	}
+	if (proc)
+		closedir(proc);
+	return ticks;
+}
+
+/* A level that unmasks itself signals for ever, but not all the time */
+TEST_F(irq, intx_that_unmasks_itself_is_slowed_down)
+{
+	long before, second = sysconf(_SC_CLK_TCK);
+	__s32 fd = self->intx;
+	__u64 one = 1;
+
+	skip_kernels_own("has no unmask eventfd");
+	set_eventfd(INTX, self->intx);
+	EXPECT_EQ(0, vfio_set_irqs(self->card.user.device,
+				   VFIO_IRQ_SET_DATA_EVENTFD | UNMASK, INTX, 0,
+				   1, &fd, sizeof(fd)));
+	out(0, UART_FCR, UART_FCR_ENABLE_FIFO);
+	out(0, UART_IER, UART_IER_RDI);
+	out(0, UART_TX, 'a');
+	EXPECT_EQ(8, write(self->intx, &one, sizeof(one)));
+	before = kworker_ticks();
+	sleep(2);
+	/* It would be all of the two seconds */
+	EXPECT_GT(second, kworker_ticks() - before);
+	TH_LOG("%ld of %ld ticks", kworker_ticks() - before, 2 * second);
+	EXPECT_EQ(1, in(0, UART_LSR) & UART_LSR_DR);
 }
 
 TEST_F(irq, intx_can_be_disabled_in_the_command_register)
