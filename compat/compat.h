@@ -9,6 +9,7 @@
 
 #include <linux/device.h>
 #include <linux/eventfd.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/vfio.h>
 
@@ -84,23 +85,13 @@
 #endif
 
 /*
- * Linux 6.6, 8b6f173a4ce4 ("vfio: Add cdev for vfio_device"): a VFIO device
- * leaves sysfs when its unregistration begins. Before, it did when that ended,
- * and has to leave its parent's folder by itself where that goes earlier. Nothing
- * to compile tells of it, but vfio_iommufd_emulated_detach_ioas(), which came
- * with it.
+ * Linux 6.3, bc292ab00f6c ("mm: introduce vma->vm_flags wrapper functions")
  */
-static inline void vfio_device_leave_parent(struct vfio_device *vdev)
+#ifndef HAVE_VM_FLAGS_SET
+static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
 {
-#ifndef HAVE_VFIO_DETACH_IOAS
-	struct kobject *class_dir = vdev->device.kobj.parent;
-
-	if (device_move(&vdev->device, NULL, DPM_ORDER_NONE))
-		return;
-	/* It forgets the class's folder in that of the parent */
-	kobject_del(class_dir);
-	kobject_put(class_dir);
-#endif
+	vma->vm_flags |= flags;
 }
+#endif
 
 #endif /* _COMPAT_H */

@@ -25,8 +25,8 @@ struct vm_area_struct;
 /**
  * struct mdev_parent_ops - what a parent driver does for its mediated devices
  * @owner: the parent driver's module. It stays loaded while a device is open;
- *	where @revoke is there, and the module parameter "revoke_after" is not
- *	0, it can be unloaded: that asks the users, and then revokes
+ *	if it has @revoke, and the module parameter "revoke_after" is not 0, it
+ *	can be unloaded: that asks the holders, and then revokes
  * @dev_attr_groups: attributes added to the parent device (optional)
  * @mdev_attr_groups: attributes of each mediated device (optional)
  * @supported_type_groups: NULL-terminated; each group is one supported type,
@@ -37,50 +37,53 @@ struct vm_area_struct;
  *	the type. It is called once for each device, before the device can be
  *	seen. Return 0 or a negative errno, which ends the creation (mandatory)
  * @remove: undoes @create, exactly once for each @create that succeeded, after
- *	the device has left sysfs and has no user. An error is logged and
+ *	the device has left sysfs and has no holder. An error is logged and
  *	otherwise ignored (mandatory)
- * @open: a user opens the device. Called for the first file descriptor only;
- *	the next @open comes after @release has returned
- * @release: the user's last file descriptor was closed, or the user died.
+ * @open: a process opens the device, its holder from then on. Called for the
+ *	first file descriptor only; the next @open comes after @release has
+ *	returned. No guest memory can be pinned yet
+ * @release: the holder's last file descriptor was closed, or the holder died.
  *	All interrupt and request triggers are dropped when it returns
- * @read: read(2) of the device; -EINVAL where it is missing
- * @write: write(2) of the device; -EINVAL where it is missing
- * @ioctl: the VFIO_DEVICE_* ioctls; -EINVAL where it is missing
- * @mmap: mmap(2) of the device; -EINVAL where it is missing
- * @request: addition: the device's release is requested; ask the user, usually
+ * @read: read(2) of the device; -EINVAL if it is missing
+ * @write: write(2) of the device; -EINVAL if it is missing
+ * @ioctl: the VFIO_DEVICE_* ioctls; -EINVAL if it is missing
+ * @mmap: mmap(2) of the device; -EINVAL if it is missing
+ * @request: addition: the device's release is requested; ask the holder, usually
  *	with mdev_request_relay() and nothing else. @count rises from 0 with
  *	each time that this request is made again. Called between the return of
  *	@open and the call of @release, one call at a time, in process context.
- *	It must not wait for the user, nor take a lock that the driver holds
- *	around @open or @release. Where it is missing nobody can be asked, and
- *	the log says so
- * @revoke: addition: takes the device from its user, who does not release it.
+ *	It must not wait for the holder, nor take a lock that the driver holds
+ *	around @open or @release. If it is missing nobody can be asked, and the
+ *	log says so
+ * @revoke: addition: takes the device from a holder that does not release it.
  *	Called instead of @release, or while @release is waiting, when no call of
  *	@open, @read, @write, @ioctl, @mmap, @dma_unmap or of a mapping's vm_ops
  *	is under way, but for those between mdev_wait_begin() and
  *	mdev_wait_end(); and none comes before the next @open. Stop the hardware
- *	in a time that does not depend on the user, and unpin all pages: by
+ *	in a time that does not depend on the holder, and unpin all pages: by
  *	mdev_unpin_pages(), which does not wait there. The framework drops the
  *	triggers; @remove follows, most often at once. A driver that has it
- *	makes promises: see below. Where it is missing, and while a mapping is
- *	there that the kernel cannot take away, a user that does not release the
- *	device is waited for
+ *	makes promises: see below. If it is missing, and while there is a
+ *	mapping that the kernel cannot take away, a holder that does not release
+ *	the device is waited for
  * @dma_unmap: addition: the IOVA range that starts at @iova and is @length
- *	bytes long goes away; unpin every page of it before returning. May be
- *	called at any time between @create and @remove, also while the device
- *	is not open, since another one may share its user's container. A driver
- *	that pins pages must have it
+ *	bytes long goes away; unpin every page of it before returning. From here
+ *	on no page of it can be pinned. May be called at any time between
+ *	@create and @remove, also while the device is not open, by several
+ *	threads one after the other, and again for the same range. A driver that
+ *	pins pages must have it
  *
  * All calls are made in process context and may sleep. @open, @release and
  * @dma_unmap are made with locks of the VFIO core held, and so may be @request.
  *
  * With @revoke, no callback waits for user space, but between mdev_wait_begin()
  * and mdev_wait_end(). @read, @write, @ioctl, @dma_unmap and @release are called
- * with page faults disabled: copying from or to memory of the user's that is not
- * there fails. A callback that then returns -EFAULT is called again when the
- * memory has been brought in, so until then it must not have changed anything.
- * @mmap inserts no pages, its vm_ops' fault does: what @mmap inserted could not
- * be taken away.
+ * with page faults disabled: copying from or to memory of the holder's that is
+ * not present fails. A callback that then returns -EFAULT is called again when
+ * the memory has been faulted in, so until then it must not have changed
+ * anything. @mmap inserts no pages, its vm_ops' fault does, and returns
+ * VM_FAULT_NOPAGE: what @mmap or the memory management inserted could not be
+ * taken away.
  */
 struct mdev_parent_ops {
 	struct module *owner;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Triggers: the eventfds through which a mediated device reaches its user.
+ * Triggers: the eventfds through which a mediated device reaches its holder.
  */
 #ifndef _LINUX_MDEV_TRIGGER_H
 #define _LINUX_MDEV_TRIGGER_H
@@ -12,7 +12,7 @@ struct mdev_device;
 struct mdev_trigger_eventfd;
 
 /**
- * enum mdev_trigger_kind - what a trigger tells the user
+ * enum mdev_trigger_kind - what a trigger tells the holder
  * @MDEV_TRIGGER_INTERRUPT: an interrupt of the device
  * @MDEV_TRIGGER_REQUEST: the request to release the device; one that is set
  *	while a request is pending is signalled at once

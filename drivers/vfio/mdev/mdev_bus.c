@@ -3,15 +3,17 @@
 #include <linux/export.h>
 
 #include "compat.h"
-#include "mdev_private.h"
+#include "mdev_device.h"
+#include "mdev_main.h"
 
 /*
  * A device that is being created is on the bus before its folder is complete;
- * its creator binds it when it is. Until then no driver matches, whoever asks.
+ * its creator binds it when it is, and then announces it. Until then no driver
+ * matches.
  */
 static int mdev_bus_match(struct device *dev, bus_match_driver *drv)
 {
-	return READ_ONCE(to_mdev_device(dev)->complete);
+	return READ_ONCE(to_mdev_device(dev)->state.phase) != MDEV_NEW;
 }
 
 static int mdev_bus_probe(struct device *dev)
@@ -68,3 +70,13 @@ void mdev_unregister_driver(struct mdev_driver *drv)
 	driver_unregister(&drv->driver);
 }
 EXPORT_SYMBOL_GPL(mdev_unregister_driver);
+
+int mdev_bus_init(void)
+{
+	return bus_register(&mdev_bus_type);
+}
+
+void mdev_bus_exit(void)
+{
+	bus_unregister(&mdev_bus_type);
+}

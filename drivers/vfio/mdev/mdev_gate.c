@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The gate between VFIO and the parent driver: what is not done by each call,
- * but when it is closed, and for user memory that is not there.
+ * but when it is closed, and for user memory that is not present.
  */
 #include <linux/export.h>
 #include <linux/jiffies.h>
@@ -10,14 +10,15 @@
 #include <linux/sched/signal.h>
 #include <linux/sizes.h>
 
-#include "vfio_mdev.h"
+#include "mdev_gate.h"
+#include "mdev_vfio.h"
 
 /* How often the log says that a call is waited for, in seconds */
 #define NOTICE		10
 
 /*
- * How often memory is brought in for one call: a page at first, then eight times
- * as much each time. A user may offer a gigabyte for a register of 4 bytes.
+ * How often memory is faulted in for one call: a page at first, then eight times
+ * as much each time. A holder may offer a gigabyte for a register of 4 bytes.
  */
 #define MAX_TRIES	8
 #define TRY_SHIFT	3
@@ -25,78 +26,90 @@
 /* No argument of VFIO's ioctls is larger */
 #define MAX_ARG_SIZE	SZ_64K
 
-void mdev_gate_init(struct vfio_mdev *vmdev)
+void mdev_gate_init(struct mdev_gate *gate, struct module *owner,
+		    bool revocable)
 {
 	static struct lock_class_key __maybe_unused key;
 
-	atomic64_set(&vmdev->gate, 0);
-	lockdep_init_map(&vmdev->gate_map, "mdev_gate", &key, 0);
+	atomic64_set(&gate->calls, 0);
+	lockdep_init_map(&gate->map, "mdev_gate", &key, 0);
+	init_waitqueue_head(&gate->wait);
+	gate->owner = owner;
+	gate->revocable = revocable;
 }
 
 /*
- * The gate is closed, and somebody has just left. Whoever is the last to leave
- * finds the counter at its end; that others find it there as well does no harm.
+ * The gate is closed, and a call has just left. The last that leaves finds the
+ * counter at its end; that others find it there as well does no harm.
  */
-void mdev_gate_left(struct vfio_mdev *vmdev)
+void mdev_gate_left(struct mdev_gate *gate)
 {
-	struct mdev_shell *shell = vmdev->shell;
-	s64 gate = atomic64_read(&vmdev->gate);
-
-	if (!lower_32_bits(gate))
-		complete_all(&shell->drained);
-	if (gate != GATE_CLOSED)
-		return;
-	/* Pairs with mdev_gate_close() */
-	if (atomic_xchg(&shell->owner_held, false))
-		module_put(shell->owner);
-	wake_up_all(&shell->quiet);
+	/* Pairs with try_module_get() in mdev_gate_close() */
+	if (mdev_gate_is_quiet(gate) &&
+	    atomic_xchg(&gate->owner_held, false))
+		module_put(gate->owner);
+	wake_up_all(&gate->wait);
 }
 
-/*
- * Let nobody in any more, and wait for who is inside; the shell is there. The
- * caller counts as outside from here to mdev_gate_revoked(). Calls that really
- * are outside will return through the code of the parent driver.
- */
-void mdev_gate_close(struct vfio_mdev *vmdev)
+/* Is a call inside? Those that have gone outside do not count */
+static bool mdev_gate_has_calls(const struct mdev_gate *gate)
 {
-	struct mdev_shell *shell = vmdev->shell;
-
-	atomic_set(&shell->owner_held, try_module_get(shell->owner));
-	rwsem_acquire(&vmdev->gate_map, 0, 0, _THIS_IP_);
-	atomic64_add(GATE_CLOSED + GATE_OUTSIDE, &vmdev->gate);
-	mdev_gate_left(vmdev);
-	while (!wait_for_completion_timeout(&shell->drained, NOTICE * HZ))
-		dev_warn(&vmdev->mdev->dev, "revocation waits for the end of a call of the parent driver\n");
-	rwsem_release(&vmdev->gate_map, _THIS_IP_);
-}
-
-/*
- * The revocation is over, but not the calls that are outside. A module that is
- * being unloaded has to wait for them: they return through its code.
- */
-void mdev_gate_revoked(struct vfio_mdev *vmdev)
-{
-	struct mdev_shell *shell = vmdev->shell;
-	bool unloading = !atomic_read(&shell->owner_held);
-
-	atomic64_sub(GATE_OUTSIDE, &vmdev->gate);
-	mdev_gate_left(vmdev);
-	while (unloading &&
-	       !wait_event_timeout(shell->quiet, mdev_gate_is_quiet(vmdev),
-				   NOTICE * HZ))
-		dev_warn(&vmdev->mdev->dev, "unloading the parent driver waits for a call of the user that it was revoked from\n");
-}
-
-/* Is the gate closed, and every call over, also those that went outside? */
-bool mdev_gate_is_quiet(const struct vfio_mdev *vmdev)
-{
-	return atomic64_read(&vmdev->gate) == GATE_CLOSED;
+	return lower_32_bits(atomic64_read(&gate->calls));
 }
 
 /**
- * mdev_gate_bring_in - bring in the memory for which a call gave -EFAULT
- * @vmdev: the device
- * @addr: the user's memory
+ * mdev_gate_close - let no call in any more, and wait for those inside
+ * @gate: the gate
+ * @dev: for the log
+ *
+ * The caller counts as outside from here to mdev_gate_settle(). Calls that
+ * really are outside will return through the code of the parent driver.
+ *
+ * Context: process context, once for each gate. Waits for callbacks of the
+ * parent driver, which wait for no holder.
+ */
+void mdev_gate_close(struct mdev_gate *gate, struct device *dev)
+{
+	atomic_set(&gate->owner_held, try_module_get(gate->owner));
+	rwsem_acquire(&gate->map, 0, 0, _THIS_IP_);
+	atomic64_add(GATE_CLOSED + GATE_OUTSIDE, &gate->calls);
+	while (!wait_event_idle_timeout(gate->wait,
+					!mdev_gate_has_calls(gate),
+					NOTICE * HZ))
+		dev_warn(dev, "detaching waits for a callback of the parent driver to return\n");
+	rwsem_release(&gate->map, _THIS_IP_);
+}
+
+/**
+ * mdev_gate_settle - the device was taken back from the parent driver's side
+ * @gate: the gate, closed
+ * @dev: for the log
+ *
+ * Calls may still be outside. If the parent driver is being unloaded it has to
+ * wait for them, since they return through its code.
+ */
+void mdev_gate_settle(struct mdev_gate *gate, struct device *dev)
+{
+	bool unloading = !atomic_read(&gate->owner_held);
+
+	atomic64_sub(GATE_OUTSIDE, &gate->calls);
+	mdev_gate_left(gate);
+	while (unloading &&
+	       !wait_event_idle_timeout(gate->wait, mdev_gate_is_quiet(gate),
+					NOTICE * HZ))
+		dev_warn(dev, "parent driver unload: waiting for a system call of the former holder to return\n");
+}
+
+/* Is the gate closed, and every call over, also those that went outside? */
+bool mdev_gate_is_quiet(const struct mdev_gate *gate)
+{
+	return atomic64_read(&gate->calls) == GATE_CLOSED;
+}
+
+/**
+ * mdev_gate_fault_in - fault in the memory for which a call gave -EFAULT
+ * @gate: the gate
+ * @addr: the holder's memory
  * @size: how much of it
  * @write: it is to be written
  * @tries: counts the calls
@@ -105,41 +118,41 @@ bool mdev_gate_is_quiet(const struct vfio_mdev *vmdev)
  *
  * Return: whether the call should be made once more.
  */
-bool mdev_gate_bring_in(const struct vfio_mdev *vmdev, const void __user *addr,
+bool mdev_gate_fault_in(const struct mdev_gate *gate, const void __user *addr,
 			size_t size, bool write, unsigned int *tries)
 {
 	size_t left;
 
-	if (!vmdev->revocable || *tries == MAX_TRIES ||
+	if (!gate->revocable || *tries == MAX_TRIES ||
 	    fatal_signal_pending(current))
 		return false;
 	size = min(size, PAGE_SIZE << (TRY_SHIFT * *tries));
 	++*tries;
 	left = write ? fault_in_safe_writeable(addr, size) :
 		       fault_in_readable(addr, size);
-	/* The parent driver may want less than the user has offered */
+	/* The parent driver may want less than the holder has offered */
 	return left < size;
 }
 
 /**
- * mdev_gate_bring_in_arg - the same for the argument of an ioctl
- * @vmdev: the device
+ * mdev_gate_fault_in_arg - the same for the argument of an ioctl
+ * @gate: the gate
  * @arg: the argument
  * @tries: counts the calls
  *
  * Return: whether the call should be made once more.
  */
-bool mdev_gate_bring_in_arg(const struct vfio_mdev *vmdev, unsigned long arg,
+bool mdev_gate_fault_in_arg(const struct mdev_gate *gate, unsigned long arg,
 			    unsigned int *tries)
 {
 	void __user *uarg = (void __user *)arg;
 	u32 size;
 
 	/* Each of VFIO's arguments begins with its size; 8 bytes at least */
-	if (!vmdev->revocable || get_user(size, (u32 __user *)uarg))
+	if (!gate->revocable || get_user(size, (u32 __user *)uarg))
 		return false;
 	size = clamp_t(u32, size, 8, MAX_ARG_SIZE);
-	if (!mdev_gate_bring_in(vmdev, uarg, size, false, tries))
+	if (!mdev_gate_fault_in(gate, uarg, size, false, tries))
 		return false;
 	/* What is only read need not be writable */
 	fault_in_safe_writeable(uarg, size);
@@ -151,7 +164,7 @@ bool mdev_gate_bring_in_arg(const struct vfio_mdev *vmdev, unsigned long arg,
  * @mdev: the device
  *
  * For drivers that have a revoke callback, in their read, write, ioctl,
- * dma_unmap and release callbacks: around what may wait for the user, as
+ * dma_unmap and release callbacks: around what may wait for the holder, as
  * pinning guest memory does, or taking a lock that is held meanwhile. Such a
  * wait does not hold up a revocation: the device may be revoked, removed and
  * its parent unregistered before mdev_wait_end() returns. In between, and after
@@ -163,14 +176,14 @@ bool mdev_gate_bring_in_arg(const struct vfio_mdev *vmdev, unsigned long arg,
  */
 void mdev_wait_begin(struct mdev_device *mdev)
 {
-	struct vfio_mdev *vmdev = mdev->vmdev;
+	struct mdev_gate *gate = &mdev->vmdev->gate;
 
-	if (!vmdev->revocable)
+	if (!gate->revocable)
 		return;
 	pagefault_enable();
-	rwsem_release(&vmdev->gate_map, _THIS_IP_);
-	if (atomic64_add_negative(GATE_OUTSIDE - 1, &vmdev->gate))
-		mdev_gate_left(vmdev);
+	rwsem_release(&gate->map, _THIS_IP_);
+	if (atomic64_add_negative(GATE_OUTSIDE - 1, &gate->calls))
+		mdev_gate_left(gate);
 }
 EXPORT_SYMBOL_GPL(mdev_wait_begin);
 
@@ -179,20 +192,24 @@ EXPORT_SYMBOL_GPL(mdev_wait_begin);
  * @mdev: the device
  *
  * Context: after mdev_wait_begin().
- * Return: 0; -ENODEV when the device was revoked meanwhile: nothing that the
+ * Return: 0; -ENODEV if the device was revoked meanwhile: nothing that the
  * revoke and remove callbacks free may be used any more, and the callback has
  * to return.
  */
 int mdev_wait_end(struct mdev_device *mdev)
 {
-	struct vfio_mdev *vmdev = mdev->vmdev;
+	/* The shell clears it when each call is over, this one included */
+	struct mdev_vfio *vmdev = mdev->vmdev;
+	struct mdev_gate *gate = &vmdev->gate;
 	bool closed;
 
-	if (!vmdev->revocable)
+	if (!gate->revocable)
 		return 0;
-	closed = atomic64_add_negative(1 - GATE_OUTSIDE, &vmdev->gate);
-	rwsem_acquire_read(&vmdev->gate_map, 0, 1, _THIS_IP_);
+	closed = atomic64_add_negative(1 - GATE_OUTSIDE, &gate->calls);
+	rwsem_acquire_read(&gate->map, 0, 1, _THIS_IP_);
 	pagefault_disable();
+	if (unlikely(closed) && READ_ONCE(vmdev->closer) == current)
+		vmdev->cut_short = true;
 	return closed ? -ENODEV : 0;
 }
 EXPORT_SYMBOL_GPL(mdev_wait_end);

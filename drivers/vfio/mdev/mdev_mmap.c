@@ -2,7 +2,8 @@
 /*
  * Mappings of a device that can be revoked. A mapping outlives the gate, and
  * the memory management calls the parent driver through it without asking: so
- * the operations of the parent driver's are wrapped, and pass the gate too.
+ * the operations of the parent driver's are wrapped, and pass the gate too. A
+ * fault handler inserts its page itself, inside the gate.
  *
  * Pages that a fault has inserted can be taken away again, where the kernel
  * keeps the mappings of one VFIO device apart from all others. What the mmap
@@ -11,11 +12,14 @@
  * an older kernel, keeps the device from being revoked while it lives.
  */
 #include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/pagemap.h>
 #include <linux/refcount.h>
 #include <linux/slab.h>
 
 #include "compat.h"
-#include "vfio_mdev.h"
+#include "mdev_mmap.h"
+#include "mdev_vfio.h"
 
 /**
  * struct mdev_mapping - what the VMAs that stem from one mmap(2) share
@@ -28,7 +32,7 @@
 struct mdev_mapping {
 	struct vm_operations_struct ops;
 	const struct vm_operations_struct *parent_ops;
-	struct vfio_mdev *vmdev;
+	struct mdev_vfio *vmdev;
 	refcount_t vmas;
 	bool stuck;
 };
@@ -51,24 +55,42 @@ static void mdev_vma_open(struct vm_area_struct *vma)
 	struct mdev_mapping *mapping = mdev_mapping_of(vma);
 
 	refcount_inc(&mapping->vmas);
-	if (!mapping->parent_ops || !mdev_gate_enter(mapping->vmdev))
+	if (!mapping->parent_ops || !mdev_gate_enter(&mapping->vmdev->gate))
 		return;
 	if (mapping->parent_ops->open)
 		mapping->parent_ops->open(vma);
-	mdev_gate_leave(mapping->vmdev);
+	mdev_gate_leave(&mapping->vmdev->gate);
 }
 
 static void mdev_vma_close(struct vm_area_struct *vma)
 {
 	struct mdev_mapping *mapping = mdev_mapping_of(vma);
 
-	if (mapping->parent_ops && mdev_gate_enter(mapping->vmdev)) {
+	if (mapping->parent_ops && mdev_gate_enter(&mapping->vmdev->gate)) {
 		if (mapping->parent_ops->close)
 			mapping->parent_ops->close(vma);
-		mdev_gate_leave(mapping->vmdev);
+		mdev_gate_leave(&mapping->vmdev->gate);
 	}
 	if (refcount_dec_and_test(&mapping->vmas))
 		mdev_mapping_free(mapping);
+}
+
+/*
+ * A handler that returns a page leaves it to the memory management to insert
+ * that: after the gate, so that a revocation may not find it. Give it back.
+ */
+static vm_fault_t mdev_vma_refuse_page(struct mdev_mapping *mapping,
+				       struct vm_fault *vmf, vm_fault_t ret)
+{
+	pr_warn_once("mdev: %ps returns pages to be mapped instead of inserting them: cannot be used with a revoke callback\n",
+		     mapping->parent_ops->fault);
+	if (!vmf->page)
+		return VM_FAULT_SIGBUS;
+	if (ret & VM_FAULT_LOCKED)
+		unlock_page(vmf->page);
+	put_page(vmf->page);
+	vmf->page = NULL;
+	return VM_FAULT_SIGBUS;
 }
 
 static vm_fault_t mdev_vma_fault(struct vm_fault *vmf)
@@ -76,10 +98,13 @@ static vm_fault_t mdev_vma_fault(struct vm_fault *vmf)
 	struct mdev_mapping *mapping = mdev_mapping_of(vmf->vma);
 	vm_fault_t ret;
 
-	if (!mdev_gate_enter(mapping->vmdev))
+	if (!mdev_gate_enter(&mapping->vmdev->gate))
 		return VM_FAULT_SIGBUS;
 	ret = mapping->parent_ops->fault(vmf);
-	mdev_gate_leave(mapping->vmdev);
+	if (unlikely(!(ret & (VM_FAULT_ERROR | VM_FAULT_NOPAGE |
+			      VM_FAULT_RETRY))))
+		ret = mdev_vma_refuse_page(mapping, vmf, ret);
+	mdev_gate_leave(&mapping->vmdev->gate);
 	return ret;
 }
 
@@ -88,10 +113,10 @@ static vm_fault_t mdev_vma_page_mkwrite(struct vm_fault *vmf)
 	struct mdev_mapping *mapping = mdev_mapping_of(vmf->vma);
 	vm_fault_t ret;
 
-	if (!mdev_gate_enter(mapping->vmdev))
+	if (!mdev_gate_enter(&mapping->vmdev->gate))
 		return VM_FAULT_SIGBUS;
 	ret = mapping->parent_ops->page_mkwrite(vmf);
-	mdev_gate_leave(mapping->vmdev);
+	mdev_gate_leave(&mapping->vmdev->gate);
 	return ret;
 }
 
@@ -100,10 +125,10 @@ static vm_fault_t mdev_vma_pfn_mkwrite(struct vm_fault *vmf)
 	struct mdev_mapping *mapping = mdev_mapping_of(vmf->vma);
 	vm_fault_t ret;
 
-	if (!mdev_gate_enter(mapping->vmdev))
+	if (!mdev_gate_enter(&mapping->vmdev->gate))
 		return VM_FAULT_SIGBUS;
 	ret = mapping->parent_ops->pfn_mkwrite(vmf);
-	mdev_gate_leave(mapping->vmdev);
+	mdev_gate_leave(&mapping->vmdev->gate);
 	return ret;
 }
 
@@ -114,10 +139,10 @@ static int mdev_vma_access(struct vm_area_struct *vma, unsigned long addr,
 	struct mdev_mapping *mapping = mdev_mapping_of(vma);
 	int ret;
 
-	if (!mdev_gate_enter(mapping->vmdev))
+	if (!mdev_gate_enter(&mapping->vmdev->gate))
 		return -EIO;
 	ret = mapping->parent_ops->access(vma, addr, buf, len, write);
-	mdev_gate_leave(mapping->vmdev);
+	mdev_gate_leave(&mapping->vmdev->gate);
 	return ret;
 }
 
@@ -145,22 +170,49 @@ static void mdev_mapping_wrap(struct mdev_mapping *mapping,
 }
 
 /* See at the top of this file */
-static bool mdev_vma_can_be_taken(struct vfio_mdev *vmdev,
+static bool mdev_vma_can_be_taken(struct mdev_vfio *vmdev,
 				  const struct vm_area_struct *vma)
 {
 	return vma->vm_ops && vma->vm_ops->fault &&
 	       vfio_device_mapping(&vmdev->vdev);
 }
 
+/* The parent driver's mmap has succeeded, and what follows has not: undo it */
+static void mdev_mapping_undo(struct vm_area_struct *vma)
+{
+	if (vma->vm_ops && vma->vm_ops->close)
+		vma->vm_ops->close(vma);
+}
+
+/* Another file would not keep the device, nor be found by it */
+static int mdev_mapping_check(struct mdev_vfio *vmdev,
+			      struct mdev_mapping *mapping,
+			      const struct vm_area_struct *vma,
+			      const struct file *file)
+{
+	if (vma->vm_file != file)
+		return -EINVAL;
+	if (mdev_vma_can_be_taken(vmdev, vma))
+		return 0;
+	/* Not any more, if a revocation has begun: it waits for this call */
+	if (!atomic_inc_unless_negative(&vmdev->mappings))
+		return -ENODEV;
+	mapping->stuck = true;
+	if (!vma->vm_ops || !vma->vm_ops->fault)
+		dev_warn_once(&vmdev->mdev->dev, "the parent driver %s maps pages without a fault handler: the device cannot be revoked while they are mapped\n",
+			      module_name(vmdev->ops->owner));
+	return 0;
+}
+
 /**
- * mdev_map - mmap(2)
+ * mdev_mmap - mmap(2)
  * @vmdev: the device
  * @vma: the mapping to be
  *
  * Context: inside the gate.
  * Return: 0 or a negative errno.
  */
-int mdev_map(struct vfio_mdev *vmdev, struct vm_area_struct *vma)
+int mdev_mmap(struct mdev_vfio *vmdev, struct vm_area_struct *vma)
 {
 	struct file *file = vma->vm_file;
 	struct mdev_mapping *mapping;
@@ -168,7 +220,7 @@ int mdev_map(struct vfio_mdev *vmdev, struct vm_area_struct *vma)
 
 	if (!vmdev->ops->mmap)
 		return -EINVAL;
-	if (!vmdev->revocable)
+	if (!vmdev->gate.revocable)
 		return vmdev->ops->mmap(vmdev->mdev, vma);
 
 	mapping = kzalloc(sizeof(*mapping), GFP_KERNEL_ACCOUNT);
@@ -176,22 +228,22 @@ int mdev_map(struct vfio_mdev *vmdev, struct vm_area_struct *vma)
 		return -ENOMEM;
 
 	ret = vmdev->ops->mmap(vmdev->mdev, vma);
-	/* One of another file would not keep the device, nor be found by it */
-	if (!ret && vma->vm_file != file)
-		ret = -EINVAL;
-	mapping->stuck = !ret && !mdev_vma_can_be_taken(vmdev, vma);
-	/* Not any more, when a revocation has begun: it waits for this call */
-	if (mapping->stuck && !atomic_inc_unless_negative(&vmdev->mappings))
-		ret = -ENODEV;
-	if (ret) {
-		kfree(mapping);
-		return ret;
-	}
+	if (ret)
+		goto free_mapping;
+	ret = mdev_mapping_check(vmdev, mapping, vma, file);
+	if (ret)
+		goto undo_mmap;
 
 	mapping->vmdev = vmdev;
 	refcount_set(&mapping->vmas, 1);
 	mdev_mapping_wrap(mapping, vma);
 	return 0;
+
+undo_mmap:
+	mdev_mapping_undo(vma);
+free_mapping:
+	kfree(mapping);
+	return ret;
 }
 
 /**
@@ -200,7 +252,7 @@ int mdev_map(struct vfio_mdev *vmdev, struct vm_area_struct *vma)
  *
  * Return: false where there is one already.
  */
-bool mdev_mappings_end(struct vfio_mdev *vmdev)
+bool mdev_mappings_end(struct mdev_vfio *vmdev)
 {
 	int old = atomic_cmpxchg(&vmdev->mappings, 0, INT_MIN);
 
@@ -208,7 +260,7 @@ bool mdev_mappings_end(struct vfio_mdev *vmdev)
 }
 
 /* Take all mappings away. The gate is closed: no fault brings one back */
-void mdev_mappings_zap(struct vfio_mdev *vmdev)
+void mdev_mappings_zap(struct mdev_vfio *vmdev)
 {
 	struct address_space *mapping = vfio_device_mapping(&vmdev->vdev);
 

@@ -1,55 +1,49 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Who uses a mediated device, and how the user is asked to release it.
+ * The holder of a mediated device, and how it is asked to release the device.
  *
  * A request is pending from the moment somebody wants the device back until
- * the user has closed it (met) or nobody wants it any more (cancelled). Two
- * kinds of callers make one: those that wait for the release and keep new users
- * out meanwhile, the evictors (a removal, the parent's unregistration, an
- * unbind from vfio_mdev), for whom the user is asked again and again; and those
- * for whom it is asked once: the administrator who writes to "request", and a
+ * the holder has closed it (met) or nobody wants it any more (cancelled). Two
+ * kinds of callers make one. Evictors wait for the release and keep new
+ * holders out meanwhile: a removal, the parent's unregistration, an unbind
+ * from vfio_mdev. For them the holder is asked again and again. The others
+ * have it asked once: the administrator who writes to "request", and a
  * revocation, which does not wait for the answer.
  */
 #include <linux/ctype.h>
 #include <linux/export.h>
 #include <linux/kobject.h>
+#include <linux/mdev_trigger.h>
 #include <linux/sched/signal.h>
 #include <linux/timekeeping.h>
 #include <linux/workqueue.h>
 
 #include <uapi/linux/vfio_mdev.h>
 
-#include "mdev_private.h"
+#include "mdev_request.h"
 #include "mdev_trace.h"
+#include "mdev_vfio.h"
 
-/* Every so many relayed requests there is a line in the log */
+/* There is a line in the log for the first of so many relayed requests */
 #define RELAYS_PER_LINE		10
 
 #define INTERVAL		(MDEV_REQUEST_INTERVAL * HZ)
 
-/* Room for a command, a PID and what is around them */
-#define USER_NAME_LEN		(TASK_COMM_LEN + 32)
+/*
+ * Waits that are given up and repeated ask one holder at most so often in each
+ * INTERVAL; then the next ask comes when the interval is over.
+ */
+#define ASKS_PER_INTERVAL	5
 
-/* Why nobody can be asked; what follows the user's name in the log */
+/* Room for a command, a PID and what is around them */
+#define HOLDER_NAME_LEN		(TASK_COMM_LEN + 32)
+
+/* Why nobody can be asked; follows the holder's name in the log */
 #define NO_EVENTFD	" has registered no request eventfd"
 #define NO_CALLBACK	"; the parent driver has no request callback"
 #define NOT_SETTLED	" is still opening or closing it"
 
-/*
- * The process that opened the device may be gone while another one, which
- * inherited the descriptor or was sent it, still uses it.
- */
-static bool mdev_holder_exited(const struct mdev_device *mdev)
-{
-	struct task_struct *task;
-	bool exited;
-
-	rcu_read_lock();
-	task = pid_task(mdev->holder, PIDTYPE_TGID);
-	exited = !task || !atomic_read(&task->signal->live);
-	rcu_read_unlock();
-	return exited;
-}
+DECLARE_WAIT_QUEUE_HEAD(mdev_wait_queue);
 
 /* A process names itself as it likes; the log and sysfs have lines */
 static void mdev_make_printable(char *comm)
@@ -59,15 +53,127 @@ static void mdev_make_printable(char *comm)
 			*comm = '?';
 }
 
-static const char *mdev_user_name(const struct mdev_device *mdev, char *buf)
+/* Its PID may be another process's by now, so nobody is told */
+static bool mdev_pid_exited(struct pid *pid)
 {
-	snprintf(buf, USER_NAME_LEN, "%s (pid %d%s)", mdev->comm,
-		 pid_nr(mdev->holder),
-		 mdev_holder_exited(mdev) ? ", exited" : "");
+	struct task_struct *task;
+	bool exited;
+
+	rcu_read_lock();
+	task = pid_task(pid, PIDTYPE_TGID);
+	exited = !task || !atomic_read(&task->signal->live);
+	rcu_read_unlock();
+	return exited;
+}
+
+/* @pid NULL: there is no holder any more */
+static void mdev_holder_replace(struct mdev_device *mdev, struct pid *pid,
+				const char *comm)
+{
+	struct mdev_holder *holder = &mdev->vmdev->holder;
+	struct pid *old;
+
+	spin_lock(&holder->lock);
+	old = holder->pid;
+	holder->pid = pid;
+	strscpy(holder->comm, comm, sizeof(holder->comm));
+	spin_unlock(&holder->lock);
+	put_pid(old);
+}
+
+/**
+ * mdev_holder_set - the calling process is the holder from now on
+ * @mdev: the device, which is being opened or in use
+ *
+ * The process that opens a device may pass the descriptor on. The one that
+ * sets the request eventfd is the one that can be asked.
+ *
+ * Context: process context; with the device's lock or without.
+ */
+void mdev_holder_set(struct mdev_device *mdev)
+{
+	char comm[TASK_COMM_LEN];
+
+	get_task_comm(comm, current->group_leader);
+	mdev_make_printable(comm);
+	/* Pairs with put_pid() in mdev_holder_replace() */
+	mdev_holder_replace(mdev, get_pid(task_tgid(current)), comm);
+}
+
+/* A copy with a reference to the PID, or false if there is no holder */
+static bool mdev_holder_get(struct mdev_device *mdev, struct pid **pid,
+			    char *comm)
+{
+	struct mdev_vfio *vmdev = mdev->vmdev;
+
+	lockdep_assert_held(&mdev->lock);
+
+	*pid = NULL;
+	if (!vmdev)
+		return false;
+	spin_lock(&vmdev->holder.lock);
+	*pid = get_pid(vmdev->holder.pid);
+	strscpy(comm, vmdev->holder.comm, TASK_COMM_LEN);
+	spin_unlock(&vmdev->holder.lock);
+	return *pid;
+}
+
+static const char *mdev_holder_name(struct mdev_device *mdev, char *buf)
+{
+	char comm[TASK_COMM_LEN];
+	struct pid *pid;
+
+	if (!mdev_holder_get(mdev, &pid, comm))
+		snprintf(buf, HOLDER_NAME_LEN, "nobody");
+	else if (mdev_pid_exited(pid))
+		snprintf(buf, HOLDER_NAME_LEN, "%s (pid 0, exited)", comm);
+	else
+		snprintf(buf, HOLDER_NAME_LEN, "%s (pid %d)", comm,
+			 pid_nr(pid));
+	put_pid(pid);
 	return buf;
 }
 
-static void mdev_request_event(struct mdev_device *mdev, char *event)
+static pid_t mdev_holder_nr(struct mdev_device *mdev)
+{
+	char comm[TASK_COMM_LEN];
+	struct pid *pid;
+	pid_t nr;
+
+	mdev_holder_get(mdev, &pid, comm);
+	nr = pid_nr(pid);
+	put_pid(pid);
+	return nr;
+}
+
+/**
+ * mdev_holder_show - the holder, as "holder" in sysfs shows it
+ * @mdev: the device
+ * @buf: a page
+ *
+ * Return: the length; 0 if the device is not in use.
+ */
+int mdev_holder_show(struct mdev_device *mdev, char *buf)
+{
+	char comm[TASK_COMM_LEN];
+	struct pid *pid;
+	bool held;
+	int len;
+
+	mutex_lock(&mdev->lock);
+	held = mdev_holder_get(mdev, &pid, comm);
+	mutex_unlock(&mdev->lock);
+	if (!held)
+		return 0;
+	if (mdev_pid_exited(pid))
+		len = sysfs_emit(buf, "0 %s (exited)\n", comm);
+	else
+		len = sysfs_emit(buf, "%d %s\n", pid_vnr(pid), comm);
+	put_pid(pid);
+	return len;
+}
+
+static void mdev_request_uevent(struct mdev_device *mdev, char *event)
 {
 	kobject_uevent_env(&mdev->dev.kobj, KOBJ_CHANGE,
 			   (char *[]){ event, NULL });
@@ -75,62 +181,65 @@ static void mdev_request_event(struct mdev_device *mdev, char *event)
 
 static bool mdev_line_is_due(struct mdev_device *mdev, unsigned int seconds)
 {
-	if (!mdev->announce && time_before(jiffies, mdev->next_line))
+	struct mdev_request *request = &mdev->request;
+
+	if (!request->announce && time_before(jiffies, request->next_line))
 		return false;
-	mdev->announce = false;
-	mdev->next_line = jiffies + seconds * HZ;
+	request->announce = false;
+	request->next_line = jiffies + seconds * HZ;
 	return true;
 }
 
 /* Nobody can be asked, and why: say so at once, and then every minute */
 static void mdev_say_blocked(struct mdev_device *mdev, const char *why)
 {
-	char user[USER_NAME_LEN];
+	char holder[HOLDER_NAME_LEN];
 
 	if (!mdev_line_is_due(mdev, MDEV_BLOCKED_INTERVAL))
 		return;
 
-	mdev_user_name(mdev, user);
-	if (mdev->evictors)
-		dev_warn(&mdev->dev, "removal blocked until device is released by its user: %s%s\n",
-			 user, why);
+	mdev_holder_name(mdev, holder);
+	if (mdev->request.evictors)
+		dev_warn(&mdev->dev, "removal blocked until device is released by its holder: %s%s\n",
+			 holder, why);
 	else
-		dev_warn(&mdev->dev, "release cannot be requested of the user: %s%s\n",
-			 user, why);
+		dev_warn(&mdev->dev, "release cannot be requested of the holder: %s%s\n",
+			 holder, why);
 }
 
 /**
- * mdev_request_relay - ask a mediated device's user to release it
+ * mdev_request_relay - ask a mediated device's holder to release it
  * @trigger: the device's request trigger
  * @count: as given to the request callback
  *
- * Signals the user's eventfd, and says so in the log at the first and then at
- * every tenth time. Where the user registered none, the log says that the
- * removal is blocked until the user releases the device, and who that is.
+ * Signals the holder's eventfd, and says so in the log at the first and then
+ * at every tenth time. If the holder registered none, the log says that the
+ * removal is blocked until the holder releases the device, and who that is.
  *
  * Context: the request callback, and nowhere else.
  */
 void mdev_request_relay(struct mdev_trigger *trigger, unsigned int count)
 {
 	struct mdev_device *mdev = trigger->mdev;
-	char user[USER_NAME_LEN];
+	struct mdev_request *request = &mdev->request;
+	char holder[HOLDER_NAME_LEN];
 
 	lockdep_assert_held(&mdev->lock);
 
 	if (mdev_trigger_signal(trigger)) {
-		mdev->relayed = true;
-		/* A user may set its eventfd, and so be asked, all the time */
-		if ((mdev->announce || count % RELAYS_PER_LINE == 0) &&
+		request->relayed = true;
+		/* A holder may set its eventfd, and so be asked, all the time */
+		if ((request->announce || count % RELAYS_PER_LINE == 0) &&
 		    mdev_line_is_due(mdev, MDEV_REQUEST_INTERVAL))
-			dev_notice(&mdev->dev, "relaying device request to user (#%u): %s\n",
-				   count + 1, mdev_user_name(mdev, user));
-	} else if (mdev->relayed && !mdev->announce) {
+			dev_notice(&mdev->dev, "relaying device request to holder (#%u): %s\n",
+				   count + 1, mdev_holder_name(mdev, holder));
+	} else if (request->relayed && !request->announce) {
 		/*
-		 * The user took its eventfd away. Most close the device right
+		 * The holder took its eventfd away. Most close the device right
 		 * after that: one that stays is named the next time.
 		 */
-		mdev->relayed = false;
-		mdev->next_line = jiffies;
+		request->relayed = false;
+		request->next_line = jiffies;
 	} else {
 		mdev_say_blocked(mdev, NO_EVENTFD);
 	}
@@ -139,124 +248,220 @@ EXPORT_SYMBOL_GPL(mdev_request_relay);
 
 static void mdev_ask(struct mdev_device *mdev)
 {
+	const struct mdev_parent_ops *ops = mdev_parent(mdev)->ops;
+	struct mdev_request *request = &mdev->request;
+
 	lockdep_assert_held(&mdev->lock);
 
-	if (mdev->use == MDEV_HELD) {
-		unsigned int count = mdev->count;
+	/* Held: neither release nor revoke was called, so the parent exists */
+	if (mdev_phase_is_held(mdev->state.phase)) {
+		unsigned int count = request->count;
 
-		/* Whoever is woken by the request finds it counted */
-		WRITE_ONCE(mdev->count, count + 1);
-		trace_mdev_request(&mdev->uuid, count, pid_nr(mdev->holder));
-		if (mdev_parent(mdev)->ops->request)
-			vfio_mdev_request(mdev, count);
+		/* A process that is woken by the request finds it counted */
+		WRITE_ONCE(request->count, count + 1);
+		trace_mdev_request(&mdev->uuid, count, mdev_holder_nr(mdev));
+		if (ops->request)
+			ops->request(mdev, count);
 		else
 			mdev_say_blocked(mdev, NO_CALLBACK);
 	}
-	if (mdev->evictors)
-		mod_delayed_work(system_unbound_wq, &mdev->ask, INTERVAL);
+	if (request->evictors)
+		mod_delayed_work(system_unbound_wq, &request->ask, INTERVAL);
+}
+
+static bool mdev_request_is_pending(const struct mdev_device *mdev)
+{
+	return READ_ONCE(mdev->state.request) != MDEV_REQ_NONE;
+}
+
+/* In use, but not held: nobody is asked, and that may last */
+static bool mdev_is_settling(const struct mdev_device *mdev)
+{
+	switch (mdev->state.phase) {
+	case MDEV_OPENING:
+	case MDEV_CLOSING:
+	case MDEV_GOING_OPENING:
+	case MDEV_GOING_CLOSING:
+		return true;
+	default:
+		return false;
+	}
 }
 
 static void mdev_ask_work(struct work_struct *work)
 {
 	struct mdev_device *mdev =
-		container_of(work, struct mdev_device, ask.work);
+		container_of(work, struct mdev_device, request.ask.work);
 	bool trigger_set;
 
 	mutex_lock(&mdev->lock);
 	/* One that is set from here on is found set below, too */
-	trigger_set = xchg(&mdev->trigger_set, false);
-	if (mdev->pending && (mdev->evictors || trigger_set)) {
-		if (mdev->use != MDEV_HELD && mdev->use != MDEV_REVOKING)
+	trigger_set = xchg(&mdev->request.trigger_set, false);
+	if (mdev_request_is_pending(mdev) &&
+	    (mdev->request.evictors || trigger_set)) {
+		if (mdev_is_settling(mdev))
 			mdev_say_blocked(mdev, NOT_SETTLED);
 		mdev_ask(mdev);
 	}
 	mutex_unlock(&mdev->lock);
 }
 
-/* Somebody wants the device back: ask, now, whatever was asked before */
-static void mdev_request_make(struct mdev_device *mdev)
+static void mdev_request_ask_now(struct mdev_device *mdev)
 {
-	bool first = !mdev->pending;
+	mdev->request.announce = true;
+	mdev_ask(mdev);
+}
+
+/* Somebody wants the device back, by @event. Whether it is the first */
+static bool mdev_request_begin(struct mdev_device *mdev,
+			       enum mdev_request_event event)
+{
+	bool first = !mdev_request_is_pending(mdev);
 
 	lockdep_assert_held(&mdev->lock);
 
 	if (first) {
-		WRITE_ONCE(mdev->since, ktime_get_real_seconds());
-		mdev->relayed = false;
-		/*
-		 * Full barrier: either a request trigger that is being set is
-		 * seen below, or who sets it sees that a request is pending.
-		 */
-		smp_store_mb(mdev->pending, true);
+		WRITE_ONCE(mdev->request.since, ktime_get_real_seconds());
+		mdev->request.relayed = false;
 	}
-	mdev->announce = true;
-	mdev_ask(mdev);
+	WARN_ON_ONCE(mdev_state_request(&mdev->state, event));
+	/*
+	 * Full barrier: either a request trigger that is being set is seen by
+	 * the ask that follows, or its setter sees that a request is pending.
+	 */
+	smp_mb();
+	return first;
+}
+
+/* Ask at once, whatever was asked before */
+static void mdev_request_make(struct mdev_device *mdev,
+			      enum mdev_request_event event)
+{
+	bool first = mdev_request_begin(mdev, event);
+
+	mdev_request_ask_now(mdev);
 	if (first)
-		mdev_request_event(mdev, MDEV_UEVENT_REQUEST_PENDING);
+		mdev_request_uevent(mdev, MDEV_UEVENT_REQUEST_PENDING);
 }
 
-/*
- * It is about to be revoked: ask a last time, and where that has been going on
- * do not make more lines of it. Under the lock.
- */
-void mdev_request_last(struct mdev_device *mdev)
+static bool mdev_may_ask_now(struct mdev_request *request)
 {
-	mdev->revoking = true;
-	if (mdev->pending)
-		mdev_ask(mdev);
+	if (time_after_eq(jiffies, request->interval_end)) {
+		request->interval_end = jiffies + INTERVAL;
+		request->asks = 0;
+	}
+	return request->asks++ < ASKS_PER_INTERVAL;
+}
+
+/* The same for a wait, which may have been given up and repeated just now */
+static void mdev_request_make_limited(struct mdev_device *mdev)
+{
+	bool first = mdev_request_begin(mdev, MDEV_REQ_EV_WAIT);
+
+	if (mdev_may_ask_now(&mdev->request))
+		mdev_request_ask_now(mdev);
 	else
-		mdev_request_make(mdev);
-}
-
-static void mdev_request_end(struct mdev_device *mdev, char *event)
-{
-	lockdep_assert_held(&mdev->lock);
-
-	if (!mdev->pending)
-		return;
-	WRITE_ONCE(mdev->pending, false);
-	mdev->asked_by_hand = false;
-	mdev->revoking = false;
-	WRITE_ONCE(mdev->count, 0);
-	WRITE_ONCE(mdev->since, 0);
-	cancel_delayed_work(&mdev->ask);
-	mdev_request_event(mdev, event);
-}
-
-/*
- * A request trigger was set: while a request is pending, it is signalled at
- * once. Without the lock, which the caller may be unable to take: the parent's
- * request callback, called under it, may need the locks that the caller holds.
- */
-void mdev_request_trigger_set(struct mdev_device *mdev)
-{
-	if (!READ_ONCE(mdev->pending))
-		return;
-	WRITE_ONCE(mdev->trigger_set, true);
-	mod_delayed_work(system_unbound_wq, &mdev->ask, 0);
+		queue_delayed_work(system_unbound_wq, &mdev->request.ask,
+				   INTERVAL);
+	if (first)
+		mdev_request_uevent(mdev, MDEV_UEVENT_REQUEST_PENDING);
 }
 
 /**
- * mdev_request_once - ask the user once to release the device
+ * mdev_request_last - ask a last time, for a revocation
+ * @mdev: the device
+ *
+ * If the holder is being asked anyway there are no more lines of it.
+ *
+ * Context: under the device's lock.
+ */
+void mdev_request_last(struct mdev_device *mdev)
+{
+	if (!mdev_request_is_pending(mdev)) {
+		mdev_request_make(mdev, MDEV_REQ_EV_REVOKE);
+		return;
+	}
+	mdev_request_begin(mdev, MDEV_REQ_EV_REVOKE);
+	mdev_ask(mdev);
+}
+
+/* @uevent NULL: nobody has to be told */
+static void mdev_request_over(struct mdev_device *mdev, char *uevent)
+{
+	struct mdev_request *request = &mdev->request;
+
+	WRITE_ONCE(request->count, 0);
+	WRITE_ONCE(request->since, 0);
+	cancel_delayed_work(&request->ask);
+	if (uevent)
+		mdev_request_uevent(mdev, uevent);
+}
+
+static void mdev_request_end(struct mdev_device *mdev, char *uevent)
+{
+	bool was_pending = mdev_request_is_pending(mdev);
+
+	lockdep_assert_held(&mdev->lock);
+
+	WARN_ON_ONCE(mdev_state_request(&mdev->state, MDEV_REQ_EV_END));
+	if (was_pending)
+		mdev_request_over(mdev, uevent);
+}
+
+/* By @event, which may leave it pending for another reason */
+static int mdev_request_withdraw(struct mdev_device *mdev,
+				 enum mdev_request_event event)
+{
+	bool was_pending = mdev_request_is_pending(mdev);
+	int ret;
+
+	lockdep_assert_held(&mdev->lock);
+
+	ret = mdev_state_request(&mdev->state, event);
+	if (!ret && was_pending && !mdev_request_is_pending(mdev))
+		mdev_request_over(mdev, MDEV_UEVENT_REQUEST_CANCELLED);
+	return ret;
+}
+
+/**
+ * mdev_request_trigger_set - a request trigger was set
+ * @mdev: the device
+ *
+ * While a request is pending, it is signalled at once.
+ *
+ * Context: process context. Without the device's lock, which the caller may be
+ * unable to take: the parent's request callback, called under it, may need the
+ * locks that the caller holds.
+ */
+void mdev_request_trigger_set(struct mdev_device *mdev)
+{
+	mdev_holder_set(mdev);
+	if (!mdev_request_is_pending(mdev))
+		return;
+	WRITE_ONCE(mdev->request.trigger_set, true);
+	mod_delayed_work(system_unbound_wq, &mdev->request.ask, 0);
+}
+
+/**
+ * mdev_request_once - ask the holder once to release the device
  * @mdev: the device
  *
  * The request stays pending until it is met or cancelled.
  *
- * Return: 0, also when nobody uses it; -EOPNOTSUPP where the parent driver
- * cannot ask.
+ * Return: 0, also if nobody uses it; -EOPNOTSUPP if the parent driver cannot
+ * ask.
  */
 int mdev_request_once(struct mdev_device *mdev)
 {
 	int ret = 0;
 
 	mutex_lock(&mdev->lock);
-	if (mdev->use == MDEV_FREE) {
+	if (!mdev_is_in_use(mdev)) {
 		/* Released already */
 	} else if (mdev_parent(mdev)->ops->request) {
-		mdev->asked_by_hand = true;
-		mdev_request_make(mdev);
+		mdev_request_make(mdev, MDEV_REQ_EV_ASK);
 	} else {
-		mdev->announce = true;
+		mdev->request.announce = true;
 		mdev_say_blocked(mdev, NO_CALLBACK);
 		ret = -EOPNOTSUPP;
 	}
@@ -273,22 +478,25 @@ int mdev_request_once(struct mdev_device *mdev)
  */
 int mdev_request_cancel(struct mdev_device *mdev)
 {
-	int ret = 0;
+	int ret;
 
 	mutex_lock(&mdev->lock);
-	if (mdev->evictors || mdev->revoking)
-		ret = -EBUSY;
-	else
-		mdev_request_end(mdev, MDEV_UEVENT_REQUEST_CANCELLED);
+	ret = mdev_request_withdraw(mdev, MDEV_REQ_EV_CANCEL);
 	mutex_unlock(&mdev->lock);
 	return ret;
 }
 
-void mdev_use_init(struct mdev_device *mdev)
+void mdev_request_init(struct mdev_device *mdev)
 {
 	mutex_init(&mdev->lock);
-	INIT_DELAYED_WORK(&mdev->ask, mdev_ask_work);
+	INIT_DELAYED_WORK(&mdev->request.ask, mdev_ask_work);
 	INIT_LIST_HEAD(&mdev->triggers);
+}
+
+/* No request can be made any more; waits for one that is being made */
+void mdev_request_stop(struct mdev_device *mdev)
+{
+	cancel_delayed_work_sync(&mdev->request.ask);
 }
 
 /**
@@ -299,18 +507,14 @@ void mdev_use_init(struct mdev_device *mdev)
  */
 int mdev_use_begin(struct mdev_device *mdev)
 {
-	int ret = 0;
+	int ret = -EBUSY;
 
 	mutex_lock(&mdev->lock);
-	if (mdev->life != MDEV_LIVE) {
-		ret = -ENODEV;
-	} else if (mdev->evictors || mdev->use != MDEV_FREE) {
-		ret = -EBUSY;
-	} else {
-		mdev->use = MDEV_OPENING;
-		mdev->holder = get_pid(task_tgid(current));
-		get_task_comm(mdev->comm, current->group_leader);
-		mdev_make_printable(mdev->comm);
+	if (!mdev->request.evictors || mdev_is_going(mdev))
+		ret = mdev_state_event(&mdev->state, MDEV_EV_OPEN);
+	if (!ret) {
+		mdev->request.interval_end = jiffies;
+		mdev_holder_set(mdev);
 	}
 	mutex_unlock(&mdev->lock);
 	return ret;
@@ -320,107 +524,104 @@ int mdev_use_begin(struct mdev_device *mdev)
 void mdev_use_held(struct mdev_device *mdev)
 {
 	mutex_lock(&mdev->lock);
-	mdev->use = MDEV_HELD;
-	if (mdev->pending)
+	mdev_event(mdev, MDEV_EV_OPENED);
+	if (mdev_request_is_pending(mdev))
 		mdev_ask(mdev);
 	mutex_unlock(&mdev->lock);
 }
 
-/* The user's last descriptor was closed: from now on nobody is asked */
+/* The holder's last descriptor was closed: from now on nobody is asked */
 void mdev_use_closing(struct mdev_device *mdev)
 {
 	mutex_lock(&mdev->lock);
-	mdev->use = MDEV_CLOSING;
+	mdev_event(mdev, MDEV_EV_CLOSE);
 	mutex_unlock(&mdev->lock);
 }
 
-/* Close is still the one to end the use: see mdev_use_revoking() */
-bool mdev_use_is_closing(struct mdev_device *mdev)
+static void mdev_use_end_locked(struct mdev_device *mdev,
+				enum mdev_event event, char *uevent)
 {
-	bool closing;
+	mdev_request_end(mdev, uevent);
+	mdev_holder_replace(mdev, NULL, "");
+	mdev_event(mdev, event);
+}
 
+/* If somebody waits, a removal or an unbind follows at once, with its event */
+static void mdev_use_over(struct mdev_device *mdev, enum mdev_event event)
+{
 	mutex_lock(&mdev->lock);
-	closing = mdev->use == MDEV_CLOSING;
+	mdev_use_end_locked(mdev, event, mdev->request.evictors ?
+			    NULL : MDEV_UEVENT_REQUEST_MET);
 	mutex_unlock(&mdev->lock);
-	return closing;
+	mdev_parent_wake(mdev_parent(mdev));
 }
 
-static void mdev_use_end_locked(struct mdev_device *mdev, char *event)
+/* Open has failed */
+void mdev_use_failed(struct mdev_device *mdev)
 {
-	mdev_request_end(mdev, event);
-	/* Pairs with get_pid() in mdev_use_begin() */
-	put_pid(mdev->holder);
-	mdev->holder = NULL;
-	WRITE_ONCE(mdev->use, MDEV_FREE);
+	mdev_use_over(mdev, MDEV_EV_OPEN_FAILED);
 }
 
-/* Close is done with the device, or open has failed */
+/* Close is done with the device */
 void mdev_use_end(struct mdev_device *mdev)
 {
-	mutex_lock(&mdev->lock);
-	mdev_use_end_locked(mdev, MDEV_UEVENT_REQUEST_MET);
-	mutex_unlock(&mdev->lock);
-	mdev_changed(mdev);
+	mdev_use_over(mdev, MDEV_EV_CLOSED);
 }
 
-/*
- * The gate is closed: is there still a user? If so, it is asked no more. One
- * that is closing waits for user space, outside: it finds out when it is back.
+/**
+ * mdev_use_revoking - the gate is closed: begin to take the device back
+ * @mdev: the device
+ *
+ * One that is being closed can be in the parent's release callback, outside of
+ * the gate: that is told when it comes back.
+ *
+ * Return: whether there is a holder to take it from, which is asked no more.
  */
 bool mdev_use_revoking(struct mdev_device *mdev)
 {
-	bool held;
+	int ret;
 
 	mutex_lock(&mdev->lock);
-	held = mdev->use == MDEV_HELD || mdev->use == MDEV_CLOSING;
-	if (held)
-		mdev->use = MDEV_REVOKING;
+	ret = mdev_state_event(&mdev->state, MDEV_EV_REVOKE);
 	mutex_unlock(&mdev->lock);
-	return held;
+	WARN_ON_ONCE(ret && ret != -ENODEV);
+	return !ret;
 }
 
 /* Revocation is done with the device */
 void mdev_use_revoked(struct mdev_device *mdev)
 {
-	char user[USER_NAME_LEN];
+	char holder[HOLDER_NAME_LEN];
 
 	mutex_lock(&mdev->lock);
-	dev_warn(&mdev->dev, "revoked from its user: %s; mdev stays loaded until that closes it\n",
-		 mdev_user_name(mdev, user));
-	trace_mdev_revoke(&mdev->uuid, pid_nr(mdev->holder));
-	mdev_use_end_locked(mdev, MDEV_UEVENT_REQUEST_REVOKED);
+	dev_warn(&mdev->dev, "revoked from its holder: %s; mdev stays loaded until the holder closes it\n",
+		 mdev_holder_name(mdev, holder));
+	trace_mdev_revoke(&mdev->uuid, mdev_holder_nr(mdev));
+	mdev_use_end_locked(mdev, MDEV_EV_REVOKED, MDEV_UEVENT_REQUEST_REVOKED);
 	mutex_unlock(&mdev->lock);
-	mdev_changed(mdev);
-}
-
-int mdev_use_show(struct mdev_device *mdev, char *buf)
-{
-	int len = 0;
-
-	mutex_lock(&mdev->lock);
-	if (mdev->holder)
-		len = sysfs_emit(buf, "%d %s\n", pid_vnr(mdev->holder),
-				 mdev->comm);
-	mutex_unlock(&mdev->lock);
-	return len;
+	mdev_parent_wake(mdev_parent(mdev));
 }
 
 static void mdev_evict_begin_locked(struct mdev_device *mdev)
 {
-	WRITE_ONCE(mdev->evictors, mdev->evictors + 1);
-	if (mdev->use != MDEV_FREE)
-		mdev_request_make(mdev);
+	struct mdev_request *request = &mdev->request;
+
+	WRITE_ONCE(request->evictors, request->evictors + 1);
+	if (mdev_is_in_use(mdev))
+		mdev_request_make_limited(mdev);
 }
 
 static void mdev_evict_end_locked(struct mdev_device *mdev)
 {
-	WRITE_ONCE(mdev->evictors, mdev->evictors - 1);
-	if (!mdev->evictors && !mdev->asked_by_hand && !mdev->revoking)
-		mdev_request_end(mdev, MDEV_UEVENT_REQUEST_CANCELLED);
+	struct mdev_request *request = &mdev->request;
+
+	WRITE_ONCE(request->evictors, request->evictors - 1);
+	if (!request->evictors)
+		mdev_request_withdraw(mdev, MDEV_REQ_EV_GIVE_UP);
 }
 
 /**
- * mdev_evict_begin - keep new users out, and ask the present one to release
+ * mdev_evict_begin - keep new holders out, and ask the present one to release
  * @mdev: the device
  *
  * Does not wait. Undone by mdev_evict_end().
@@ -439,84 +640,74 @@ void mdev_evict_end(struct mdev_device *mdev)
 	mutex_unlock(&mdev->lock);
 }
 
-/* To LIVE, and back to NEW where the last step of its creation failed */
-void mdev_live(struct mdev_device *mdev, bool live)
-{
-	mutex_lock(&mdev->lock);
-	if (mdev->life != MDEV_GOING)
-		mdev->life = live || mdev->complete ? MDEV_LIVE : MDEV_NEW;
-	mutex_unlock(&mdev->lock);
-}
-
-/* Under the lock: is it there, for somebody to tear it down? */
-int mdev_may_claim(const struct mdev_device *mdev)
-{
-	lockdep_assert_held(&mdev->lock);
-
-	if (mdev->life == MDEV_NEW)
-		return -EAGAIN;
-	return mdev->life == MDEV_LIVE ? 0 : -ENODEV;
-}
-
 /**
- * mdev_claim - become the one who tears an unused device down
- * @mdev: the device; its users must be kept out already, if it is LIVE
- * @from: the state of its life from which the caller may take it
+ * mdev_claim - become the thread that tears a device down
+ * @mdev: the device
+ * @event: MDEV_EV_CLAIM, or MDEV_EV_ABANDON for its creator
  *
- * Return: whether the caller is the one.
+ * Return: 0 for exactly one caller; -EAGAIN while it is being created; -EBUSY
+ * while it is in use; -ENODEV if another thread has claimed it.
  */
-bool mdev_claim(struct mdev_device *mdev, enum mdev_life from)
+int mdev_claim(struct mdev_device *mdev, enum mdev_event event)
 {
-	bool mine;
+	int ret;
 
 	mutex_lock(&mdev->lock);
-	mine = mdev->life == from && mdev->use == MDEV_FREE;
-	if (mine)
-		WRITE_ONCE(mdev->life, MDEV_GOING);
+	ret = mdev_state_event(&mdev->state, event);
 	mutex_unlock(&mdev->lock);
-	if (mine)
-		mdev_changed(mdev);
-	return mine;
+	if (!ret)
+		mdev_parent_wake(mdev_parent(mdev));
+	return ret;
+}
+
+static int mdev_removal_begin(struct mdev_device *mdev)
+{
+	int ret = 0;
+
+	mutex_lock(&mdev->lock);
+	if (mdev->state.phase == MDEV_NEW)
+		ret = -EAGAIN;
+	else if (mdev_is_going(mdev))
+		ret = -ENODEV;
+	else if (mdev->request.removing)
+		ret = -EBUSY;
+	if (!ret) {
+		mdev->request.removing = true;
+		mdev_evict_begin_locked(mdev);
+	}
+	mutex_unlock(&mdev->lock);
+	return ret;
 }
 
 /**
- * mdev_claim_released - get a device from its user, and claim it
+ * mdev_claim_released - get a device from its holder, and claim it
  * @mdev: the device
  *
- * Asks the user, waits for the release without a limit, and claims the device
+ * Asks the holder, waits for the release without a limit, and claims the device
  * for teardown. Nothing has changed when it fails.
  *
- * Return: 0; -EINTR when a signal ended the wait; -EBUSY while another caller
- * waits; -EAGAIN while the device is being created; -ENODEV when somebody else
- * has claimed it.
+ * Return: 0; -ERESTARTSYS if a signal ended the wait; -EBUSY while another
+ * caller waits; -EAGAIN while the device is being created; -ENODEV if another
+ * thread has claimed it.
  */
 int mdev_claim_released(struct mdev_device *mdev)
 {
 	int ret;
 
-	mutex_lock(&mdev->lock);
-	ret = mdev_may_claim(mdev);
-	if (!ret && mdev->removing)
-		ret = -EBUSY;
-	if (!ret) {
-		mdev->removing = true;
-		mdev_evict_begin_locked(mdev);
-	}
-	mutex_unlock(&mdev->lock);
+	ret = mdev_removal_begin(mdev);
 	if (ret)
 		goto out;
 
-	if (wait_event_interruptible(mdev_parent(mdev)->wait,
-				     READ_ONCE(mdev->use) == MDEV_FREE ||
-				     READ_ONCE(mdev->life) != MDEV_LIVE))
-		ret = -EINTR;
-	else if (!mdev_claim(mdev, MDEV_LIVE))
-		ret = -ENODEV;
+	if (mdev_wait_timeout(!mdev_is_in_use(mdev) || mdev_is_going(mdev),
+			      TASK_INTERRUPTIBLE, MAX_SCHEDULE_TIMEOUT) < 0)
+		ret = -ERESTARTSYS;
+	else
+		ret = mdev_claim(mdev, MDEV_EV_CLAIM);
 	if (!ret)
 		return 0;
 
 	mutex_lock(&mdev->lock);
-	mdev->removing = false;
+	mdev->request.removing = false;
 	mdev_evict_end_locked(mdev);
 	mutex_unlock(&mdev->lock);
 out:

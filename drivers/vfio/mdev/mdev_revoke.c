@@ -1,210 +1,186 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Revocation: a mediated device is taken from a user who does not release it.
+ * Revocation: a mediated device is taken from a holder that does not release
+ * it. And the one way out of VFIO, for a device that was released or revoked:
  *
- * Whoever revokes closes the gate and has the parent driver take everything
- * back. Then the device is free, and goes the way that others go. Its VFIO
- * device, which VFIO keeps until the user has closed the last descriptor, stays
- * behind as a shell, for which a work waits: no removal does.
+ *	keep new holders out and ask	mdev_evict_begin()
+ *	wait				mdev_wait_for_release(), or before, in
+ *					mdev_claim_released() and in the drain
+ *					of the parent
+ *	close the gate			mdev_revoke()
+ *	detach				mdev_shell_detach()
  */
-#include <linux/file.h>
-#include <linux/fs.h>
-#include <linux/iommu.h>
 #include <linux/jiffies.h>
-#include <linux/kthread.h>
+#include <linux/list.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
-#include <linux/slab.h>
+#include <linux/mutex.h>
+#include <linux/reboot.h>
 
-#include "compat.h"
-#include "vfio_mdev.h"
+#include "mdev_mmap.h"
+#include "mdev_request.h"
+#include "mdev_revoke.h"
+#include "mdev_triggers.h"
+#include "mdev_vfio.h"
 
 /* How long a revocation waits until no page is pinned any more: long enough
- * where that does not wait for user space itself
+ * if that does not wait for the holder itself
  */
 #define REVOKE_WAIT	(HZ / 10)
 
-/* A limit in seconds that jiffies can hold on every machine */
+/* A year, in seconds */
 #define MAX_GRACE	(365u * 24 * 3600)
 
-static unsigned int revoke_after = 60;
-module_param(revoke_after, uint, 0644);
-MODULE_PARM_DESC(revoke_after, "Seconds after which a device that is in use is revoked when its parent is unbound, unregistered or unloaded, or vfio_mdev is unbound from it; 0: never (default 60)");
+/* A device that cannot be revoked now is looked at again */
+#define REVOKE_AGAIN	HZ
 
-/*
- * Unpins what a callback has given back, and waits for a user's last close
- * where there is no thread for that: each work may take any time, and the kernel
- * runs only some hundreds at once.
+/* Protects @revoke_after against the opens that depend on it, and the list of
+ * open devices that can be revoked
  */
-static struct workqueue_struct *mdev_shell_wq;
+static DEFINE_MUTEX(mdev_owners_lock);
+static LIST_HEAD(mdev_open_devices);
 
-/* Is the time over that a user is given? @since: when it began, in jiffies */
-bool mdev_grace_is_over(unsigned long since)
-{
-	unsigned int after = min(READ_ONCE(revoke_after), MAX_GRACE);
+/* In seconds; 0: for ever */
+static u64 revoke_after = 60;
 
-	return after && time_after_eq(jiffies, since + after * HZ);
-}
+/* Counts what changes how long is waited */
+static atomic_t mdev_grace_changed = ATOMIC_INIT(0);
 
-unsigned int mdev_grace(void)
+/* The machine is going down: nobody is waited for */
+static bool mdev_rebooting;
+
+u64 mdev_grace(void)
 {
 	return READ_ONCE(revoke_after);
 }
 
-/* Has @work done by a thread that holds no lock; it may wait for any time */
-void mdev_shell_queue(struct work_struct *work)
+int mdev_grace_changes(void)
 {
-	queue_work(mdev_shell_wq, work);
+	return atomic_read_acquire(&mdev_grace_changed);
 }
 
-static void mdev_shell_put(struct mdev_shell *shell)
+static void mdev_grace_wake(void)
 {
-	if (refcount_dec_and_test(&shell->refs))
-		kfree(shell);
+	atomic_inc_return_release(&mdev_grace_changed);
+	wake_up_all(&mdev_wait_queue);
 }
 
 /**
- * mdev_shell_outlive_group - wait until nobody can use the device's VFIO group
- * @vmdev: the VFIO device, a shell
+ * mdev_grace_left - how long holders have until their devices are revoked
+ * @since: when they were asked, as get_jiffies_64() said
  *
- * When its last device goes VFIO takes a group out of its container, and with
- * the last group all of the container's IOMMU, without regard to ioctls that are
- * under way on the container: QEMU unmaps its guest's memory after it has closed
- * the device. So the device stays until its user has closed the group, too. VFIO
- * itself has a reference to that file while the device is open.
- *
- * Context: the shell's thread, in VFIO's wait for the last descriptor.
+ * Return: jiffies, MAX_SCHEDULE_TIMEOUT if there is no limit.
  */
-void mdev_shell_outlive_group(struct vfio_mdev *vmdev)
+long mdev_grace_left(u64 since)
 {
-	struct file *file = vmdev->group_file;
+	u64 after = mdev_grace();
+	u64 end = since + after * HZ;
+	u64 now = get_jiffies_64();
 
-	if (!file)
+	if (READ_ONCE(mdev_rebooting))
+		return 0;
+	if (!after)
+		return MAX_SCHEDULE_TIMEOUT;
+	return now < end ? min_t(u64, end - now, MAX_SCHEDULE_TIMEOUT - 1) : 0;
+}
+
+/* Hold the parent driver's module exactly while nothing else can be done */
+static void mdev_owner_update(struct mdev_vfio *vmdev, bool hold)
+{
+	lockdep_assert_held(&mdev_owners_lock);
+
+	if (hold == vmdev->owner_held)
 		return;
-	/* Nobody tells when it is closed */
-	while (file_count(file) > 1)
-		schedule_timeout_idle(HZ / 10);
-	vmdev->group_file = NULL;
-	fput(file);
-	/* Now the group leaves its container, before VFIO finds it there */
-	flush_delayed_fput();
-}
-
-/* VFIO waits for the last descriptor in here, and asks vfio_mdev to ask */
-static void mdev_shell_wait(struct mdev_shell *shell)
-{
-	struct vfio_mdev *vmdev = shell->vmdev;
-	struct mdev_device *mdev = vmdev->mdev;
-
-	vfio_unregister_group_dev(&vmdev->vdev);
-	complete_all(&shell->off_sysfs);
-	wait_for_completion(&shell->unpinned);
-	flush_work(&shell->unpin_work);
-	if (shell->was_held)
-		dev_info(&mdev->dev, "the user that it was revoked from has closed it\n");
-
-	mutex_lock(&mdev->lock);
-	mdev->vmdev = NULL;
-	mutex_unlock(&mdev->lock);
-	/* Pairs with vfio_alloc_device() in vfio_mdev_probe() */
-	vfio_put_device(&vmdev->vdev);
-	mdev_shell_put(shell);
-	/* Pairs with get_device() in mdev_shell_detach() */
-	put_device(&mdev->dev);
-}
-
-/* Both pair with __module_get() in mdev_shell_detach() */
-static int mdev_shell_thread(void *shell)
-{
-	mdev_shell_wait(shell);
-	module_put_and_kthread_exit(0);
-}
-
-static void mdev_shell_work(struct work_struct *work)
-{
-	mdev_shell_wait(container_of(work, struct mdev_shell, work));
-	module_put(THIS_MODULE);
-}
-
-static void mdev_shell_unpin(struct work_struct *work)
-{
-	struct mdev_shell *shell =
-		container_of(work, struct mdev_shell, unpin_work);
-
-	mdev_unpin_deferred(shell);
-	complete_all(&shell->unpinned);
-	wake_up_all(&shell->quiet);
-}
-
-static struct mdev_shell *mdev_shell_alloc(void)
-{
-	struct mdev_shell *shell =
-		kzalloc(sizeof(*shell), GFP_KERNEL | __GFP_NOFAIL);
-
-	refcount_set(&shell->refs, 1);
-	init_completion(&shell->drained);
-	init_completion(&shell->unpinned);
-	init_completion(&shell->off_sysfs);
-	init_waitqueue_head(&shell->quiet);
-	INIT_LIST_HEAD(&shell->unpins);
-	INIT_WORK(&shell->unpin_work, mdev_shell_unpin);
-	INIT_WORK(&shell->work, mdev_shell_work);
-	return shell;
+	if (!hold)
+		module_put(vmdev->gate.owner);
+	/* If it is being unloaded it cannot be held: the unload waits, then */
+	vmdev->owner_held = hold && try_module_get(vmdev->gate.owner);
 }
 
 /**
- * mdev_shell_detach - leave a VFIO device that was revoked to itself
- * @vmdev: the VFIO device
- *
- * Context: the removal of vfio_mdev from the mediated device. Nobody is waited
- * for in user space.
- */
-void mdev_shell_detach(struct vfio_mdev *vmdev)
-{
-	struct mdev_shell *shell = vmdev->shell;
-	struct device *dev = &vmdev->mdev->dev;
-
-	/* On older kernels it leaves sysfs after the user's last close */
-	vfio_device_leave_parent(&vmdev->vdev);
-	get_device(dev);
-	__module_get(THIS_MODULE);
-	refcount_inc(&shell->refs);
-	/* Not where memory is short, or this thread is being killed */
-	if (IS_ERR(kthread_run(mdev_shell_thread, shell, "mdev-shell")))
-		mdev_shell_queue(&shell->work);
-	wait_for_completion(&shell->off_sysfs);
-	mdev_shell_put(shell);
-	/* VFIO would, when the user has gone: too late for @dev */
-	iommu_group_remove_device(dev);
-}
-
-/**
- * mdev_shell_wait_quiet - wait for the calls of a device that was revoked
+ * mdev_owner_get - a device is being opened
  * @vmdev: the device
- * @timeout: how long at most, in jiffies
  *
- * Waits until every call of the user's is over, also those that are outside of
- * the gate, and no page is pinned any more.
+ * The parent driver's module stays while a device is open that cannot be
+ * revoked. A module whose devices can may be unloaded: that revokes them.
+ *
+ * Return: 0, or -ENODEV if it is being unloaded.
  */
-void mdev_shell_wait_quiet(struct vfio_mdev *vmdev, unsigned long timeout)
+int mdev_owner_get(struct mdev_vfio *vmdev)
 {
-	struct mdev_shell *shell = vmdev->shell;
+	int ret = 0;
 
-	wait_event_timeout(shell->quiet,
-			   completion_done(&shell->unpinned) &&
-			   mdev_gate_is_quiet(vmdev), timeout);
+	mutex_lock(&mdev_owners_lock);
+	vmdev->owner_held = !vmdev->gate.revocable || !revoke_after;
+	if (vmdev->owner_held && !try_module_get(vmdev->gate.owner)) {
+		vmdev->owner_held = false;
+		ret = -ENODEV;
+	} else if (vmdev->gate.revocable) {
+		list_add(&vmdev->open_node, &mdev_open_devices);
+	}
+	mutex_unlock(&mdev_owners_lock);
+	return ret;
 }
 
-/* Under the lock: can it be revoked? Says why where it cannot */
+/* Undoes mdev_owner_get(). The caller is not in the module's code */
+void mdev_owner_put(struct mdev_vfio *vmdev)
+{
+	mutex_lock(&mdev_owners_lock);
+	if (vmdev->gate.revocable)
+		list_del(&vmdev->open_node);
+	if (vmdev->owner_held)
+		module_put(vmdev->gate.owner);
+	vmdev->owner_held = false;
+	mutex_unlock(&mdev_owners_lock);
+}
+
+static int mdev_grace_set(const char *val, const struct kernel_param *kp)
+{
+	struct mdev_vfio *vmdev;
+	u64 after;
+	int ret;
+
+	ret = kstrtou64(val, 0, &after);
+	if (ret)
+		return ret;
+	if (after > MAX_GRACE)
+		return -EINVAL;
+
+	mutex_lock(&mdev_owners_lock);
+	WRITE_ONCE(revoke_after, after);
+	list_for_each_entry(vmdev, &mdev_open_devices, open_node)
+		mdev_owner_update(vmdev, !after);
+	mutex_unlock(&mdev_owners_lock);
+	mdev_grace_wake();
+	return 0;
+}
+
+static int mdev_grace_get(char *buf, const struct kernel_param *kp)
+{
+	return sysfs_emit(buf, "%llu\n", mdev_grace());
+}
+
+static const struct kernel_param_ops mdev_grace_ops = {
+	.set	= mdev_grace_set,
+	.get	= mdev_grace_get,
+};
+
+module_param_cb(revoke_after, &mdev_grace_ops, NULL, 0644);
+__MODULE_PARM_TYPE(revoke_after, "ullong");
+MODULE_PARM_DESC(revoke_after, "Seconds after which a device that is in use is revoked when its parent is unbound, unregistered or unloaded, or vfio_mdev is unbound from it; 0: never; at most a year (default 60)");
+
+/* Can it be revoked? Says why if it cannot */
 static int mdev_may_revoke(struct mdev_device *mdev)
 {
-	struct vfio_mdev *vmdev = mdev->vmdev;
+	struct mdev_vfio *vmdev = mdev->vmdev;
 	const char *why = NULL;
 	int ret = 0;
 
-	if (!vmdev || mdev->use == MDEV_FREE)
+	lockdep_assert_held(&mdev->lock);
+
+	if (!vmdev || !mdev_is_in_use(mdev))
 		return 0;
-	if (!vmdev->revocable) {
+	if (!vmdev->gate.revocable) {
 		why = "the parent driver has no revoke callback";
 		ret = -EOPNOTSUPP;
 	} else if (!mdev_mappings_end(vmdev)) {
@@ -218,107 +194,145 @@ static int mdev_may_revoke(struct mdev_device *mdev)
 }
 
 /* The gate is closed: have the parent driver take everything back */
-static void mdev_revoke_from_user(struct vfio_mdev *vmdev)
+static void mdev_revoke_from_holder(struct mdev_vfio *vmdev)
 {
 	struct mdev_device *mdev = vmdev->mdev;
-	struct mdev_shell *shell = vmdev->shell;
 
-	shell->was_held = true;
+	mdev->shell.was_held = true;
 	mdev_mappings_zap(vmdev);
 
-	shell->revoker = current;
+	WRITE_ONCE(vmdev->revoker, current);
 	vmdev->ops->revoke(mdev);
-	shell->revoker = NULL;
+	WRITE_ONCE(vmdev->revoker, NULL);
 
 	mdev_triggers_revoke(mdev);
-	if (list_empty(&shell->unpins))
-		complete_all(&shell->unpinned);
-	else
-		mdev_shell_queue(&shell->unpin_work);
-	/* Pairs with try_module_get() in vfio_mdev_open() */
-	if (vmdev->owner_held)
-		module_put(shell->owner);
+	mdev_owner_put(vmdev);
+}
+
+/* One caller for each VFIO device. It is not in use when this returns */
+static void mdev_revoke_close(struct mdev_vfio *vmdev)
+{
+	struct mdev_device *mdev = vmdev->mdev;
+	bool was_held;
+
+	mdev_gate_close(&vmdev->gate, &mdev->dev);
+	was_held = mdev_use_revoking(mdev);
+	if (was_held)
+		mdev_revoke_from_holder(vmdev);
+	mdev_gate_settle(&vmdev->gate, &mdev->dev);
+	if (!was_held)
+		return;
+	/* If nobody is hostile the holder is rid of its pages at once */
+	mdev_dma_wait(vmdev, REVOKE_WAIT);
+	mdev_use_revoked(mdev);
 }
 
 /**
- * mdev_revoke - take a device from its user, if there is one
+ * mdev_revoke - take a device from its holder, if there is one
  * @mdev: the device
- * @claim: become the one who tears it down, too
+ * @claim: become the thread that tears it down, too
  *
- * The user is asked once more, and not waited for. Afterwards nobody uses the
- * device, and nobody can open it.
+ * The holder is asked once more, and not waited for. Afterwards the device is
+ * not in use, and nobody can open it.
  *
  * Context: process context. Waits for calls inside the gate, and for what the
  * parent driver's revoke callback takes.
- * Return: 0; -EOPNOTSUPP or -EBUSY where it has a user from whom it cannot be
- * taken; with @claim also -EAGAIN while it is being created and -ENODEV when
- * somebody else has claimed it.
+ * Return: 0; -EOPNOTSUPP or -EBUSY if it has a holder from which it cannot be
+ * taken; with @claim also -EAGAIN while it is being created and -ENODEV if
+ * another thread has claimed it.
  */
 int mdev_revoke(struct mdev_device *mdev, bool claim)
 {
-	struct mdev_shell *shell = mdev_shell_alloc();
-	struct vfio_mdev *vmdev;
-	bool mine;
-	int ret;
+	struct mdev_vfio *vmdev;
+	bool mine = false;
+	int ret = 0;
 
 	mutex_lock(&mdev->lock);
-	ret = claim ? mdev_may_claim(mdev) : 0;
-	if (!ret)
-		ret = mdev_may_revoke(mdev);
-	if (ret) {
-		mutex_unlock(&mdev->lock);
-		kfree(shell);
-		return ret;
-	}
-
-	if (claim)
-		WRITE_ONCE(mdev->life, MDEV_GOING);
 	vmdev = mdev->vmdev;
-	mine = vmdev && !vmdev->shell;
-	if (mine) {
-		shell->vmdev = vmdev;
-		shell->owner = vmdev->ops->owner;
-		vmdev->shell = shell;
-		if (mdev->use != MDEV_FREE)
+	if (!claim || !mdev_is_going(mdev))
+		ret = mdev_may_revoke(mdev);
+	if (!ret && claim)
+		ret = mdev_state_event(&mdev->state, MDEV_EV_CLAIM_HELD);
+	if (!ret && vmdev && !vmdev->closing) {
+		mine = true;
+		WRITE_ONCE(vmdev->closing, true);
+		if (mdev_is_in_use(mdev))
 			mdev_request_last(mdev);
-		/* An unbind of vfio_mdev may go on as soon as there is no user */
+		/* An unbind may go on as soon as the device is not in use */
 		get_device(&vmdev->vdev.device);
 	}
 	mutex_unlock(&mdev->lock);
+	if (ret)
+		return ret;
 	if (claim)
-		mdev_changed(mdev);
+		mdev_parent_wake(mdev_parent(mdev));
 
-	if (!mine) {
-		kfree(shell);
-		/* Nobody else's wait depends on user space either */
-		wait_event_idle(mdev_parent(mdev)->wait,
-				READ_ONCE(mdev->use) == MDEV_FREE);
+	if (mine) {
+		mdev_revoke_close(vmdev);
+		put_device(&vmdev->vdev.device);
 		return 0;
 	}
-
-	mdev_gate_close(vmdev);
-	if (mdev_use_revoking(mdev)) {
-		mdev_revoke_from_user(vmdev);
-		mdev_gate_revoked(vmdev);
-		mdev_shell_wait_quiet(vmdev, REVOKE_WAIT);
-		mdev_use_revoked(mdev);
-	} else {
-		mdev_gate_revoked(vmdev);
-		complete_all(&shell->unpinned);
-	}
-	put_device(&vmdev->vdev.device);
+	/* The other thread's wait does not depend on user space either */
+	mdev_wait_timeout(!mdev_is_in_use(mdev), TASK_IDLE,
+			  MAX_SCHEDULE_TIMEOUT);
 	return 0;
 }
 
-int mdev_revoke_init(void)
+/* Until it is not in use; revokes it when the time of the holder is over */
+static void mdev_wait_for_release(struct mdev_device *mdev)
 {
-	mdev_shell_wq = alloc_workqueue("mdev_shell", WQ_UNBOUND,
-					WQ_UNBOUND_MAX_ACTIVE);
-	return mdev_shell_wq ? 0 : -ENOMEM;
+	u64 since = get_jiffies_64();
+	int changes;
+	long left;
+
+	while (mdev_is_in_use(mdev)) {
+		changes = mdev_grace_changes();
+		left = mdev_grace_left(since);
+		if (!left && !mdev_revoke(mdev, false))
+			break;
+		mdev_wait_timeout(!mdev_is_in_use(mdev) ||
+				  mdev_grace_changes() != changes,
+				  TASK_IDLE, left ?: REVOKE_AGAIN);
+	}
 }
 
-/* No shell is left, but maybe the way out of the last one's work */
-void mdev_revoke_exit(void)
+/**
+ * mdev_detach - the way out of VFIO
+ * @vmdev: the VFIO device, which the caller may not use any more afterwards
+ *
+ * Context: the unbind of vfio_mdev: in a teardown, for which the wait is over,
+ * or by itself.
+ */
+void mdev_detach(struct mdev_vfio *vmdev)
 {
-	destroy_workqueue(mdev_shell_wq);
+	struct mdev_device *mdev = vmdev->mdev;
+
+	mdev_evict_begin(mdev);
+	mdev_wait_for_release(mdev);
+	/* Closes the gate, if that is not done: nobody has the device open */
+	WARN_ON_ONCE(mdev_revoke(mdev, false));
+	mdev_shell_detach(vmdev);
+	mdev_evict_end(mdev);
+}
+
+static int mdev_reboot(struct notifier_block *nb, unsigned long action,
+		       void *data)
+{
+	WRITE_ONCE(mdev_rebooting, true);
+	mdev_grace_wake();
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block mdev_reboot_nb = {
+	.notifier_call = mdev_reboot,
+};
+
+int mdev_revoke_init_module(void)
+{
+	return register_reboot_notifier(&mdev_reboot_nb);
+}
+
+void mdev_revoke_exit_module(void)
+{
+	unregister_reboot_notifier(&mdev_reboot_nb);
 }

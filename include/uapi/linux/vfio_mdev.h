@@ -15,40 +15,44 @@
  *   EINVAL  it is none
  *   EEXIST  a mediated device of that UUID exists, on whichever parent
  *   ENODEV  the parent is going away
- *   others  are the parent driver's; many give ENOSPC where no instance is left
+ *   others  are the parent driver's; many give ENOSPC if no instance is left
  *
- * MDEV/remove  takes a number; 0 does nothing, any other asks the user of the
+ * MDEV/remove  takes a number; 0 does nothing, any other asks the holder of the
  * device to release it, waits for that without a limit, and removes the device:
  *   EINVAL  it is no number
- *   EINTR   a signal ended the wait; nothing has changed
+ *   EINTR   a signal ended the wait; nothing has changed. After a signal whose
+ *          handler has SA_RESTART, or SIGCONT, the wait goes on
  *   EBUSY   another writer is waiting already
  *   EAGAIN  the device is still being created
  *   ENODEV  the device has been removed, by another writer or by its parent
  *
- * MDEV/revoke  (root only) takes a number; 0 does nothing, 1 asks the user once
+ * MDEV/revoke  (root only) takes a number; 0 does nothing, 1 asks the holder once
  * more, takes the device from it without waiting, and removes the device:
  *   EINVAL      neither 0 nor 1
- *   EOPNOTSUPP  the parent driver cannot take a device from its user
- *   EBUSY       the user has a mapping that the kernel cannot take away
+ *   EOPNOTSUPP  the parent driver cannot take a device from its holder
+ *   EBUSY       the holder has a mapping that the kernel cannot take away
  *   EAGAIN      the device is still being created
  *   ENODEV      the device has been removed by somebody else
- * The user's file descriptor stays open, and gives ENODEV for reads, writes,
- * ioctls and new mappings; what was mapped gives SIGBUS; its request eventfd is
- * signalled a last time, all other eventfds are dropped.
+ * The holder's file descriptor stays open, and gives ENODEV for reads, writes,
+ * ioctls and new mappings, but 0 for a VFIO_DEVICE_SET_IRQS that takes an
+ * interrupt away; what was mapped gives SIGBUS; its request eventfd is signalled
+ * a last time, all other eventfds are dropped.
  *
  * MDEV/holder  (root only)  reads as PID " " COMMAND: the process that opened
- * the device; empty while nobody has it open. PID is 0 where the reader's
- * PID namespace does not know the process.
+ * the device, or the last one since then that set its request eventfd; empty
+ * while nobody has it open. PID is 0 if the reader's PID namespace does not know
+ * the process. If it has ended, while another process still has its descriptor:
+ * "0 " COMMAND " (exited)".
  *
  * MDEV/request  reads as 1 while a request to release the device is pending,
- * else 0. Writing 1 asks the user once, at once, and removes nothing; the
+ * else 0. Writing 1 asks the holder once, at once, and removes nothing; the
  * request is then pending until it is met or cancelled by writing 0:
  *   EINVAL      neither 0 nor 1
  *   EOPNOTSUPP  the parent driver cannot ask anybody
  *   EBUSY       0 was written, and a removal waits for the release
- * While nobody has the device open there is nothing to ask: success. A user
+ * While nobody has the device open there is nothing to ask: success. A holder
  * that has registered no eventfd can't be asked yet: success, a line in the log,
- * and the user is asked when it registers one.
+ * and the holder is asked when it registers one.
  *
  * MDEV/request_count  how often the pending request has been made, else 0.
  * MDEV/request_since  when it was first made, in seconds since the Epoch,
@@ -68,15 +72,16 @@
 #define MDEV_UEVENT_REGISTERED		"MDEV_STATE=registered"
 #define MDEV_UEVENT_UNREGISTERED	"MDEV_STATE=unregistered"
 
-/* A request to release the device became pending; the user gave up the device;
- * whoever made the request has given up; the device was taken from the user.
+/* A request to release the device became pending; the holder released the
+ * device, and nobody waits to remove it; the request was given up; the device
+ * was taken from the holder.
  */
 #define MDEV_UEVENT_REQUEST_PENDING	"MDEV_REQUEST=pending"
 #define MDEV_UEVENT_REQUEST_MET		"MDEV_REQUEST=met"
 #define MDEV_UEVENT_REQUEST_CANCELLED	"MDEV_REQUEST=cancelled"
 #define MDEV_UEVENT_REQUEST_REVOKED	"MDEV_REQUEST=revoked"
 
-/* While a removal waits, the user is asked again this often, in seconds */
+/* While a removal waits, the holder is asked again this often, in seconds */
 #define MDEV_REQUEST_INTERVAL		10
 
 /* While nobody can be asked, the log repeats it this often, in seconds */

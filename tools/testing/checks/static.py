@@ -2,8 +2,10 @@
 """What can be checked without running the modules. Each check returns the lines that it objects to."""
 
 import os
+import pathlib
 import re
 import subprocess
+import tempfile
 
 from build import run_make
 from config import BUILD, LOGS, TOP, locked
@@ -13,6 +15,7 @@ from report import FAILED, PASSED
 IGNORED = (
     ("OPEN_ENDED_LINE", r"_trace\.h$", "TRACE_EVENT() is laid out so everywhere"),
     ("PARENTHESIS_ALIGNMENT", r"_trace\.h$", "TRACE_EVENT() is laid out so everywhere"),
+    ("MACRO_ARG_REUSE", r"mdev_request\.h$", "a condition is waited for until it is true, as with wait_event()"),
     ("CONST_STRUCT", r"", "a struct bus_type is registered, and older kernels take no const one"),
     ("COMPLEX_MACRO", r"^compat/", "what stands for members of an initializer takes no parentheses"),
     ("(LINUX_VERSION_CODE|CONSTANT_COMPARISON)", r"^tools/testing/modules/peer/", "it is built without compat/"),
@@ -79,10 +82,12 @@ def sparse(target, kernel):
 
 def foreign_names(target, kernel):
     found = []
+    # As a whole path: a clone's may be short, and the beginning of another one.
+    here = re.compile(rf"(?<![\w.~/-]){re.escape(str(TOP))}(?![\w.~-])")
     for name in _files(""):
         text = (TOP / name).read_text(errors="replace")
         for number, line in enumerate(text.splitlines(), 1):
-            if _FOREIGN.search(line) or str(TOP) in line:
+            if _FOREIGN.search(line) or here.search(line):
                 found.append(f"{name}:{number}: {line.strip()}")
     return found
 
@@ -97,8 +102,56 @@ def versions(target, kernel):
     return [] if len(set(found.values())) == 1 else [f"{name}: {version}" for name, version in found.items()]
 
 
+# The definition of a function that other files can call.
+_FUNCTION = re.compile(r"^(?!static\b|extern\b|typedef\b)\w[\w \*]*?\b(\w+)\([^;]*?\)\n\{", re.MULTILINE)
+_COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
+
+
+def call_circle(folder):
+    """The names of files that call each other in a circle, in order, or nothing."""
+    texts = {path.name: _COMMENT.sub("", path.read_text()) for path in sorted(folder.glob("*.c"))}
+    owners = {name: file for file, text in texts.items() for name in _FUNCTION.findall(text)}
+    calls = {file: {owners[name] for name in re.findall(r"\b(\w+)\(", text) if name in owners} - {file}
+             for file, text in texts.items()}
+    done, way = set(), []
+
+    def visit(file):
+        if file in way:
+            return [*way[way.index(file):], file]
+        if file in done:
+            return []
+        way.append(file)
+        for other in sorted(calls[file]):
+            if found := visit(other):
+                return found
+        done.add(way.pop())
+        return []
+
+    for file in calls:
+        if found := visit(file):
+            return found
+    return []
+
+
+def circles(target, kernel):
+    """Calls go down only, in drivers/vfio/mdev; and this check sees a circle where there is one."""
+    found = []
+    with tempfile.TemporaryDirectory() as name:
+        sample = pathlib.Path(name)
+        for this, other in ("ab", "bc", "ca"):
+            (sample / f"{this}.c").write_text(f"int {this}(int x)\n{{\n\treturn {other}(x);\n}}\n")
+        if call_circle(sample) != ["a.c", "b.c", "c.c", "a.c"]:
+            found.append("a circle of three files is not seen")
+        (sample / "c.c").write_text("static int a(int x)\n{\n\treturn x;\n}\n/* a() is b()'s */\n")
+        if call_circle(sample):
+            found.append("a circle is seen where there is none")
+    if way := call_circle(TOP / "drivers/vfio/mdev"):
+        found.append(f"files of drivers/vfio/mdev call each other in a circle: {' -> '.join(way)}")
+    return found
+
+
 CHECKS = {"checkpatch --strict": checkpatch, "kernel-doc": kernel_doc, "documentation": documentation, "sparse": sparse,
-          "no names of machines or registries": foreign_names, "one version": versions}
+          "no names of machines or registries": foreign_names, "one version": versions, "calls go down": circles}
 
 # What an architecture's files are needed for: each has some of its own.
 OF_AN_ARCH = ("sparse",)

@@ -26,6 +26,7 @@
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
 
+#include "compat.h"
 #include "mdev_relay.h"
 
 #define RELAY_NAME		"mdev_relay"
@@ -47,6 +48,14 @@ MODULE_PARM_DESC(open_ms, "How long an open takes, in milliseconds (default 0)")
 static unsigned int release_ms;
 module_param(release_ms, uint, 0644);
 MODULE_PARM_DESC(release_ms, "How long a release takes, in milliseconds (default 0)");
+
+static bool release_outside;
+module_param(release_outside, bool, 0644);
+MODULE_PARM_DESC(release_outside, "Whether a release takes its time outside of the gate (default no)");
+
+static bool fault_gives_page;
+module_param(fault_gives_page, bool, 0644);
+MODULE_PARM_DESC(fault_gives_page, "Whether a fault leaves it to the kernel to insert the page, which a driver with a revoke callback must not do (default no)");
 
 static unsigned int unmap_ms;
 module_param(unmap_ms, uint, 0644);
@@ -91,11 +100,9 @@ struct relay_pin {
  * @type: the type it is of
  * @page: what can be mapped, there since the first mmap
  * @request: the user's eventfd for requests
- * @pin_lock: held from before pages are pinned until they are in @pins, and
- *	from when they leave it until they are unpinned, so that a DMA unmap
- *	misses none. Held while the user is waited for: it is taken outside of
- *	the gate, and never by a revocation
- * @lock: protects what follows, and the making of @page; nests inside @pin_lock
+ * @lock: protects what follows, and the making of @page; never held while the
+ *	holder is waited for. A DMA unmap that comes before pages that were just
+ *	pinned are in @pins comes again
  * @pins: what is pinned
  * @pinned: how many pages these are
  * @revoked: a revocation has emptied @pins; they stay empty until the next open
@@ -106,7 +113,6 @@ struct relay {
 	enum relay_type type;
 	struct page *page;
 	struct mdev_trigger request;
-	struct mutex pin_lock; /* pages being pinned: see above */
 	struct mutex lock; /* what is pinned: see above */
 	struct list_head pins;
 	unsigned int pinned;
@@ -134,7 +140,6 @@ static void relay_free(struct kref *ref)
 	struct relay *relay = container_of(ref, struct relay, ref);
 
 	mutex_destroy(&relay->lock);
-	mutex_destroy(&relay->pin_lock);
 	kfree(relay);
 	atomic_dec(&relay_relays);
 }
@@ -156,7 +161,6 @@ static struct relay *relay_alloc(struct mdev_device *mdev, enum relay_type type)
 	relay->mdev = mdev;
 	relay->type = type;
 	mdev_trigger_init(&relay->request, mdev, MDEV_TRIGGER_REQUEST);
-	mutex_init(&relay->pin_lock);
 	mutex_init(&relay->lock);
 	INIT_LIST_HEAD(&relay->pins);
 	return relay;
@@ -240,33 +244,25 @@ static void relay_sleep(unsigned int ms)
 		msleep(ms);
 }
 
-/*
- * VFIO calls with its list of devices locked. Who holds pin_lock may wait for
- * its type 1 IOMMU, to pin or unpin, and who holds that may wait for the list:
- * so this does not wait for ever. Where pages are still pinned VFIO calls
- * again, some ten times, and whoever waits for the list goes on in between.
- */
 static void relay_dma_unmap(struct mdev_device *mdev, u64 iova, u64 length)
 {
 	struct relay *relay = mdev_get_drvdata(mdev);
-	unsigned long end = jiffies + HZ;
+	unsigned int ms = READ_ONCE(unmap_ms);
 	LIST_HEAD(taken);
-	bool locked;
 
 	kref_get(&relay->ref);
-	mdev_wait_begin(mdev);
-	relay_sleep(READ_ONCE(unmap_ms));
-	while (!(locked = mutex_trylock(&relay->pin_lock)) &&
-	       time_before(jiffies, end))
-		fsleep(USEC_PER_MSEC);
-	if (locked) {
-		mutex_lock(&relay->lock);
-		relay_take_pins(relay, iova, length, &taken);
-		mutex_unlock(&relay->lock);
-		relay_unpin_all(relay, &taken);
-		mutex_unlock(&relay->pin_lock);
+	if (ms) {
+		mdev_wait_begin(mdev);
+		relay_sleep(ms);
+		/* It is left to the revocation */
+		if (mdev_wait_end(mdev))
+			goto put_relay;
 	}
-	mdev_wait_end(mdev);
+	mutex_lock(&relay->lock);
+	relay_take_pins(relay, iova, length, &taken);
+	mutex_unlock(&relay->lock);
+	relay_unpin_all(relay, &taken);
+put_relay:
 	relay_put(relay);
 }
 
@@ -276,7 +272,7 @@ static int relay_open(struct mdev_device *mdev)
 
 	atomic_inc(&relay_opens);
 	relay_sleep(READ_ONCE(open_ms));
-	/* No call of the user that it was revoked from is left */
+	/* No call of the former holder is left */
 	relay->revoked = false;
 	return 0;
 }
@@ -295,8 +291,15 @@ static void relay_drop_pins(struct relay *relay)
 
 static void relay_release(struct mdev_device *mdev)
 {
+	bool outside = READ_ONCE(release_outside);
+
 	atomic_inc(&relay_releases);
+	if (outside)
+		mdev_wait_begin(mdev);
 	relay_sleep(READ_ONCE(release_ms));
+	/* It was revoked: what is left to do is done by that */
+	if (outside && mdev_wait_end(mdev))
+		return;
 	relay_drop_pins(mdev_get_drvdata(mdev));
 }
 
@@ -320,12 +323,11 @@ static int relay_pin_outside(struct relay *relay, struct relay_pin *pin,
 {
 	int ret;
 
-	mutex_lock(&relay->pin_lock);
 	ret = mdev_pin_pages(relay->mdev, pin->iova, pin->npage,
 			     IOMMU_READ | IOMMU_WRITE, pages);
 	if (ret <= 0) {
 		kfree(pin);
-		goto unlock;
+		return ret;
 	}
 
 	atomic_add(ret, &relay_pinned);
@@ -342,8 +344,6 @@ static int relay_pin_outside(struct relay *relay, struct relay_pin *pin,
 	/* The revocation has not seen it */
 	if (ret)
 		relay_unpin(relay, pin);
-unlock:
-	mutex_unlock(&relay->pin_lock);
 	return ret;
 }
 
@@ -398,13 +398,11 @@ static int relay_unpin_one(struct relay *relay, const struct mdev_relay_pin *arg
 	struct relay_pin *pin;
 
 	mdev_wait_begin(relay->mdev);
-	mutex_lock(&relay->pin_lock);
 	mutex_lock(&relay->lock);
 	pin = relay_find_pin(relay, arg);
 	mutex_unlock(&relay->lock);
 	if (pin)
 		relay_unpin(relay, pin);
-	mutex_unlock(&relay->pin_lock);
 	if (mdev_wait_end(relay->mdev))
 		return -ENODEV;
 	return pin ? 0 : -ENOENT;
@@ -512,9 +510,14 @@ static ssize_t relay_write(struct mdev_device *mdev, const char __user *buf,
 
 static vm_fault_t relay_fault(struct vm_fault *vmf)
 {
-	vmf->page = vmf->vma->vm_private_data;
-	get_page(vmf->page);
-	return 0;
+	struct page *page = vmf->vma->vm_private_data;
+
+	if (READ_ONCE(fault_gives_page)) {
+		get_page(page);
+		vmf->page = page;
+		return 0;
+	}
+	return vmf_insert_pfn(vmf->vma, vmf->address, page_to_pfn(page));
 }
 
 static const struct vm_operations_struct relay_vm_ops = {
@@ -548,6 +551,7 @@ static int relay_mmap(struct mdev_device *mdev, struct vm_area_struct *vma)
 	case MDEV_RELAY_FAULT_REGION:
 		vma->vm_private_data = page;
 		vma->vm_ops = &relay_vm_ops;
+		vm_flags_set(vma, VM_PFNMAP);
 		return 0;
 	case MDEV_RELAY_POPULATED_REGION:
 		return remap_pfn_range(vma, vma->vm_start,

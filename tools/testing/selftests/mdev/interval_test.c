@@ -9,8 +9,8 @@
 #include "kselftest_harness.h"
 #include "lib.h"
 
-#define RELAYED	"relaying device request to user"
-#define BLOCKED	"removal blocked until device is released by its user"
+#define RELAYED	"relaying device request to holder"
+#define BLOCKED	"removal blocked until device is released by its holder"
 
 struct removal {
 	struct uuid uuid;

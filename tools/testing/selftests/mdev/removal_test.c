@@ -16,11 +16,11 @@
 #include "held.h"
 #include "lib.h"
 
-#define RELAYED		"relaying device request to user"
-#define BLOCKED		"removal blocked until device is released by its user"
+#define RELAYED		"relaying device request to holder"
+#define BLOCKED		"removal blocked until device is released by its holder"
 #define NO_EVENTFD	"registered no request eventfd"
 #define NO_CALLBACK	"no request callback"
-#define CANNOT_ASK	"release cannot be requested of the user"
+#define CANNOT_ASK	"release cannot be requested of the holder"
 
 /* One device, which one process can hold and another one remove */
 FIXTURE(held)
@@ -100,7 +100,6 @@ TEST_F(held, user_that_lets_go_ends_the_removal)
 	expect_waiting();
 	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
 	expect_removed();
-	EXPECT_TRUE(event(MDEV_UEVENT_REQUEST_MET));
 }
 
 TEST_F(held, user_without_eventfd_is_named_as_blocking)
@@ -236,16 +235,18 @@ TEST_F(held, interrupted_removal_leaves_all_as_it_was)
 	expect_whole();
 }
 
-TEST_F(held, interrupted_removal_is_not_restarted)
+TEST_F(held, interrupted_removal_is_restarted_for_a_handler_that_says_so)
 {
 	start_holder(true);
 	handler_flags = SA_RESTART;
 	self->child = child_start(run_handling_remover, &self->uuid, -1, -1);
 	ASSERT_TRUE(event(MDEV_UEVENT_REQUEST_PENDING));
 	ASSERT_EQ(0, kill(self->child, SIGUSR1));
-	EXPECT_EQ(EINTR, child_wait(self->child, SOON_MS));
-	self->child = -1;
-	expect_whole();
+	ASSERT_TRUE(event(MDEV_UEVENT_REQUEST_CANCELLED));
+	ASSERT_TRUE(event(MDEV_UEVENT_REQUEST_PENDING));
+	expect_waiting();
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
+	expect_removed();
 }
 
 TEST_F(held, terminated_removal_leaves_all_as_it_was)
@@ -268,19 +269,26 @@ TEST_F(held, killed_removal_leaves_all_as_it_was)
 	expect_whole();
 }
 
+/* The holder is asked some times at once; then it is left alone for a while */
 TEST_F(held, interrupted_removal_can_be_repeated_at_will)
 {
+	__u64 asked = 0;
 	int i;
 
 	start_holder(true);
 	for (i = 0; i < 20; i++) {
 		start_remover();
-		EXPECT_EQ(1, eventfd_take(self->holder.eventfd));
+		asked += eventfd_take(self->holder.eventfd);
+		if (i < 3)
+			EXPECT_EQ(i + 1, asked);
 		ASSERT_EQ(0, kill(self->child, SIGTERM));
 		EXPECT_EQ(128 + SIGTERM, child_wait(self->child, SOON_MS));
 		self->child = -1;
 		ASSERT_TRUE(event(MDEV_UEVENT_REQUEST_CANCELLED));
 	}
+	/* In a machine that is busy, the loop may take longer than an interval */
+	EXPECT_GT(20, asked);
+	EXPECT_GT(20, kmsg_count(self->log, self->uuid.text, RELAYED));
 }
 
 TEST_F(held, open_while_removal_is_pending_fails)
@@ -331,7 +339,6 @@ TEST_F(held, killed_holder_ends_the_removal)
 	start_remover();
 	ASSERT_EQ(0, kill(self->holder.pid, SIGKILL));
 	expect_removed();
-	EXPECT_TRUE(event(MDEV_UEVENT_REQUEST_MET));
 }
 
 TEST_F(held, next_opener_inherits_no_request_eventfd)
@@ -364,7 +371,7 @@ TEST_F(held, inherited_descriptor_still_holds)
 	start_remover();
 	EXPECT_EQ(1, eventfd_take(self->holder.eventfd));
 	snprintf(self->name, sizeof(self->name),
-		 HOLDER_NAME " (pid %d, exited)", opener);
+		 HOLDER_NAME " (pid 0, exited)");
 	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, RELAYED,
 			      self->name));
 	expect_waiting();

@@ -19,10 +19,10 @@
 #define TYPE		"mdev_relay-relay"
 #define DEVICES		5
 
-#define REVOKED		"revoked from its user: "
-#define CLOSED		"the user that it was revoked from has closed it"
+#define REVOKED		"revoked from its holder: "
+#define CLOSED		"former holder closed the revoked device"
 #define WAITING		"waiting for mediated devices to be released; revoking them after "
-#define NOT_BOUND	"not bound to vfio_mdev again before the user that it was revoked from has closed it"
+#define NOT_BOUND	"cannot rebind to vfio_mdev: the former holder still has the device or its VFIO group open"
 #define NO_CALLBACK	"cannot be revoked: the parent driver has no revoke callback"
 
 /* What comes on top of the time that is given: emulation is slow */
@@ -149,7 +149,6 @@ TEST_F(parent, user_that_releases_in_time_loses_nothing)
 	start_unbinder();
 	EXPECT_EQ(0, order(0, HOLDER_USE));
 	EXPECT_EQ(0, order(0, HOLDER_CLOSE));
-	EXPECT_TRUE(event(0, MDEV_UEVENT_REQUEST_MET));
 	expect_unbound(SOON_MS);
 	EXPECT_TRUE(event(1, MDEV_UEVENT_REQUEST_REVOKED));
 	EXPECT_FALSE(kmsg_wait(self->log, 0, self->uuids[0].text, REVOKED,
@@ -203,8 +202,8 @@ TEST_F(parent, time_can_be_prolonged_meanwhile)
 	ASSERT_EQ(0, grace_set(0));
 	expect_waits(5000);
 	EXPECT_EQ(0, order(4, HOLDER_USE));
-	/* One that jiffies cannot hold is no time that is over */
-	ASSERT_EQ(0, grace_set(~0U));
+	/* The longest is no time that is over */
+	ASSERT_EQ(0, grace_set(365 * 24 * 3600));
 	expect_waits(2000);
 	EXPECT_EQ(0, order(4, HOLDER_USE));
 	ASSERT_EQ(0, grace_set(1));
@@ -503,7 +502,7 @@ TEST_F(module, driver_whose_user_releases_is_unloaded)
 	self->child = -1;
 }
 
-/* As without revocation: what the parameter said when it was opened counts */
+/* As without revocation; and what the parameter says now counts */
 TEST_F(module, driver_with_a_user_stays_with_no_limit)
 {
 	ASSERT_EQ(0, grace_set(0));
@@ -513,10 +512,8 @@ TEST_F(module, driver_with_a_user_stays_with_no_limit)
 	EXPECT_TRUE(mdev_exists(&self->uuid));
 	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_USE));
 	ASSERT_EQ(0, grace_set(1));
-	EXPECT_EQ(-EAGAIN, module_unload("mtty"));
-	/* But by hand */
-	EXPECT_EQ(0, child_wait(revoker_start(&self->uuid), SOON_MS));
 	EXPECT_EQ(0, module_unload("mtty"));
+	EXPECT_FALSE(mdev_exists(&self->uuid));
 }
 
 TEST_F(module, driver_that_cannot_revoke_stays)
@@ -587,7 +584,7 @@ TEST_F_TIMEOUT(module, unloading_waits_for_a_call_outside, 60)
 	pid = child_start(run_unloader, "mdev_relay", -1, -1);
 	ASSERT_LT(0, pid);
 	EXPECT_TRUE(kmsg_wait(self->log, REPEAT_MS, outside.uuid.text,
-			      "unloading the parent driver waits", NULL));
+			      "parent driver unload: waiting", NULL));
 	EXPECT_EQ(-ETIMEDOUT, child_wait(pid, 0));
 	expect_call_outside_fails();
 	EXPECT_EQ(0, child_wait(pid, SOON_MS));

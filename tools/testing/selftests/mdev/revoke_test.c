@@ -23,12 +23,12 @@
 #include "lib.h"
 #include "mdev_relay.h"
 
-#define REVOKED		"revoked from its user: "
-#define STAYS		"; mdev stays loaded until that closes it"
-#define CLOSED		"the user that it was revoked from has closed it"
+#define REVOKED		"revoked from its holder: "
+#define STAYS		"; mdev stays loaded until the holder closes it"
+#define CLOSED		"former holder closed the revoked device"
 #define NO_CALLBACK	"cannot be revoked: the parent driver has no revoke callback"
 #define MAPPED		"cannot be revoked: it is mapped, and the kernel cannot take the mapping away"
-#define CALL_WAITS	"revocation waits for the end of a call of the parent driver"
+#define CALL_WAITS	"detaching waits for a callback of the parent driver to return"
 
 #define RELAY_TYPE	"mdev_relay-relay"
 #define PAGES		16
@@ -293,14 +293,11 @@ TEST_F(held, uuid_can_be_revoked_again_and_again)
 
 TEST_F(held, inherited_descriptor_is_a_shell_too)
 {
-	pid_t opener;
-
 	start_holder(true);
-	opener = self->holder.pid;
 	ASSERT_EQ(0, holder_order(&self->holder, HOLDER_HAND_OVER));
 	EXPECT_EQ(0, revoke(&self->uuid));
 	snprintf(self->name, sizeof(self->name),
-		 HOLDER_NAME " (pid %d, exited)", opener);
+		 HOLDER_NAME " (pid 0, exited)");
 	EXPECT_TRUE(said_revoked());
 	EXPECT_EQ(-ENODEV, holder_order(&self->holder, HOLDER_USE));
 	EXPECT_FALSE(kmsg_wait(self->log, 0, self->uuid.text, CLOSED, NULL));
@@ -594,8 +591,12 @@ TEST_F(used, shell_gives_enodev)
 	EXPECT_EQ(-ENODEV, vfio_ioctl(device, VFIO_DEVICE_RESET, NULL));
 	EXPECT_EQ(-ENODEV, vfio_ioctl(device, 0x1234, NULL));
 	EXPECT_EQ(-ENODEV, vfio_ioctl(device, VFIO_DEVICE_FEATURE, &arg));
+	/* There is nothing left of the interrupts, as those wish who take them away */
+	EXPECT_EQ(0, vfio_set_irqs(device, VFIO_IRQ_SET_DATA_NONE |
+				   VFIO_IRQ_SET_ACTION_TRIGGER, 0, 0, 0, NULL,
+				   0));
 	EXPECT_EQ(-ENODEV, vfio_set_irqs(device, VFIO_IRQ_SET_DATA_NONE |
-					 VFIO_IRQ_SET_ACTION_TRIGGER, 0, 0, 0,
+					 VFIO_IRQ_SET_ACTION_TRIGGER, 0, 0, 1,
 					 NULL, 0));
 	EXPECT_EQ(MAP_FAILED, mmap(NULL, self->page, PROT_READ, MAP_SHARED,
 				   device, (off_t)MDEV_RELAY_FAULT_REGION <<

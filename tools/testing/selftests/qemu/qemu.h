@@ -38,8 +38,8 @@
 #define QEMU_ROOT	"/qemu"
 #define GUEST_PROGRAM(name) "/tests/guests/" name
 
-#define RELAYED		"relaying device request to user"
-#define REVOKED		"revoked from its user"
+#define RELAYED		"relaying device request to holder"
+#define REVOKED		"revoked from its holder"
 #define REVOKE_AFTER	"/sys/module/mdev/parameters/revoke_after"
 
 /* Text that comes from QEMU, and how much of it was looked at */

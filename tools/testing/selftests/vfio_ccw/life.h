@@ -19,8 +19,8 @@
 
 #include "ccw.h"
 
-#define RELAYED		"relaying device request to user"
-#define BLOCKED		"removal blocked until device is released by its user"
+#define RELAYED		"relaying device request to holder"
+#define BLOCKED		"removal blocked until device is released by its holder"
 
 /* The one that the host pulls, and one that it plugs in meanwhile */
 #define PULLED		"0.0.1235"

@@ -7,7 +7,7 @@
 #include "kselftest_harness.h"
 #include "life.h"
 
-#define REVOKED		"revoked from its user"
+#define REVOKED		"revoked from its holder"
 #define REVOKE_AFTER	"/sys/module/mdev/parameters/revoke_after"
 
 /* What is left of a device that was revoked */

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A mediated device: creation and teardown */
+#ifndef _MDEV_DEVICE_H
+#define _MDEV_DEVICE_H
+
+#include <linux/device.h>
+#include <linux/list.h>
+#include <linux/mdev.h>
+#include <linux/mutex.h>
+#include <linux/rhashtable.h>
+#include <linux/uuid.h>
+#include <linux/workqueue.h>
+
+#include "mdev_parent.h"
+#include "mdev_shell.h"
+#include "mdev_state.h"
+
+struct mdev_vfio;
+
+/**
+ * struct mdev_request - the request for a device's release
+ * @ask: makes the request again while somebody waits, or when @trigger_set
+ * @asks: how often the holder was asked for waits in the present interval,
+ *	however many requests they belong to
+ * @interval_end: when the next interval begins, in jiffies
+ * @evictors: how many wait for the release and keep new holders out; read
+ *	without the device's lock by the early check in mdev_vfio_match()
+ * @count: how often the pending request has been made; shown without the lock
+ * @since: when it was first made, seconds since the Epoch; shown without it
+ * @next_line: when the next line about the request may be printed, jiffies
+ * @trigger_set: a request trigger was set while a request was pending; written
+ *	without the lock before @ask is queued for it
+ * @announce: the next line about the request is due in any case
+ * @relayed: the last time the holder was asked, there was an eventfd for it
+ * @removing: a writer of "remove" is waiting
+ */
+struct mdev_request {
+	struct delayed_work ask;
+	unsigned long interval_end;
+	unsigned int asks;
+	unsigned int evictors;
+	unsigned int count;
+	time64_t since;
+	unsigned long next_line;
+	bool trigger_set;
+	bool announce;
+	bool relayed;
+	bool removing;
+};
+
+/**
+ * struct mdev_device - a mediated device
+ * @dev: its place in the driver model; the last reference frees it
+ * @uuid: its name, unique over all parents
+ * @node: in the table of UUIDs, from before it is created until after it is
+ *	removed
+ * @type: a reference to its kobject is held until @dev goes
+ * @driver_data: the parent driver's
+ * @iommu_device: as told by mdev_set_iommu_device()
+ * @vmdev: its VFIO device, from the probe of vfio_mdev until VFIO has given up
+ *	the device and each call of its holder is over; the shell's thread
+ *	clears it, and nobody else. Written under @lock
+ * @triggers: the parent driver's triggers, complete before it can be opened
+ * @lock: protects @state and @request, and is held around each call of the
+ *	parent's request callback, so that none is under way when the phase
+ *	leaves HELD
+ * @state: see mdev_state.h; waited for without @lock
+ * @request: see there
+ * @shell: see there
+ * @evicted: the parent's unregistration counts in @request.evictors; under the
+ *	parent's lock
+ * @why_not: the errno that keeps it from being revoked, as the log was told
+ */
+struct mdev_device {
+	struct device dev;
+	guid_t uuid;
+	struct rhash_head node;
+	struct mdev_type *type;
+	void *driver_data;
+	struct device *iommu_device;
+	struct mdev_vfio *vmdev;
+	struct list_head triggers;
+	struct mutex lock; /* @state, @request, and more: see above */
+	struct mdev_state state;
+	bool evicted;
+	u8 why_not;
+	struct mdev_shell shell;
+	struct mdev_request request;
+};
+
+#define to_mdev_device(d) container_of(d, struct mdev_device, dev)
+
+static inline struct mdev_parent *mdev_parent(const struct mdev_device *mdev)
+{
+	return mdev->type->parent;
+}
+
+/* Under the lock, where only an event that can come will do */
+#define mdev_event(mdev, event)						\
+	WARN_ON_ONCE(mdev_state_event(&(mdev)->state, event))
+
+static inline bool mdev_is_in_use(const struct mdev_device *mdev)
+{
+	return mdev_phase_is_in_use(READ_ONCE(mdev->state.phase));
+}
+
+static inline bool mdev_is_going(const struct mdev_device *mdev)
+{
+	return mdev_phase_is_going(READ_ONCE(mdev->state.phase));
+}
+
+int mdev_device_create(struct mdev_type *type, const guid_t *uuid,
+		       const struct device_type *device_type);
+void mdev_device_teardown(struct mdev_device *mdev);
+int mdev_device_init(void);
+void mdev_device_exit(void);
+
+#endif /* _MDEV_DEVICE_H */

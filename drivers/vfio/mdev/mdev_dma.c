@@ -1,0 +1,718 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Guest memory, for parent drivers: pinned by VFIO, or read and written by it.
+ *
+ * VFIO's type 1 IOMMU pins and unpins under one lock for a container, which the
+ * holder can keep for as long as it likes. To unmap a range it tells each
+ * device, with its list of devices locked and that lock dropped, takes the lock
+ * anew, looks whether pages are still pinned, and stops the machine when they
+ * are for the 12th time. So
+ *
+ * - from the first notice on, until the system call that unmaps has returned,
+ *   no page of the range can be pinned, and a pin under way is undone;
+ * - each pin is on record, from before it is made until it is undone, and a
+ *   notice waits until there is none of the range. It cannot unpin by itself:
+ *   another thread may have the lock and wait for the list. A work does;
+ * - a notice that takes too long returns, so that the other thread goes on.
+ *   Later ones wait longer, and the one before the last for ever. So the machine
+ *   goes on, whatever a holder or a parent driver does.
+ */
+#include <linux/anon_inodes.h>
+#include <linux/export.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/interval_tree_generic.h>
+#include <linux/jiffies.h>
+#include <linux/module.h>
+#include <linux/overflow.h>
+#include <linux/refcount.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "mdev_vfio.h"
+
+/* How long a first notice waits; each later one waits twice as long */
+#define NOTICE_WAIT	(HZ / 100 ?: 1)
+
+/* How often a parent driver is asked again for what it has not given back */
+#define ASK_AGAIN	(HZ / 500 ?: 1)
+
+/* The notice that waits for ever; VFIO gives up on the machine after the 11th */
+#define LAST_NOTICE	10
+
+/**
+ * struct mdev_pin - consecutive pages that are pinned, or are being pinned
+ * @rb: in the device's tree, by address; a page that was pinned twice is in two
+ * @start: the first address
+ * @last: the last one
+ * @subtree_last: the tree's
+ * @busy: it belongs to the thread that pins, which may still undo it
+ */
+struct mdev_pin {
+	struct rb_node rb;
+	u64 start;
+	u64 last;
+	u64 subtree_last;
+	bool busy;
+};
+
+#define PIN_START(pin)	((pin)->start)
+#define PIN_LAST(pin)	((pin)->last)
+
+INTERVAL_TREE_DEFINE(struct mdev_pin, rb, u64, subtree_last, PIN_START,
+		     PIN_LAST, static, mdev_pin_tree)
+
+/* Pages that were given back */
+struct mdev_unpin {
+	struct list_head node;
+	dma_addr_t iova;
+	int npage;
+};
+
+/**
+ * struct mdev_bar - a system call that unmaps
+ * @node: in the device's list, under its lock
+ * @refs: that of @node, which the end of the system call gives back, and that
+ *	of a notice under way
+ * @vmdev: the device; a reference to its struct device is held
+ * @task: the caller; never followed
+ * @iova: the first address, and
+ * @last: the last one, of all ranges of which there was a notice: all of them
+ *	are within the range that the caller unmaps
+ * @notice_iova: the range of the latest notice, and
+ * @notice_last: its last address
+ * @notices: how often there was one of that range
+ * @sticky: there was no memory to learn of the end of the system call
+ */
+struct mdev_bar {
+	struct list_head node;
+	refcount_t refs;
+	struct mdev_vfio *vmdev;
+	const struct task_struct *task;
+	u64 iova;
+	u64 last;
+	u64 notice_iova;
+	u64 notice_last;
+	unsigned int notices;
+	bool sticky;
+};
+
+/*
+ * Unpins for callers that must not wait. A work waits while the holder of its
+ * device keeps VFIO's lock; there is one for a device, so that holders of other
+ * devices do not wait with it.
+ */
+static struct workqueue_struct *mdev_dma_wq;
+
+static bool mdev_dma_is_barred(const struct mdev_dma *dma, u64 start, u64 last)
+{
+	const struct mdev_bar *bar;
+
+	list_for_each_entry(bar, &dma->bars, node)
+		if (start <= bar->last && bar->iova <= last)
+			return true;
+	return false;
+}
+
+static struct mdev_pin *mdev_pin_alloc(u64 start, u64 last, gfp_t gfp)
+{
+	struct mdev_pin *pin = kmalloc(sizeof(*pin), gfp);
+
+	if (pin) {
+		pin->start = start;
+		pin->last = last;
+		pin->busy = false;
+	}
+	return pin;
+}
+
+/* Put on record that it is being pinned */
+static int mdev_pin_begin(struct mdev_dma *dma, struct mdev_pin *pin)
+{
+	int ret = 0;
+
+	spin_lock(&dma->lock);
+	pin->busy = true;
+	if (mdev_dma_is_barred(dma, pin->start, pin->last))
+		ret = -EINVAL;
+	else
+		mdev_pin_tree_insert(pin, &dma->pins);
+	spin_unlock(&dma->lock);
+	return ret;
+}
+
+/* @npage were pinned. Returns whether that is to be undone */
+static bool mdev_pin_end(struct mdev_dma *dma, struct mdev_pin *pin, int npage)
+{
+	u64 last = pin->start + (u64)npage * PAGE_SIZE - 1;
+	bool barred;
+
+	spin_lock(&dma->lock);
+	if (last != pin->last) {
+		mdev_pin_tree_remove(pin, &dma->pins);
+		pin->last = last;
+		mdev_pin_tree_insert(pin, &dma->pins);
+	}
+	barred = mdev_dma_is_barred(dma, pin->start, pin->last);
+	pin->busy = barred;
+	spin_unlock(&dma->lock);
+	return barred;
+}
+
+/* Nothing is pinned of it any more */
+static void mdev_pin_drop(struct mdev_dma *dma, struct mdev_pin *pin)
+{
+	bool wake;
+
+	spin_lock(&dma->lock);
+	mdev_pin_tree_remove(pin, &dma->pins);
+	wake = !list_empty(&dma->bars);
+	spin_unlock(&dma->lock);
+	kfree(pin);
+	if (wake)
+		wake_up_all(&dma->wait);
+}
+
+/* The first record of pages in the range that somebody may give back */
+static struct mdev_pin *mdev_pin_find(struct mdev_dma *dma, u64 start, u64 last)
+{
+	struct mdev_pin *pin = mdev_pin_tree_iter_first(&dma->pins, start, last);
+
+	while (pin && pin->busy)
+		pin = mdev_pin_tree_iter_next(pin, start, last);
+	return pin;
+}
+
+/* Take a range out of @pin; @rest is for what is left behind it, if it is used */
+static bool mdev_pin_cut(struct mdev_dma *dma, struct mdev_pin *pin, u64 start,
+			 u64 last, struct mdev_pin *rest)
+{
+	u64 pin_last = pin->last;
+	bool used = false;
+
+	mdev_pin_tree_remove(pin, &dma->pins);
+	if (pin_last > last) {
+		/* There is a part behind it; it takes @rest if there is one before */
+		struct mdev_pin *behind = pin->start < start ? rest : pin;
+
+		if (behind == rest) {
+			pin->last = start - 1;
+			mdev_pin_tree_insert(pin, &dma->pins);
+			used = true;
+		}
+		behind->start = last + 1;
+		behind->last = pin_last;
+		mdev_pin_tree_insert(behind, &dma->pins);
+	} else if (pin->start < start) {
+		pin->last = start - 1;
+		mdev_pin_tree_insert(pin, &dma->pins);
+	} else {
+		kfree(pin);
+	}
+	return used;
+}
+
+/* The range was unpinned once: each page of it goes from one record */
+static void mdev_pin_forget(struct mdev_dma *dma, u64 start, u64 last)
+{
+	struct mdev_pin *rest = mdev_pin_alloc(0, 0, GFP_KERNEL | __GFP_NOFAIL);
+	struct mdev_pin *pin;
+	bool wake;
+	u64 end;
+
+	spin_lock(&dma->lock);
+	while (start <= last) {
+		pin = mdev_pin_find(dma, start, last);
+		if (!pin)
+			break;
+		start = max(start, pin->start);
+		end = min(last, pin->last);
+		/* Only the last piece can end within a record, after its begin */
+		if (mdev_pin_cut(dma, pin, start, end, rest))
+			rest = NULL;
+		start = end + 1;
+	}
+	wake = !list_empty(&dma->bars);
+	spin_unlock(&dma->lock);
+	kfree(rest);
+	if (wake)
+		wake_up_all(&dma->wait);
+}
+
+/* The first and the last address of some pages */
+static int mdev_dma_range(dma_addr_t iova, int npage, u64 *start, u64 *last)
+{
+	*start = iova;
+	if (npage <= 0 || check_add_overflow(*start, (u64)npage * PAGE_SIZE - 1,
+					     last))
+		return -EINVAL;
+	return 0;
+}
+
+/**
+ * mdev_pin_pages - pin consecutive pages of guest memory
+ * @mdev: the device, which is open
+ * @iova: the address of the first page, as the holder mapped it
+ * @npage: how many; at most VFIO_PIN_PAGES_MAX_ENTRIES
+ * @prot: IOMMU_READ, IOMMU_WRITE or both: what the device does to them
+ * @pages: the pages, on success
+ *
+ * Context: process context, may sleep, and wait for user space: see
+ * mdev_wait_begin(). Between the return of the open callback and the call of
+ * the release or revoke callback.
+ * Return: @npage, or less if only that many could be pinned, or a negative
+ * errno: -EOPNOTSUPP if the parent driver has no dma_unmap callback, -ENODEV
+ * if the device is not open, -EINVAL if a page is not mapped or is being
+ * unmapped, or what else vfio_pin_pages() gives.
+ */
+int mdev_pin_pages(struct mdev_device *mdev, dma_addr_t iova, int npage,
+		   int prot, struct page **pages)
+{
+	struct mdev_vfio *vmdev = mdev->vmdev;
+	struct mdev_pin *pin;
+	u64 start, last;
+	int ret;
+
+	if (!vmdev || !mdev_phase_is_held(READ_ONCE(mdev->state.phase)))
+		return -ENODEV;
+	/* Somebody has to hear it when the range goes away */
+	if (!vmdev->ops->dma_unmap)
+		return -EOPNOTSUPP;
+	ret = mdev_dma_range(iova, npage, &start, &last);
+	if (ret)
+		return ret;
+	pin = mdev_pin_alloc(start, last, GFP_KERNEL_ACCOUNT);
+	if (!pin)
+		return -ENOMEM;
+	ret = mdev_pin_begin(&vmdev->dma, pin);
+	if (ret) {
+		kfree(pin);
+		return ret;
+	}
+
+	ret = vfio_pin_pages(&vmdev->vdev, iova, npage, prot, pages);
+	if (ret > 0 && mdev_pin_end(&vmdev->dma, pin, ret)) {
+		vfio_unpin_pages(&vmdev->vdev, iova, ret);
+		ret = -EINVAL;
+	}
+	if (ret <= 0)
+		mdev_pin_drop(&vmdev->dma, pin);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(mdev_pin_pages);
+
+static void mdev_unpin_now(struct mdev_vfio *vmdev, dma_addr_t iova, int npage)
+{
+	int n;
+
+	for (; npage > 0; npage -= n, iova += (dma_addr_t)n * PAGE_SIZE) {
+		n = min_t(int, npage, VFIO_PIN_PAGES_MAX_ENTRIES);
+		vfio_unpin_pages(&vmdev->vdev, iova, n);
+		mdev_pin_forget(&vmdev->dma, iova,
+				iova + (u64)n * PAGE_SIZE - 1);
+	}
+}
+
+/* With what was given back just before, if that is next to it */
+static bool mdev_unpin_merge(struct mdev_dma *dma, dma_addr_t iova, int npage)
+{
+	struct mdev_unpin *prev;
+
+	if (list_empty(&dma->unpins))
+		return false;
+	prev = list_last_entry(&dma->unpins, struct mdev_unpin, node);
+	if (prev->iova + (dma_addr_t)prev->npage * PAGE_SIZE != iova ||
+	    npage > VFIO_PIN_PAGES_MAX_ENTRIES - prev->npage)
+		return false;
+	prev->npage += npage;
+	return true;
+}
+
+static void mdev_unpin_later(struct mdev_dma *dma, dma_addr_t iova, int npage)
+{
+	struct mdev_unpin *unpin;
+
+	/* It is the holder's page, and may not be lost */
+	unpin = kmalloc(sizeof(*unpin), GFP_KERNEL | __GFP_NOFAIL);
+	unpin->iova = iova;
+	unpin->npage = npage;
+
+	spin_lock(&dma->lock);
+	if (mdev_unpin_merge(dma, iova, npage)) {
+		spin_unlock(&dma->lock);
+		kfree(unpin);
+		return;
+	}
+	list_add_tail(&unpin->node, &dma->unpins);
+	WRITE_ONCE(dma->queued, dma->queued + 1);
+	spin_unlock(&dma->lock);
+}
+
+/**
+ * mdev_unpin_pages - undo mdev_pin_pages()
+ * @mdev: the device
+ * @iova: the address of the first page
+ * @npage: how many
+ *
+ * Does nothing if the device is not open: then no page is pinned. It does not
+ * wait in the read, write, ioctl, dma_unmap, release and revoke callbacks: what
+ * it is called for is done when the callback has returned. Called from
+ * elsewhere, or between mdev_wait_begin() and mdev_wait_end(), it may wait for
+ * user space: a thread of the parent driver's that calls it must not be waited
+ * for in the release and revoke callbacks.
+ *
+ * Context: as for mdev_pin_pages(), in the release and revoke callbacks, and in
+ * a call that was revoked.
+ */
+void mdev_unpin_pages(struct mdev_device *mdev, dma_addr_t iova, int npage)
+{
+	struct mdev_vfio *vmdev = mdev->vmdev;
+	bool revokes, unmaps;
+	u64 start, last;
+
+	/* A call that was revoked still has the device open */
+	if (!vmdev || (!READ_ONCE(vmdev->closing) && !mdev_is_in_use(mdev)) ||
+	    WARN_ON_ONCE(mdev_dma_range(iova, npage, &start, &last)))
+		return;
+
+	revokes = READ_ONCE(vmdev->revoker) == current;
+	unmaps = !list_empty_careful(&vmdev->dma.bars);
+	if (!revokes && !unmaps && !pagefault_disabled()) {
+		mdev_unpin_now(vmdev, iova, npage);
+		return;
+	}
+	mdev_unpin_later(&vmdev->dma, iova, npage);
+	/* The other callbacks flush it, when they are outside of the gate */
+	if (revokes || unmaps)
+		queue_work(mdev_dma_wq, &vmdev->dma.work);
+}
+EXPORT_SYMBOL_GPL(mdev_unpin_pages);
+
+static struct mdev_unpin *mdev_unpin_first(struct mdev_dma *dma)
+{
+	struct mdev_unpin *unpin;
+
+	spin_lock(&dma->lock);
+	unpin = list_first_entry_or_null(&dma->unpins, struct mdev_unpin, node);
+	if (unpin)
+		list_del(&unpin->node);
+	spin_unlock(&dma->lock);
+	return unpin;
+}
+
+/**
+ * mdev_dma_flush - unpin what was given back
+ * @vmdev: the device, which is open
+ *
+ * Context: outside of the gate: VFIO may let it wait for the holder.
+ */
+void mdev_dma_flush(struct mdev_vfio *vmdev)
+{
+	struct mdev_dma *dma = &vmdev->dma;
+	struct mdev_unpin *unpin;
+
+	mutex_lock(&dma->unpinning);
+	while ((unpin = mdev_unpin_first(dma))) {
+		mdev_unpin_now(vmdev, unpin->iova, unpin->npage);
+		kfree(unpin);
+		spin_lock(&dma->lock);
+		WRITE_ONCE(dma->done, dma->done + 1);
+		spin_unlock(&dma->lock);
+		wake_up_all(&dma->wait);
+	}
+	mutex_unlock(&dma->unpinning);
+}
+
+static void mdev_dma_work(struct work_struct *work)
+{
+	struct mdev_dma *dma = container_of(work, struct mdev_dma, work);
+
+	mdev_dma_flush(container_of(dma, struct mdev_vfio, dma));
+}
+
+/**
+ * mdev_dma_wait - wait until all that was given back is unpinned
+ * @vmdev: the device
+ * @timeout: how long at most, in jiffies
+ *
+ * Return: whether it is.
+ */
+bool mdev_dma_wait(struct mdev_vfio *vmdev, long timeout)
+{
+	struct mdev_dma *dma = &vmdev->dma;
+
+	return wait_event_idle_timeout(dma->wait, !mdev_dma_has_unpins(dma),
+				       timeout);
+}
+
+static void mdev_bar_put(struct mdev_bar *bar)
+{
+	if (!refcount_dec_and_test(&bar->refs))
+		return;
+	/* Pairs with get_device() in mdev_bar_alloc() */
+	put_device(&bar->vmdev->vdev.device);
+	kfree(bar);
+}
+
+static void mdev_bar_lift(struct mdev_bar *bar)
+{
+	struct mdev_dma *dma = &bar->vmdev->dma;
+
+	spin_lock(&dma->lock);
+	list_del(&bar->node);
+	spin_unlock(&dma->lock);
+	mdev_bar_put(bar);
+}
+
+static int mdev_bar_release(struct inode *inode, struct file *file)
+{
+	mdev_bar_lift(file->private_data);
+	return 0;
+}
+
+static const struct file_operations mdev_bar_fops = {
+	.owner		= THIS_MODULE,
+	.release	= mdev_bar_release,
+};
+
+/*
+ * Lift @bar when this thread is back in user space, as the kernel closes files:
+ * VFIO does not tell when it has unmapped the range. If there is no memory for
+ * that, it is lifted when the device is closed.
+ */
+static void mdev_bar_lift_at_exit(struct mdev_bar *bar)
+{
+	struct file *file = anon_inode_getfile("[mdev-unmap]", &mdev_bar_fops,
+					       bar, O_RDONLY);
+
+	if (IS_ERR(file))
+		bar->sticky = true;
+	else
+		fput(file);
+}
+
+static struct mdev_bar *mdev_bar_alloc(struct mdev_vfio *vmdev, u64 iova,
+				       u64 last)
+{
+	struct mdev_bar *bar = kzalloc(sizeof(*bar), GFP_KERNEL | __GFP_NOFAIL);
+
+	refcount_set(&bar->refs, 2);
+	get_device(&vmdev->vdev.device);
+	bar->vmdev = vmdev;
+	bar->task = current;
+	bar->iova = iova;
+	bar->last = last;
+	return bar;
+}
+
+/* That of the system call which this thread is in, with a reference, or NULL */
+static struct mdev_bar *mdev_bar_find(struct mdev_dma *dma, u64 iova, u64 last)
+{
+	struct mdev_bar *bar;
+
+	spin_lock(&dma->lock);
+	list_for_each_entry(bar, &dma->bars, node) {
+		if (bar->task != current)
+			continue;
+		refcount_inc(&bar->refs);
+		bar->iova = min(bar->iova, iova);
+		bar->last = max(bar->last, last);
+		spin_unlock(&dma->lock);
+		return bar;
+	}
+	spin_unlock(&dma->lock);
+	return NULL;
+}
+
+/* A notice: from here on no page of the range can be pinned */
+static struct mdev_bar *mdev_bar_get(struct mdev_vfio *vmdev, u64 iova,
+				     u64 last)
+{
+	struct mdev_dma *dma = &vmdev->dma;
+	struct mdev_bar *bar;
+
+	bar = mdev_bar_find(dma, iova, last);
+	if (!bar) {
+		bar = mdev_bar_alloc(vmdev, iova, last);
+		spin_lock(&dma->lock);
+		list_add(&bar->node, &dma->bars);
+		spin_unlock(&dma->lock);
+		mdev_bar_lift_at_exit(bar);
+	}
+	if (bar->notice_iova != iova || bar->notice_last != last)
+		bar->notices = 0;
+	bar->notice_iova = iova;
+	bar->notice_last = last;
+	bar->notices++;
+	return bar;
+}
+
+static struct mdev_pin *mdev_pin_first(struct mdev_dma *dma)
+{
+	struct mdev_pin *pin;
+
+	spin_lock(&dma->lock);
+	pin = mdev_pin_tree_iter_first(&dma->pins, 0, U64_MAX);
+	spin_unlock(&dma->lock);
+	return pin;
+}
+
+/* What the parent driver has forgotten: nobody else has a record of it any more */
+static void mdev_dma_unpin_left(struct mdev_vfio *vmdev)
+{
+	struct mdev_pin *pin = mdev_pin_first(&vmdev->dma);
+
+	if (!pin)
+		return;
+	dev_warn_once(&vmdev->mdev->dev, "parent driver %s has left pages pinned that it was to give back\n",
+		      module_name(vmdev->gate.owner));
+	for (; pin; pin = mdev_pin_first(&vmdev->dma))
+		mdev_unpin_now(vmdev, pin->start,
+			       (pin->last - pin->start + 1) >> PAGE_SHIFT);
+}
+
+/**
+ * mdev_dma_closed - the device was closed
+ * @vmdev: the device
+ *
+ * What was given back is unpinned when this returns: VFIO does that for open
+ * devices only.
+ */
+void mdev_dma_closed(struct mdev_vfio *vmdev)
+{
+	struct mdev_dma *dma = &vmdev->dma;
+	struct mdev_bar *bar, *next;
+	LIST_HEAD(sticky);
+
+	if (mdev_dma_has_unpins(dma))
+		mdev_dma_flush(vmdev);
+	mdev_dma_unpin_left(vmdev);
+
+	spin_lock(&dma->lock);
+	list_for_each_entry_safe(bar, next, &dma->bars, node)
+		if (bar->sticky)
+			list_move(&bar->node, &sticky);
+	spin_unlock(&dma->lock);
+	list_for_each_entry_safe(bar, next, &sticky, node) {
+		list_del(&bar->node);
+		mdev_bar_put(bar);
+	}
+}
+
+/* Is there nothing on record of the range that VFIO gave notice of? */
+static bool mdev_bar_is_settled(struct mdev_dma *dma,
+				const struct mdev_bar *bar)
+{
+	bool settled;
+
+	spin_lock(&dma->lock);
+	settled = !mdev_pin_tree_iter_first(&dma->pins, bar->notice_iova,
+					    bar->notice_last);
+	spin_unlock(&dma->lock);
+	return settled;
+}
+
+/* Have the parent driver give back what it has pinned */
+static void mdev_bar_notify(struct mdev_vfio *vmdev, const struct mdev_bar *bar)
+{
+	if (!mdev_call_begin(&vmdev->gate))
+		return;
+	vmdev->ops->dma_unmap(vmdev->mdev, bar->notice_iova,
+			      bar->notice_last - bar->notice_iova + 1);
+	mdev_call_end(&vmdev->gate);
+}
+
+/*
+ * Until the range is settled, or this has taken too long. A parent driver may not
+ * know yet of a page that it has just pinned, or not get at it: so it is asked
+ * again. After a revocation nobody is asked; what that gave back goes by itself.
+ */
+static void mdev_bar_settle(struct mdev_vfio *vmdev, const struct mdev_bar *bar)
+{
+	unsigned int shift = min(bar->notices - 1, LAST_NOTICE - 1u);
+	unsigned long end = jiffies + (NOTICE_WAIT << shift);
+	struct mdev_dma *dma = &vmdev->dma;
+
+	for (;;) {
+		mdev_bar_notify(vmdev, bar);
+		if (wait_event_idle_timeout(dma->wait,
+					    mdev_bar_is_settled(dma, bar),
+					    ASK_AGAIN))
+			return;
+		if (bar->notices < LAST_NOTICE && time_after(jiffies, end))
+			return;
+	}
+}
+
+/**
+ * mdev_dma_unmap - VFIO tells that a range of guest memory goes away
+ * @vmdev: the device
+ * @iova: the first address
+ * @length: how many bytes
+ *
+ * Context: process context, VFIO's list of devices is locked.
+ */
+void mdev_dma_unmap(struct mdev_vfio *vmdev, u64 iova, u64 length)
+{
+	struct mdev_bar *bar;
+
+	/* Then no page was pinned */
+	if (!vmdev->ops->dma_unmap)
+		return;
+	bar = mdev_bar_get(vmdev, iova, iova + (length - 1));
+	mdev_bar_settle(vmdev, bar);
+	mdev_bar_put(bar);
+}
+
+/**
+ * mdev_dma_rw - read or write guest memory by the CPU
+ * @mdev: the device, which is open
+ * @iova: the address of the first byte, as the holder mapped it
+ * @data: the kernel's buffer
+ * @len: how many bytes
+ * @write: from @data to the guest, otherwise from the guest to @data
+ *
+ * Context: as for mdev_pin_pages().
+ * Return: 0 or a negative errno: -ENODEV if the device is not open, or what
+ * vfio_dma_rw() gives.
+ */
+int mdev_dma_rw(struct mdev_device *mdev, dma_addr_t iova, void *data,
+		size_t len, bool write)
+{
+	struct mdev_vfio *vmdev = mdev->vmdev;
+
+	if (!vmdev || !mdev_phase_is_held(READ_ONCE(mdev->state.phase)))
+		return -ENODEV;
+	return vfio_dma_rw(&vmdev->vdev, iova, data, len, write);
+}
+EXPORT_SYMBOL_GPL(mdev_dma_rw);
+
+/* The work may still be on its way out, with nothing left to do */
+void mdev_dma_stop(struct mdev_dma *dma)
+{
+	cancel_work_sync(&dma->work);
+}
+
+void mdev_dma_init(struct mdev_dma *dma)
+{
+	spin_lock_init(&dma->lock);
+	dma->pins = RB_ROOT_CACHED;
+	INIT_LIST_HEAD(&dma->bars);
+	INIT_LIST_HEAD(&dma->unpins);
+	mutex_init(&dma->unpinning);
+	INIT_WORK(&dma->work, mdev_dma_work);
+	init_waitqueue_head(&dma->wait);
+}
+
+int mdev_dma_init_module(void)
+{
+	mdev_dma_wq = alloc_workqueue("mdev_unpin", WQ_UNBOUND | WQ_MEM_RECLAIM,
+				      WQ_UNBOUND_MAX_ACTIVE);
+	return mdev_dma_wq ? 0 : -ENOMEM;
+}
+
+void mdev_dma_exit_module(void)
+{
+	destroy_workqueue(mdev_dma_wq);
+}

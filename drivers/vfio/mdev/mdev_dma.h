@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Guest memory of a device: pages that are being pinned, ranges that are being
+ * unmapped, and pages that were given back and are not unpinned yet.
+ */
+#ifndef _MDEV_DMA_H
+#define _MDEV_DMA_H
+
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/rbtree.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+struct mdev_vfio;
+
+/**
+ * struct mdev_dma - a device's guest memory
+ * @lock: protects the lists and counts; nothing is taken inside
+ * @pins: a record of what is pinned, is being pinned, or was given back and is
+ *	not unpinned yet
+ * @bars: what is being unmapped: no page of it can be pinned
+ * @unpins: pages that were given back, the oldest first
+ * @queued: counts what came to @unpins
+ * @done: counts what was unpinned
+ * @unpinning: held by the thread that unpins, so that the oldest come first;
+ *	it may wait for the holder, and only the holder waits for it
+ * @work: unpins, for callers that must not wait
+ * @wait: threads that wait for a change of @pins or @done
+ */
+struct mdev_dma {
+	spinlock_t lock; /* all but @unpinning, @work and @wait */
+	struct rb_root_cached pins;
+	struct list_head bars;
+	struct list_head unpins;
+	unsigned long queued;
+	unsigned long done;
+	struct mutex unpinning; /* who takes from @unpins */
+	struct work_struct work;
+	wait_queue_head_t wait;
+};
+
+void mdev_dma_init(struct mdev_dma *dma);
+void mdev_dma_stop(struct mdev_dma *dma);
+void mdev_dma_unmap(struct mdev_vfio *vmdev, u64 iova, u64 length);
+void mdev_dma_flush(struct mdev_vfio *vmdev);
+void mdev_dma_closed(struct mdev_vfio *vmdev);
+bool mdev_dma_wait(struct mdev_vfio *vmdev, long timeout);
+int mdev_dma_init_module(void);
+void mdev_dma_exit_module(void);
+
+/* Has something been given back that is not unpinned yet? */
+static inline bool mdev_dma_has_unpins(const struct mdev_dma *dma)
+{
+	return READ_ONCE(dma->queued) != READ_ONCE(dma->done);
+}
+
+#endif /* _MDEV_DMA_H */

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The gate between VFIO and the parent driver: what drm_dev_enter(),
+ * drm_dev_exit() and drm_dev_unplug() are to a graphics driver.
+ *
+ * Each call of the parent driver on behalf of the holder is inside the gate
+ * from its begin to its end. Detaching closes the gate, for good, and waits
+ * until no call is inside; from then on the parent driver owes the holder
+ * nothing:
+ *
+ *	open ----------> closing ---------> closed ----------> quiet
+ *	     mdev_gate_    the last call      the last call that
+ *	     close()       inside left        was outside is over
+ *
+ * A call inside never waits for user space: reads, writes and ioctls are made
+ * with page faults disabled, and once more when the memory has been faulted in,
+ * from outside; what has to wait all the same goes outside for that time, by
+ * mdev_wait_begin() and mdev_wait_end().
+ */
+#ifndef _MDEV_GATE_H
+#define _MDEV_GATE_H
+
+#include <linux/atomic.h>
+#include <linux/instruction_pointer.h>
+#include <linux/limits.h>
+#include <linux/lockdep.h>
+#include <linux/uaccess.h>
+#include <linux/wait.h>
+
+struct device;
+struct module;
+
+/* In the gate's counter: calls inside in the lower half, those that are outside
+ * and will come back in the upper one, and the sign when it is closed
+ */
+#define GATE_OUTSIDE	0x100000000LL
+#define GATE_CLOSED	S64_MIN
+
+/**
+ * struct mdev_gate - the gate of one VFIO device
+ * @calls: see above
+ * @map: makes the gate a lock, in lockdep's eyes
+ * @wait: threads that wait until no call is inside, or until it is quiet
+ * @owner: the parent driver's module
+ * @owner_held: a reference to it is, for calls that have gone outside; put by
+ *	the last that leaves the gate when it is closed
+ * @revocable: calls inside never wait for user space; constant
+ *
+ * VFIO does not give up the device before each of its calls has returned, and
+ * that is before the gate is freed: the last that leaves may touch it.
+ */
+struct mdev_gate {
+	atomic64_t calls;
+	struct lockdep_map map;
+	wait_queue_head_t wait;
+	struct module *owner;
+	atomic_t owner_held;
+	bool revocable;
+};
+
+void mdev_gate_init(struct mdev_gate *gate, struct module *owner,
+		    bool revocable);
+void mdev_gate_left(struct mdev_gate *gate);
+void mdev_gate_close(struct mdev_gate *gate, struct device *dev);
+void mdev_gate_settle(struct mdev_gate *gate, struct device *dev);
+bool mdev_gate_is_quiet(const struct mdev_gate *gate);
+bool mdev_gate_fault_in(const struct mdev_gate *gate, const void __user *addr,
+			size_t size, bool write, unsigned int *tries);
+bool mdev_gate_fault_in_arg(const struct mdev_gate *gate, unsigned long arg,
+			    unsigned int *tries);
+
+/* Out of the gate; a closer may be waiting for this */
+static inline void mdev_gate_leave(struct mdev_gate *gate)
+{
+	rwsem_release(&gate->map, _THIS_IP_);
+	if (unlikely(atomic64_add_negative(-1, &gate->calls)))
+		mdev_gate_left(gate);
+}
+
+/* Into the gate, unless it is closed: nobody waits here, as with a trylock */
+static inline bool mdev_gate_enter(struct mdev_gate *gate)
+{
+	bool closed = atomic64_add_negative(1, &gate->calls);
+
+	rwsem_acquire_read(&gate->map, 0, 1, _THIS_IP_);
+	if (likely(!closed))
+		return true;
+	mdev_gate_leave(gate);
+	return false;
+}
+
+static inline bool mdev_gate_is_closed(const struct mdev_gate *gate)
+{
+	return atomic64_read(&gate->calls) < 0;
+}
+
+/* The same around a callback that may have to do with user memory */
+static inline bool mdev_call_begin(struct mdev_gate *gate)
+{
+	if (!mdev_gate_enter(gate))
+		return false;
+	if (likely(gate->revocable))
+		pagefault_disable();
+	return true;
+}
+
+static inline void mdev_call_end(struct mdev_gate *gate)
+{
+	if (likely(gate->revocable))
+		pagefault_enable();
+	mdev_gate_leave(gate);
+}
+
+#endif /* _MDEV_GATE_H */

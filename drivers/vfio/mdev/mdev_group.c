@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The VFIO group of a mediated device. VFIO lets one process at a time have a
+ * group open, and each open device keeps its group open. So a thread that has
+ * the group open itself knows that nobody has the device, the group, or the
+ * container through that group, and that nobody will.
+ *
+ * That matters because VFIO, when it gives up a group, detaches it from its
+ * container: with a global lock held, waiting for one that the holder can keep,
+ * and without regard to ioctls that are under way on the container.
+ */
+#include <linux/err.h>
+#include <linux/fcntl.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/fsnotify_backend.h>
+#include <linux/jiffies.h>
+#include <linux/namei.h>
+#include <linux/path.h>
+#include <linux/printk.h>
+#include <linux/slab.h>
+#include <linux/wait.h>
+
+#include "mdev_group.h"
+
+#define GROUP_PATH_LEN	32
+
+/*
+ * How often to look without having been told of a close: the holder may have
+ * opened the group by another file than that in /dev.
+ */
+#define LOOK_INTERVAL	(10 * HZ)
+
+/* One that was told comes when the close has begun: how often to look, then */
+#define CLOSE_INTERVAL	(HZ / 50 ?: 1)
+#define CLOSE_LOOKS	50
+
+/* Tells of closes of the groups' files in /dev */
+static struct fsnotify_group *mdev_group_watch;
+
+/* Counts closes; threads that wait for one */
+static atomic_t mdev_group_closes;
+static DECLARE_WAIT_QUEUE_HEAD(mdev_group_wait);
+
+static int mdev_group_closed(struct fsnotify_mark *mark, u32 mask,
+			     struct inode *inode, struct inode *dir,
+			     const struct qstr *name, u32 cookie)
+{
+	atomic_inc(&mdev_group_closes);
+	wake_up_all(&mdev_group_wait);
+	return 0;
+}
+
+static void mdev_group_free_mark(struct fsnotify_mark *mark)
+{
+	kfree(mark);
+}
+
+static const struct fsnotify_ops mdev_group_watch_ops = {
+	.handle_inode_event	= mdev_group_closed,
+	.free_mark		= mdev_group_free_mark,
+};
+
+/* From now on closes of @path's file are counted. NULL: they are not */
+static struct fsnotify_mark *mdev_group_mark(const char *path)
+{
+	struct fsnotify_mark *mark;
+	struct path found;
+
+	if (kern_path(path, LOOKUP_FOLLOW, &found))
+		return NULL;
+	mark = kzalloc(sizeof(*mark), GFP_KERNEL);
+	if (!mark)
+		goto put_path;
+	fsnotify_init_mark(mark, mdev_group_watch);
+	mark->mask = FS_CLOSE_WRITE | FS_CLOSE_NOWRITE;
+	if (fsnotify_add_inode_mark(mark, d_inode(found.dentry), 0)) {
+		fsnotify_put_mark(mark);
+		mark = NULL;
+	}
+put_path:
+	path_put(&found);
+	return mark;
+}
+
+static void mdev_group_unmark(struct fsnotify_mark *mark)
+{
+	if (!mark)
+		return;
+	fsnotify_destroy_mark(mark, mdev_group_watch);
+	/* Pairs with fsnotify_init_mark() in mdev_group_mark() */
+	fsnotify_put_mark(mark);
+}
+
+static struct file *mdev_group_open(const char *path)
+{
+	return filp_open(path, O_RDWR | O_CLOEXEC, 0);
+}
+
+/* Until a group was closed since @closes were counted */
+static bool mdev_group_wait_close(int closes)
+{
+	return wait_event_idle_timeout(mdev_group_wait,
+				       atomic_read(&mdev_group_closes) != closes,
+				       LOOK_INTERVAL);
+}
+
+/* A close has begun, of this group or another one */
+static struct file *mdev_group_open_closing(const char *path)
+{
+	struct file *file;
+	int i;
+
+	for (i = 0; i < CLOSE_LOOKS; i++) {
+		file = mdev_group_open(path);
+		if (file != ERR_PTR(-EBUSY))
+			break;
+		schedule_timeout_idle(CLOSE_INTERVAL);
+	}
+	return file;
+}
+
+static struct file *mdev_group_open_when_closed(const char *path)
+{
+	struct fsnotify_mark *mark = mdev_group_mark(path);
+	struct file *file;
+	int closes;
+
+	for (;;) {
+		closes = atomic_read(&mdev_group_closes);
+		file = mdev_group_open(path);
+		if (file != ERR_PTR(-EBUSY))
+			break;
+		if (!mdev_group_wait_close(closes))
+			continue;
+		file = mdev_group_open_closing(path);
+		if (file != ERR_PTR(-EBUSY))
+			break;
+	}
+	mdev_group_unmark(mark);
+	return file;
+}
+
+/**
+ * mdev_group_take - open a VFIO group, so that nobody else has it open
+ * @id: its number
+ *
+ * Context: a thread of its own: waits until the holder has closed the group,
+ * and for whatever the holder lets VFIO wait for.
+ * Return: the file, for mdev_group_put(); NULL if it cannot be opened for
+ * another reason than that it is open.
+ */
+struct file *mdev_group_take(int id)
+{
+	char path[GROUP_PATH_LEN];
+	struct file *file;
+
+	snprintf(path, sizeof(path), "/dev/vfio/%d", id);
+	file = mdev_group_open(path);
+	if (file == ERR_PTR(-EBUSY))
+		file = mdev_group_open_when_closed(path);
+	if (!IS_ERR(file))
+		return file;
+	pr_warn_once("mdev: cannot see whether a VFIO group is still open: %s gives error %ld\n",
+		     path, PTR_ERR(file));
+	return NULL;
+}
+
+/* Context: a kernel thread. Closes it before this returns */
+void mdev_group_put(struct file *file)
+{
+	if (file)
+		__fput_sync(file);
+}
+
+int mdev_group_init_module(void)
+{
+	mdev_group_watch = fsnotify_alloc_group(&mdev_group_watch_ops, 0);
+	return PTR_ERR_OR_ZERO(mdev_group_watch);
+}
+
+void mdev_group_exit_module(void)
+{
+	fsnotify_put_group(mdev_group_watch);
+	/* Marks are freed by code of this module */
+	fsnotify_wait_marks_destroyed();
+}

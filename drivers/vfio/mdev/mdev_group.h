@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The VFIO group of a device, which its holder opens first and closes last */
+#ifndef _MDEV_GROUP_H
+#define _MDEV_GROUP_H
+
+struct file;
+
+struct file *mdev_group_take(int id);
+void mdev_group_put(struct file *file);
+int mdev_group_init_module(void);
+void mdev_group_exit_module(void);
+
+#endif /* _MDEV_GROUP_H */

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _MDEV_SYSFS_H
+#define _MDEV_SYSFS_H
+
+#include <linux/mdev.h>
+
+/* Of each type; the attributes of a device come with it */
+extern struct mdev_type_attribute mdev_type_attr_create;
+
+#endif /* _MDEV_SYSFS_H */

@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * vfio_mdev: the driver that makes a VFIO device of each mediated device.
+ *
+ * Between create and remove, this is where the parent driver is called (for a
+ * mapping's faults, mdev_mmap.c is; for guest memory that goes away, mdev_dma.c;
+ * for a request, mdev_request.c; and to revoke, mdev_revoke.c). What VFIO calls
+ * is forwarded from here, one function an operation, through the gate that
+ * mdev_gate.h describes.
+ */
+#include <linux/module.h>
+#include <linux/vfio.h>
+
+#include "compat.h"
+#include "mdev_irqs.h"
+#include "mdev_mmap.h"
+#include "mdev_request.h"
+#include "mdev_revoke.h"
+#include "mdev_trace.h"
+#include "mdev_triggers.h"
+#include "mdev_vfio.h"
+
+/*
+ * What VFIO takes for the physical device. VFIO looks at its driver at each
+ * open, close and ioctl, and a mediated device has none any more when it was
+ * detached: this one always has.
+ */
+static struct device mdev_vfio_dev = {
+	.init_name	= "vfio_mdev",
+	.driver		= &mdev_vfio_driver.driver,
+};
+
+/* The last part of open, for the first descriptor */
+static int mdev_vfio_open(struct vfio_device *vdev)
+{
+	struct mdev_vfio *vmdev = to_mdev_vfio(vdev);
+	struct mdev_device *mdev = vmdev->mdev;
+	int ret = -ENODEV;
+
+	if (!READ_ONCE(vmdev->settled) || !mdev_gate_enter(&vmdev->gate))
+		goto out;
+
+	ret = mdev_use_begin(mdev);
+	if (ret)
+		goto leave_gate;
+
+	ret = mdev_owner_get(vmdev);
+	if (ret)
+		goto end_use;
+
+	if (vmdev->ops->open)
+		ret = vmdev->ops->open(mdev);
+	if (ret)
+		goto put_owner;
+
+	mdev_use_held(mdev);
+	goto leave_gate;
+
+put_owner:
+	mdev_owner_put(vmdev);
+end_use:
+	mdev_use_failed(mdev);
+leave_gate:
+	mdev_gate_leave(&vmdev->gate);
+out:
+	trace_mdev_open(&mdev->uuid, ret);
+	return ret;
+}
+
+/*
+ * Inside the gate. Returns whether release has done its work: not, if it was
+ * outside when the gate was closed; then revoke does it.
+ */
+static bool mdev_vfio_release(struct mdev_vfio *vmdev)
+{
+	mdev_use_closing(vmdev->mdev);
+	if (!vmdev->ops->release)
+		return true;
+
+	vmdev->cut_short = false;
+	WRITE_ONCE(vmdev->closer, current);
+	vmdev->ops->release(vmdev->mdev);
+	WRITE_ONCE(vmdev->closer, NULL);
+	return !vmdev->cut_short;
+}
+
+/* VFIO keeps the device until this returns, and unpins pages until then */
+static void mdev_vfio_close(struct vfio_device *vdev)
+{
+	struct mdev_vfio *vmdev = to_mdev_vfio(vdev);
+	struct mdev_device *mdev = vmdev->mdev;
+
+	trace_mdev_close(&mdev->uuid);
+	if (mdev_call_begin(&vmdev->gate)) {
+		if (mdev_vfio_release(vmdev)) {
+			mdev_triggers_drop(mdev);
+			mdev_owner_put(vmdev);
+			mdev_use_end(mdev);
+		}
+		mdev_call_end(&vmdev->gate);
+	}
+	/* Revoke gives back pages, too */
+	if (mdev_gate_is_closed(&vmdev->gate))
+		wait_event_idle(vmdev->gate.wait,
+				mdev_gate_is_quiet(&vmdev->gate));
+	mdev_dma_closed(vmdev);
+}
+
+/*
+ * Read, write and ioctl: each is one call inside the gate, most often. Where the
+ * holder's memory was not present it is faulted in, outside, and the call made
+ * again; that is apart, so that the others do not pay for it. So is what the
+ * call has given back: that is unpinned here, outside.
+ */
+
+static inline void mdev_vfio_call_end(struct mdev_vfio *vmdev)
+{
+	mdev_call_end(&vmdev->gate);
+	if (unlikely(mdev_dma_has_unpins(&vmdev->dma)))
+		mdev_dma_flush(vmdev);
+}
+
+static inline ssize_t mdev_vfio_call_read(struct mdev_vfio *vmdev,
+					  char __user *buf, size_t count,
+					  loff_t *ppos)
+{
+	ssize_t ret = -EINVAL;
+
+	if (!mdev_call_begin(&vmdev->gate))
+		return -ENODEV;
+	if (vmdev->ops->read)
+		ret = vmdev->ops->read(vmdev->mdev, buf, count, ppos);
+	mdev_vfio_call_end(vmdev);
+	return ret;
+}
+
+static noinline ssize_t mdev_vfio_read_again(struct mdev_vfio *vmdev,
+					     char __user *buf, size_t count,
+					     loff_t *ppos)
+{
+	unsigned int tries = 0;
+	ssize_t ret = -EFAULT;
+
+	while (ret == -EFAULT &&
+	       mdev_gate_fault_in(&vmdev->gate, buf, count, true, &tries))
+		ret = mdev_vfio_call_read(vmdev, buf, count, ppos);
+	return ret;
+}
+
+static ssize_t mdev_vfio_read(struct vfio_device *vdev, char __user *buf,
+			      size_t count, loff_t *ppos)
+{
+	struct mdev_vfio *vmdev = to_mdev_vfio(vdev);
+	ssize_t ret;
+
+	ret = mdev_vfio_call_read(vmdev, buf, count, ppos);
+	return likely(ret != -EFAULT) ?
+	       ret : mdev_vfio_read_again(vmdev, buf, count, ppos);
+}
+
+static inline ssize_t mdev_vfio_call_write(struct mdev_vfio *vmdev,
+					   const char __user *buf,
+					   size_t count, loff_t *ppos)
+{
+	ssize_t ret = -EINVAL;
+
+	if (!mdev_call_begin(&vmdev->gate))
+		return -ENODEV;
+	if (vmdev->ops->write)
+		ret = vmdev->ops->write(vmdev->mdev, buf, count, ppos);
+	mdev_vfio_call_end(vmdev);
+	return ret;
+}
+
+static noinline ssize_t mdev_vfio_write_again(struct mdev_vfio *vmdev,
+					      const char __user *buf,
+					      size_t count, loff_t *ppos)
+{
+	unsigned int tries = 0;
+	ssize_t ret = -EFAULT;
+
+	while (ret == -EFAULT &&
+	       mdev_gate_fault_in(&vmdev->gate, buf, count, false, &tries))
+		ret = mdev_vfio_call_write(vmdev, buf, count, ppos);
+	return ret;
+}
+
+static ssize_t mdev_vfio_write(struct vfio_device *vdev,
+			       const char __user *buf, size_t count,
+			       loff_t *ppos)
+{
+	struct mdev_vfio *vmdev = to_mdev_vfio(vdev);
+	ssize_t ret;
+
+	ret = mdev_vfio_call_write(vmdev, buf, count, ppos);
+	return likely(ret != -EFAULT) ?
+	       ret : mdev_vfio_write_again(vmdev, buf, count, ppos);
+}
+
+static inline long mdev_vfio_call_ioctl(struct mdev_vfio *vmdev,
+					unsigned int cmd, unsigned long arg)
+{
+	long ret = -EINVAL;
+
+	if (!mdev_call_begin(&vmdev->gate))
+		return -ENODEV;
+	if (vmdev->ops->ioctl)
+		ret = vmdev->ops->ioctl(vmdev->mdev, cmd, arg);
+	mdev_vfio_call_end(vmdev);
+	return ret;
+}
+
+static long mdev_vfio_ioctl(struct vfio_device *vdev, unsigned int cmd,
+			    unsigned long arg)
+{
+	struct mdev_vfio *vmdev = to_mdev_vfio(vdev);
+	unsigned int tries = 0;
+	long ret;
+
+	do {
+		ret = mdev_vfio_call_ioctl(vmdev, cmd, arg);
+	} while (ret == -EFAULT &&
+		 mdev_gate_fault_in_arg(&vmdev->gate, arg, &tries));
+	/* There is nothing left of the interrupts of a revoked device */
+	if (ret == -ENODEV && cmd == VFIO_DEVICE_SET_IRQS &&
+	    mdev_gate_is_closed(&vmdev->gate) &&
+	    mdev_irqs_are_taken_away((void __user *)arg))
+		return 0;
+	return ret;
+}
+
+/* VFIO_DEVICE_FEATURE, of which VFIO knows none for a mediated device */
+static int mdev_vfio_feature(struct vfio_device *vdev, u32 flags,
+			     void __user *arg, size_t size)
+{
+	return mdev_gate_is_closed(&to_mdev_vfio(vdev)->gate) ?
+	       -ENODEV : -ENOTTY;
+}
+
+static int mdev_vfio_mmap(struct vfio_device *vdev, struct vm_area_struct *vma)
+{
+	struct mdev_vfio *vmdev = to_mdev_vfio(vdev);
+	int ret;
+
+	if (!mdev_gate_enter(&vmdev->gate))
+		return -ENODEV;
+	ret = mdev_mmap(vmdev, vma);
+	mdev_gate_leave(&vmdev->gate);
+	return ret;
+}
+
+static void mdev_vfio_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length)
+{
+	mdev_dma_unmap(to_mdev_vfio(vdev), iova, length);
+}
+
+/* VFIO calls this while it unregisters a device that is referenced */
+static void mdev_vfio_request(struct vfio_device *vdev, unsigned int count)
+{
+	mdev_shell_waits(to_mdev_vfio(vdev));
+}
+
+/*
+ * Open by name, which is each descriptor's first step. This keeps a second one
+ * out too, while a removal waits for the first; mdev_vfio_open() only sees the
+ * first, and decides under the lock.
+ */
+static int mdev_vfio_match(struct vfio_device *vdev, char *name)
+{
+	struct mdev_vfio *vmdev = to_mdev_vfio(vdev);
+
+	if (strcmp(dev_name(&vmdev->mdev->dev), name) ||
+	    !READ_ONCE(vmdev->settled) || READ_ONCE(vmdev->closing))
+		return 0;
+	return READ_ONCE(vmdev->mdev->request.evictors) ? -EBUSY : 1;
+}
+
+static const struct vfio_device_ops mdev_vfio_ops = {
+	.name		= "vfio-mdev",
+	.open_device	= mdev_vfio_open,
+	.close_device	= mdev_vfio_close,
+	.read		= mdev_vfio_read,
+	.write		= mdev_vfio_write,
+	.ioctl		= mdev_vfio_ioctl,
+	.mmap		= mdev_vfio_mmap,
+	.request	= mdev_vfio_request,
+	.match		= mdev_vfio_match,
+	.dma_unmap	= mdev_vfio_dma_unmap,
+	.device_feature	= mdev_vfio_feature,
+	VFIO_EMULATED_IOMMUFD_OPS
+	VFIO_DEVICE_FREE_OPS
+};
+
+static int mdev_vfio_probe(struct device *dev)
+{
+	struct mdev_device *mdev = to_mdev_device(dev);
+	struct mdev_vfio *vmdev;
+	int ret;
+
+	if (READ_ONCE(mdev->vmdev)) {
+		dev_warn(dev, "cannot rebind to vfio_mdev: the former holder still has the device or its VFIO group open\n");
+		return -EBUSY;
+	}
+
+	vmdev = vfio_alloc_device(mdev_vfio, vdev, dev, &mdev_vfio_ops);
+	if (IS_ERR(vmdev))
+		return PTR_ERR(vmdev);
+	vmdev->mdev = mdev;
+	vmdev->ops = mdev_parent(mdev)->ops;
+	mdev_gate_init(&vmdev->gate, vmdev->ops->owner, vmdev->ops->revoke);
+	mdev_dma_init(&vmdev->dma);
+	spin_lock_init(&vmdev->holder.lock);
+
+	/*
+	 * Else the registration does that, but takes no notice of a failure:
+	 * the first holder would find no set.
+	 */
+	ret = vfio_assign_device_set(&vmdev->vdev, &vmdev->vdev);
+	if (ret)
+		goto put_vmdev;
+
+	ret = vfio_register_emulated_iommu_dev(&vmdev->vdev);
+	if (ret)
+		goto put_vmdev;
+
+	/*
+	 * The registration needed the mediated device, for sysfs. What comes
+	 * after it needs one that has a driver; nobody could open it yet.
+	 */
+	mdev_shell_init(vmdev);
+	mutex_lock(&mdev->lock);
+	mdev->vmdev = vmdev;
+	mutex_unlock(&mdev->lock);
+	mutex_lock(&vmdev->vdev.dev_set->lock);
+	vmdev->vdev.dev = &mdev_vfio_dev;
+	WRITE_ONCE(vmdev->settled, true);
+	mutex_unlock(&vmdev->vdev.dev_set->lock);
+	return 0;
+
+put_vmdev:
+	vfio_put_device(&vmdev->vdev);
+	return ret;
+}
+
+static void mdev_vfio_remove(struct device *dev)
+{
+	mdev_detach(to_mdev_device(dev)->vmdev);
+}
+
+struct mdev_driver mdev_vfio_driver = {
+	.name	= "vfio_mdev",
+	.probe	= mdev_vfio_probe,
+	.remove	= mdev_vfio_remove,
+};
