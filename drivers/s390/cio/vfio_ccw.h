@@ -9,7 +9,7 @@
  *
  *	io_lock, then sch->lock, then crw_lock
  *
- * Pinning and unpinning guest memory may wait for user space. It is done between
+ * Pinning guest memory may wait for user space. It is done between
  * mdev_wait_begin() and mdev_wait_end(), with io_lock held, and so has to be the
  * wait for io_lock itself. Meanwhile the device may be revoked: a thread that
  * finds so has nothing left but its struct vfio_ccw_user, which the last
@@ -103,7 +103,8 @@ struct vfio_ccw_response {
  * struct vfio_ccw_user - what there is for one user of the subchannel
  * @refs: one for the open, one for each thread that is waiting for user space,
  *	or has found that the device was revoked
- * @unmaps: threads that wait for @io_lock because guest memory goes away
+ * @unmaps: counts how often guest memory went away while another thread had
+ *	@io_lock: if that translates, it gives up
  * @io_lock: serialises all that user space does; protects all that follows
  * @pages: how @cp gets at guest memory
  * @cp: the channel program being translated, or translated and not yet

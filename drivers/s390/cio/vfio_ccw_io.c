@@ -17,9 +17,6 @@
 #define QUIESCE_LIMIT		10
 #define QUIESCE_NOTICE		1
 
-/* How long DMA unmap waits for io_lock, in seconds; see there */
-#define UNMAP_LIMIT		2
-
 /* The path mask of the ORB's word 1 */
 #define ORB_LPM_SHIFT		8
 
@@ -570,6 +567,7 @@ int vfio_ccw_start(struct vfio_ccw *vc, struct vfio_ccw_user *user)
 	if (ret)
 		return ret;
 
+	vfio_ccw_pages_begin(user->pages);
 	vfio_ccw_wait_begin(vc, user);
 	ret = ccw_cp_translate(user->cp, orb, &start);
 	if (vfio_ccw_wait_end(mdev, user))
@@ -673,23 +671,14 @@ int vfio_ccw_read_schib(struct vfio_ccw *vc, struct vfio_ccw_user *user,
  * @iova: where it begins
  * @length: how many bytes
  *
- * Ends a program that uses it.
- *
- * VFIO calls with its list of devices locked. Who holds io_lock may wait for
- * its type 1 IOMMU, to pin or unpin, and who holds that may wait for the list.
- * So this does not wait for ever: where pages are still pinned when it returns
- * VFIO calls again, and whoever waits for the list goes on in between. It does
- * so some ten times, and then stops the machine. Who holds io_lock therefore
- * never waits for the user; a translation, which may wait for the user's memory
- * to come, gives up when @unmaps is not 0; and what is left, to end a program,
- * takes QUIESCE_LIMIT.
+ * Ends a program that uses it. If another thread has io_lock this does not wait:
+ * that thread may need a lock of VFIO's that is not free before this returns. If
+ * it translates it gives up, and the framework calls again while a page of the
+ * range is pinned.
  */
 void vfio_ccw_dma_unmap(struct vfio_ccw *vc, u64 iova, u64 length)
 {
-	unsigned long end = jiffies + UNMAP_LIMIT * HZ;
-	struct mdev_device *mdev = vc->mdev;
 	struct vfio_ccw_user *user;
-	bool locked;
 
 	/* At the same time as open and close: VFIO has its own idea of these */
 	spin_lock_irq(&vc->sch->lock);
@@ -700,23 +689,15 @@ void vfio_ccw_dma_unmap(struct vfio_ccw *vc, u64 iova, u64 length)
 	if (!user)
 		return;
 
-	/* Whoever has io_lock may be waiting for user space */
-	mdev_wait_begin(mdev);
-	atomic_inc(&user->unmaps);
-	while (!(locked = mutex_trylock(&user->io_lock)) &&
-	       time_before(jiffies, end))
-		fsleep(USEC_PER_MSEC);
-	atomic_dec(&user->unmaps);
-	if (mdev_wait_end(mdev)) {
-		if (locked)
-			mutex_unlock(&user->io_lock);
-	} else if (locked) {
+	if (mutex_trylock(&user->io_lock)) {
 		if (!vfio_ccw_settle(vc, user) &&
 		    ccw_cp_uses(user->cp, iova, length)) {
 			vfio_ccw_quiesce(vc, true);
 			vfio_ccw_settle(vc, user);
 		}
 		vfio_ccw_user_unlock(user);
+	} else {
+		atomic_inc(&user->unmaps);
 	}
 	vfio_ccw_user_put(user);
 }

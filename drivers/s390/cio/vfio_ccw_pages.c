@@ -20,14 +20,21 @@
 struct vfio_ccw_pages {
 	struct mdev_device *mdev;
 	const atomic_t *unmaps;
+	int seen;
 	struct page *pages[CCW_CP_MAX_PIN];
 };
+
+/* Since the translation began, memory has gone away that it may have pinned */
+static bool vfio_ccw_pages_are_unmapped(const struct vfio_ccw_pages *pages)
+{
+	return atomic_read(pages->unmaps) != pages->seen;
+}
 
 static int vfio_ccw_pages_read(void *ctx, u64 addr, void *buf, size_t len)
 {
 	struct vfio_ccw_pages *pages = ctx;
 
-	if (atomic_read(pages->unmaps))
+	if (vfio_ccw_pages_are_unmapped(pages))
 		return -EINTR;
 	return mdev_dma_rw(pages->mdev, addr, buf, len, false);
 }
@@ -39,7 +46,7 @@ static int vfio_ccw_pages_pin(void *ctx, u64 pfn, unsigned int npages,
 	struct vfio_ccw_pages *pages = ctx;
 	int i, n;
 
-	if (atomic_read(pages->unmaps))
+	if (vfio_ccw_pages_are_unmapped(pages))
 		return -EINTR;
 	n = mdev_pin_pages(pages->mdev, pfn << PAGE_SHIFT, npages, prot,
 			   pages->pages);
@@ -71,10 +78,11 @@ const struct ccw_cp_mem_ops vfio_ccw_pages_ops = {
 /**
  * vfio_ccw_pages_alloc - make the way to a device's guest memory
  * @mdev: the device; it has to be open while &vfio_ccw_pages_ops are called
- * @unmaps: while it is not 0, memory is going away and the calls fail
+ * @unmaps: when it changes, memory is going away, and the calls fail until
+ *	vfio_ccw_pages_begin()
  *
  * Context: may sleep.
- * Return: the context of &vfio_ccw_pages_ops, or NULL where memory is short.
+ * Return: the context of &vfio_ccw_pages_ops, or NULL if memory is short.
  */
 struct vfio_ccw_pages *vfio_ccw_pages_alloc(struct mdev_device *mdev,
 					    const atomic_t *unmaps)
@@ -86,6 +94,15 @@ struct vfio_ccw_pages *vfio_ccw_pages_alloc(struct mdev_device *mdev,
 		pages->unmaps = unmaps;
 	}
 	return pages;
+}
+
+/**
+ * vfio_ccw_pages_begin - a translation begins
+ * @pages: the context
+ */
+void vfio_ccw_pages_begin(struct vfio_ccw_pages *pages)
+{
+	pages->seen = atomic_read(pages->unmaps);
 }
 
 /**

@@ -16,6 +16,7 @@ extern const struct ccw_cp_mem_ops vfio_ccw_pages_ops;
 
 struct vfio_ccw_pages *vfio_ccw_pages_alloc(struct mdev_device *mdev,
 					    const atomic_t *unmaps);
+void vfio_ccw_pages_begin(struct vfio_ccw_pages *pages);
 void vfio_ccw_pages_free(struct vfio_ccw_pages *pages);
 
 #endif /* VFIO_CCW_PAGES_H */
