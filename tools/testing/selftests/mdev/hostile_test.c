@@ -1,0 +1,508 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A holder that means harm: threads that pin and unmap at once, and memory that
+ * does not come, for which VFIO waits with the locks of a container and a group
+ * held. The host stays as it is, nobody else waits, and the administrator gets
+ * the device back in a moment.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "call.h"
+#include "lib.h"
+#include "mdev_relay.h"
+
+#define PARENT	"mdev_relay.0"
+#define OTHER	"mdev_relay.1"
+#define TYPE	"mdev_relay-relay"
+#define IOVA	0x100000ULL
+
+/* What the administrator waits for at most: a moment, in a machine that is busy */
+#define MOMENT_MS	(5000 * time_scale())
+
+/* The longest unmap: it waits for nobody but its own container */
+#define UNMAP_MS	(5000 * time_scale())
+
+/* How long threads race */
+#define RACE_MS		3000
+
+#define FAULT_REFUSED	"returns pages to be mapped instead of inserting them"
+
+FIXTURE(hostile)
+{
+	struct uuid uuid;
+	struct vfio_user user;
+	struct missing bitmap;
+	struct call lock;
+	unsigned char *memory;
+	size_t page;
+	bool locked;
+	int log;
+	pid_t child;
+};
+
+FIXTURE_SETUP(hostile)
+{
+	self->user = (struct vfio_user)VFIO_USER_NONE;
+	self->bitmap = (struct missing)MISSING_NONE;
+	self->child = -1;
+	if (!parent_exists(PARENT) || !parent_exists(OTHER))
+		SKIP(return, "no parents of mdev_relay");
+	self->page = sysconf(_SC_PAGESIZE);
+	self->memory = mmap(NULL, 64 * self->page, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	ASSERT_NE(MAP_FAILED, (void *)self->memory);
+	self->log = kmsg_open();
+	self->uuid = uuid_new();
+	ASSERT_EQ(0, mdev_create(PARENT, TYPE, &self->uuid));
+	ASSERT_EQ(0, vfio_open(&self->user, &self->uuid));
+}
+
+static void unlock(struct __test_metadata *_metadata, void *data)
+{
+	FIXTURE_DATA(hostile) * self = data;
+
+	if (!self->locked)
+		return;
+	self->locked = false;
+	missing_free(&self->bitmap);
+	EXPECT_NE(-ETIMEDOUT, call_end(&self->lock, SOON_MS));
+}
+
+FIXTURE_TEARDOWN(hostile)
+{
+	unlock(_metadata, self);
+	child_kill(self->child);
+	relay_set("unmap_ms", 0);
+	relay_set("release_ms", 0);
+	relay_set("release_outside", 0);
+	relay_set("fault_gives_page", 0);
+	grace_set(GRACE_DEFAULT);
+	vfio_close(&self->user);
+	if (mdev_exists(&self->uuid))
+		EXPECT_EQ(0, mdev_remove(&self->uuid));
+	/* What is left of it goes with the last descriptor */
+	EXPECT_TRUE(pages_pinned_become(0));
+	close(self->log);
+}
+
+/* GET_BITMAP into @data, with the lock of the container's type 1 IOMMU held */
+static long call_get_bitmap(struct call *call)
+{
+	struct {
+		struct vfio_iommu_type1_dirty_bitmap bitmap;
+		struct vfio_iommu_type1_dirty_bitmap_get get;
+	} arg = {
+		.bitmap.argsz = sizeof(arg),
+		.bitmap.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP,
+		.get.iova = call->at,
+		.get.size = call->len,
+		.get.bitmap.pgsize = sysconf(_SC_PAGESIZE),
+		.get.bitmap.size = 8,
+		.get.bitmap.data = call->data,
+	};
+
+	return vfio_ioctl(call->user->container, VFIO_IOMMU_DIRTY_PAGES, &arg);
+}
+
+static int start_dirty_tracking(const struct vfio_user *user)
+{
+	struct vfio_iommu_type1_dirty_bitmap arg = {
+		.argsz = sizeof(arg),
+		.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_START,
+	};
+
+	return vfio_ioctl(user->container, VFIO_IOMMU_DIRTY_PAGES, &arg);
+}
+
+/* From here to unlock() a thread has the container's lock. */
+static int lock(void *data)
+{
+	FIXTURE_DATA(hostile) * self = data;
+	int ret = start_dirty_tracking(&self->user);
+
+	if (!ret)
+		ret = missing_new(&self->bitmap, self->page);
+	if (!ret)
+		ret = call_start(&self->lock, &(struct call){
+			.run = call_get_bitmap, .user = &self->user,
+			.data = self->bitmap.memory, .at = IOVA,
+			.len = 4 * self->page,
+		});
+	if (ret)
+		return ret;
+	self->locked = true;
+	return missing_wait(&self->bitmap, SOON_MS) ? 0 : -ETIMEDOUT;
+}
+
+static long call_close_device(struct call *call)
+{
+	return call_errno(close(call->user->device));
+}
+
+static long call_open_device(struct call *call)
+{
+	return vfio_get_device(call->user, call->data);
+}
+
+/* How many milliseconds a child took that does @start; negative if it does not end */
+static __s64 administrator(pid_t child, int *status)
+{
+	__s64 start = now_ms();
+
+	*status = child_wait(child, MOMENT_MS);
+	return now_ms() - start;
+}
+
+#define expect_moment(child) do {					\
+	int moment_status;						\
+	__s64 moment_ms = administrator(child, &moment_status);		\
+									\
+	EXPECT_EQ(0, moment_status);					\
+	EXPECT_GT(MOMENT_MS, moment_ms);				\
+} while (0)
+
+static int create_and_remove(void *parent)
+{
+	struct uuid uuid = uuid_new();
+	int ret = mdev_create(parent, TYPE, &uuid);
+
+	return -(ret ? ret : mdev_remove(&uuid));
+}
+
+/* Nobody else notices */
+#define expect_others_go_on()						\
+	expect_moment(child_start(create_and_remove, OTHER, -1, -1))
+
+#define expect_revoked() do {						\
+	expect_moment(revoker_start(&self->uuid));			\
+	EXPECT_FALSE(mdev_exists(&self->uuid));				\
+} while (0)
+
+/* Threads that go on until they are told to stop */
+struct racer {
+	const struct vfio_user *user;
+	void *memory;
+	__u64 iova;
+	size_t size;
+	const bool *stop;
+	long pinned;
+	long rounds;
+	__s64 longest;
+	int error;
+	pthread_t thread;
+};
+
+static bool racer_stops(const struct racer *racer)
+{
+	return __atomic_load_n(racer->stop, __ATOMIC_RELAXED);
+}
+
+static void *run_pinner(void *arg)
+{
+	struct racer *racer = arg;
+
+	while (!racer_stops(racer))
+		if (!relay_pin(racer->user->device, MDEV_RELAY_PIN, racer->iova,
+			       racer->size / sysconf(_SC_PAGESIZE)))
+			racer->pinned++;
+	return NULL;
+}
+
+/* One map and unmap, with a pin in between if @pin */
+static void racer_round(struct racer *racer, bool pin)
+{
+	__s64 start;
+	int ret;
+
+	ret = vfio_map(racer->user, racer->memory, racer->iova, racer->size);
+	if (!ret && pin &&
+	    !relay_pin(racer->user->device, MDEV_RELAY_PIN, racer->iova,
+		       racer->size / sysconf(_SC_PAGESIZE)))
+		racer->pinned++;
+	start = now_ms();
+	if (!ret)
+		ret = vfio_unmap(racer->user, racer->iova, racer->size);
+	if (now_ms() - start > racer->longest)
+		racer->longest = now_ms() - start;
+	if (ret)
+		racer->error = ret;
+	racer->rounds++;
+}
+
+static void *run_mapper(void *arg)
+{
+	struct racer *racer = arg;
+
+	while (!racer_stops(racer) && !racer->error)
+		racer_round(racer, true);
+	return NULL;
+}
+
+TEST_F(hostile, range_can_be_pinned_while_it_is_unmapped)
+{
+	struct racer pinners[4], mapper = {
+		.user = &self->user, .memory = self->memory, .iova = IOVA,
+		.size = 2 * self->page,
+	};
+	__s64 end = now_ms() + RACE_MS;
+	bool stop = false;
+	long pinned = 0;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(pinners); i++) {
+		pinners[i] = (struct racer){
+			.user = &self->user, .iova = IOVA,
+			.size = 2 * self->page, .stop = &stop,
+		};
+		ASSERT_EQ(0, pthread_create(&pinners[i].thread, NULL,
+					    run_pinner, &pinners[i]));
+	}
+	while (now_ms() < end && !mapper.error)
+		racer_round(&mapper, false);
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	for (i = 0; i < ARRAY_SIZE(pinners); i++) {
+		pthread_join(pinners[i].thread, NULL);
+		pinned += pinners[i].pinned;
+	}
+	EXPECT_EQ(0, mapper.error);
+	EXPECT_LT(0, mapper.rounds);
+	EXPECT_LT(0, pinned);
+	EXPECT_GT(UNMAP_MS, mapper.longest);
+	EXPECT_EQ(0, mdev_number(&self->uuid, "relay/pinned"));
+}
+
+TEST_F(hostile, many_threads_unmap_what_they_pinned)
+{
+	struct racer mappers[16];
+	bool stop = false;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(mappers); i++) {
+		mappers[i] = (struct racer){
+			.user = &self->user,
+			.memory = self->memory + 2 * i * self->page,
+			.iova = IOVA + 4 * i * self->page,
+			.size = 2 * self->page, .stop = &stop,
+		};
+		ASSERT_EQ(0, pthread_create(&mappers[i].thread, NULL,
+					    run_mapper, &mappers[i]));
+	}
+	usleep(RACE_MS * 1000);
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	for (i = 0; i < ARRAY_SIZE(mappers); i++) {
+		pthread_join(mappers[i].thread, NULL);
+		EXPECT_EQ(0, mappers[i].error);
+		EXPECT_LT(0, mappers[i].rounds);
+		EXPECT_LT(0, mappers[i].pinned);
+		EXPECT_GT(UNMAP_MS, mappers[i].longest);
+	}
+	EXPECT_EQ(0, mdev_number(&self->uuid, "relay/pinned"));
+}
+
+/* The unmap waits in the parent driver while the device is closed and removed */
+TEST_F(hostile, removal_while_a_range_is_unmapped)
+{
+	struct call call;
+
+	ASSERT_EQ(0, vfio_map(&self->user, self->memory, IOVA, self->page));
+	ASSERT_EQ(0, relay_pin(self->user.device, MDEV_RELAY_PIN, IOVA, 1));
+	ASSERT_EQ(0, relay_set("unmap_ms", 1500));
+	ASSERT_EQ(0, call_start(&call, &(struct call){
+		.run = call_unmap, .user = &self->user, .at = IOVA,
+		.len = self->page,
+	}));
+	usleep(200000);
+	self->child = remover_start(&self->uuid);
+	close(self->user.device);
+	self->user.device = -1;
+	EXPECT_EQ(0, call_end(&call, SOON_MS));
+	expect_moment(self->child);
+	self->child = -1;
+	EXPECT_FALSE(mdev_exists(&self->uuid));
+}
+
+/* Release is outside of the gate, comes back too late, and leaves all to revoke */
+TEST_F(hostile, revocation_during_release)
+{
+	long revokes = relay_counter("revokes");
+	struct call call;
+
+	ASSERT_EQ(0, vfio_map(&self->user, self->memory, IOVA, self->page));
+	ASSERT_EQ(0, relay_pin(self->user.device, MDEV_RELAY_PIN, IOVA, 1));
+	ASSERT_EQ(0, relay_set("release_outside", 1));
+	ASSERT_EQ(0, relay_set("release_ms", 2000));
+	ASSERT_EQ(0, call_start(&call, &(struct call){
+		.run = call_close_device, .user = &self->user,
+	}));
+	ASSERT_TRUE(call_is_stuck(&call, SOON_MS));
+	expect_revoked();
+	EXPECT_EQ(revokes + 1, relay_counter("revokes"));
+	EXPECT_EQ(0, call_end(&call, SOON_MS));
+	self->user.device = -1;
+	EXPECT_TRUE(pages_pinned_become(0));
+}
+
+/* As QEMU leaves a device: first that, then its memory, its group, its container */
+TEST_F(hostile, holder_that_was_asked_can_unmap_after_it_has_closed)
+{
+	__s64 end;
+
+	ASSERT_EQ(0, vfio_map(&self->user, self->memory, IOVA, self->page));
+	self->child = remover_start(&self->uuid);
+	ASSERT_TRUE(soon(mdev_number(&self->uuid, "request") == 1));
+	close(self->user.device);
+	self->user.device = -1;
+	for (end = now_ms() + 300; now_ms() < end; usleep(10000)) {
+		ASSERT_EQ(0, vfio_unmap(&self->user, IOVA, self->page));
+		ASSERT_EQ(0, vfio_map(&self->user, self->memory, IOVA,
+				      self->page));
+	}
+	vfio_close(&self->user);
+	expect_moment(self->child);
+	self->child = -1;
+}
+
+/* No device is open, but its group, and the container's lock is kept */
+TEST_F(hostile, container_that_is_locked_keeps_nobody)
+{
+	ASSERT_EQ(0, vfio_map(&self->user, self->memory, IOVA, 4 * self->page));
+	close(self->user.device);
+	self->user.device = -1;
+	ASSERT_EQ(0, lock(self));
+	expect_moment(remover_start(&self->uuid));
+	EXPECT_FALSE(mdev_exists(&self->uuid));
+	expect_others_go_on();
+	/* The name is free for another one, while VFIO still has the former */
+	EXPECT_EQ(0, mdev_create(PARENT, TYPE, &self->uuid));
+	unlock(_metadata, self);
+}
+
+TEST_F(hostile, close_that_is_stuck_keeps_nobody)
+{
+	struct call call;
+
+	ASSERT_EQ(0, vfio_map(&self->user, self->memory, IOVA, 4 * self->page));
+	ASSERT_EQ(0, relay_pin(self->user.device, MDEV_RELAY_PIN, IOVA, 1));
+	ASSERT_EQ(0, lock(self));
+	ASSERT_EQ(0, call_start(&call, &(struct call){
+		.run = call_close_device, .user = &self->user,
+	}));
+	ASSERT_TRUE(call_is_stuck(&call, SOON_MS));
+	/* It was released, as far as the parent driver is concerned */
+	expect_moment(remover_start(&self->uuid));
+	EXPECT_FALSE(mdev_exists(&self->uuid));
+	expect_others_go_on();
+	unlock(_metadata, self);
+	EXPECT_EQ(0, call_end(&call, SOON_MS));
+	self->user.device = -1;
+}
+
+TEST_F(hostile, open_that_is_stuck_keeps_nobody)
+{
+	struct call call;
+
+	ASSERT_EQ(0, vfio_map(&self->user, self->memory, IOVA, 4 * self->page));
+	close(self->user.device);
+	self->user.device = -1;
+	ASSERT_EQ(0, lock(self));
+	ASSERT_EQ(0, call_start(&call, &(struct call){
+		.run = call_open_device, .user = &self->user,
+		.data = &self->uuid,
+	}));
+	ASSERT_TRUE(call_is_stuck(&call, SOON_MS));
+	expect_revoked();
+	expect_others_go_on();
+	unlock(_metadata, self);
+	EXPECT_NE(-ETIMEDOUT, call_end(&call, SOON_MS));
+	if (call.ret >= 0)
+		close(call.ret);
+}
+
+TEST_F(hostile, locked_container_keeps_no_unbind)
+{
+	struct call call;
+
+	ASSERT_EQ(0, vfio_map(&self->user, self->memory, IOVA, 4 * self->page));
+	ASSERT_EQ(0, relay_pin(self->user.device, MDEV_RELAY_PIN, IOVA, 1));
+	ASSERT_EQ(0, grace_set(1));
+	ASSERT_EQ(0, lock(self));
+	ASSERT_EQ(0, call_start(&call, &(struct call){
+		.run = call_pin, .user = &self->user, .at = IOVA + self->page,
+		.len = 1,
+	}));
+	ASSERT_TRUE(call_is_stuck(&call, SOON_MS));
+	expect_moment(unbinder_start(PARENT));
+	EXPECT_FALSE(mdev_exists(&self->uuid));
+	EXPECT_EQ(0, parent_bind(PARENT));
+	unlock(_metadata, self);
+	EXPECT_NE(-ETIMEDOUT, call_end(&call, SOON_MS));
+}
+
+/* The pages that release gives back are unpinned when the lock is free again */
+TEST_F(hostile, release_does_not_wait_to_unpin)
+{
+	struct call call;
+
+	ASSERT_EQ(0, vfio_map(&self->user, self->memory, IOVA, 4 * self->page));
+	ASSERT_EQ(0, relay_pin(self->user.device, MDEV_RELAY_PIN, IOVA, 4));
+	ASSERT_EQ(0, lock(self));
+	ASSERT_EQ(0, call_start(&call, &(struct call){
+		.run = call_close_device, .user = &self->user,
+	}));
+	ASSERT_TRUE(call_is_stuck(&call, SOON_MS));
+	expect_revoked();
+	unlock(_metadata, self);
+	EXPECT_EQ(0, call_end(&call, SOON_MS));
+	self->user.device = -1;
+}
+
+static sigjmp_buf after_signal;
+
+static void jump(int number)
+{
+	siglongjmp(after_signal, number);
+}
+
+/* The signal that a read gives, or 0 */
+static int touch(const unsigned char *at)
+{
+	struct sigaction action = { .sa_handler = jump }, old;
+	int number;
+
+	sigaction(SIGBUS, &action, &old);
+	number = sigsetjmp(after_signal, 1);
+	if (!number)
+		__atomic_load_n(at, __ATOMIC_RELAXED);
+	sigaction(SIGBUS, &old, NULL);
+	return number;
+}
+
+TEST_F(hostile, fault_handler_that_returns_pages_is_refused)
+{
+	unsigned char *memory;
+
+	memory = mmap(NULL, self->page, PROT_READ | PROT_WRITE, MAP_SHARED,
+		      self->user.device,
+		      (off_t)MDEV_RELAY_FAULT_REGION << MDEV_RELAY_INDEX_SHIFT);
+	ASSERT_NE(MAP_FAILED, (void *)memory);
+	ASSERT_EQ(0, relay_set("fault_gives_page", 1));
+	EXPECT_EQ(SIGBUS, touch(memory));
+	EXPECT_EQ(SIGBUS, touch(memory));
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, FAULT_REFUSED, "relay_fault",
+			      "mdev_relay"));
+	EXPECT_EQ(0, kmsg_count(self->log, FAULT_REFUSED, "relay_fault"));
+	ASSERT_EQ(0, relay_set("fault_gives_page", 0));
+	EXPECT_EQ(0, touch(memory));
+	munmap(memory, self->page);
+}
+
+TEST_HARNESS_MAIN
