@@ -9,6 +9,7 @@
 #include <linux/freezer.h>
 #include <linux/hashtable.h>
 #include <linux/jiffies.h>
+#include <linux/module.h>
 #include <linux/slab.h>
 
 #include <uapi/linux/vfio_mdev.h>
@@ -208,7 +209,7 @@ static const char *mdev_ops_missing(const struct mdev_parent_ops *ops)
 /* What is missing, so that an administrator can do less */
 static void mdev_parent_check(struct mdev_parent *parent)
 {
-	const char *driver = dev_driver_string(parent->dev);
+	const char *driver = module_name(parent->ops->owner);
 
 	if (!parent->ops->request)
 		dev_warn(parent->dev, "parent driver %s has no request callback: holders of its mediated devices cannot be asked to release them\n",
@@ -237,7 +238,7 @@ int mdev_register_device(struct device *dev, const struct mdev_parent_ops *ops)
 		return -EINVAL;
 	if (missing) {
 		dev_err(dev, "parent driver %s cannot register: it has no %s\n",
-			dev_driver_string(dev), missing);
+			ops ? module_name(ops->owner) : "(unknown)", missing);
 		return -EINVAL;
 	}
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The types of a parent, and the links between them and their devices */
+#include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/sysfs.h>
 
@@ -70,8 +71,8 @@ static void mdev_type_check(struct mdev_parent *parent,
 	for (i = 0; i < ARRAY_SIZE(names); i++)
 		if (!mdev_type_has(group, names[i]))
 			dev_warn(parent->dev, "parent driver %s: type %s has no attribute %s\n",
-				 dev_driver_string(parent->dev), group->name,
-				 names[i]);
+				 module_name(parent->ops->owner),
+				 group->name, names[i]);
 }
 
 /* "create" comes last: with it, mdevs of the type can come */
@@ -84,7 +85,7 @@ static int mdev_type_add(struct mdev_parent *parent,
 
 	if (!group->name) {
 		dev_err(parent->dev, "parent driver %s: a type has no name\n",
-			dev_driver_string(parent->dev));
+			module_name(parent->ops->owner));
 		return -EINVAL;
 	}
 	mdev_type_check(parent, group);

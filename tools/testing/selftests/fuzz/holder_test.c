@@ -1,0 +1,807 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Holders that call at random, from several threads of several processes, what
+ * VFIO and sysfs have: with memory that is missing, read-only, shared or comes
+ * when it likes, with descriptors that were passed on, and an administrator who
+ * creates, removes, revokes, unbinds and kills meanwhile.
+ *
+ * What has to hold: the kernel's log is silent (the runner sees to that), create
+ * and remove of another device answer at all times, each process ends when it is
+ * killed, each device can be removed then, and nothing is left behind.
+ *
+ *	FUZZ_SECONDS	how long (30)
+ *	FUZZ_SEED	of what is random; the threads' order is not (1)
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kselftest.h"
+#include "lib.h"
+#include "mdev_relay.h"
+
+#define WORKERS		3
+#define ADMINISTRATORS	3
+#define THREADS		4
+#define DEVICES		6
+#define SLOTS		4	/* descriptors of each sort, of one worker */
+#define PAGES		16	/* of each kind of memory */
+#define IOVAS		32	/* pages that may be mapped */
+
+/* How long another device's create and remove may take, and the last removals */
+#define ANSWER_MS	(3000 * time_scale())
+#define LAST_MS		(5000 * time_scale())
+
+#define KINDS(kind)							\
+	kind(OPEN_CONTAINER) kind(SET_IOMMU) kind(OPEN_GROUP)		\
+	kind(SET_CONTAINER) kind(UNSET_CONTAINER) kind(GET_DEVICE)	\
+	kind(CLOSE) kind(MAP) kind(UNMAP) kind(DIRTY_PAGES)		\
+	kind(CONTAINER_INFO) kind(INFO) kind(REGION_INFO) kind(IRQ_INFO) \
+	kind(SET_IRQS) kind(RESET) kind(FEATURE) kind(READ) kind(WRITE)	\
+	kind(PIN) kind(UNPIN) kind(MMAP) kind(TOUCH) kind(SEND) kind(RECEIVE) \
+	kind(JUNK) kind(SETUP) kind(CREATE) kind(REMOVE) kind(REVOKE)	\
+	kind(REQUEST) kind(UNBIND) kind(BIND) kind(REVOKE_AFTER) kind(KILL) \
+	kind(STOP)
+
+#define kind_enum(name)	name,
+#define kind_name(name)	#name,
+
+enum kind { KINDS(kind_enum) NR_KINDS };
+
+/* Sorts of descriptors */
+enum sort { CONTAINER, GROUP, DEVICE, EVENTFD, NR_SORTS };
+
+static const char *const kind_names[NR_KINDS] = { KINDS(kind_name) };
+
+/*
+ * Which may never succeed: they are wrong by intent, not every device has them,
+ * or SETUP does them as well
+ */
+static const bool may_fail[NR_KINDS] = {
+	[JUNK] = true, [FEATURE] = true, [RESET] = true, [MMAP] = true,
+	[TOUCH] = true, [PIN] = true, [UNPIN] = true, [DIRTY_PAGES] = true,
+	[SET_IOMMU] = true,
+};
+
+/* From how many calls of a kind on one has to succeed */
+#define ENOUGH_CALLS	2000
+
+/* Of all processes */
+struct shared {
+	bool stop;
+	unsigned long calls[NR_KINDS];
+	unsigned long successes[NR_KINDS];
+	struct uuid uuids[DEVICES];
+	pid_t workers[WORKERS];
+	__s64 longest_answer;
+	int answer_error;
+	unsigned long answers;
+};
+
+static struct shared *shared;
+
+/* A parent and its first type */
+struct parent {
+	char name[64];
+	char type[128];
+};
+
+static struct parent parents[8];
+static int nr_parents;
+
+/* Of one worker */
+static int slots[NR_SORTS][SLOTS];
+static int post[2];
+static unsigned char *memories[5];
+static size_t page;
+
+static __thread __u64 state;
+
+static __u64 random64(void)
+{
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return state;
+}
+
+static unsigned int below(unsigned int limit)
+{
+	return random64() % limit;
+}
+
+static bool chance(unsigned int of)
+{
+	return !below(of);
+}
+
+static bool stopping(void)
+{
+	return __atomic_load_n(&shared->stop, __ATOMIC_RELAXED);
+}
+
+static void count(enum kind kind, long ret)
+{
+	__atomic_add_fetch(&shared->calls[kind], 1, __ATOMIC_RELAXED);
+	if (ret >= 0)
+		__atomic_add_fetch(&shared->successes[kind], 1,
+				   __ATOMIC_RELAXED);
+}
+
+/* Now and then one of another sort */
+static int *random_slot(enum sort sort)
+{
+	if (chance(16))
+		sort = below(NR_SORTS);
+	return &slots[sort][below(SLOTS)];
+}
+
+static int random_fd(enum sort sort)
+{
+	return __atomic_load_n(random_slot(sort), __ATOMIC_RELAXED);
+}
+
+/* What was there is closed: most often it has another thread in a call */
+static void keep(enum sort sort, int fd)
+{
+	int old;
+
+	if (fd < 0)
+		return;
+	old = __atomic_exchange_n(random_slot(sort), fd, __ATOMIC_RELAXED);
+	if (old >= 0)
+		close(old);
+}
+
+/* One of the kinds of memory, or none */
+static void *random_memory(void)
+{
+	unsigned int which = below(ARRAY_SIZE(memories) + 2);
+
+	if (chance(2))
+		which = 0;
+	if (which >= ARRAY_SIZE(memories))
+		return bad_address();
+	return memories[which] + below(PAGES) * page;
+}
+
+static __u64 random_iova(void)
+{
+	if (chance(20))
+		return random64();
+	return 0x100000 + below(IOVAS) * page;
+}
+
+static __u64 random_size(void)
+{
+	if (chance(20))
+		return random64();
+	return (1 + below(4)) * page;
+}
+
+static const struct uuid *random_uuid(void)
+{
+	return &shared->uuids[below(DEVICES)];
+}
+
+static int random_int(void)
+{
+	static const int edges[] = { 0, 1, 2, 3, -1, 5, 8, 16, 4096, 1 << 30 };
+
+	return chance(4) ? (int)random64() : edges[below(ARRAY_SIZE(edges))];
+}
+
+static void fuzz_map(void)
+{
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map), .flags = chance(10) ? random_int() : 3,
+		.vaddr = (uintptr_t)random_memory(), .iova = random_iova(),
+		.size = random_size(),
+	};
+
+	count(MAP, ioctl(random_fd(CONTAINER), VFIO_IOMMU_MAP_DMA, &map));
+}
+
+static void fuzz_unmap(void)
+{
+	struct vfio_iommu_type1_dma_unmap unmap = {
+		.argsz = sizeof(unmap), .iova = random_iova(),
+		.size = random_size(),
+	};
+
+	if (chance(8)) {
+		unmap.flags = VFIO_DMA_UNMAP_FLAG_ALL;
+		unmap.iova = 0;
+		unmap.size = 0;
+	}
+	count(UNMAP, ioctl(random_fd(CONTAINER), VFIO_IOMMU_UNMAP_DMA, &unmap));
+}
+
+static void fuzz_dirty_pages(void)
+{
+	struct {
+		struct vfio_iommu_type1_dirty_bitmap bitmap;
+		struct vfio_iommu_type1_dirty_bitmap_get get;
+	} arg = {
+		.bitmap.argsz = sizeof(arg), .bitmap.flags = 1 << below(3),
+		.get.iova = random_iova(), .get.size = random_size(),
+		.get.bitmap.pgsize = page, .get.bitmap.size = 8,
+		.get.bitmap.data = random_memory(),
+	};
+
+	count(DIRTY_PAGES, ioctl(random_fd(CONTAINER), VFIO_IOMMU_DIRTY_PAGES, &arg));
+}
+
+/* An argument in one of the kinds of memory, filled as far as that goes */
+static void fuzz_ioctl(enum kind kind, enum sort sort, unsigned long cmd)
+{
+	__u32 arg[16] = { sizeof(arg), random_int(), random_int(),
+			  random_int(), below(4), random_int() };
+
+	if (chance(4))
+		count(kind, ioctl(random_fd(sort), cmd, random_memory()));
+	else
+		count(kind, ioctl(random_fd(sort), cmd, arg));
+}
+
+static void fuzz_set_irqs(void)
+{
+	struct {
+		struct vfio_irq_set set;
+		__s32 fd;
+	} arg = {
+		.set.argsz = sizeof(arg),
+		.set.flags = (1 << below(3)) | (8 << below(3)),
+		.set.index = below(6), .set.count = below(3),
+		.fd = chance(3) ? -1 : random_fd(EVENTFD),
+	};
+
+	if (chance(4))
+		keep(EVENTFD, eventfd_new());
+	if (chance(20))
+		arg.set.flags = random_int();
+	count(SET_IRQS, ioctl(random_fd(DEVICE), VFIO_DEVICE_SET_IRQS, &arg));
+}
+
+static off_t random_offset(void)
+{
+	return ((off_t)below(10) << 40) + (chance(3) ? random_int() & 0xffff :
+					   below(64));
+}
+
+static void fuzz_pin(enum mdev_relay_pin_action action)
+{
+	struct mdev_relay_pin pin = {
+		.iova = random_iova(), .npage = 1 + below(4), .action = action,
+	};
+
+	count(action == MDEV_RELAY_PIN ? PIN : UNPIN,
+	      pwrite(random_fd(DEVICE), &pin, sizeof(pin),
+		     (off_t)MDEV_RELAY_PIN_REGION << MDEV_RELAY_INDEX_SHIFT));
+}
+
+static void fuzz_mmap(void)
+{
+	unsigned char *memory = mmap(NULL, page, PROT_READ | PROT_WRITE,
+				     MAP_SHARED, random_fd(DEVICE),
+				     (off_t)(3 + below(2)) <<
+				     MDEV_RELAY_INDEX_SHIFT);
+	int pipes[2];
+
+	count(MMAP, memory == MAP_FAILED ? -1 : 0);
+	if (memory == MAP_FAILED)
+		return;
+	/* The kernel touches it: a signal would end the worker */
+	if (!pipe(pipes)) {
+		count(TOUCH, write(pipes[1], memory, 8));
+		close(pipes[0]);
+		close(pipes[1]);
+	}
+	munmap(memory, page);
+}
+
+static void fuzz_send(void)
+{
+	char room[CMSG_SPACE(sizeof(int))] = {}, byte = 0;
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr message = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = room,
+		.msg_controllen = sizeof(room),
+	};
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+	int fd = random_fd(below(NR_SORTS));
+
+	if (fd < 0)
+		return;
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(header), &fd, sizeof(fd));
+	count(SEND, sendmsg(post[0], &message, MSG_DONTWAIT));
+}
+
+static void fuzz_receive(void)
+{
+	char room[CMSG_SPACE(sizeof(int))] = {}, byte;
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr message = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = room,
+		.msg_controllen = sizeof(room),
+	};
+	struct cmsghdr *header;
+	int fd = -1;
+
+	count(RECEIVE, recvmsg(post[1], &message, MSG_DONTWAIT));
+	header = CMSG_FIRSTHDR(&message);
+	if (header && header->cmsg_type == SCM_RIGHTS)
+		memcpy(&fd, CMSG_DATA(header), sizeof(fd));
+	keep(below(NR_SORTS), fd);
+}
+
+/* All that has to be there for a device to be open */
+static void fuzz_setup(void)
+{
+	struct vfio_user user;
+	int ret = vfio_open(&user, random_uuid());
+
+	count(SETUP, ret);
+	if (ret)
+		return;
+	keep(CONTAINER, user.container);
+	keep(GROUP, user.group);
+	keep(DEVICE, user.device);
+}
+
+static void fuzz_open_group(void)
+{
+	char path[128], name[64], node[96];
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/bus/mdev/devices/%s/iommu_group",
+		 random_uuid()->text);
+	if (file_link_name(path, name, sizeof(name)) < 0)
+		return;
+	snprintf(node, sizeof(node), "/dev/vfio/%s", name);
+	fd = open(node, O_RDWR | O_CLOEXEC);
+	count(OPEN_GROUP, fd);
+	keep(GROUP, fd);
+}
+
+static void fuzz_call(enum kind kind)
+{
+	int fd, arg;
+
+	switch (kind) {
+	case OPEN_CONTAINER:
+		fd = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+		count(kind, fd);
+		keep(CONTAINER, fd);
+		break;
+	case SET_IOMMU:
+		count(kind, ioctl(random_fd(CONTAINER), VFIO_SET_IOMMU,
+				  chance(8) ? random_int() :
+				  VFIO_TYPE1v2_IOMMU));
+		break;
+	case OPEN_GROUP:
+		fuzz_open_group();
+		break;
+	case SET_CONTAINER:
+		arg = random_fd(CONTAINER);
+		count(kind, ioctl(random_fd(GROUP), VFIO_GROUP_SET_CONTAINER, &arg));
+		break;
+	case UNSET_CONTAINER:
+		count(kind, ioctl(random_fd(GROUP), VFIO_GROUP_UNSET_CONTAINER));
+		break;
+	case GET_DEVICE:
+		fd = ioctl(random_fd(GROUP), VFIO_GROUP_GET_DEVICE_FD,
+			   random_uuid()->text);
+		count(kind, fd);
+		keep(DEVICE, fd);
+		break;
+	case CLOSE:
+		fd = __atomic_exchange_n(random_slot(below(NR_SORTS)), -1, __ATOMIC_RELAXED);
+		if (fd >= 0)
+			count(kind, close(fd));
+		break;
+	case MAP:
+		fuzz_map();
+		break;
+	case UNMAP:
+		fuzz_unmap();
+		break;
+	case DIRTY_PAGES:
+		fuzz_dirty_pages();
+		break;
+	case CONTAINER_INFO:
+		fuzz_ioctl(kind, CONTAINER, VFIO_IOMMU_GET_INFO);
+		break;
+	case INFO:
+		fuzz_ioctl(kind, DEVICE, VFIO_DEVICE_GET_INFO);
+		break;
+	case REGION_INFO:
+		fuzz_ioctl(kind, DEVICE, VFIO_DEVICE_GET_REGION_INFO);
+		break;
+	case IRQ_INFO:
+		fuzz_ioctl(kind, DEVICE, VFIO_DEVICE_GET_IRQ_INFO);
+		break;
+	case SET_IRQS:
+		fuzz_set_irqs();
+		break;
+	case RESET:
+		count(kind, ioctl(random_fd(DEVICE), VFIO_DEVICE_RESET));
+		break;
+	case FEATURE:
+		fuzz_ioctl(kind, DEVICE, VFIO_DEVICE_FEATURE);
+		break;
+	case READ:
+		count(kind, pread(random_fd(DEVICE), random_memory(), below(256),
+				  random_offset()));
+		break;
+	case WRITE:
+		count(kind, pwrite(random_fd(DEVICE), random_memory(), below(256),
+				   random_offset()));
+		break;
+	case PIN:
+		fuzz_pin(MDEV_RELAY_PIN);
+		break;
+	case UNPIN:
+		fuzz_pin(MDEV_RELAY_UNPIN);
+		break;
+	case MMAP:
+		fuzz_mmap();
+		break;
+	case SEND:
+		fuzz_send();
+		break;
+	case RECEIVE:
+		fuzz_receive();
+		break;
+	case JUNK:
+		count(kind, ioctl(random_fd(below(NR_SORTS)), ';' << 8 | below(256),
+				  random_memory()));
+		break;
+	case SETUP:
+		fuzz_setup();
+		break;
+	default:
+		break;
+	}
+}
+
+/* What takes away what the others need */
+static const bool rare[NR_KINDS] = {
+	[OPEN_CONTAINER] = true, [OPEN_GROUP] = true, [SET_CONTAINER] = true,
+	[UNSET_CONTAINER] = true, [CLOSE] = true, [RECEIVE] = true,
+};
+
+static void *run_thread(void *seed)
+{
+	enum kind kind;
+
+	state = (uintptr_t)seed;
+	while (!stopping()) {
+		kind = chance(16) ? SETUP : below(SETUP);
+		if (!rare[kind] || chance(16))
+			fuzz_call(kind);
+	}
+	return NULL;
+}
+
+/* Memory that comes when it likes */
+static void *run_pager(void *arg)
+{
+	struct missing *missing = arg;
+
+	while (!stopping()) {
+		if (!missing_wait(missing, 200))
+			continue;
+		usleep(below(2) ? 1000 : 400000);
+		missing_bring(missing, missing->size);
+		/* And goes again */
+		madvise(missing->memory, missing->size, MADV_DONTNEED);
+	}
+	return NULL;
+}
+
+static unsigned char *memory_of(int prot, int flags)
+{
+	unsigned char *memory = mmap(NULL, PAGES * page, prot,
+				     flags | MAP_ANONYMOUS, -1, 0);
+
+	return memory == MAP_FAILED ? bad_address() : memory;
+}
+
+static int run_worker(void *seed)
+{
+	static struct missing missing = MISSING_NONE;
+	pthread_t thread;
+	unsigned long i;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	signal(SIGBUS, SIG_DFL);
+	memset(slots, 0xff, sizeof(slots));
+	memories[0] = memory_of(PROT_READ | PROT_WRITE, MAP_PRIVATE);
+	memories[1] = memory_of(PROT_READ, MAP_PRIVATE);
+	memories[2] = memory_of(PROT_NONE, MAP_PRIVATE);
+	memories[3] = memory_of(PROT_READ | PROT_WRITE, MAP_SHARED);
+	memories[4] = missing_new(&missing, PAGES * page) ?
+		      memories[0] : missing.memory;
+	state = (uintptr_t)seed;
+	if (missing.fd >= 0)
+		pthread_create(&thread, NULL, run_pager, &missing);
+	for (i = 1; i < THREADS; i++)
+		pthread_create(&thread, NULL, run_thread,
+			       (void *)(random64() | 1));
+	run_thread((void *)(random64() | 1));
+	/* Its descriptors go as with a process that is killed */
+	raise(SIGKILL);
+	return 0;
+}
+
+static const struct parent *random_parent(void)
+{
+	return &parents[below(nr_parents)];
+}
+
+static int run_remover(void *uuid)
+{
+	return -mdev_remove(uuid);
+}
+
+/* One that waits is interrupted: the administrator does not wait for ever */
+static int remove_for(const struct uuid *uuid, int timeout_ms)
+{
+	pid_t child = child_start(run_remover, (void *)uuid, -1, -1);
+	int ret = child_wait(child, timeout_ms);
+
+	if (ret < 0)
+		child_kill(child);
+	return ret;
+}
+
+static void administrate(void)
+{
+	char path[128], number[16];
+	const struct uuid *uuid = random_uuid();
+	enum kind kind = CREATE + below(NR_KINDS - CREATE);
+	pid_t worker = shared->workers[below(WORKERS)];
+
+	/* Without devices nothing happens, nor with those that are not bound */
+	if (chance(2))
+		kind = CREATE;
+	else if (chance(2))
+		kind = chance(2) ? REMOVE : REVOKE;
+	switch (kind) {
+	case CREATE:
+		count(kind, mdev_create(random_parent()->name,
+					random_parent()->type, uuid));
+		break;
+	case REMOVE:
+		count(kind, remove_for(uuid, below(1500)) ? -1 : 0);
+		break;
+	case REVOKE:
+		count(kind, mdev_revoke(uuid));
+		break;
+	case REQUEST:
+		count(kind, file_puts(mdev_path(uuid, "request").text,
+				      chance(2) ? "1" : "0"));
+		break;
+	case UNBIND:
+	case BIND:
+		snprintf(path, sizeof(path), MDEV_DRIVER "%s",
+			 kind == BIND ? "bind" : "unbind");
+		count(kind, file_puts(path, uuid->text));
+		break;
+	case REVOKE_AFTER:
+		snprintf(number, sizeof(number), "%u", 1 + below(2));
+		count(kind, file_puts("/sys/module/mdev/parameters/revoke_after",
+				      number));
+		break;
+	case KILL:
+		count(kind, kill(worker, SIGKILL));
+		break;
+	case STOP:
+		count(kind, kill(worker, SIGSTOP));
+		usleep(below(100000));
+		kill(worker, SIGCONT);
+		break;
+	default:
+		break;
+	}
+	usleep(below(20000));
+}
+
+static int run_administrator(void *seed)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	state = (uintptr_t)seed;
+	while (!stopping())
+		administrate();
+	return 0;
+}
+
+/* Another parent's device comes and goes, whatever happens to the others */
+static int run_watcher(void *arg)
+{
+	const struct parent *parent = arg;
+	struct uuid uuid = uuid_new();
+	__s64 start, took;
+	int ret;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while (!stopping()) {
+		start = now_ms();
+		ret = mdev_create(parent->name, parent->type, &uuid);
+		if (!ret)
+			ret = mdev_remove(&uuid);
+		took = now_ms() - start;
+		if (ret)
+			shared->answer_error = ret;
+		if (took > shared->longest_answer)
+			shared->longest_answer = took;
+		shared->answers++;
+		usleep(50000);
+	}
+	return 0;
+}
+
+static pid_t start_worker(void)
+{
+	return child_start(run_worker, (void *)(random64() | 1), post[0],
+			   post[1]);
+}
+
+static void fuzz(__s64 end)
+{
+	pid_t administrators[ADMINISTRATORS];
+	int i;
+
+	for (i = 0; i < WORKERS; i++)
+		shared->workers[i] = start_worker();
+	for (i = 0; i < ADMINISTRATORS; i++)
+		administrators[i] = child_start(run_administrator,
+						(void *)(random64() | 1), -1,
+						-1);
+	while (now_ms() < end) {
+		usleep(20000);
+		for (i = 0; i < WORKERS; i++)
+			if (waitpid(shared->workers[i], NULL, WNOHANG) > 0)
+				shared->workers[i] = start_worker();
+	}
+	for (i = 0; i < ADMINISTRATORS; i++)
+		child_kill(administrators[i]);
+}
+
+static void find_parents(void)
+{
+	char path[256];
+	struct dirent *entry, *type;
+	DIR *all = opendir("/sys/class/mdev_bus"), *types;
+
+	while (all && (entry = readdir(all)) &&
+	       nr_parents < (int)ARRAY_SIZE(parents)) {
+		struct parent *parent = &parents[nr_parents];
+
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(parent->name, sizeof(parent->name), "%.60s",
+			 entry->d_name);
+		snprintf(path, sizeof(path),
+			 "/sys/class/mdev_bus/%.60s/mdev_supported_types",
+			 entry->d_name);
+		types = opendir(path);
+		while (types && (type = readdir(types)))
+			if (type->d_name[0] != '.' &&
+			    !strstr(type->d_name, "failing"))
+				snprintf(parent->type, sizeof(parent->type),
+					 "%.120s", type->d_name);
+		if (types)
+			closedir(types);
+		nr_parents += !!parent->type[0];
+	}
+	if (all)
+		closedir(all);
+}
+
+static long setting(const char *name, long otherwise)
+{
+	const char *text = getenv(name);
+
+	return text ? atol(text) : otherwise;
+}
+
+static bool workers_end(void)
+{
+	bool ended = true;
+	int i;
+
+	for (i = 0; i < WORKERS; i++) {
+		kill(shared->workers[i], SIGKILL);
+		if (child_wait(shared->workers[i], LAST_MS) == -ETIMEDOUT)
+			ended = false;
+	}
+	return ended;
+}
+
+static bool devices_go(void)
+{
+	bool gone = true;
+	int i;
+
+	for (i = 0; i < DEVICES; i++)
+		if (mdev_exists(&shared->uuids[i]) &&
+		    remove_for(&shared->uuids[i], LAST_MS))
+			gone = false;
+	return gone;
+}
+
+static bool kinds_succeeded(void)
+{
+	bool all = true;
+	int i;
+
+	for (i = 0; i < NR_KINDS; i++) {
+		ksft_print_msg("%-16s %8lu calls, %8lu succeeded\n",
+			       kind_names[i], shared->calls[i],
+			       shared->successes[i]);
+		if (shared->calls[i] > ENOUGH_CALLS && !shared->successes[i] &&
+		    !may_fail[i])
+			all = false;
+	}
+	return all;
+}
+
+int main(void)
+{
+	__s64 end;
+	pid_t watcher;
+	int i;
+
+	ksft_print_header();
+	page = sysconf(_SC_PAGESIZE);
+	find_parents();
+	if (nr_parents < 2)
+		ksft_exit_skip("fewer than two parents\n");
+	ksft_set_plan(4);
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED ||
+	    socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, post))
+		ksft_exit_fail_msg("no memory, or no socket\n");
+	for (i = 0; i < DEVICES; i++)
+		shared->uuids[i] = uuid_new();
+	state = setting("FUZZ_SEED", 1) | 1;
+	end = now_ms() + setting("FUZZ_SECONDS", 30) * 1000;
+
+	/* The last one is the watcher's alone */
+	watcher = child_start(run_watcher, &parents[--nr_parents], -1, -1);
+	fuzz(end);
+	ksft_test_result(workers_end(), "each_process_ends\n");
+	/* What is on its way in the socket is still held */
+	close(post[0]);
+	close(post[1]);
+	ksft_test_result(devices_go(), "each_device_can_be_removed\n");
+	__atomic_store_n(&shared->stop, true, __ATOMIC_RELAXED);
+	child_wait(watcher, LAST_MS);
+	ksft_print_msg("another device: %lu times, at most %lld ms, error %d\n",
+		       shared->answers, (long long)shared->longest_answer,
+		       shared->answer_error);
+	ksft_test_result(!shared->answer_error && shared->answers &&
+			 shared->longest_answer < ANSWER_MS,
+			 "another_device_can_be_created_at_all_times\n");
+	ksft_test_result(kinds_succeeded(), "calls_of_each_kind_succeed\n");
+	file_puts("/sys/module/mdev/parameters/revoke_after", "60");
+	ksft_finished();
+}

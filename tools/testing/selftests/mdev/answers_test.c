@@ -1,0 +1,436 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What user space is told: events, the name of the holder, the module parameter,
+ * and what the log says of a parent driver that forgets something.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "call.h"
+#include "held.h"
+#include "lib.h"
+#include "mdev_relay.h"
+
+#define PARENT		"mdev_relay.0"
+#define TYPE		"mdev_relay-relay"
+#define RELAYED		"relaying device request to holder"
+#define BLOCKED		"removal blocked until device is released by its holder"
+#define MISUSE		"mdev_misuse.0"
+#define MISUSE_TYPE	"platform-type"
+
+FIXTURE(answers)
+{
+	HELD;
+	struct vfio_user user;
+};
+
+FIXTURE_SETUP(answers)
+{
+	self->user = (struct vfio_user)VFIO_USER_NONE;
+	set_up_held(PARENT, TYPE);
+}
+
+FIXTURE_TEARDOWN(answers)
+{
+	vfio_close(&self->user);
+	grace_set(GRACE_DEFAULT);
+	tear_down_held();
+}
+
+/* The next event of the device, as it came, or NULL */
+static char *next_event(int events, const struct uuid *uuid, char *message,
+			size_t size, size_t *len)
+{
+	__s64 end = now_ms() + SOON_MS;
+	ssize_t ret;
+
+	while (now_ms() < end) {
+		ret = recv(events, message, size - 1, 0);
+		if (ret <= 0) {
+			usleep(1000);
+			continue;
+		}
+		message[ret] = '\0';
+		*len = ret;
+		if (strstr(message, uuid->text))
+			return message;
+	}
+	return NULL;
+}
+
+static bool event_has(const char *message, size_t len, const char *start)
+{
+	const char *part;
+
+	for (part = message; part < message + len; part += strlen(part) + 1)
+		if (!strncmp(part, start, strlen(start)))
+			return true;
+	return false;
+}
+
+/* A child that creates devices, one after the other, while their events are read */
+#define ROUNDS	100
+
+static int run_creator(void *uuids)
+{
+	const struct uuid *uuid = uuids;
+	int i, ret;
+
+	for (i = 0; i < ROUNDS; i++) {
+		ret = mdev_create(PARENT, TYPE, &uuid[i]);
+		if (ret)
+			return -ret;
+	}
+	return 0;
+}
+
+TEST_F(answers, add_event_comes_when_the_device_is_whole)
+{
+	static struct uuid uuids[ROUNDS];
+	pid_t child;
+	int i;
+
+	for (i = 0; i < ROUNDS; i++)
+		uuids[i] = uuid_new();
+	child = child_start(run_creator, uuids, -1, -1);
+	for (i = 0; i < ROUNDS; i++) {
+		ASSERT_TRUE(uevent_wait(self->events, SOON_MS, "add",
+					uuids[i].text, "SUBSYSTEM=mdev"));
+		EXPECT_TRUE(file_exists(mdev_path(&uuids[i],
+						  "iommu_group").text));
+		EXPECT_TRUE(file_exists(mdev_path(&uuids[i],
+						  "mdev_type").text));
+		EXPECT_TRUE(file_exists(mdev_path(&uuids[i], "driver").text));
+		/* And that it is bound is told next */
+		EXPECT_TRUE(uevent_wait(self->events, SOON_MS, "bind",
+					uuids[i].text, "SUBSYSTEM=mdev"));
+	}
+	EXPECT_EQ(0, child_wait(child, SOON_MS));
+	for (i = 0; i < ROUNDS; i++)
+		EXPECT_EQ(0, mdev_remove(&uuids[i]));
+}
+
+/* libvirt looks at SUBSYSTEM only if there is no DEVTYPE */
+TEST_F(answers, events_carry_no_type)
+{
+	struct uuid uuid = uuid_new();
+	char message[8192];
+	bool removed = false;
+	int of_mdev = 0;
+	size_t len;
+
+	ASSERT_EQ(0, mdev_create(PARENT, TYPE, &uuid));
+	ASSERT_EQ(0, file_puts(mdev_path(&uuid, "request").text, "1"));
+	ASSERT_EQ(0, mdev_remove(&uuid));
+	while (!removed && next_event(self->events, &uuid, message,
+				      sizeof(message), &len)) {
+		if (!event_has(message, len, "SUBSYSTEM=mdev"))
+			continue;
+		of_mdev++;
+		EXPECT_FALSE(event_has(message, len, "DEVTYPE="));
+		removed = event_has(message, len, "ACTION=remove");
+	}
+	EXPECT_TRUE(removed);
+	/* add, bind, unbind, remove */
+	EXPECT_EQ(4, of_mdev);
+}
+
+/* Whoever reads events is told of the removal, and not of a device that is free */
+TEST_F(answers, release_for_a_removal_is_no_event)
+{
+	char message[8192];
+	bool removed = false;
+	size_t len;
+
+	start_holder(true);
+	self->child = remover_start(&self->uuid);
+	ASSERT_TRUE(event(MDEV_UEVENT_REQUEST_PENDING));
+	ASSERT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
+	EXPECT_EQ(0, child_wait(self->child, SOON_MS));
+	self->child = -1;
+	while (!removed && next_event(self->events, &self->uuid, message,
+				      sizeof(message), &len)) {
+		EXPECT_FALSE(event_has(message, len,
+				       MDEV_UEVENT_REQUEST_MET));
+		removed = event_has(message, len, "ACTION=remove") &&
+			  event_has(message, len, "SUBSYSTEM=mdev");
+	}
+	EXPECT_TRUE(removed);
+}
+
+TEST_F(answers, release_that_nobody_waits_for_is_an_event)
+{
+	start_holder(true);
+	ASSERT_EQ(0, file_puts(mdev_path(&self->uuid, "request").text, "1"));
+	ASSERT_TRUE(event(MDEV_UEVENT_REQUEST_PENDING));
+	ASSERT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
+	EXPECT_TRUE(event(MDEV_UEVENT_REQUEST_MET));
+}
+
+struct setter {
+	int device;
+	int eventfd;
+};
+
+static int run_setter(void *arg)
+{
+	struct setter *setter = arg;
+	int ret = vfio_set_request(setter->device, setter->eventfd);
+
+	if (ret)
+		return -ret;
+	pause();
+	return 0;
+}
+
+/* A helper opens the device and passes it on: the process that can be asked counts */
+TEST_F(answers, holder_is_the_process_that_set_the_request_eventfd)
+{
+	struct setter setter = { .eventfd = eventfd_new() };
+	char text[64], shown[64];
+	pid_t child, remover;
+
+	ASSERT_EQ(0, vfio_open(&self->user, &self->uuid));
+	setter.device = self->user.device;
+	snprintf(shown, sizeof(shown), "%d ", getpid());
+	ASSERT_LT(0, file_read(mdev_path(&self->uuid, "holder").text, text,
+			       sizeof(text)));
+	EXPECT_EQ(0, strncmp(shown, text, strlen(shown)));
+
+	child = child_start(run_setter, &setter, setter.device,
+			    setter.eventfd);
+	snprintf(shown, sizeof(shown), "%d ", child);
+	EXPECT_TRUE(soon(file_read(mdev_path(&self->uuid, "holder").text, text,
+				   sizeof(text)) > 0 &&
+			 !strncmp(shown, text, strlen(shown))));
+	remover = remover_start(&self->uuid);
+	snprintf(shown, sizeof(shown), "(pid %d)", child);
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, RELAYED,
+			      shown));
+	EXPECT_EQ(1, eventfd_take(setter.eventfd));
+
+	/* Its number may soon be another process's: nobody is to be told of it */
+	child_kill(child);
+	EXPECT_TRUE(soon(file_read(mdev_path(&self->uuid, "holder").text, text,
+				   sizeof(text)) > 0 &&
+			 !strncmp("0 ", text, 2) && strstr(text, " (exited)")));
+	child_kill(remover);
+	self->child = remover_start(&self->uuid);
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, RELAYED,
+			      "(pid 0, exited)"));
+	vfio_close(&self->user);
+	EXPECT_EQ(0, child_wait(self->child, SOON_MS));
+	self->child = -1;
+	close(setter.eventfd);
+}
+
+/* In bash, a job that is stopped and goes on; a debugger; the freezer */
+TEST_F(answers, removal_goes_on_after_it_was_stopped)
+{
+	start_holder(true);
+	self->child = remover_start(&self->uuid);
+	ASSERT_TRUE(event(MDEV_UEVENT_REQUEST_PENDING));
+	ASSERT_EQ(0, kill(self->child, SIGSTOP));
+	ASSERT_TRUE(event(MDEV_UEVENT_REQUEST_CANCELLED));
+	ASSERT_EQ(0, kill(self->child, SIGCONT));
+	ASSERT_TRUE(event(MDEV_UEVENT_REQUEST_PENDING));
+	ASSERT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
+	EXPECT_EQ(0, child_wait(self->child, SOON_MS));
+	self->child = -1;
+}
+
+TEST_F(answers, second_removal_names_the_holder_at_once)
+{
+	int log;
+
+	start_holder(false);
+	self->child = remover_start(&self->uuid);
+	ASSERT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, BLOCKED,
+			      self->name));
+	child_kill(self->child);
+	log = kmsg_open();
+	self->child = remover_start(&self->uuid);
+	EXPECT_TRUE(kmsg_wait(log, SOON_MS, self->uuid.text, BLOCKED,
+			      self->name));
+	close(log);
+}
+
+static int set_revoke_after(const char *text)
+{
+	return file_puts("/sys/module/mdev/parameters/revoke_after", text);
+}
+
+TEST_F(answers, time_of_the_holders_is_checked)
+{
+	static const char *const wrong[] = {
+		"31536001", "17179870000", "4294967296", "-1", "x", "1.5",
+		"18446744073709551616", "1 2",
+	};
+	char text[32];
+	size_t i;
+
+	EXPECT_EQ(0, set_revoke_after("31536000"));
+	for (i = 0; i < ARRAY_SIZE(wrong); i++) {
+		EXPECT_GT(0, set_revoke_after(wrong[i]));
+		ASSERT_LT(0, file_read("/sys/module/mdev/parameters/revoke_after",
+				       text, sizeof(text)));
+		EXPECT_STREQ("31536000", text);
+	}
+	EXPECT_EQ(0, set_revoke_after("0"));
+}
+
+TEST_F(answers, wait_of_many_seconds_is_none_of_one)
+{
+	pid_t unbinder;
+
+	/* 17179870 * 250 is 2 to the 32nd, and a bit */
+	ASSERT_EQ(0, set_revoke_after("17179870"));
+	start_holder(true);
+	unbinder = driver_unbinder_start(&self->uuid);
+	ASSERT_TRUE(event(MDEV_UEVENT_REQUEST_PENDING));
+	sleep(3);
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_USE));
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
+	EXPECT_EQ(0, child_wait(unbinder, SOON_MS));
+}
+
+TEST_F(answers, driver_that_populates_a_mapping_is_named)
+{
+	void *memory;
+
+	if (!vfio_mappings_can_be_taken())
+		SKIP(return, "this kernel cannot take a mapping away");
+	ASSERT_EQ(0, vfio_open(&self->user, &self->uuid));
+	memory = mmap(NULL, sysconf(_SC_PAGESIZE), PROT_READ, MAP_SHARED,
+		      self->user.device, (off_t)MDEV_RELAY_POPULATED_REGION <<
+		      MDEV_RELAY_INDEX_SHIFT);
+	ASSERT_NE(MAP_FAILED, memory);
+	munmap(memory, sysconf(_SC_PAGESIZE));
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, "mdev_relay",
+			      "maps pages without a fault handler", NULL));
+}
+
+FIXTURE(misuse)
+{
+	int log;
+};
+
+FIXTURE_VARIANT(misuse)
+{
+	const char *forgets;
+	int result;
+	const char *line;
+};
+
+FIXTURE_VARIANT_ADD(misuse, create) {
+	.forgets = "create",
+	.result = -EINVAL,
+	.line = "cannot register: it has no create callback",
+};
+
+FIXTURE_VARIANT_ADD(misuse, remove) {
+	.forgets = "remove",
+	.result = -EINVAL,
+	.line = "cannot register: it has no remove callback",
+};
+
+FIXTURE_VARIANT_ADD(misuse, types) {
+	.forgets = "types",
+	.result = -EINVAL,
+	.line = "cannot register: it has no supported types",
+};
+
+FIXTURE_VARIANT_ADD(misuse, device_api) {
+	.forgets = "device_api",
+	.result = 0,
+	.line = "type type has no attribute device_api",
+};
+
+FIXTURE_VARIANT_ADD(misuse, available_instances) {
+	.forgets = "available_instances",
+	.result = 0,
+	.line = "type type has no attribute available_instances",
+};
+
+FIXTURE_VARIANT_ADD(misuse, request) {
+	.forgets = "request",
+	.result = 0,
+	.line = "has no request callback",
+};
+
+FIXTURE_VARIANT_ADD(misuse, revoke) {
+	.forgets = "revoke",
+	.result = 0,
+	.line = "has no revoke callback",
+};
+
+FIXTURE_VARIANT_ADD(misuse, nothing) {
+	.forgets = "nothing",
+	.result = 0,
+	.line = NULL,
+};
+
+FIXTURE_SETUP(misuse)
+{
+	if (!file_exists("/sys/module/mdev_misuse"))
+		SKIP(return, "no module mdev_misuse");
+	self->log = kmsg_open();
+}
+
+static int make_forget(const char *what)
+{
+	return file_puts("/sys/module/mdev_misuse/parameters/forget", what);
+}
+
+FIXTURE_TEARDOWN(misuse)
+{
+	EXPECT_EQ(0, make_forget("everything_back"));
+	close(self->log);
+}
+
+#define said(text)							\
+	kmsg_wait(self->log, SOON_MS, MISUSE, "parent driver mdev_misuse", text)
+
+TEST_F(misuse, driver_and_what_it_forgets_are_named)
+{
+	EXPECT_EQ(variant->result, make_forget(variant->forgets));
+	if (variant->line) {
+		EXPECT_TRUE(said(variant->line));
+	} else {
+		EXPECT_FALSE(kmsg_wait(self->log, 0, MISUSE, "parent driver",
+				       NULL));
+	}
+	EXPECT_EQ(variant->result == 0, parent_exists(MISUSE));
+}
+
+TEST(trigger_that_was_not_initialised_is_refused)
+{
+	struct uuid uuid = uuid_new();
+	int fd = eventfd_new(), id, log = kmsg_open();
+	struct vfio_user user;
+
+	if (!file_exists("/sys/module/mdev_misuse"))
+		SKIP(return, "no module mdev_misuse");
+	id = eventfd_next_id();
+	ASSERT_EQ(0, make_forget("trigger"));
+	ASSERT_EQ(0, mdev_create(MISUSE, MISUSE_TYPE, &uuid));
+	ASSERT_EQ(0, vfio_open(&user, &uuid));
+	EXPECT_EQ(-EINVAL, vfio_set_eventfd(user.device, 0, fd));
+	EXPECT_TRUE(kmsg_wait(log, SOON_MS, "misuse_ioctl", "[mdev_misuse]",
+			      "mdev_trigger_init"));
+	vfio_close(&user);
+	EXPECT_EQ(0, mdev_remove(&uuid));
+	EXPECT_TRUE(eventfd_ids_back_to(id));
+	EXPECT_EQ(0, make_forget("everything_back"));
+	close(fd);
+	close(log);
+}
+
+TEST_HARNESS_MAIN
