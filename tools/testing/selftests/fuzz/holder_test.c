@@ -44,26 +44,58 @@
 #define ANSWER_MS	(3000 * time_scale())
 #define LAST_MS		(5000 * time_scale())
 
-#define KINDS(kind)							\
-	kind(OPEN_CONTAINER) kind(SET_IOMMU) kind(OPEN_GROUP)		\
-	kind(SET_CONTAINER) kind(UNSET_CONTAINER) kind(GET_DEVICE)	\
-	kind(CLOSE) kind(MAP) kind(UNMAP) kind(DIRTY_PAGES)		\
-	kind(CONTAINER_INFO) kind(INFO) kind(REGION_INFO) kind(IRQ_INFO) \
-	kind(SET_IRQS) kind(RESET) kind(FEATURE) kind(READ) kind(WRITE)	\
-	kind(PIN) kind(UNPIN) kind(MMAP) kind(TOUCH) kind(SEND) kind(RECEIVE) \
-	kind(JUNK) kind(SETUP) kind(CREATE) kind(REMOVE) kind(REVOKE)	\
-	kind(REQUEST) kind(UNBIND) kind(BIND) kind(REVOKE_AFTER) kind(KILL) \
-	kind(STOP)
-
-#define kind_enum(name)	name,
-#define kind_name(name)	#name,
-
-enum kind { KINDS(kind_enum) NR_KINDS };
+/* Of calls: those of holders, and from CREATE on those of administrators */
+enum kind {
+	OPEN_CONTAINER, SET_IOMMU, OPEN_GROUP, SET_CONTAINER,
+	UNSET_CONTAINER, GET_DEVICE, CLOSE, MAP, UNMAP, DIRTY_PAGES,
+	CONTAINER_INFO, INFO, REGION_INFO, IRQ_INFO, SET_IRQS, RESET,
+	FEATURE, READ, WRITE, PIN, UNPIN, MMAP, TOUCH, SEND, RECEIVE, JUNK,
+	SETUP, CREATE, REMOVE, REVOKE, REQUEST, UNBIND, BIND, REVOKE_AFTER,
+	KILL, STOP,
+	NR_KINDS
+};
 
 /* Sorts of descriptors */
 enum sort { CONTAINER, GROUP, DEVICE, EVENTFD, NR_SORTS };
 
-static const char *const kind_names[NR_KINDS] = { KINDS(kind_name) };
+static const char *const kind_names[NR_KINDS] = {
+	[OPEN_CONTAINER] = "OPEN_CONTAINER",
+	[SET_IOMMU] = "SET_IOMMU",
+	[OPEN_GROUP] = "OPEN_GROUP",
+	[SET_CONTAINER] = "SET_CONTAINER",
+	[UNSET_CONTAINER] = "UNSET_CONTAINER",
+	[GET_DEVICE] = "GET_DEVICE",
+	[CLOSE] = "CLOSE",
+	[MAP] = "MAP",
+	[UNMAP] = "UNMAP",
+	[DIRTY_PAGES] = "DIRTY_PAGES",
+	[CONTAINER_INFO] = "CONTAINER_INFO",
+	[INFO] = "INFO",
+	[REGION_INFO] = "REGION_INFO",
+	[IRQ_INFO] = "IRQ_INFO",
+	[SET_IRQS] = "SET_IRQS",
+	[RESET] = "RESET",
+	[FEATURE] = "FEATURE",
+	[READ] = "READ",
+	[WRITE] = "WRITE",
+	[PIN] = "PIN",
+	[UNPIN] = "UNPIN",
+	[MMAP] = "MMAP",
+	[TOUCH] = "TOUCH",
+	[SEND] = "SEND",
+	[RECEIVE] = "RECEIVE",
+	[JUNK] = "JUNK",
+	[SETUP] = "SETUP",
+	[CREATE] = "CREATE",
+	[REMOVE] = "REMOVE",
+	[REVOKE] = "REVOKE",
+	[REQUEST] = "REQUEST",
+	[UNBIND] = "UNBIND",
+	[BIND] = "BIND",
+	[REVOKE_AFTER] = "REVOKE_AFTER",
+	[KILL] = "KILL",
+	[STOP] = "STOP",
+};
 
 /*
  * Which may never succeed: they are wrong by intent, not every device has them,
