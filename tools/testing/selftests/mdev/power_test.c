@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Suspend, while the unload of a parent driver waits for a holder that does not
+ * release its device: nobody is kept from going to sleep by it. With RESTART in
+ * its environment, it restarts the machine while an unbind waits without a limit.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/reboot.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "call.h"
+#include "lib.h"
+
+#define PARENT	"mdev_relay.0"
+#define TYPE	"mdev_relay-relay"
+#define WAITING	"waiting for mediated devices to be released"
+
+static int run_unloader(void *arg)
+{
+	return -module_unload(arg);
+}
+
+/* A device whose holder has stopped */
+static int start(struct uuid *uuid, struct holder *holder, const char *parent,
+		 const char *type)
+{
+	int ret;
+
+	*uuid = uuid_new();
+	ret = mdev_create(parent, type, uuid);
+	if (!ret)
+		ret = holder_start(holder, uuid);
+	if (!ret)
+		ret = holder_order(holder, HOLDER_REGISTER);
+	return ret ? ret : kill(holder->pid, SIGSTOP);
+}
+
+TEST(machine_can_be_suspended_while_an_unload_waits)
+{
+	struct holder holder;
+	struct uuid uuid;
+	int log = kmsg_open();
+	pid_t child;
+
+	if (!file_exists("/sys/power/pm_test"))
+		SKIP(return, "this kernel cannot try to suspend");
+	ASSERT_EQ(0, start(&uuid, &holder, "mtty", "mtty-2"));
+	child = child_start(run_unloader, "mtty", -1, -1);
+	ASSERT_TRUE(kmsg_wait(log, SOON_MS, "mtty", WAITING, NULL));
+
+	ASSERT_EQ(0, file_puts("/sys/power/pm_test", "freezer"));
+	EXPECT_EQ(0, file_puts("/sys/power/state", "freeze"));
+	ASSERT_EQ(0, file_puts("/sys/power/pm_test", "none"));
+	/* And it still waits */
+	EXPECT_EQ(-ETIMEDOUT, child_wait(child, 500));
+	EXPECT_TRUE(mdev_exists(&uuid));
+
+	holder_kill(&holder);
+	EXPECT_EQ(0, child_wait(child, SOON_MS));
+	EXPECT_FALSE(mdev_exists(&uuid));
+	EXPECT_EQ(0, module_load("mtty"));
+	close(log);
+}
+
+/* Does not come back from it */
+static int restart(void)
+{
+	struct holder holder;
+	struct uuid uuid;
+	int events = uevent_open();
+
+	if (start(&uuid, &holder, PARENT, TYPE) || grace_set(0))
+		return 1;
+	unbinder_start(PARENT);
+	if (!uevent_wait(events, SOON_MS, "change", uuid.text,
+			 MDEV_UEVENT_REQUEST_PENDING))
+		return 1;
+	usleep(500000);
+	return reboot(RB_AUTOBOOT);
+}
+
+int main(int argc, char **argv)
+{
+	return getenv("RESTART") ? restart() : test_harness_run(argc, argv);
+}
