@@ -4,10 +4,11 @@
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import tempfile
 
-from build import run_make
+from build import link_sources, run_make
 from config import BUILD, LOGS, TOP, locked
 from report import FAILED, PASSED
 
@@ -150,8 +151,33 @@ def circles(target, kernel):
     return found
 
 
+def farm(target, kernel):
+    """The farm of links that modules are built in leads into this tree, in a copied and in a moved one too."""
+    found = []
+    with tempfile.TemporaryDirectory() as name:
+        first, second, third = (pathlib.Path(name) / part for part in ("first", "second", "third"))
+        (first / "compat").mkdir(parents=True)
+        for file in ("Kbuild", "compat/a.c", "compat/features.h", "compat/a.mod.c"):
+            (first / file).write_text("")
+        link_sources(first / "build", ["Kbuild", "compat"], first)
+        shutil.copytree(first, second, symlinks=True)
+        # An edited copy of a file in its place is no link, and goes.
+        (second / "build/Kbuild").unlink()
+        (second / "build/Kbuild").write_text("")
+        shutil.move(first, third)
+        for tree in (second, third):
+            link_sources(tree / "build", ["Kbuild", "compat"], tree)
+            links = {str(path.relative_to(tree / "build")): path.readlink()
+                     for path in (tree / "build").rglob("*") if path.is_symlink()}
+            wanted = {file: tree / file for file in ("Kbuild", "compat/a.c")}
+            if links != wanted:
+                found.append(f"{tree.name}: the links are {links}")
+    return found
+
+
 CHECKS = {"checkpatch --strict": checkpatch, "kernel-doc": kernel_doc, "documentation": documentation, "sparse": sparse,
-          "no names of machines or registries": foreign_names, "one version": versions, "calls go down": circles}
+          "no names of machines or registries": foreign_names, "one version": versions, "calls go down": circles,
+          "links lead into this tree": farm}
 
 # What an architecture's files are needed for: each has some of its own.
 OF_AN_ARCH = ("sparse",)

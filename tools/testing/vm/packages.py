@@ -39,11 +39,12 @@ def _mirror(suite):
     for line in listing.splitlines():
         release, uri, origin = line.split("|")
         # apt knows an archive's origin when it has read it once; before that the address has to do.
-        ours = origin == "Debian" if not origin.startswith("$") and origin else "debian" in uri
-        if ours and release.endswith("-security") == security:
+        known = origin and not origin.startswith("$")
+        ours = origin == "Debian" if known else "debian" in uri
+        if ours and (release.endswith("-security") or not known and "security" in uri) == security:
             return uri
     raise Failure(f"apt's sources on this host have no {'security ' if security else ''}archive of Debian to fetch "
-                  f"{suite} from")
+                  f"{suite} from; if there is one among them that was added just now, say: apt-get update")
 
 
 def host_architecture():
