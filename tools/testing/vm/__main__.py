@@ -9,6 +9,7 @@ import sys
 import tomllib
 
 import bench
+import breaks
 import build
 import config
 import disk
@@ -132,6 +133,7 @@ def check(args, report, long=False):
               checks=() if args.test else static.CHECKS, folders=() if args.test else userspace.FOLDERS)
     if long and not args.test:
         install.run(args, report)
+        breaks.run([], [HERE / path for path in TESTS], args, report)
     return report.finish()
 
 
@@ -158,6 +160,11 @@ def vm(args, report):
     return report.finish()
 
 
+def run_breaks(args, report):
+    breaks.run(args.names, [HERE / path for path in TESTS], args, report)
+    return report.finish()
+
+
 def install_test(args, report):
     install.run(args, report)
     return report.finish()
@@ -172,6 +179,7 @@ def main():
                                  (demo, "demo", "show what this is about"),
                                  (benchmark, "bench", "measure against the kernel's own modules"),
                                  (vm, "vm", "run chosen tests, or a shell"),
+                                 (run_breaks, "breaks", "see that deliberate breaks of the sources are noticed"),
                                  (install_test, "install-test", "install it in all ways, below build/")):
         command = commands.add_parser(name, help=text)
         command.set_defaults(function=function, peer=False, shell=False)
@@ -180,6 +188,8 @@ def main():
                              metavar="NAME")
         command.add_argument("--refresh", action="store_true", help="fetch the newest packages again")
         command.add_argument("--kvm", action="store_true", help="use /dev/kvm instead of emulation")
+        if function is run_breaks:
+            command.add_argument("names", nargs="*", help="only these breaks", metavar="NAME")
         if function is vm:
             command.add_argument("--peer", action="store_true", help="load the kernel's own modules instead of ours")
             command.add_argument("--shell", action="store_true", help="an interactive guest")

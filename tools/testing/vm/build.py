@@ -63,10 +63,12 @@ def _kbuild(kernel, folder, log, *more):
         raise Failure(f"the build warns, see {log.relative_to(TOP)}:\n" + "\n".join(found[:5]))
 
 
-def build_modules(target, kernel, logs):
-    """This project's modules and those that only tests use; returns {name: file}."""
-    src = target.dir / "src"
+def build_modules(target, kernel, logs, src=None, edit=None):
+    """This project's modules and those that only tests use; returns {name: file}. The farm may be edited."""
+    src = src or target.dir / "src"
     link_sources(src)
+    if edit:
+        edit()
     _kbuild(kernel, src, logs / "build-modules.log")
     tests = src / "tools/testing/modules"
     if (tests / "Kbuild").exists():

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Deliberate breaks: each is a small edit of a source file, and names the test that has to notice it.
+
+They are in tools/testing/breaks/, one list for each module. The sources stay as they are: the edit is made in a farm of
+links of its own, below build/.
+"""
+
+import dataclasses
+import tomllib
+
+import build
+import config
+import disk
+import initramfs
+import packages
+from boot import Boot, Setup
+from config import LOGS, TOP
+from report import FAILED, PASSED, Failure, Report
+
+FOLDER = TOP / "tools/testing/breaks"
+
+
+@dataclasses.dataclass
+class Break:
+    name: str
+    file: str           # the source file, and
+    was: str            # a text that stands in it once, and
+    becomes: str        # what it is replaced by
+    test: str           # the test that fails then
+    target: str         # on this kernel
+    splat: bool = False     # the guest's kernel notices: it warns, or goes down
+
+
+class _Quiet(Report):
+    """The results of a run that is to fail are not the results of this one."""
+
+    def say(self, who, text):
+        pass
+
+    def failures(self):
+        return [f"{name}: {text}" for _, name, status, text in self._results if status == FAILED]
+
+
+def load():
+    found = []
+    for path in sorted(FOLDER.glob("*.toml")):
+        data = tomllib.loads(path.read_text())
+        try:
+            found += [Break(**{**data.get("defaults", {}), **entry}) for entry in data["break"]]
+        except TypeError as error:
+            raise Failure(f"{path.relative_to(TOP)}: {error}") from error
+    names = [entry.name for entry in found]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise Failure(f"more than one break is named {' '.join(sorted(twice))}")
+    return found
+
+
+def _edit(entry, src):
+    """The edited file takes its link's place; what was made of it before goes."""
+    path = TOP / entry.file
+    text = path.read_text()
+    if text.count(entry.was) != 1:
+        raise Failure(f"{entry.file} has the text {text.count(entry.was)} times, not once")
+    link = src / entry.file
+    link.unlink()
+    link.write_text(text.replace(entry.was, entry.becomes))
+
+
+def _run(entry, tests, args, report):
+    """Returns what the test said: its failures."""
+    target = config.load_target(entry.target)
+    kernel = packages.fetch(target, report)
+    logs = LOGS / "breaks" / entry.name
+    test = dataclasses.replace(tests[entry.test], boot=f"breaks-{entry.name}")
+    src = target.dir / "broken"
+    with config.locked(target.dir):
+        programs = {"vm/guest/supervise", test.program, *test.needs} - {""}
+        programs = build.build_programs(target, kernel, {name for name in programs if not name.endswith(".py")}, logs)
+        disks = {test.disk: disk.named(target, test.disk, report, False)} if test.disk else {}
+        if test.packages:
+            disks[tuple(test.packages)] = disk.root(target, tuple(test.packages), report, False)
+        try:
+            modules = build.build_modules(target, kernel, logs, src, lambda: _edit(entry, src))
+        finally:
+            # Otherwise the next build takes it for up to date.
+            (src / entry.file).with_suffix(".o").unlink(missing_ok=True)
+        archive = initramfs.base_archive(target, kernel, modules, programs, False)
+    quiet = _Quiet()
+    Boot(Setup(target, kernel, archive, disks, False, args.kvm), [test], quiet).run()
+    return quiet.failures()
+
+
+def _is_splat(text):
+    return "kernel log:" in text or "the guest went down" in text
+
+
+def run(names, lists, args, report):
+    """Makes the breaks of these names, or all."""
+    tests = {test.name: test for path in lists for test in config.load_tests(path)}
+    entries = load()
+    if missing := set(names) - {entry.name for entry in entries}:
+        raise Failure(f"no break {' '.join(sorted(missing))}; there are: {' '.join(entry.name for entry in entries)}")
+    for entry in entries:
+        if names and entry.name not in names:
+            continue
+        report.say("breaks", f"{entry.name}, in {entry.file}")
+        try:
+            said = _run(entry, tests, args, report)
+        except Failure as failure:
+            report.result("breaks", entry.name, FAILED, str(failure))
+            continue
+        noticed = [text for text in said if entry.splat or not _is_splat(text)]
+        if noticed:
+            report.result("breaks", entry.name, PASSED, f"{entry.test} notices: {noticed[0][:120]}")
+        else:
+            report.result("breaks", entry.name, FAILED, f"{entry.test} does not notice it: "
+                          f"{said[0][:200] if said else 'it passes'}")
