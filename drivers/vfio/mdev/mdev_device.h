@@ -20,14 +20,15 @@ struct mdev_vfio;
 /**
  * struct mdev_request - the request for a device's release
  * @ask: makes the request again while somebody waits, or when @trigger_set
+ * @interval_end: when the next interval of @asks begins, in jiffies
+ * @next_line: when the next line about the request may be printed, jiffies
+ * @since: when it was first made, seconds since the Epoch; shown without the
+ *	device's lock
  * @asks: how often the holder was asked for waits in the present interval,
  *	however many requests they belong to
- * @interval_end: when the next interval begins, in jiffies
  * @evictors: how many wait for the release and keep new holders out; read
- *	without the device's lock by the early check in mdev_vfio_match()
+ *	without the lock by the early check in mdev_vfio_match()
  * @count: how often the pending request has been made; shown without the lock
- * @since: when it was first made, seconds since the Epoch; shown without it
- * @next_line: when the next line about the request may be printed, jiffies
  * @trigger_set: a request trigger was set while a request was pending; written
  *	without the lock before @ask is queued for it
  * @announce: the next line about the request is due in any case
@@ -37,11 +38,11 @@ struct mdev_vfio;
 struct mdev_request {
 	struct delayed_work ask;
 	unsigned long interval_end;
+	unsigned long next_line;
+	time64_t since;
 	unsigned int asks;
 	unsigned int evictors;
 	unsigned int count;
-	time64_t since;
-	unsigned long next_line;
 	bool trigger_set;
 	bool announce;
 	bool relayed;
@@ -66,6 +67,8 @@ struct mdev_request {
  *	leaves HELD
  * @state: see mdev_state.h; waited for without @lock
  * @request: see there
+ * @revoked: its VFIO device was taken from a holder; the revoker sets it, before
+ *	the device is detached
  * @shell: see there
  * @evicted: the parent's unregistration counts in @request.evictors; under the
  *	parent's lock
@@ -84,6 +87,7 @@ struct mdev_device {
 	struct mdev_state state;
 	bool evicted;
 	u8 why_not;
+	bool revoked;
 	struct mdev_shell shell;
 	struct mdev_request request;
 };

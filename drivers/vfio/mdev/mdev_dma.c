@@ -12,10 +12,12 @@
  *   no page of the range can be pinned, and a pin under way is undone;
  * - each pin is on record, from before it is made until it is undone, and a
  *   notice waits until there is none of the range. It cannot unpin by itself:
- *   another thread may have the lock and wait for the list. A work does;
+ *   another thread that unmaps may have the lock and wait for the list. Works
+ *   do, one for each piece: all of them stand in line for the lock before the
+ *   notice returns, and so get it before VFIO looks again;
  * - a notice that takes too long returns, so that the other thread goes on.
- *   Later ones wait longer, and the one before the last for ever. So the machine
- *   goes on, whatever a holder or a parent driver does.
+ *   Later ones wait longer, and the last for ever. So the machine goes on,
+ *   whatever a holder or a parent driver does.
  */
 #include <linux/anon_inodes.h>
 #include <linux/export.h>
@@ -38,8 +40,11 @@
 /* How often a parent driver is asked again for what it has not given back */
 #define ASK_AGAIN	(HZ / 500 ?: 1)
 
-/* The notice that waits for ever; VFIO gives up on the machine after the 11th */
-#define LAST_NOTICE	10
+/* After this one VFIO would look for the 12th time; it does not return before */
+#define LAST_NOTICE	11
+
+/* How many works of one device may stand in line for VFIO's lock */
+#define MAX_WORKS	256
 
 /**
  * struct mdev_pin - consecutive pages that are pinned, or are being pinned
@@ -63,9 +68,18 @@ struct mdev_pin {
 INTERVAL_TREE_DEFINE(struct mdev_pin, rb, u64, subtree_last, PIN_START,
 		     PIN_LAST, static, mdev_pin_tree)
 
-/* Pages that were given back */
+/**
+ * struct mdev_unpin - pages that were given back
+ * @node: in the device's list, until a thread or a work takes it
+ * @work: unpins it
+ * @use: of the device
+ * @iova: the first page's address
+ * @npage: how many
+ */
 struct mdev_unpin {
 	struct list_head node;
+	struct work_struct work;
+	struct mdev_use *use;
 	dma_addr_t iova;
 	int npage;
 };
@@ -75,7 +89,7 @@ struct mdev_unpin {
  * @node: in the device's list, under its lock
  * @refs: that of @node, which the end of the system call gives back, and that
  *	of a notice under way
- * @vmdev: the device; a reference to its struct device is held
+ * @use: of the device; a reference is held
  * @task: the caller; never followed
  * @iova: the first address, and
  * @last: the last one, of all ranges of which there was a notice: all of them
@@ -88,7 +102,7 @@ struct mdev_unpin {
 struct mdev_bar {
 	struct list_head node;
 	refcount_t refs;
-	struct mdev_vfio *vmdev;
+	struct mdev_use *use;
 	const struct task_struct *task;
 	u64 iova;
 	u64 last;
@@ -98,11 +112,7 @@ struct mdev_bar {
 	bool sticky;
 };
 
-/*
- * Unpins for callers that must not wait. A work waits while the holder of its
- * device keeps VFIO's lock; there is one for a device, so that holders of other
- * devices do not wait with it.
- */
+/* For devices for which there was no memory for a queue of their own */
 static struct workqueue_struct *mdev_dma_wq;
 
 static bool mdev_dma_is_barred(const struct mdev_dma *dma, u64 start, u64 last)
@@ -271,6 +281,7 @@ int mdev_pin_pages(struct mdev_device *mdev, dma_addr_t iova, int npage,
 {
 	struct mdev_vfio *vmdev = mdev->vmdev;
 	struct mdev_pin *pin;
+	struct mdev_dma *dma;
 	u64 start, last;
 	int ret;
 
@@ -285,31 +296,32 @@ int mdev_pin_pages(struct mdev_device *mdev, dma_addr_t iova, int npage,
 	pin = mdev_pin_alloc(start, last, GFP_KERNEL_ACCOUNT);
 	if (!pin)
 		return -ENOMEM;
-	ret = mdev_pin_begin(&vmdev->dma, pin);
+	dma = &vmdev->use->dma;
+	ret = mdev_pin_begin(dma, pin);
 	if (ret) {
 		kfree(pin);
 		return ret;
 	}
 
 	ret = vfio_pin_pages(&vmdev->vdev, iova, npage, prot, pages);
-	if (ret > 0 && mdev_pin_end(&vmdev->dma, pin, ret)) {
+	if (ret > 0 && mdev_pin_end(dma, pin, ret)) {
 		vfio_unpin_pages(&vmdev->vdev, iova, ret);
 		ret = -EINVAL;
 	}
 	if (ret <= 0)
-		mdev_pin_drop(&vmdev->dma, pin);
+		mdev_pin_drop(dma, pin);
 	return ret;
 }
 EXPORT_SYMBOL_GPL(mdev_pin_pages);
 
-static void mdev_unpin_now(struct mdev_vfio *vmdev, dma_addr_t iova, int npage)
+static void mdev_unpin_now(struct mdev_use *use, dma_addr_t iova, int npage)
 {
 	int n;
 
 	for (; npage > 0; npage -= n, iova += (dma_addr_t)n * PAGE_SIZE) {
 		n = min_t(int, npage, VFIO_PIN_PAGES_MAX_ENTRIES);
-		vfio_unpin_pages(&vmdev->vdev, iova, n);
-		mdev_pin_forget(&vmdev->dma, iova,
+		vfio_unpin_pages(&use->vmdev->vdev, iova, n);
+		mdev_pin_forget(&use->dma, iova,
 				iova + (u64)n * PAGE_SIZE - 1);
 	}
 }
@@ -329,12 +341,34 @@ static bool mdev_unpin_merge(struct mdev_dma *dma, dma_addr_t iova, int npage)
 	return true;
 }
 
-static void mdev_unpin_later(struct mdev_dma *dma, dma_addr_t iova, int npage)
+static void mdev_unpin_done(struct mdev_unpin *unpin)
 {
+	struct mdev_use *use = unpin->use;
+	struct mdev_dma *dma = &use->dma;
+
+	mdev_unpin_now(use, unpin->iova, unpin->npage);
+	kfree(unpin);
+	/* Under the lock: after that, the device may be gone */
+	spin_lock(&dma->lock);
+	WRITE_ONCE(dma->done, dma->done + 1);
+	wake_up_all(&dma->wait);
+	spin_unlock(&dma->lock);
+}
+
+static void mdev_unpin_work(struct work_struct *work)
+{
+	mdev_unpin_done(container_of(work, struct mdev_unpin, work));
+}
+
+static void mdev_unpin_later(struct mdev_use *use, dma_addr_t iova, int npage)
+{
+	struct mdev_dma *dma = &use->dma;
 	struct mdev_unpin *unpin;
 
 	/* It is the holder's page, and may not be lost */
 	unpin = kmalloc(sizeof(*unpin), GFP_KERNEL | __GFP_NOFAIL);
+	INIT_WORK(&unpin->work, mdev_unpin_work);
+	unpin->use = use;
 	unpin->iova = iova;
 	unpin->npage = npage;
 
@@ -347,6 +381,62 @@ static void mdev_unpin_later(struct mdev_dma *dma, dma_addr_t iova, int npage)
 	list_add_tail(&unpin->node, &dma->unpins);
 	WRITE_ONCE(dma->queued, dma->queued + 1);
 	spin_unlock(&dma->lock);
+}
+
+static struct mdev_unpin *mdev_unpin_first(struct mdev_dma *dma)
+{
+	struct mdev_unpin *unpin;
+
+	spin_lock(&dma->lock);
+	unpin = list_first_entry_or_null(&dma->unpins, struct mdev_unpin, node);
+	if (unpin)
+		list_del(&unpin->node);
+	spin_unlock(&dma->lock);
+	return unpin;
+}
+
+/**
+ * mdev_dma_flush - unpin what was given back
+ * @use: of the device, which is open
+ *
+ * Context: outside of the gate: VFIO may let it wait for the holder.
+ */
+void mdev_dma_flush(struct mdev_use *use)
+{
+	struct mdev_unpin *unpin;
+
+	while ((unpin = mdev_unpin_first(&use->dma)))
+		mdev_unpin_done(unpin);
+}
+
+/* A queue of the device's own: others do not wait while its holder lets it wait */
+static struct workqueue_struct *mdev_dma_queue(struct mdev_dma *dma)
+{
+	struct workqueue_struct *wq = READ_ONCE(dma->wq);
+
+	if (wq)
+		return wq;
+	wq = alloc_workqueue("mdev_unpin", WQ_UNBOUND, MAX_WORKS);
+	if (!wq)
+		return mdev_dma_wq;
+	if (!cmpxchg(&dma->wq, NULL, wq))
+		return wq;
+	destroy_workqueue(wq);
+	return READ_ONCE(dma->wq);
+}
+
+/**
+ * mdev_dma_kick - have works unpin what was given back
+ * @use: of the device, which is open
+ *
+ * Context: process context; does not wait for the holder.
+ */
+void mdev_dma_kick(struct mdev_use *use)
+{
+	struct mdev_unpin *unpin;
+
+	while ((unpin = mdev_unpin_first(&use->dma)))
+		queue_work(mdev_dma_queue(&use->dma), &unpin->work);
 }
 
 /**
@@ -369,6 +459,7 @@ void mdev_unpin_pages(struct mdev_device *mdev, dma_addr_t iova, int npage)
 {
 	struct mdev_vfio *vmdev = mdev->vmdev;
 	bool revokes, unmaps;
+	struct mdev_use *use;
 	u64 start, last;
 
 	/* A call that was revoked still has the device open */
@@ -376,71 +467,32 @@ void mdev_unpin_pages(struct mdev_device *mdev, dma_addr_t iova, int npage)
 	    WARN_ON_ONCE(mdev_dma_range(iova, npage, &start, &last)))
 		return;
 
-	revokes = READ_ONCE(vmdev->revoker) == current;
-	unmaps = !list_empty_careful(&vmdev->dma.bars);
+	use = vmdev->use;
+	if (!use)
+		return;
+	revokes = READ_ONCE(use->revoker) == current;
+	unmaps = !list_empty_careful(&use->dma.bars);
 	if (!revokes && !unmaps && !pagefault_disabled()) {
-		mdev_unpin_now(vmdev, iova, npage);
+		mdev_unpin_now(use, iova, npage);
 		return;
 	}
-	mdev_unpin_later(&vmdev->dma, iova, npage);
-	/* The other callbacks flush it, when they are outside of the gate */
-	if (revokes || unmaps)
-		queue_work(mdev_dma_wq, &vmdev->dma.work);
+	mdev_unpin_later(use, iova, npage);
+	/* After a callback the framework has it done; this is outside of one */
+	if (!revokes && !pagefault_disabled())
+		mdev_dma_kick(use);
 }
 EXPORT_SYMBOL_GPL(mdev_unpin_pages);
 
-static struct mdev_unpin *mdev_unpin_first(struct mdev_dma *dma)
-{
-	struct mdev_unpin *unpin;
-
-	spin_lock(&dma->lock);
-	unpin = list_first_entry_or_null(&dma->unpins, struct mdev_unpin, node);
-	if (unpin)
-		list_del(&unpin->node);
-	spin_unlock(&dma->lock);
-	return unpin;
-}
-
-/**
- * mdev_dma_flush - unpin what was given back
- * @vmdev: the device, which is open
- *
- * Context: outside of the gate: VFIO may let it wait for the holder.
- */
-void mdev_dma_flush(struct mdev_vfio *vmdev)
-{
-	struct mdev_dma *dma = &vmdev->dma;
-	struct mdev_unpin *unpin;
-
-	mutex_lock(&dma->unpinning);
-	while ((unpin = mdev_unpin_first(dma))) {
-		mdev_unpin_now(vmdev, unpin->iova, unpin->npage);
-		kfree(unpin);
-		spin_lock(&dma->lock);
-		WRITE_ONCE(dma->done, dma->done + 1);
-		spin_unlock(&dma->lock);
-		wake_up_all(&dma->wait);
-	}
-	mutex_unlock(&dma->unpinning);
-}
-
-static void mdev_dma_work(struct work_struct *work)
-{
-	struct mdev_dma *dma = container_of(work, struct mdev_dma, work);
-
-	mdev_dma_flush(container_of(dma, struct mdev_vfio, dma));
-}
-
 /**
  * mdev_dma_wait - wait until all that was given back is unpinned
- * @vmdev: the device
+ * @use: of the device
  * @timeout: how long at most, in jiffies
  *
  * Return: whether it is.
  */
-bool mdev_dma_wait(struct mdev_vfio *vmdev, long timeout)
+bool mdev_dma_wait(struct mdev_use *use, long timeout)
 {
-	struct mdev_dma *dma = &vmdev->dma;
+	struct mdev_dma *dma = &use->dma;
 
 	return wait_event_idle_timeout(dma->wait, !mdev_dma_has_unpins(dma),
 				       timeout);
@@ -450,14 +502,14 @@ static void mdev_bar_put(struct mdev_bar *bar)
 {
 	if (!refcount_dec_and_test(&bar->refs))
 		return;
-	/* Pairs with get_device() in mdev_bar_alloc() */
-	put_device(&bar->vmdev->vdev.device);
+	/* Pairs with refcount_inc() in mdev_bar_alloc() */
+	mdev_use_put(bar->use);
 	kfree(bar);
 }
 
 static void mdev_bar_lift(struct mdev_bar *bar)
 {
-	struct mdev_dma *dma = &bar->vmdev->dma;
+	struct mdev_dma *dma = &bar->use->dma;
 
 	spin_lock(&dma->lock);
 	list_del(&bar->node);
@@ -492,14 +544,14 @@ static void mdev_bar_lift_at_exit(struct mdev_bar *bar)
 		fput(file);
 }
 
-static struct mdev_bar *mdev_bar_alloc(struct mdev_vfio *vmdev, u64 iova,
+static struct mdev_bar *mdev_bar_alloc(struct mdev_use *use, u64 iova,
 				       u64 last)
 {
 	struct mdev_bar *bar = kzalloc(sizeof(*bar), GFP_KERNEL | __GFP_NOFAIL);
 
 	refcount_set(&bar->refs, 2);
-	get_device(&vmdev->vdev.device);
-	bar->vmdev = vmdev;
+	refcount_inc(&use->refs);
+	bar->use = use;
 	bar->task = current;
 	bar->iova = iova;
 	bar->last = last;
@@ -526,15 +578,14 @@ static struct mdev_bar *mdev_bar_find(struct mdev_dma *dma, u64 iova, u64 last)
 }
 
 /* A notice: from here on no page of the range can be pinned */
-static struct mdev_bar *mdev_bar_get(struct mdev_vfio *vmdev, u64 iova,
-				     u64 last)
+static struct mdev_bar *mdev_bar_get(struct mdev_use *use, u64 iova, u64 last)
 {
-	struct mdev_dma *dma = &vmdev->dma;
+	struct mdev_dma *dma = &use->dma;
 	struct mdev_bar *bar;
 
 	bar = mdev_bar_find(dma, iova, last);
 	if (!bar) {
-		bar = mdev_bar_alloc(vmdev, iova, last);
+		bar = mdev_bar_alloc(use, iova, last);
 		spin_lock(&dma->lock);
 		list_add(&bar->node, &dma->bars);
 		spin_unlock(&dma->lock);
@@ -559,35 +610,38 @@ static struct mdev_pin *mdev_pin_first(struct mdev_dma *dma)
 }
 
 /* What the parent driver has forgotten: nobody else has a record of it any more */
-static void mdev_dma_unpin_left(struct mdev_vfio *vmdev)
+static void mdev_dma_unpin_left(struct mdev_use *use)
 {
-	struct mdev_pin *pin = mdev_pin_first(&vmdev->dma);
+	struct mdev_pin *pin = mdev_pin_first(&use->dma);
 
 	if (!pin)
 		return;
-	dev_warn_once(&vmdev->mdev->dev, "parent driver %s has left pages pinned that it was to give back\n",
-		      module_name(vmdev->gate.owner));
-	for (; pin; pin = mdev_pin_first(&vmdev->dma))
-		mdev_unpin_now(vmdev, pin->start,
+	dev_warn_once(&use->vmdev->mdev->dev, "parent driver %s has left pages pinned that it was to give back\n",
+		      module_name(use->vmdev->gate.owner));
+	for (; pin; pin = mdev_pin_first(&use->dma))
+		mdev_unpin_now(use, pin->start,
 			       (pin->last - pin->start + 1) >> PAGE_SHIFT);
 }
 
 /**
  * mdev_dma_closed - the device was closed
- * @vmdev: the device
+ * @use: of the device
  *
  * What was given back is unpinned when this returns: VFIO does that for open
  * devices only.
  */
-void mdev_dma_closed(struct mdev_vfio *vmdev)
+void mdev_dma_closed(struct mdev_use *use)
 {
-	struct mdev_dma *dma = &vmdev->dma;
+	struct mdev_dma *dma = &use->dma;
 	struct mdev_bar *bar, *next;
 	LIST_HEAD(sticky);
 
-	if (mdev_dma_has_unpins(dma))
-		mdev_dma_flush(vmdev);
-	mdev_dma_unpin_left(vmdev);
+	mdev_dma_flush(use);
+	mdev_dma_wait(use, MAX_SCHEDULE_TIMEOUT);
+	/* Works may still be on their way out, with nothing left to do */
+	if (dma->wq)
+		destroy_workqueue(dma->wq);
+	mdev_dma_unpin_left(use);
 
 	spin_lock(&dma->lock);
 	list_for_each_entry_safe(bar, next, &dma->bars, node)
@@ -621,6 +675,7 @@ static void mdev_bar_notify(struct mdev_vfio *vmdev, const struct mdev_bar *bar)
 	vmdev->ops->dma_unmap(vmdev->mdev, bar->notice_iova,
 			      bar->notice_last - bar->notice_iova + 1);
 	mdev_call_end(&vmdev->gate);
+	mdev_dma_kick(bar->use);
 }
 
 /*
@@ -632,7 +687,7 @@ static void mdev_bar_settle(struct mdev_vfio *vmdev, const struct mdev_bar *bar)
 {
 	unsigned int shift = min(bar->notices - 1, LAST_NOTICE - 1u);
 	unsigned long end = jiffies + (NOTICE_WAIT << shift);
-	struct mdev_dma *dma = &vmdev->dma;
+	struct mdev_dma *dma = &bar->use->dma;
 
 	for (;;) {
 		mdev_bar_notify(vmdev, bar);
@@ -645,6 +700,22 @@ static void mdev_bar_settle(struct mdev_vfio *vmdev, const struct mdev_bar *bar)
 	}
 }
 
+/* NULL if the device is not open, or its parent driver cannot pin */
+static struct mdev_use *mdev_use_get(struct mdev_vfio *vmdev)
+{
+	struct mdev_device *mdev = vmdev->mdev;
+	struct mdev_use *use;
+
+	if (!vmdev->ops->dma_unmap)
+		return NULL;
+	mutex_lock(&mdev->lock);
+	use = vmdev->use;
+	if (use)
+		refcount_inc(&use->refs);
+	mutex_unlock(&mdev->lock);
+	return use;
+}
+
 /**
  * mdev_dma_unmap - VFIO tells that a range of guest memory goes away
  * @vmdev: the device
@@ -655,14 +726,16 @@ static void mdev_bar_settle(struct mdev_vfio *vmdev, const struct mdev_bar *bar)
  */
 void mdev_dma_unmap(struct mdev_vfio *vmdev, u64 iova, u64 length)
 {
+	struct mdev_use *use = mdev_use_get(vmdev);
 	struct mdev_bar *bar;
 
 	/* Then no page was pinned */
-	if (!vmdev->ops->dma_unmap)
+	if (!use)
 		return;
-	bar = mdev_bar_get(vmdev, iova, iova + (length - 1));
+	bar = mdev_bar_get(use, iova, iova + (length - 1));
 	mdev_bar_settle(vmdev, bar);
 	mdev_bar_put(bar);
+	mdev_use_put(use);
 }
 
 /**
@@ -688,20 +761,12 @@ int mdev_dma_rw(struct mdev_device *mdev, dma_addr_t iova, void *data,
 }
 EXPORT_SYMBOL_GPL(mdev_dma_rw);
 
-/* The work may still be on its way out, with nothing left to do */
-void mdev_dma_stop(struct mdev_dma *dma)
-{
-	cancel_work_sync(&dma->work);
-}
-
 void mdev_dma_init(struct mdev_dma *dma)
 {
 	spin_lock_init(&dma->lock);
 	dma->pins = RB_ROOT_CACHED;
 	INIT_LIST_HEAD(&dma->bars);
 	INIT_LIST_HEAD(&dma->unpins);
-	mutex_init(&dma->unpinning);
-	INIT_WORK(&dma->work, mdev_dma_work);
 	init_waitqueue_head(&dma->wait);
 }
 

@@ -7,13 +7,13 @@
 #define _MDEV_DMA_H
 
 #include <linux/list.h>
-#include <linux/mutex.h>
 #include <linux/rbtree.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
+struct mdev_use;
 struct mdev_vfio;
 
 /**
@@ -25,29 +25,27 @@ struct mdev_vfio;
  * @unpins: pages that were given back, the oldest first
  * @queued: counts what came to @unpins
  * @done: counts what was unpinned
- * @unpinning: held by the thread that unpins, so that the oldest come first;
- *	it may wait for the holder, and only the holder waits for it
- * @work: unpins, for callers that must not wait
+ * @wq: of works that unpin for callers that must not wait; NULL until there is
+ *	one
  * @wait: threads that wait for a change of @pins or @done
  */
 struct mdev_dma {
-	spinlock_t lock; /* all but @unpinning, @work and @wait */
+	spinlock_t lock; /* all but @wq and @wait */
 	struct rb_root_cached pins;
 	struct list_head bars;
 	struct list_head unpins;
 	unsigned long queued;
 	unsigned long done;
-	struct mutex unpinning; /* who takes from @unpins */
-	struct work_struct work;
+	struct workqueue_struct *wq;
 	wait_queue_head_t wait;
 };
 
 void mdev_dma_init(struct mdev_dma *dma);
-void mdev_dma_stop(struct mdev_dma *dma);
 void mdev_dma_unmap(struct mdev_vfio *vmdev, u64 iova, u64 length);
-void mdev_dma_flush(struct mdev_vfio *vmdev);
-void mdev_dma_closed(struct mdev_vfio *vmdev);
-bool mdev_dma_wait(struct mdev_vfio *vmdev, long timeout);
+void mdev_dma_flush(struct mdev_use *use);
+void mdev_dma_kick(struct mdev_use *use);
+void mdev_dma_closed(struct mdev_use *use);
+bool mdev_dma_wait(struct mdev_use *use, long timeout);
 int mdev_dma_init_module(void);
 void mdev_dma_exit_module(void);
 

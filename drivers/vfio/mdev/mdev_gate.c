@@ -9,6 +9,7 @@
 #include <linux/pagemap.h>
 #include <linux/sched/signal.h>
 #include <linux/sizes.h>
+#include <linux/wait.h>
 
 #include "mdev_gate.h"
 #include "mdev_vfio.h"
@@ -26,6 +27,9 @@
 /* No argument of VFIO's ioctls is larger */
 #define MAX_ARG_SIZE	SZ_64K
 
+/* Threads that wait until no call is inside of a gate, or until it is quiet */
+static DECLARE_WAIT_QUEUE_HEAD(mdev_gate_wait);
+
 void mdev_gate_init(struct mdev_gate *gate, struct module *owner,
 		    bool revocable)
 {
@@ -33,7 +37,6 @@ void mdev_gate_init(struct mdev_gate *gate, struct module *owner,
 
 	atomic64_set(&gate->calls, 0);
 	lockdep_init_map(&gate->map, "mdev_gate", &key, 0);
-	init_waitqueue_head(&gate->wait);
 	gate->owner = owner;
 	gate->revocable = revocable;
 }
@@ -48,7 +51,7 @@ void mdev_gate_left(struct mdev_gate *gate)
 	if (mdev_gate_is_quiet(gate) &&
 	    atomic_xchg(&gate->owner_held, false))
 		module_put(gate->owner);
-	wake_up_all(&gate->wait);
+	wake_up_all(&mdev_gate_wait);
 }
 
 /* Is a call inside? Those that have gone outside do not count */
@@ -73,7 +76,7 @@ void mdev_gate_close(struct mdev_gate *gate, struct device *dev)
 	atomic_set(&gate->owner_held, try_module_get(gate->owner));
 	rwsem_acquire(&gate->map, 0, 0, _THIS_IP_);
 	atomic64_add(GATE_CLOSED + GATE_OUTSIDE, &gate->calls);
-	while (!wait_event_idle_timeout(gate->wait,
+	while (!wait_event_idle_timeout(mdev_gate_wait,
 					!mdev_gate_has_calls(gate),
 					NOTICE * HZ))
 		dev_warn(dev, "detaching waits for a callback of the parent driver to return\n");
@@ -95,7 +98,7 @@ void mdev_gate_settle(struct mdev_gate *gate, struct device *dev)
 	atomic64_sub(GATE_OUTSIDE, &gate->calls);
 	mdev_gate_left(gate);
 	while (unloading &&
-	       !wait_event_idle_timeout(gate->wait, mdev_gate_is_quiet(gate),
+	       !wait_event_idle_timeout(mdev_gate_wait, mdev_gate_is_quiet(gate),
 					NOTICE * HZ))
 		dev_warn(dev, "parent driver unload: waiting for a system call of the former holder to return\n");
 }
@@ -104,6 +107,11 @@ void mdev_gate_settle(struct mdev_gate *gate, struct device *dev)
 bool mdev_gate_is_quiet(const struct mdev_gate *gate)
 {
 	return atomic64_read(&gate->calls) == GATE_CLOSED;
+}
+
+void mdev_gate_wait_quiet(const struct mdev_gate *gate)
+{
+	wait_event_idle(mdev_gate_wait, mdev_gate_is_quiet(gate));
 }
 
 /**
@@ -187,6 +195,19 @@ void mdev_wait_begin(struct mdev_device *mdev)
 }
 EXPORT_SYMBOL_GPL(mdev_wait_begin);
 
+/* Is this thread in the release callback? Another one may be closing the device */
+static bool mdev_gate_in_release(const struct mdev_vfio *vmdev)
+{
+	const struct mdev_use *use;
+	bool in_release;
+
+	rcu_read_lock();
+	use = READ_ONCE(vmdev->use);
+	in_release = use && READ_ONCE(use->closer) == current;
+	rcu_read_unlock();
+	return in_release;
+}
+
 /**
  * mdev_wait_end - a callback goes on after a wait for user space
  * @mdev: the device
@@ -208,7 +229,7 @@ int mdev_wait_end(struct mdev_device *mdev)
 	closed = atomic64_add_negative(1 - GATE_OUTSIDE, &gate->calls);
 	rwsem_acquire_read(&gate->map, 0, 1, _THIS_IP_);
 	pagefault_disable();
-	if (unlikely(closed) && READ_ONCE(vmdev->closer) == current)
+	if (unlikely(closed) && mdev_gate_in_release(vmdev))
 		vmdev->cut_short = true;
 	return closed ? -ENODEV : 0;
 }

@@ -25,7 +25,6 @@
 #include <linux/limits.h>
 #include <linux/lockdep.h>
 #include <linux/uaccess.h>
-#include <linux/wait.h>
 
 struct device;
 struct module;
@@ -39,23 +38,21 @@ struct module;
 /**
  * struct mdev_gate - the gate of one VFIO device
  * @calls: see above
- * @map: makes the gate a lock, in lockdep's eyes
- * @wait: threads that wait until no call is inside, or until it is quiet
  * @owner: the parent driver's module
  * @owner_held: a reference to it is, for calls that have gone outside; put by
  *	the last that leaves the gate when it is closed
  * @revocable: calls inside never wait for user space; constant
+ * @map: makes the gate a lock, in lockdep's eyes
  *
  * VFIO does not give up the device before each of its calls has returned, and
  * that is before the gate is freed: the last that leaves may touch it.
  */
 struct mdev_gate {
 	atomic64_t calls;
-	struct lockdep_map map;
-	wait_queue_head_t wait;
 	struct module *owner;
 	atomic_t owner_held;
 	bool revocable;
+	struct lockdep_map map;
 };
 
 void mdev_gate_init(struct mdev_gate *gate, struct module *owner,
@@ -64,6 +61,7 @@ void mdev_gate_left(struct mdev_gate *gate);
 void mdev_gate_close(struct mdev_gate *gate, struct device *dev);
 void mdev_gate_settle(struct mdev_gate *gate, struct device *dev);
 bool mdev_gate_is_quiet(const struct mdev_gate *gate);
+void mdev_gate_wait_quiet(const struct mdev_gate *gate);
 bool mdev_gate_fault_in(const struct mdev_gate *gate, const void __user *addr,
 			size_t size, bool write, unsigned int *tries);
 bool mdev_gate_fault_in_arg(const struct mdev_gate *gate, unsigned long arg,

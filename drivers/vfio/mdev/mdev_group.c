@@ -141,35 +141,56 @@ static struct file *mdev_group_open_when_closed(const char *path)
 	return file;
 }
 
+static void mdev_group_path(char *path, int id)
+{
+	snprintf(path, GROUP_PATH_LEN, "/dev/vfio/%d", id);
+}
+
+/**
+ * mdev_group_try - open a VFIO group, if nobody has it open
+ * @id: its number
+ *
+ * Context: a thread of its own: waits for whatever the holder lets VFIO wait
+ * for, while it opens or closes the group.
+ * Return: the file, for mdev_group_put(), or an ERR_PTR: -EBUSY if somebody has
+ * it open.
+ */
+struct file *mdev_group_try(int id)
+{
+	char path[GROUP_PATH_LEN];
+
+	mdev_group_path(path, id);
+	return mdev_group_open(path);
+}
+
 /**
  * mdev_group_take - open a VFIO group, so that nobody else has it open
  * @id: its number
  *
- * Context: a thread of its own: waits until the holder has closed the group,
- * and for whatever the holder lets VFIO wait for.
- * Return: the file, for mdev_group_put(); NULL if it cannot be opened for
- * another reason than that it is open.
+ * Context: as for mdev_group_try(). Waits until the holder has closed the group.
+ * Return: the file, for mdev_group_put(), or an ERR_PTR, if it cannot be opened
+ * for another reason than that it is open.
  */
 struct file *mdev_group_take(int id)
 {
 	char path[GROUP_PATH_LEN];
-	struct file *file;
 
-	snprintf(path, sizeof(path), "/dev/vfio/%d", id);
-	file = mdev_group_open(path);
-	if (file == ERR_PTR(-EBUSY))
-		file = mdev_group_open_when_closed(path);
-	if (!IS_ERR(file))
-		return file;
-	pr_warn_once("mdev: cannot see whether a VFIO group is still open: %s gives error %ld\n",
-		     path, PTR_ERR(file));
-	return NULL;
+	mdev_group_path(path, id);
+	return mdev_group_open_when_closed(path);
 }
 
-/* Context: a kernel thread. Closes it before this returns */
+/**
+ * mdev_group_put - close a VFIO group
+ * @file: what mdev_group_try() or mdev_group_take() returned
+ *
+ * Context: a kernel thread. It is closed when this returns.
+ */
 void mdev_group_put(struct file *file)
 {
-	if (file)
+	if (IS_ERR(file))
+		pr_warn_once("mdev: cannot see whether a VFIO group is still open: opening it gives error %ld\n",
+			     PTR_ERR(file));
+	else
 		__fput_sync(file);
 }
 

@@ -5,6 +5,7 @@
 
 struct file;
 
+struct file *mdev_group_try(int id);
 struct file *mdev_group_take(int id);
 void mdev_group_put(struct file *file);
 int mdev_group_init_module(void);

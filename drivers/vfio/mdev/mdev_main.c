@@ -79,7 +79,7 @@ static void __exit mdev_exit(void)
 {
 	mdev_unregister_driver(&mdev_vfio_driver);
 	mdev_parts_exit(ARRAY_SIZE(mdev_parts));
-	/* Eventfds that were dropped last are put by code of this module */
+	/* What was dropped last, as eventfds, is freed by code of this module */
 	rcu_barrier();
 	/* So may be the way out of the last write to "remove": see there */
 	synchronize_rcu_tasks();

@@ -70,7 +70,7 @@ static bool mdev_pid_exited(struct pid *pid)
 static void mdev_holder_replace(struct mdev_device *mdev, struct pid *pid,
 				const char *comm)
 {
-	struct mdev_holder *holder = &mdev->vmdev->holder;
+	struct mdev_holder *holder = &mdev->vmdev->use->holder;
 	struct pid *old;
 
 	spin_lock(&holder->lock);
@@ -109,12 +109,12 @@ static bool mdev_holder_get(struct mdev_device *mdev, struct pid **pid,
 	lockdep_assert_held(&mdev->lock);
 
 	*pid = NULL;
-	if (!vmdev)
+	if (!vmdev || !vmdev->use)
 		return false;
-	spin_lock(&vmdev->holder.lock);
-	*pid = get_pid(vmdev->holder.pid);
-	strscpy(comm, vmdev->holder.comm, TASK_COMM_LEN);
-	spin_unlock(&vmdev->holder.lock);
+	spin_lock(&vmdev->use->holder.lock);
+	*pid = get_pid(vmdev->use->holder.pid);
+	strscpy(comm, vmdev->use->holder.comm, TASK_COMM_LEN);
+	spin_unlock(&vmdev->use->holder.lock);
 	return *pid;
 }
 

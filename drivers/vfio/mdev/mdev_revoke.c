@@ -116,7 +116,7 @@ int mdev_owner_get(struct mdev_vfio *vmdev)
 		vmdev->owner_held = false;
 		ret = -ENODEV;
 	} else if (vmdev->gate.revocable) {
-		list_add(&vmdev->open_node, &mdev_open_devices);
+		list_add(&vmdev->use->open_node, &mdev_open_devices);
 	}
 	mutex_unlock(&mdev_owners_lock);
 	return ret;
@@ -127,7 +127,7 @@ void mdev_owner_put(struct mdev_vfio *vmdev)
 {
 	mutex_lock(&mdev_owners_lock);
 	if (vmdev->gate.revocable)
-		list_del(&vmdev->open_node);
+		list_del(&vmdev->use->open_node);
 	if (vmdev->owner_held)
 		module_put(vmdev->gate.owner);
 	vmdev->owner_held = false;
@@ -136,7 +136,7 @@ void mdev_owner_put(struct mdev_vfio *vmdev)
 
 static int mdev_grace_set(const char *val, const struct kernel_param *kp)
 {
-	struct mdev_vfio *vmdev;
+	struct mdev_use *use;
 	u64 after;
 	int ret;
 
@@ -148,8 +148,8 @@ static int mdev_grace_set(const char *val, const struct kernel_param *kp)
 
 	mutex_lock(&mdev_owners_lock);
 	WRITE_ONCE(revoke_after, after);
-	list_for_each_entry(vmdev, &mdev_open_devices, open_node)
-		mdev_owner_update(vmdev, !after);
+	list_for_each_entry(use, &mdev_open_devices, open_node)
+		mdev_owner_update(use->vmdev, !after);
 	mutex_unlock(&mdev_owners_lock);
 	mdev_grace_wake();
 	return 0;
@@ -198,12 +198,13 @@ static void mdev_revoke_from_holder(struct mdev_vfio *vmdev)
 {
 	struct mdev_device *mdev = vmdev->mdev;
 
-	mdev->shell.was_held = true;
+	mdev->revoked = true;
 	mdev_mappings_zap(vmdev);
 
-	WRITE_ONCE(vmdev->revoker, current);
+	WRITE_ONCE(vmdev->use->revoker, current);
 	vmdev->ops->revoke(mdev);
-	WRITE_ONCE(vmdev->revoker, NULL);
+	WRITE_ONCE(vmdev->use->revoker, NULL);
+	mdev_dma_kick(vmdev->use);
 
 	mdev_triggers_revoke(mdev);
 	mdev_owner_put(vmdev);
@@ -223,7 +224,7 @@ static void mdev_revoke_close(struct mdev_vfio *vmdev)
 	if (!was_held)
 		return;
 	/* If nobody is hostile the holder is rid of its pages at once */
-	mdev_dma_wait(vmdev, REVOKE_WAIT);
+	mdev_dma_wait(vmdev->use, REVOKE_WAIT);
 	mdev_use_revoked(mdev);
 }
 

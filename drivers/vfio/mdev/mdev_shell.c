@@ -4,10 +4,10 @@
  *
  * The way of each VFIO device, whether it was released or revoked:
  *
- *	mdev_shell_detach()			the thread
- *	-------------------			----------
- *	starts it		--------->	opens the group, which may wait
- *						for the holder
+ *	mdev_shell_detach()			the work, or the thread
+ *	-------------------			-----------------------
+ *	queues the work		--------->	opens the group; if it is open, a
+ *						thread waits until it is closed
  *	waits a moment for its		takes its turn, if there is one,
  *	 end, or takes its turn: moves		unregisters the device from
  *	 the device out of sysfs		VFIO, which waits for nobody,
@@ -22,6 +22,7 @@
 #include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/sched/task.h>
+#include <linux/slab.h>
 
 #include "mdev_group.h"
 #include "mdev_request.h"
@@ -30,10 +31,19 @@
 /* How long the holder of a released device has to close its group */
 #define LEAVE_WAIT	HZ
 
-/* Where there can be no thread: each work may take any time */
+/*
+ * A work that is stuck, since a holder has VFIO wait while the group is opened,
+ * holds up another one only if there are hundreds; and that holds up no removal.
+ */
 static struct workqueue_struct *mdev_shell_wq;
 
-/* Both pair with those at the end of the thread, or of the work */
+/* For the work; it frees this */
+struct mdev_shell_job {
+	struct work_struct work;
+	struct mdev_device *mdev;
+};
+
+/* Both pair with those in mdev_shell_end() and mdev_shell_thread() */
 static void mdev_shell_get_mdev(struct mdev_device *mdev)
 {
 	get_device(&mdev->dev);
@@ -44,20 +54,20 @@ static bool mdev_shell_take_turn(struct mdev_shell *shell, int from, int to)
 {
 	if (atomic_cmpxchg(&shell->turn, from, to) != from)
 		return false;
-	wake_up_all(&mdev_wait_queue);
+	/* The others are not waited for */
+	if (to == MDEV_SHELL_LEFT || to == MDEV_SHELL_DONE)
+		wake_up_all(&mdev_wait_queue);
 	return true;
 }
 
-/* Returns whether somebody waits for the end of this */
-static bool mdev_shell_run(struct mdev_device *mdev)
+/* With the group open. Returns whether somebody waits for the end of this */
+static bool mdev_shell_run(struct mdev_device *mdev, struct file *group)
 {
 	struct mdev_shell *shell = &mdev->shell;
 	struct mdev_vfio *vmdev = mdev->vmdev;
-	bool was_held = shell->was_held;
-	struct file *group;
+	bool revoked = mdev->revoked;
 	bool waited_for;
 
-	group = mdev_group_take(shell->group_id);
 	if (!mdev_shell_take_turn(shell, MDEV_SHELL_UNDECIDED,
 				  MDEV_SHELL_THREAD))
 		mdev_wait_timeout(atomic_read_acquire(&shell->turn) ==
@@ -67,11 +77,10 @@ static bool mdev_shell_run(struct mdev_device *mdev)
 	vfio_unregister_group_dev(&vmdev->vdev);
 	/* From here on nobody can open it */
 	mdev_group_put(group);
-	wait_event_idle(vmdev->gate.wait, mdev_gate_is_quiet(&vmdev->gate));
-	mdev_dma_stop(&vmdev->dma);
+	mdev_gate_wait_quiet(&vmdev->gate);
 	/* If nobody waits, there may soon be another shell */
 	waited_for = atomic_read(&shell->turn) == MDEV_SHELL_THREAD;
-	if (was_held)
+	if (revoked)
 		dev_info(&mdev->dev, "former holder closed the revoked device\n");
 
 	mutex_lock(&mdev->lock);
@@ -84,39 +93,68 @@ static bool mdev_shell_run(struct mdev_device *mdev)
 	return waited_for;
 }
 
-/* The thread that waits for this one keeps what this one would keep otherwise */
+/*
+ * Somebody has the group open. If this thread is waited for, the one that waits
+ * drops the reference to it, and sees it end before this module can go.
+ */
 static int mdev_shell_thread(void *data)
 {
 	struct mdev_device *mdev = data;
 
-	if (mdev_shell_run(mdev))
+	if (mdev_shell_run(mdev, mdev_group_take(mdev->shell.group_id)))
 		return 0;
 	put_device(&mdev->dev);
+	put_task_struct(current);
 	module_put_and_kthread_exit(0);
 }
 
-static void mdev_shell_work(struct work_struct *work)
-{
-	struct mdev_vfio *vmdev =
-		container_of(work, struct mdev_vfio, shell_work);
-	struct mdev_device *mdev = vmdev->mdev;
-
-	mdev_shell_run(mdev);
-	put_device(&mdev->dev);
-	module_put(THIS_MODULE);
-}
-
-/* With a reference, or NULL if memory is short, or this thread is being killed */
-static struct task_struct *mdev_shell_start(struct mdev_device *mdev)
+/* Returns false if memory is short */
+static bool mdev_shell_start_thread(struct mdev_device *mdev)
 {
 	struct task_struct *thread =
 		kthread_create(mdev_shell_thread, mdev, "mdev-shell");
 
 	if (IS_ERR(thread))
-		return NULL;
-	get_task_struct(thread);
+		return false;
+	/* Pairs with put_task_struct() in the thread, or mdev_shell_reap() */
+	mdev->shell.thread = get_task_struct(thread);
 	wake_up_process(thread);
-	return thread;
+	return true;
+}
+
+static void mdev_shell_end(struct mdev_device *mdev, struct file *group)
+{
+	if (mdev_shell_run(mdev, group))
+		return;
+	put_device(&mdev->dev);
+	module_put(THIS_MODULE);
+}
+
+static void mdev_shell_work(struct work_struct *work)
+{
+	struct mdev_shell_job *job =
+		container_of(work, struct mdev_shell_job, work);
+	struct mdev_device *mdev = job->mdev;
+	struct file *group;
+
+	kfree(job);
+	group = mdev_group_try(mdev->shell.group_id);
+	if (group == ERR_PTR(-EBUSY)) {
+		if (mdev_shell_start_thread(mdev))
+			return;
+		group = mdev_group_take(mdev->shell.group_id);
+	}
+	mdev_shell_end(mdev, group);
+}
+
+static void mdev_shell_start(struct mdev_device *mdev)
+{
+	struct mdev_shell_job *job =
+		kmalloc(sizeof(*job), GFP_KERNEL | __GFP_NOFAIL);
+
+	INIT_WORK(&job->work, mdev_shell_work);
+	job->mdev = mdev;
+	queue_work(mdev_shell_wq, &job->work);
 }
 
 /*
@@ -153,13 +191,14 @@ static bool mdev_shell_is_over(const struct mdev_shell *shell)
 }
 
 /*
- * Wait for @thread, or leave it to itself: the VFIO device is out of sysfs when
- * this returns. Nobody but the thread may use @vmdev once that had its turn.
+ * Wait for the end, or leave the rest to itself: the VFIO device is out of sysfs
+ * when this returns. Nobody but the thread may use @vmdev once it had its turn.
  */
-static void mdev_shell_wait(struct mdev_shell *shell, struct mdev_vfio *vmdev,
-			    struct task_struct *thread)
+static void mdev_shell_wait(struct mdev_device *mdev, struct mdev_vfio *vmdev)
 {
-	if (thread && !shell->was_held &&
+	struct mdev_shell *shell = &mdev->shell;
+
+	if (!mdev->revoked &&
 	    mdev_wait_timeout(mdev_shell_is_over(shell), TASK_IDLE, LEAVE_WAIT))
 		return;
 	if (mdev_shell_take_turn(shell, MDEV_SHELL_UNDECIDED,
@@ -168,6 +207,15 @@ static void mdev_shell_wait(struct mdev_shell *shell, struct mdev_vfio *vmdev,
 	else
 		mdev_wait_timeout(mdev_shell_is_over(shell), TASK_IDLE,
 				  MAX_SCHEDULE_TIMEOUT);
+}
+
+/* A thread that was waited for has left this module when this returns */
+static void mdev_shell_reap(struct mdev_shell *shell)
+{
+	if (atomic_read(&shell->turn) != MDEV_SHELL_DONE || !shell->thread)
+		return;
+	kthread_stop(shell->thread);
+	put_task_struct(shell->thread);
 }
 
 /**
@@ -180,19 +228,10 @@ static void mdev_shell_wait(struct mdev_shell *shell, struct mdev_vfio *vmdev,
 void mdev_shell_detach(struct mdev_vfio *vmdev)
 {
 	struct mdev_device *mdev = vmdev->mdev;
-	struct mdev_shell *shell = &mdev->shell;
-	struct task_struct *thread = mdev_shell_start(mdev);
 
-	mdev_shell_wait(shell, vmdev, thread);
-	if (!thread) {
-		queue_work(mdev_shell_wq, &vmdev->shell_work);
-	} else {
-		/* It must have left this module before that can be unloaded */
-		if (atomic_read(&shell->turn) == MDEV_SHELL_DONE)
-			kthread_stop(thread);
-		/* Pairs with get_task_struct() in mdev_shell_start() */
-		put_task_struct(thread);
-	}
+	mdev_shell_start(mdev);
+	mdev_shell_wait(mdev, vmdev);
+	mdev_shell_reap(&mdev->shell);
 	/* VFIO added it, and looks for it in mdev_vfio_dev */
 	iommu_group_remove_device(&mdev->dev);
 }
@@ -218,27 +257,25 @@ void mdev_shell_waits(struct mdev_vfio *vmdev)
 }
 
 /* Before the probe of vfio_mdev ends; the mediated device has no other shell */
-void mdev_shell_init(struct mdev_vfio *vmdev)
+void mdev_shell_init(struct mdev_device *mdev)
 {
-	struct device *dev = &vmdev->mdev->dev;
-	struct mdev_shell *shell = &vmdev->mdev->shell;
-	struct iommu_group *group = iommu_group_get(dev);
+	struct iommu_group *group = iommu_group_get(&mdev->dev);
+	struct mdev_shell *shell = &mdev->shell;
 
-	INIT_WORK(&vmdev->shell_work, mdev_shell_work);
 	atomic_set(&shell->turn, MDEV_SHELL_UNDECIDED);
-	shell->was_held = false;
+	shell->thread = NULL;
 	shell->group_id = iommu_group_id(group);
 	iommu_group_put(group);
 }
 
 int mdev_shell_init_module(void)
 {
-	mdev_shell_wq = alloc_workqueue("mdev_shell", WQ_UNBOUND,
-					WQ_UNBOUND_MAX_ACTIVE);
+	mdev_shell_wq = alloc_workqueue("mdev_shell", WQ_HIGHPRI,
+					WQ_MAX_ACTIVE);
 	return mdev_shell_wq ? 0 : -ENOMEM;
 }
 
-/* No shell is left, but maybe the way out of the last one's work */
+/* No shell is left, but maybe the way out of the last work */
 void mdev_shell_exit_module(void)
 {
 	destroy_workqueue(mdev_shell_wq);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What detaching leaves of a VFIO device: a shell, which VFIO keeps until
- * nobody has the device or its group open. A thread of its own waits for that,
- * and unregisters the device from VFIO; no removal waits longer than a moment.
+ * nobody has the device or its group open. A work finds out, and unregisters the
+ * device from VFIO; if somebody has, a thread of its own does when that is over.
+ * No removal waits longer than a moment.
  */
 #ifndef _MDEV_SHELL_H
 #define _MDEV_SHELL_H
@@ -12,11 +13,12 @@
 
 struct mdev_device;
 struct mdev_vfio;
+struct task_struct;
 
 /* How far it is, and whose turn it is to take the VFIO device out of sysfs */
 enum mdev_shell_turn {
 	MDEV_SHELL_UNDECIDED,
-	MDEV_SHELL_THREAD,	/* the thread's, whose end is waited for */
+	MDEV_SHELL_THREAD,	/* the thread's (or the work's), which is waited for */
 	MDEV_SHELL_DETACHED,	/* not the thread's, which is left to itself */
 	MDEV_SHELL_LEFT,	/* the same, and the device has left sysfs */
 	MDEV_SHELL_DONE,	/* the thread is on its way out */
@@ -24,19 +26,19 @@ enum mdev_shell_turn {
 
 /**
  * struct mdev_shell - the detached VFIO device of a mediated device
+ * @thread: the thread, once there is one; a reference is held
  * @turn: an enum mdev_shell_turn; waited for at mdev_wait_queue
  * @group_id: the number of its VFIO group
- * @was_held: it was revoked from a holder
  *
  * Part of the mediated device, which has at most one.
  */
 struct mdev_shell {
+	struct task_struct *thread;
 	atomic_t turn;
 	int group_id;
-	bool was_held;
 };
 
-void mdev_shell_init(struct mdev_vfio *vmdev);
+void mdev_shell_init(struct mdev_device *mdev);
 void mdev_shell_detach(struct mdev_vfio *vmdev);
 void mdev_shell_waits(struct mdev_vfio *vmdev);
 int mdev_shell_init_module(void);

@@ -30,6 +30,35 @@ static struct device mdev_vfio_dev = {
 	.driver		= &mdev_vfio_driver.driver,
 };
 
+/* VFIO opens and closes one at a time */
+static int mdev_vfio_new_use(struct mdev_vfio *vmdev)
+{
+	struct mdev_use *use = kzalloc(sizeof(*use), GFP_KERNEL_ACCOUNT);
+
+	if (!use)
+		return -ENOMEM;
+	refcount_set(&use->refs, 1);
+	use->vmdev = vmdev;
+	mdev_dma_init(&use->dma);
+	spin_lock_init(&use->holder.lock);
+
+	mutex_lock(&vmdev->mdev->lock);
+	vmdev->use = use;
+	mutex_unlock(&vmdev->mdev->lock);
+	return 0;
+}
+
+static void mdev_vfio_end_use(struct mdev_vfio *vmdev)
+{
+	struct mdev_use *use = vmdev->use;
+
+	mutex_lock(&vmdev->mdev->lock);
+	WRITE_ONCE(vmdev->use, NULL);
+	mutex_unlock(&vmdev->mdev->lock);
+	/* Pairs with refcount_set() in mdev_vfio_new_use() */
+	mdev_use_put(use);
+}
+
 /* The last part of open, for the first descriptor */
 static int mdev_vfio_open(struct vfio_device *vdev)
 {
@@ -40,9 +69,13 @@ static int mdev_vfio_open(struct vfio_device *vdev)
 	if (!READ_ONCE(vmdev->settled) || !mdev_gate_enter(&vmdev->gate))
 		goto out;
 
-	ret = mdev_use_begin(mdev);
+	ret = mdev_vfio_new_use(vmdev);
 	if (ret)
 		goto leave_gate;
+
+	ret = mdev_use_begin(mdev);
+	if (ret)
+		goto end_use_of_vmdev;
 
 	ret = mdev_owner_get(vmdev);
 	if (ret)
@@ -60,6 +93,8 @@ put_owner:
 	mdev_owner_put(vmdev);
 end_use:
 	mdev_use_failed(mdev);
+end_use_of_vmdev:
+	mdev_vfio_end_use(vmdev);
 leave_gate:
 	mdev_gate_leave(&vmdev->gate);
 out:
@@ -78,9 +113,9 @@ static bool mdev_vfio_release(struct mdev_vfio *vmdev)
 		return true;
 
 	vmdev->cut_short = false;
-	WRITE_ONCE(vmdev->closer, current);
+	WRITE_ONCE(vmdev->use->closer, current);
 	vmdev->ops->release(vmdev->mdev);
-	WRITE_ONCE(vmdev->closer, NULL);
+	WRITE_ONCE(vmdev->use->closer, NULL);
 	return !vmdev->cut_short;
 }
 
@@ -99,11 +134,13 @@ static void mdev_vfio_close(struct vfio_device *vdev)
 		}
 		mdev_call_end(&vmdev->gate);
 	}
-	/* Revoke gives back pages, too */
+	/* Revoke gives back pages, too, and then names the holder */
 	if (mdev_gate_is_closed(&vmdev->gate))
-		wait_event_idle(vmdev->gate.wait,
-				mdev_gate_is_quiet(&vmdev->gate));
-	mdev_dma_closed(vmdev);
+		mdev_gate_wait_quiet(&vmdev->gate);
+	mdev_dma_closed(vmdev->use);
+	mdev_wait_timeout(!mdev_is_in_use(mdev), TASK_IDLE,
+			  MAX_SCHEDULE_TIMEOUT);
+	mdev_vfio_end_use(vmdev);
 }
 
 /*
@@ -116,8 +153,8 @@ static void mdev_vfio_close(struct vfio_device *vdev)
 static inline void mdev_vfio_call_end(struct mdev_vfio *vmdev)
 {
 	mdev_call_end(&vmdev->gate);
-	if (unlikely(mdev_dma_has_unpins(&vmdev->dma)))
-		mdev_dma_flush(vmdev);
+	if (unlikely(mdev_dma_has_unpins(&vmdev->use->dma)))
+		mdev_dma_flush(vmdev->use);
 }
 
 static inline ssize_t mdev_vfio_call_read(struct mdev_vfio *vmdev,
@@ -308,8 +345,6 @@ static int mdev_vfio_probe(struct device *dev)
 	vmdev->mdev = mdev;
 	vmdev->ops = mdev_parent(mdev)->ops;
 	mdev_gate_init(&vmdev->gate, vmdev->ops->owner, vmdev->ops->revoke);
-	mdev_dma_init(&vmdev->dma);
-	spin_lock_init(&vmdev->holder.lock);
 
 	/*
 	 * Else the registration does that, but takes no notice of a failure:
@@ -327,7 +362,8 @@ static int mdev_vfio_probe(struct device *dev)
 	 * The registration needed the mediated device, for sysfs. What comes
 	 * after it needs one that has a driver; nobody could open it yet.
 	 */
-	mdev_shell_init(vmdev);
+	mdev->revoked = false;
+	mdev_shell_init(mdev);
 	mutex_lock(&mdev->lock);
 	mdev->vmdev = vmdev;
 	mutex_unlock(&mdev->lock);

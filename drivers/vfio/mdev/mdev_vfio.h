@@ -4,10 +4,10 @@
 #define _MDEV_VFIO_H
 
 #include <linux/pid.h>
+#include <linux/refcount.h>
 #include <linux/sched.h>
 #include <linux/spinlock.h>
 #include <linux/vfio.h>
-#include <linux/workqueue.h>
 
 #include "mdev_device.h"
 #include "mdev_dma.h"
@@ -27,49 +27,73 @@ struct mdev_holder {
 };
 
 /**
+ * struct mdev_use - what there is while a device is open
+ * @refs: that of the open, and one of each system call that unmaps
+ * @vmdev: the VFIO device
+ * @dma: guest memory, see mdev_dma.h
+ * @holder: see there
+ * @open_node: in the list of open devices that can be revoked, under
+ *	mdev_owners_lock
+ * @closer: the thread that is in the release callback, or NULL
+ * @revoker: the thread that is in the revoke callback, or NULL
+ * @rcu: frees it, when mdev_wait_end() has looked at it
+ */
+struct mdev_use {
+	refcount_t refs;
+	struct mdev_vfio *vmdev;
+	struct mdev_dma dma;
+	struct mdev_holder holder;
+	struct list_head open_node;
+	struct task_struct *closer;
+	struct task_struct *revoker;
+	struct rcu_head rcu;
+};
+
+/**
  * struct mdev_vfio - the VFIO device of a mediated device
  * @vdev: VFIO's part; its last reference frees this
  * @mdev: a reference to its struct device is held until the shell's thread is
  *	done with this
  * @ops: the parent driver's callbacks, valid inside the gate
  * @gate: see mdev_gate.h
- * @dma: guest memory, see mdev_dma.h
- * @holder: see there
- * @shell_work: does what the shell's thread does, if there can be none
+ * @use: from the begin of open to the end of close, else NULL; written under
+ *	mdev->lock, read under it, or in a call of the holder's
  * @mappings: mappings that the kernel cannot take away; negative when there
  *	may be no more of them
  * @settled: it may be opened; see mdev_vfio_probe()
  * @closing: a thread closes the gate, or has; set once, under mdev->lock
  * @owner_held: the open holds a reference to the parent driver's module; under
  *	mdev_owners_lock
- * @open_node: in the list of open devices that can be revoked, under
- *	mdev_owners_lock
- * @closer: the thread that is in the release callback, or NULL
  * @cut_short: the release callback was told that the device was revoked, and
- *	has not done its work; only @closer uses it
- * @revoker: the thread that is in the revoke callback, or NULL
+ *	has not done its work; only @use->closer uses it
  */
 struct mdev_vfio {
 	struct vfio_device vdev;
 	struct mdev_device *mdev;
 	const struct mdev_parent_ops *ops;
 	struct mdev_gate gate;
-	struct mdev_dma dma;
-	struct mdev_holder holder;
-	struct work_struct shell_work;
+	struct mdev_use *use;
 	atomic_t mappings;
 	bool settled;
 	bool closing;
 	bool owner_held;
 	bool cut_short;
-	struct list_head open_node;
-	struct task_struct *closer;
-	struct task_struct *revoker;
 };
 
 static inline struct mdev_vfio *to_mdev_vfio(struct vfio_device *vdev)
 {
 	return container_of(vdev, struct mdev_vfio, vdev);
+}
+
+static inline void mdev_use_free(struct rcu_head *rcu)
+{
+	kfree(container_of(rcu, struct mdev_use, rcu));
+}
+
+static inline void mdev_use_put(struct mdev_use *use)
+{
+	if (refcount_dec_and_test(&use->refs))
+		call_rcu(&use->rcu, mdev_use_free);
 }
 
 extern struct mdev_driver mdev_vfio_driver;
