@@ -9,6 +9,11 @@
  * and remove of another device answer at all times, each process ends when it is
  * killed, each device can be removed then, and nothing is left behind.
  *
+ * A holder can crash the kernel's own VFIO, if the last group leaves a container
+ * while an ioctl of it is under way. That is not what is looked for: each worker
+ * has one container, which a group of its own never leaves, and keeps it to
+ * itself.
+ *
  *	FUZZ_SECONDS	how long (30)
  *	FUZZ_SEED	of what is random; the threads' order is not (1)
  */
@@ -116,6 +121,7 @@ struct shared {
 	unsigned long calls[NR_KINDS];
 	unsigned long successes[NR_KINDS];
 	struct uuid uuids[DEVICES];
+	struct uuid anchors[WORKERS];
 	pid_t workers[WORKERS];
 	__s64 longest_answer;
 	int answer_error;
@@ -135,6 +141,7 @@ static int nr_parents;
 
 /* Of one worker */
 static int slots[NR_SORTS][SLOTS];
+static int container;
 static int post[2];
 static unsigned char *memories[5];
 static size_t page;
@@ -344,6 +351,11 @@ static void fuzz_mmap(void)
 	munmap(memory, page);
 }
 
+static bool is_container(int fd)
+{
+	return ioctl(fd, VFIO_GET_API_VERSION) == VFIO_API_VERSION;
+}
+
 static void fuzz_send(void)
 {
 	char room[CMSG_SPACE(sizeof(int))] = {}, byte = 0;
@@ -353,9 +365,9 @@ static void fuzz_send(void)
 		.msg_controllen = sizeof(room),
 	};
 	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-	int fd = random_fd(below(NR_SORTS));
+	int fd = random_fd(GROUP + below(NR_SORTS - GROUP));
 
-	if (fd < 0)
+	if (fd < 0 || is_container(fd))
 		return;
 	header->cmsg_level = SOL_SOCKET;
 	header->cmsg_type = SCM_RIGHTS;
@@ -385,15 +397,15 @@ static void fuzz_receive(void)
 /* All that has to be there for a device to be open */
 static void fuzz_setup(void)
 {
-	struct vfio_user user;
-	int ret = vfio_open(&user, random_uuid());
+	struct vfio_user user = { .container = container };
+	const struct uuid *uuid = random_uuid();
 
-	count(SETUP, ret);
-	if (ret)
+	user.group = vfio_open_group(uuid, container);
+	count(SETUP, user.group);
+	if (user.group < 0)
 		return;
-	keep(CONTAINER, user.container);
+	keep(DEVICE, vfio_get_device(&user, uuid));
 	keep(GROUP, user.group);
-	keep(DEVICE, user.device);
 }
 
 static void fuzz_open_group(void)
@@ -417,7 +429,7 @@ static void fuzz_call(enum kind kind)
 
 	switch (kind) {
 	case OPEN_CONTAINER:
-		fd = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+		fd = fcntl(container, F_DUPFD_CLOEXEC, 0);
 		count(kind, fd);
 		keep(CONTAINER, fd);
 		break;
@@ -555,8 +567,31 @@ static unsigned char *memory_of(int prot, int flags)
 	return memory == MAP_FAILED ? bad_address() : memory;
 }
 
-static int run_worker(void *seed)
+/* The worker's container, with a group that nobody else has or removes */
+static int open_container(const struct uuid *anchor)
 {
+	__s64 end = now_ms() + LAST_MS;
+	int fd = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		return fd;
+	/* The worker before may still be on its way out */
+	while (vfio_open_group(anchor, fd) < 0) {
+		if (now_ms() > end)
+			return -1;
+		usleep(10000);
+	}
+	return ioctl(fd, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU) ? -1 : fd;
+}
+
+struct start {
+	const struct uuid *anchor;
+	__u64 seed;
+};
+
+static int run_worker(void *arg)
+{
+	const struct start *start = arg;
 	static struct missing missing = MISSING_NONE;
 	pthread_t thread;
 	unsigned long i;
@@ -570,7 +605,10 @@ static int run_worker(void *seed)
 	memories[3] = memory_of(PROT_READ | PROT_WRITE, MAP_SHARED);
 	memories[4] = missing_new(&missing, PAGES * page) ?
 		      memories[0] : missing.memory;
-	state = (uintptr_t)seed;
+	state = start->seed;
+	container = open_container(start->anchor);
+	if (container < 0)
+		return 1;
 	if (missing.fd >= 0)
 		pthread_create(&thread, NULL, run_pager, &missing);
 	for (i = 1; i < THREADS; i++)
@@ -689,10 +727,13 @@ static int run_watcher(void *arg)
 	return 0;
 }
 
-static pid_t start_worker(void)
+static pid_t start_worker(int i)
 {
-	return child_start(run_worker, (void *)(random64() | 1), post[0],
-			   post[1]);
+	struct start start = {
+		.anchor = &shared->anchors[i], .seed = random64() | 1,
+	};
+
+	return child_start(run_worker, &start, post[0], post[1]);
 }
 
 static void fuzz(__s64 end)
@@ -701,7 +742,7 @@ static void fuzz(__s64 end)
 	int i;
 
 	for (i = 0; i < WORKERS; i++)
-		shared->workers[i] = start_worker();
+		shared->workers[i] = start_worker(i);
 	for (i = 0; i < ADMINISTRATORS; i++)
 		administrators[i] = child_start(run_administrator,
 						(void *)(random64() | 1), -1,
@@ -710,7 +751,7 @@ static void fuzz(__s64 end)
 		usleep(20000);
 		for (i = 0; i < WORKERS; i++)
 			if (waitpid(shared->workers[i], NULL, WNOHANG) > 0)
-				shared->workers[i] = start_worker();
+				shared->workers[i] = start_worker(i);
 	}
 	for (i = 0; i < ADMINISTRATORS; i++)
 		child_kill(administrators[i]);
@@ -776,6 +817,9 @@ static bool devices_go(void)
 		if (mdev_exists(&shared->uuids[i]) &&
 		    remove_for(&shared->uuids[i], LAST_MS))
 			gone = false;
+	for (i = 0; i < WORKERS; i++)
+		if (remove_for(&shared->anchors[i], LAST_MS))
+			gone = false;
 	return gone;
 }
 
@@ -814,6 +858,13 @@ int main(void)
 		ksft_exit_fail_msg("no memory, or no socket\n");
 	for (i = 0; i < DEVICES; i++)
 		shared->uuids[i] = uuid_new();
+	for (i = 0; i < WORKERS; i++) {
+		shared->anchors[i] = uuid_new();
+		if (mdev_create(parents[nr_parents - 1].name,
+				parents[nr_parents - 1].type,
+				&shared->anchors[i]))
+			ksft_exit_fail_msg("no device for a worker\n");
+	}
 	state = setting("FUZZ_SEED", 1) | 1;
 	end = now_ms() + setting("FUZZ_SECONDS", 30) * 1000;
 
