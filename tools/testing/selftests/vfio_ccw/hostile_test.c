@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Threads that start channel programs while others unmap the memory of their
+ * data: each unmap is done in a moment, whoever wins, and the host goes on.
+ */
+#include "kselftest_harness.h"
+#include "life.h"
+
+/* Where the memory is that comes and goes: a range for each that unmaps it */
+#define RANGE		0x1000000U
+#define RANGE_SIZE	8192U
+
+/* How long threads race */
+#define RACE_MS		5000
+
+/* The longest unmap in a machine that is busy */
+#define UNMAP_MS	(5000 * time_scale())
+
+#define NR_STARTERS	6
+#define NR_MAPPERS	4
+
+FIXTURE(hostile)
+{
+	LIFE;
+};
+
+FIXTURE_SETUP(hostile)
+{
+	set_up(CU_RNG);
+	ASSERT_EQ(0, ccw_open(&self->ccw));
+}
+
+FIXTURE_TEARDOWN(hostile)
+{
+	if (!self->ccw.memory)
+		return;
+	tear_down();
+}
+
+/* Threads that go on until they are told to stop */
+struct racer {
+	const struct ccw *ccw;
+	const bool *stop;
+	__u32 at;		/* of its program, or of its range */
+	void *memory;
+	long rounds;
+	__s64 longest;
+	int error;
+	pthread_t thread;
+};
+
+static bool racer_stops(const struct racer *racer)
+{
+	return __atomic_load_n(racer->stop, __ATOMIC_RELAXED);
+}
+
+static void *run_starter(void *arg)
+{
+	struct racer *racer = arg;
+
+	while (!racer_stops(racer))
+		if (!ccw_start(racer->ccw, ORB_FORMAT1, racer->at))
+			racer->rounds++;
+	return NULL;
+}
+
+/* Whoever starts one has to fetch the last one's response first */
+static void *run_reader(void *arg)
+{
+	struct racer *racer = arg;
+	struct response response;
+
+	while (!racer_stops(racer))
+		if (!read_irb(racer->ccw, &response))
+			racer->rounds++;
+	return NULL;
+}
+
+static void racer_unmap(struct racer *racer)
+{
+	__s64 start = now_ms();
+	int ret = vfio_unmap(&racer->ccw->user, racer->at, RANGE_SIZE);
+
+	if (now_ms() - start > racer->longest)
+		racer->longest = now_ms() - start;
+	if (ret)
+		racer->error = ret;
+}
+
+static void *run_mapper(void *arg)
+{
+	struct racer *racer = arg;
+	int ret;
+
+	while (!racer_stops(racer) && !racer->error) {
+		ret = vfio_map(&racer->ccw->user, racer->memory, racer->at,
+			       RANGE_SIZE);
+		if (ret)
+			racer->error = ret;
+		else
+			racer_unmap(racer);
+		racer->rounds++;
+	}
+	return NULL;
+}
+
+static __u32 range(int i)
+{
+	return RANGE + i * 2 * RANGE_SIZE;
+}
+
+/* Each reads what the device is into one of the ranges */
+static void put_programs(const struct ccw *ccw, int ranges)
+{
+	int i;
+
+	for (i = 0; i < ranges; i++)
+		put_ccw(ccw, PROGRAM + i * 0x1000, CMD_SENSE_ID, CCW_SLI,
+			RANGE_SIZE, range(i));
+}
+
+#define start_racer(racer, run)						\
+	ASSERT_EQ(0, pthread_create(&(racer)->thread, NULL, run, racer))
+
+/* @ranges of them, each with a thread that maps and unmaps it */
+#define race(ranges) do {						\
+	struct racer starters[NR_STARTERS], mappers[ranges], reader;	\
+	bool stop = false;						\
+	long started = 0;						\
+	int i;								\
+									\
+	put_programs(&self->ccw, ranges);				\
+	reader = (struct racer){ .ccw = &self->ccw, .stop = &stop };	\
+	start_racer(&reader, run_reader);				\
+	for (i = 0; i < NR_STARTERS; i++) {				\
+		starters[i] = (struct racer){				\
+			.ccw = &self->ccw, .stop = &stop,		\
+			.at = PROGRAM + i % (ranges) * 0x1000,		\
+		};							\
+		start_racer(&starters[i], run_starter);			\
+	}								\
+	for (i = 0; i < (ranges); i++) {				\
+		mappers[i] = (struct racer){				\
+			.ccw = &self->ccw, .stop = &stop,		\
+			.at = range(i),					\
+			.memory = guest(&self->ccw, DATA + i * 0x10000), \
+		};							\
+		start_racer(&mappers[i], run_mapper);			\
+	}								\
+	usleep(RACE_MS * 1000);						\
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);		\
+	for (i = 0; i < (ranges); i++) {				\
+		pthread_join(mappers[i].thread, NULL);			\
+		EXPECT_EQ(0, mappers[i].error);				\
+		EXPECT_LT(0, mappers[i].rounds);			\
+		EXPECT_GT(UNMAP_MS, mappers[i].longest);		\
+	}								\
+	for (i = 0; i < NR_STARTERS; i++) {				\
+		pthread_join(starters[i].thread, NULL);			\
+		started += starters[i].rounds;				\
+	}								\
+	pthread_join(reader.thread, NULL);				\
+	EXPECT_LT(0, started);						\
+	EXPECT_EQ(0, vfio_ioctl(self->ccw.user.device,			\
+				VFIO_DEVICE_RESET, NULL));		\
+	eventfd_take(self->ccw.io);					\
+	expect_usable();						\
+} while (0)
+
+TEST_F_TIMEOUT(hostile, range_can_be_unmapped_while_programs_start, 120)
+{
+	if (self->ccw.kernels_own)
+		SKIP(return, "the kernel's own stops the machine");
+	race(1);
+}
+
+TEST_F_TIMEOUT(hostile, ranges_are_unmapped_while_programs_start, 120)
+{
+	if (self->ccw.kernels_own)
+		SKIP(return, "the kernel's own stops the machine");
+	race(NR_MAPPERS);
+}
+
+TEST_HARNESS_MAIN
