@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Ways out of a device that its holder tries to block: a group that stays open,
+ * descriptors that no process has, an open or a close that VFIO does not end,
+ * and many of them at once. Removal, unbind and unload end in a moment, and a
+ * thread that waits can be killed.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "stall.h"
+
+#define PARENT	"mdev_relay.0"
+#define OTHER	"mdev_relay.1"
+#define TYPE	"mdev_relay-relay"
+#define IOVA	0x100000ULL
+
+/* The longest time that a removal takes, in a machine that is busy */
+#define MOMENT_MS	(5000 * time_scale())
+
+/* How long a holder goes on with its container after it has closed the device */
+#define LEAVING_MS	300
+
+/* More than a work queue runs at once for one CPU */
+#define NR_STUCK	40
+
+/* A device with its holder: this process */
+struct held {
+	struct uuid uuid;
+	struct vfio_user user;
+	struct stall stall;
+	struct call call;
+};
+
+#define HELD_NONE { .user = VFIO_USER_NONE, .stall = STALL_NONE,	\
+		    .call.done = -1 }
+
+static int held_new(struct held *held, const char *parent, void *memory)
+{
+	size_t size = 4 * sysconf(_SC_PAGESIZE);
+	int ret;
+
+	*held = (struct held)HELD_NONE;
+	held->uuid = uuid_new();
+	ret = mdev_create(parent, TYPE, &held->uuid);
+	if (!ret)
+		ret = vfio_open(&held->user, &held->uuid);
+	return ret ? ret : vfio_map(&held->user, memory, IOVA, size);
+}
+
+static int held_lock(struct held *held)
+{
+	return stall_begin(&held->stall, &held->user, IOVA,
+			   4 * sysconf(_SC_PAGESIZE));
+}
+
+static void held_close_device(struct held *held)
+{
+	close(held->user.device);
+	held->user.device = -1;
+}
+
+static long call_close_device(struct call *call)
+{
+	return call_errno(close(call->user->device));
+}
+
+static long call_open_device(struct call *call)
+{
+	return vfio_get_device(call->user, call->data);
+}
+
+/* A thread is in a close of the device, until the lock is free */
+static int held_stick_close(struct held *held)
+{
+	int ret = held_lock(held);
+
+	if (!ret)
+		ret = call_start(&held->call, &(struct call){
+			.run = call_close_device, .user = &held->user,
+		});
+	if (ret)
+		return ret;
+	return call_is_stuck(&held->call, SOON_MS) ? 0 : -ETIMEDOUT;
+}
+
+/* A thread is in an open of the device, until the lock is free */
+static int held_stick_open(struct held *held)
+{
+	int ret;
+
+	held_close_device(held);
+	ret = held_lock(held);
+	if (!ret)
+		ret = call_start(&held->call, &(struct call){
+			.run = call_open_device, .user = &held->user,
+			.data = &held->uuid,
+		});
+	if (ret)
+		return ret;
+	return call_is_stuck(&held->call, SOON_MS) ? 0 : -ETIMEDOUT;
+}
+
+/* Whether all that was stuck has come to its end */
+static bool held_free(struct held *held)
+{
+	bool ended = stall_end(&held->stall);
+	long ret;
+
+	if (held->call.done >= 0) {
+		ret = call_end(&held->call, SOON_MS);
+		ended = ended && ret != -ETIMEDOUT;
+		if (held->call.run == call_close_device)
+			held->user.device = -1;
+		else if (ret >= 0)
+			close(ret);
+	}
+	vfio_close(&held->user);
+	return ended;
+}
+
+/* After an unload, or an unbind */
+static int parent_bring_back(void)
+{
+	if (module_users("mdev_relay") == -ENOENT)
+		return module_load("mdev_relay");
+	return parent_exists(PARENT) ? 0 : parent_bind(PARENT);
+}
+
+FIXTURE(way_out)
+{
+	struct held held;
+	unsigned char *memory;
+	size_t page;
+	pid_t child;
+};
+
+FIXTURE_SETUP(way_out)
+{
+	self->held = (struct held)HELD_NONE;
+	self->child = -1;
+	if (!parent_exists(PARENT) || !parent_exists(OTHER))
+		SKIP(return, "no parents of mdev_relay");
+	self->page = sysconf(_SC_PAGESIZE);
+	self->memory = mmap(NULL, 4 * self->page, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	ASSERT_NE(MAP_FAILED, (void *)self->memory);
+	ASSERT_EQ(0, held_new(&self->held, PARENT, self->memory));
+}
+
+FIXTURE_TEARDOWN(way_out)
+{
+	child_kill(self->child);
+	EXPECT_TRUE(held_free(&self->held));
+	EXPECT_EQ(0, parent_bring_back());
+	EXPECT_EQ(0, grace_set(GRACE_DEFAULT));
+	if (mdev_exists(&self->held.uuid))
+		EXPECT_EQ(0, mdev_remove(&self->held.uuid));
+	EXPECT_TRUE(pages_pinned_become(0));
+}
+
+/* @child ends with @status, in a moment */
+#define expect_ends(child, status)					\
+	EXPECT_EQ(status, child_wait(child, MOMENT_MS))
+
+#define expect_removed(uuid, child) do {				\
+	expect_ends(child, 0);						\
+	EXPECT_FALSE(mdev_exists(uuid));				\
+} while (0)
+
+static int run_unloader(void *arg)
+{
+	return -module_unload(arg);
+}
+
+static int create_and_remove(void *parent)
+{
+	struct uuid uuid = uuid_new();
+	int ret = mdev_create(parent, TYPE, &uuid);
+
+	return -(ret ? ret : mdev_remove(&uuid));
+}
+
+#define expect_others_go_on()						\
+	expect_ends(child_start(create_and_remove, OTHER, -1, -1), 0)
+
+/* The holder uses its container, of which nothing is taken from it meanwhile */
+static int use_container(const struct held *held, void *memory)
+{
+	__s64 end = now_ms() + LEAVING_MS;
+	size_t page = sysconf(_SC_PAGESIZE);
+	int ret = 0;
+
+	while (!ret && now_ms() < end) {
+		ret = vfio_unmap(&held->user, IOVA, 4 * page);
+		if (!ret)
+			ret = vfio_map(&held->user, memory, IOVA, 4 * page);
+	}
+	return ret;
+}
+
+TEST_F(way_out, group_that_stays_open_is_not_waited_for)
+{
+	self->child = remover_start(&self->held.uuid);
+	ASSERT_TRUE(soon(mdev_number(&self->held.uuid, "request") == 1));
+	held_close_device(&self->held);
+	EXPECT_EQ(0, use_container(&self->held, self->memory));
+	expect_removed(&self->held.uuid, self->child);
+	self->child = -1;
+	/* It is the group of nothing, and the container's memory is the holder's */
+	EXPECT_GT(0, vfio_get_device(&self->held.user, &self->held.uuid));
+	EXPECT_EQ(0, vfio_unmap(&self->held.user, IOVA, 4 * self->page));
+}
+
+/* The group, and with it the container, is open; but no process has it */
+TEST_F(way_out, descriptors_that_no_process_has_are_not_waited_for)
+{
+	struct held *held = &self->held;
+	int sockets[2];
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0,
+				sockets));
+	held_close_device(held);
+	ASSERT_EQ(0, fd_send(sockets[0], held->user.group));
+	close(held->user.group);
+	expect_removed(&held->uuid, remover_start(&held->uuid));
+	expect_others_go_on();
+	held->user.group = fd_receive(sockets[1]);
+	ASSERT_LE(0, held->user.group);
+	EXPECT_GT(0, vfio_get_device(&held->user, &held->uuid));
+	close(sockets[0]);
+	close(sockets[1]);
+}
+
+/* The device itself lies there, and nobody can release it */
+TEST_F(way_out, device_that_no_process_has_can_be_revoked)
+{
+	struct held *held = &self->held;
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	int sockets[2];
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0,
+				sockets));
+	ASSERT_EQ(0, fd_send(sockets[0], held->user.device));
+	held_close_device(held);
+	expect_removed(&held->uuid, revoker_start(&held->uuid));
+	held->user.device = fd_receive(sockets[1]);
+	ASSERT_LE(0, held->user.device);
+	EXPECT_EQ(-ENODEV, vfio_info(held->user.device, &info));
+	close(sockets[0]);
+	close(sockets[1]);
+}
+
+TEST_F(way_out, remover_that_waits_for_a_stuck_holder_can_be_killed)
+{
+	ASSERT_EQ(0, held_lock(&self->held));
+	self->child = remover_start(&self->held.uuid);
+	ASSERT_TRUE(soon(mdev_number(&self->held.uuid, "request") == 1));
+	ASSERT_EQ(0, kill(self->child, SIGKILL));
+	expect_ends(self->child, 128 + SIGKILL);
+	self->child = -1;
+	EXPECT_TRUE(mdev_exists(&self->held.uuid));
+	expect_removed(&self->held.uuid, revoker_start(&self->held.uuid));
+}
+
+/* It may be removing it, but it does not stay */
+TEST_F(way_out, remover_of_a_device_whose_group_is_stuck_can_be_killed)
+{
+	int status;
+
+	held_close_device(&self->held);
+	ASSERT_EQ(0, held_lock(&self->held));
+	self->child = remover_start(&self->held.uuid);
+	ASSERT_EQ(0, kill(self->child, SIGKILL));
+	status = child_wait(self->child, MOMENT_MS);
+	EXPECT_TRUE(status == 128 + SIGKILL || !status) {
+		TH_LOG("%d", status);
+	}
+	self->child = -1;
+	expect_others_go_on();
+	if (mdev_exists(&self->held.uuid))
+		expect_removed(&self->held.uuid,
+			       remover_start(&self->held.uuid));
+}
+
+TEST_F(way_out, unbind_does_not_wait_for_a_close_that_is_stuck)
+{
+	ASSERT_EQ(0, relay_pin(self->held.user.device, MDEV_RELAY_PIN, IOVA,
+			       1));
+	ASSERT_EQ(0, grace_set(1));
+	ASSERT_EQ(0, held_stick_close(&self->held));
+	expect_removed(&self->held.uuid, unbinder_start(PARENT));
+	expect_others_go_on();
+}
+
+TEST_F(way_out, unbind_does_not_wait_for_an_open_that_is_stuck)
+{
+	ASSERT_EQ(0, grace_set(1));
+	ASSERT_EQ(0, held_stick_open(&self->held));
+	expect_removed(&self->held.uuid, unbinder_start(PARENT));
+	expect_others_go_on();
+}
+
+TEST_F(way_out, unload_does_not_wait_for_a_close_that_is_stuck)
+{
+	ASSERT_EQ(0, relay_pin(self->held.user.device, MDEV_RELAY_PIN, IOVA,
+			       1));
+	ASSERT_EQ(0, grace_set(1));
+	ASSERT_EQ(0, held_stick_close(&self->held));
+	expect_removed(&self->held.uuid,
+		       child_start(run_unloader, "mdev_relay", -1, -1));
+	EXPECT_EQ(-ENOENT, module_users("mdev_relay"));
+}
+
+TEST_F(way_out, unload_does_not_wait_for_an_open_that_is_stuck)
+{
+	ASSERT_EQ(0, grace_set(1));
+	ASSERT_EQ(0, held_stick_open(&self->held));
+	expect_removed(&self->held.uuid,
+		       child_start(run_unloader, "mdev_relay", -1, -1));
+	EXPECT_EQ(-ENOENT, module_users("mdev_relay"));
+}
+
+/* Each has a container of its own, the lock of which is held */
+static int many_stick(struct held *many, void *memory)
+{
+	int i, ret = 0;
+
+	for (i = 0; !ret && i < NR_STUCK; i++) {
+		ret = held_new(&many[i], PARENT, memory);
+		if (!ret)
+			ret = i % 2 ? held_stick_close(&many[i]) :
+				      held_stick_open(&many[i]);
+	}
+	return ret;
+}
+
+/* What one holder keeps waiting is not what another one's removal needs */
+TEST_F_TIMEOUT(way_out, many_that_are_stuck_keep_nobody, 120)
+{
+	struct held many[NR_STUCK];
+	pid_t revokers[NR_STUCK];
+	int i;
+
+	for (i = 0; i < NR_STUCK; i++)
+		many[i] = (struct held)HELD_NONE;
+	ASSERT_EQ(0, many_stick(many, self->memory));
+	for (i = 0; i < NR_STUCK; i++)
+		revokers[i] = revoker_start(&many[i].uuid);
+	for (i = 0; i < NR_STUCK; i++)
+		expect_removed(&many[i].uuid, revokers[i]);
+	expect_others_go_on();
+	/* This one's holder does as it is asked */
+	self->child = remover_start(&self->held.uuid);
+	ASSERT_TRUE(soon(mdev_number(&self->held.uuid, "request") == 1));
+	vfio_close(&self->held.user);
+	expect_removed(&self->held.uuid, self->child);
+	self->child = -1;
+	for (i = 0; i < NR_STUCK; i++)
+		EXPECT_TRUE(held_free(&many[i]));
+}
+
+TEST_HARNESS_MAIN
