@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Threads that unmap at once what is pinned in many pieces: VFIO looks eleven
+ * times whether a range is unpinned, and the threads keep each other from the
+ * lock that unpinning takes. Each unmap comes to its end, in a moment.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "call.h"
+
+#define PARENT	"mdev_relay.0"
+#define TYPE	"mdev_relay-relay"
+#define IOVA	0x1000000ULL
+
+#define MAX_THREADS	64
+
+/* How long threads race */
+#define RACE_MS		10000
+
+/* The longest unmap in a machine that is busy */
+#define UNMAP_MS	(2000 * time_scale())
+
+FIXTURE(unmap)
+{
+	struct uuid uuid;
+	struct vfio_user user;
+	size_t page;
+};
+
+FIXTURE_SETUP(unmap)
+{
+	self->user = (struct vfio_user)VFIO_USER_NONE;
+	if (!parent_exists(PARENT))
+		SKIP(return, "no parent %s", PARENT);
+	self->page = sysconf(_SC_PAGESIZE);
+	self->uuid = uuid_new();
+	ASSERT_EQ(0, mdev_create(PARENT, TYPE, &self->uuid));
+	ASSERT_EQ(0, vfio_open(&self->user, &self->uuid));
+}
+
+FIXTURE_TEARDOWN(unmap)
+{
+	vfio_close(&self->user);
+	EXPECT_EQ(0, mdev_remove(&self->uuid));
+	EXPECT_TRUE(pages_pinned_become(0));
+}
+
+/* A thread with a range of its own, of @pins pages, with a page between them */
+struct mapper {
+	struct call call;
+	const bool *stop;
+	void *memory;
+	__u64 iova;
+	size_t size;
+	int pins;
+	long rounds;
+	__s64 longest;
+};
+
+static int mapper_pin(const struct mapper *mapper)
+{
+	size_t page = sysconf(_SC_PAGESIZE);
+	int ret = 0, i;
+
+	for (i = 0; !ret && i < mapper->pins; i++)
+		ret = relay_pin(mapper->call.user->device, MDEV_RELAY_PIN,
+				mapper->iova + 2 * i * page, 1);
+	return ret;
+}
+
+static int mapper_round(struct mapper *mapper)
+{
+	const struct vfio_user *user = mapper->call.user;
+	__s64 start;
+	int ret;
+
+	ret = vfio_map(user, mapper->memory, mapper->iova, mapper->size);
+	if (!ret)
+		ret = mapper_pin(mapper);
+	if (ret)
+		return ret;
+	start = now_ms();
+	ret = vfio_unmap(user, mapper->iova, mapper->size);
+	if (now_ms() - start > mapper->longest)
+		mapper->longest = now_ms() - start;
+	mapper->rounds++;
+	return ret;
+}
+
+static long call_mapper(struct call *call)
+{
+	struct mapper *mapper = call->data;
+	int ret = 0;
+
+	while (!ret && !__atomic_load_n(mapper->stop, __ATOMIC_RELAXED))
+		ret = mapper_round(mapper);
+	return ret;
+}
+
+static int mapper_start(struct mapper *mapper)
+{
+	struct call call = mapper->call;
+
+	mapper->memory = mmap(NULL, mapper->size, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	if (mapper->memory == MAP_FAILED)
+		return -errno;
+	call.run = call_mapper;
+	call.data = mapper;
+	return call_start(&mapper->call, &call);
+}
+
+#define race(threads, pieces) do {					\
+	struct mapper mappers[MAX_THREADS];				\
+	size_t size = 2 * (pieces) * self->page;			\
+	bool stop = false;						\
+	int i;								\
+									\
+	for (i = 0; i < (threads); i++) {				\
+		mappers[i] = (struct mapper){				\
+			.call.user = &self->user, .stop = &stop,	\
+			.iova = IOVA + 2 * i * size, .size = size,	\
+			.pins = pieces,					\
+		};							\
+		ASSERT_EQ(0, mapper_start(&mappers[i]));		\
+	}								\
+	usleep(RACE_MS * 1000);						\
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);		\
+	for (i = 0; i < (threads); i++) {				\
+		ASSERT_EQ(0, call_end(&mappers[i].call, SOON_MS));	\
+		EXPECT_LT(0, mappers[i].rounds);			\
+		EXPECT_GT(UNMAP_MS, mappers[i].longest);		\
+		munmap(mappers[i].memory, size);			\
+	}								\
+	EXPECT_EQ(0, mdev_number(&self->uuid, "relay/pinned"));		\
+} while (0)
+
+TEST_F_TIMEOUT(unmap, many_threads_with_a_pin_each, 60)
+{
+	race(MAX_THREADS, 1);
+}
+
+TEST_F_TIMEOUT(unmap, two_threads_with_many_pins_each, 60)
+{
+	race(2, 200);
+}
+
+TEST_F_TIMEOUT(unmap, many_threads_with_many_pins_each, 60)
+{
+	race(16, 20);
+}
+
+TEST_HARNESS_MAIN
