@@ -67,6 +67,30 @@ TEST(machine_can_be_suspended_while_an_unload_waits)
 	close(log);
 }
 
+/* A freezer wakes whoever waits; that is no signal that gives the removal up */
+TEST(removal_waits_on_after_a_suspend)
+{
+	struct holder holder;
+	struct uuid uuid;
+	pid_t child;
+
+	if (!file_exists("/sys/power/pm_test"))
+		SKIP(return, "this kernel cannot try to suspend");
+	ASSERT_EQ(0, start(&uuid, &holder, "mtty", "mtty-2"));
+	child = remover_start(&uuid);
+	ASSERT_TRUE(eventfd_wait(holder.eventfd, SOON_MS));
+
+	ASSERT_EQ(0, file_puts("/sys/power/pm_test", "freezer"));
+	EXPECT_EQ(0, file_puts("/sys/power/state", "freeze"));
+	ASSERT_EQ(0, file_puts("/sys/power/pm_test", "none"));
+	EXPECT_EQ(-ETIMEDOUT, child_wait(child, 500));
+	EXPECT_TRUE(mdev_exists(&uuid));
+
+	holder_kill(&holder);
+	EXPECT_EQ(0, child_wait(child, SOON_MS));
+	EXPECT_FALSE(mdev_exists(&uuid));
+}
+
 /* Does not come back from it */
 static int restart(void)
 {
