@@ -11,12 +11,12 @@
 #define RANGE_SIZE	8192U
 
 /* How long threads race */
-#define RACE_MS		5000
+#define RACE_MS		15000
 
 /* The longest unmap in a machine that is busy */
 #define UNMAP_MS	(5000 * time_scale())
 
-#define NR_STARTERS	16
+#define NR_STARTERS	8
 #define NR_MAPPERS	4
 
 FIXTURE(hostile)
