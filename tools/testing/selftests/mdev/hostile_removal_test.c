@@ -217,7 +217,7 @@ TEST_F(way_out, group_that_stays_open_is_not_waited_for)
 	EXPECT_EQ(0, vfio_unmap(&self->held.user, IOVA, 4 * self->page));
 }
 
-/* The group, and with it the container, is open; but no process has it */
+/* The group of a container that is locked is open, but no process has it */
 TEST_F(way_out, descriptors_that_no_process_has_are_not_waited_for)
 {
 	struct held *held = &self->held;
@@ -226,6 +226,7 @@ TEST_F(way_out, descriptors_that_no_process_has_are_not_waited_for)
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0,
 				sockets));
 	held_close_device(held);
+	ASSERT_EQ(0, held_lock(held));
 	ASSERT_EQ(0, fd_send(sockets[0], held->user.group));
 	close(held->user.group);
 	expect_removed(&held->uuid, remover_start(&held->uuid));
