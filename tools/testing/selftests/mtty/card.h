@@ -146,6 +146,29 @@ static inline int card_act_if(const struct card *card, int index, __u32 action,
 			     index, 0, 1, &value, sizeof(value));
 }
 
+/* The eventfd that unmasks INTx; -1 for none */
+static inline int card_set_unmask(const struct card *card, int fd)
+{
+	__s32 data = fd;
+
+	return vfio_set_irqs(card->user.device, VFIO_IRQ_SET_DATA_EVENTFD |
+			     VFIO_IRQ_SET_ACTION_UNMASK,
+			     VFIO_PCI_INTX_IRQ_INDEX, 0, 1, &data,
+			     sizeof(data));
+}
+
+/*
+ * Whether a card listens to an eventfd: one that does takes what is written
+ * there within the write, and leaves it to be read where it does not.
+ */
+static inline bool eventfd_is_heard(int fd)
+{
+	__u64 one = 1;
+
+	return write(fd, &one, sizeof(one)) == sizeof(one) &&
+	       !eventfd_take(fd);
+}
+
 #define CARD_SKIP_KERNELS_OWN(card, what)				\
 	if ((card)->kernels_own)					\
 		SKIP(return, "the kernel's own mtty " what)

@@ -198,6 +198,24 @@ TEST_F(card, regions_are_those_of_two_ports)
 	}
 }
 
+/* User space follows the offset where it is not 0, with what it had in there */
+TEST_F(card, region_without_capabilities_says_so)
+{
+	struct vfio_region_info info = { .argsz = sizeof(info) };
+	int device = self->card.user.device;
+
+	CARD_SKIP_KERNELS_OWN(&self->card, "leaves the field as it is");
+	for (info.index = 0; info.index < VFIO_PCI_NUM_REGIONS; info.index++) {
+		memset(&info.cap_offset, JUNK, sizeof(info.cap_offset));
+		ASSERT_EQ(0, vfio_ioctl(device, VFIO_DEVICE_GET_REGION_INFO,
+					&info));
+		EXPECT_EQ(0, info.cap_offset) {
+			TH_LOG("region %u", info.index);
+		}
+		EXPECT_EQ(0, info.flags & VFIO_REGION_INFO_FLAG_CAPS);
+	}
+}
+
 TEST_F(card, region_beyond_the_last_one_fails)
 {
 	const __u32 indexes[] = {

@@ -20,6 +20,9 @@
 #define MASK	VFIO_IRQ_SET_ACTION_MASK
 #define UNMASK	VFIO_IRQ_SET_ACTION_UNMASK
 
+/* Where the MSI capability is */
+#define MSI_CAPABILITY	0x40
+
 FIXTURE(irq)
 {
 	struct card card;
@@ -127,6 +130,109 @@ TEST_F(irq, received_byte_signals_msi)
 	EXPECT_EQ(1, eventfd_take(self->msi));
 }
 
+TEST_F(irq, access_that_raises_nothing_sends_no_message)
+{
+	int reg;
+
+	skip_kernels_own("sends one for each byte");
+	set_eventfd(MSI, self->msi);
+	out(0, UART_FCR, UART_FCR_ENABLE_FIFO);
+	out(0, UART_IER, UART_IER_RDI);
+	out(0, UART_TX, 'a');
+	EXPECT_EQ(1, eventfd_take(self->msi));
+	/* The byte stays, and its interrupt with it */
+	out(0, UART_TX, 'b');
+	out(0, UART_SCR, 0x5a);
+	for (reg = UART_IER; reg <= UART_SCR; reg++)
+		in(0, reg);
+	for (reg = UART_TX; reg <= UART_SCR; reg++)
+		in(1, reg);
+	in(0, UART_RX);
+	EXPECT_EQ(0, eventfd_take(self->msi));
+	/* Gone, and come again */
+	EXPECT_EQ('b', in(0, UART_RX));
+	EXPECT_EQ(0, eventfd_take(self->msi));
+	out(0, UART_TX, 'c');
+	EXPECT_EQ(1, eventfd_take(self->msi));
+}
+
+TEST_F(irq, each_byte_that_goes_out_sends_a_message)
+{
+	int i;
+
+	skip_kernels_own("sends none of an empty transmitter");
+	set_eventfd(MSI, self->msi);
+	out(0, UART_FCR, UART_FCR_ENABLE_FIFO);
+	out(0, UART_IER, UART_IER_THRI);
+	EXPECT_EQ(1, eventfd_take(self->msi));
+	/* Nobody reads IIR: the interrupt is still asserted */
+	for (i = 0; i < 3; i++) {
+		out(0, UART_TX, 'a' + i);
+		EXPECT_EQ(1, eventfd_take(self->msi));
+	}
+}
+
+TEST_F(irq, configuration_write_sends_no_message)
+{
+	const __u32 msi = (__u32)PCI_MSI_FLAGS_ENABLE << 16;
+
+	skip_kernels_own("has no MSI capability");
+	out(0, UART_IER, UART_IER_RDI);
+	set_eventfd(MSI, self->msi);
+	out(0, UART_TX, 'a');
+	EXPECT_EQ(1, eventfd_take(self->msi));
+	EXPECT_EQ(0, card_set_config32(&self->card, PCI_COMMAND,
+				       PCI_COMMAND_IO));
+	EXPECT_EQ(0, card_set_config32(&self->card, PCI_INTERRUPT_LINE, 11));
+	/* Its trigger has put MSI in use already */
+	EXPECT_EQ(0, card_set_config32(&self->card, MSI_CAPABILITY, msi));
+	EXPECT_EQ(0, card_set_config32(&self->card, MSI_CAPABILITY, msi));
+	EXPECT_EQ(0, card_set_config32(&self->card, MSI_CAPABILITY, 0));
+	EXPECT_EQ(0, eventfd_take(self->msi));
+}
+
+TEST_F(irq, pending_interrupt_is_one_message_when_msi_is_enabled)
+{
+	const __u32 msi = (__u32)PCI_MSI_FLAGS_ENABLE << 16;
+
+	skip_kernels_own("loses it");
+	out(0, UART_IER, UART_IER_RDI);
+	out(1, UART_IER, UART_IER_RDI);
+	out(0, UART_TX, 'a');
+	out(1, UART_TX, 'a');
+	/* The trigger first, or the capability, which nobody hears then */
+	set_eventfd(MSI, self->msi);
+	EXPECT_EQ(0, card_set_config32(&self->card, MSI_CAPABILITY, msi));
+	EXPECT_EQ(1, eventfd_take(self->msi));
+	set_eventfd(MSI, -1);
+	EXPECT_EQ(0, card_set_config32(&self->card, MSI_CAPABILITY, 0));
+	EXPECT_EQ(0, card_set_config32(&self->card, MSI_CAPABILITY, msi));
+	set_eventfd(MSI, self->msi);
+	EXPECT_EQ(1, eventfd_take(self->msi));
+	/* Nothing pending, nothing sent */
+	in(0, UART_RX);
+	in(1, UART_RX);
+	set_eventfd(MSI, -1);
+	set_eventfd(MSI, self->msi);
+	EXPECT_EQ(0, eventfd_take(self->msi));
+}
+
+TEST_F(irq, loopback_trigger_is_one_message)
+{
+	skip_kernels_own("loses what is pending");
+	out(0, UART_IER, UART_IER_RDI);
+	set_eventfd(MSI, self->msi);
+	out(0, UART_TX, 'a');
+	EXPECT_EQ(1, eventfd_take(self->msi));
+	/* With an interrupt pending, which has been sent */
+	act(MSI, TRIGGER);
+	EXPECT_EQ(1, eventfd_take(self->msi));
+	EXPECT_EQ(0, card_act_if(&self->card, MSI, TRIGGER, 1));
+	EXPECT_EQ(1, eventfd_take(self->msi));
+	EXPECT_EQ(0, card_act_if(&self->card, MSI, TRIGGER, 0));
+	EXPECT_EQ(0, eventfd_take(self->msi));
+}
+
 TEST_F(irq, second_port_signals_too)
 {
 	set_eventfd(MSI, self->msi);
@@ -223,15 +329,11 @@ TEST_F(irq, eventfd_can_unmask_intx)
 {
 	int unmask;
 	__u64 one = 1;
-	__s32 fd;
 
 	skip_kernels_own("has no unmask eventfd");
 	unmask = eventfd_new();
-	fd = unmask;
 	set_eventfd(INTX, self->intx);
-	EXPECT_EQ(0, vfio_set_irqs(self->card.user.device,
-				   VFIO_IRQ_SET_DATA_EVENTFD | UNMASK, INTX, 0,
-				   1, &fd, sizeof(fd)));
+	EXPECT_EQ(0, card_set_unmask(&self->card, unmask));
 	out(0, UART_FCR, UART_FCR_ENABLE_FIFO);
 	out(0, UART_IER, UART_IER_RDI);
 	out(0, UART_TX, 'a');
@@ -240,13 +342,66 @@ TEST_F(irq, eventfd_can_unmask_intx)
 	EXPECT_TRUE(eventfd_wait(self->intx, SOON_MS));
 	EXPECT_EQ(1, eventfd_take(self->intx));
 	/* And can be taken away, even twice */
-	fd = -1;
-	EXPECT_EQ(0, vfio_set_irqs(self->card.user.device,
-				   VFIO_IRQ_SET_DATA_EVENTFD | UNMASK, INTX, 0,
-				   1, &fd, sizeof(fd)));
-	EXPECT_EQ(0, vfio_set_irqs(self->card.user.device,
-				   VFIO_IRQ_SET_DATA_EVENTFD | UNMASK, INTX, 0,
-				   1, &fd, sizeof(fd)));
+	EXPECT_TRUE(eventfd_is_heard(unmask));
+	EXPECT_EQ(0, card_set_unmask(&self->card, -1));
+	EXPECT_FALSE(eventfd_is_heard(unmask));
+	EXPECT_EQ(0, card_set_unmask(&self->card, -1));
+	close(unmask);
+}
+
+TEST_F(irq, turning_intx_off_takes_its_unmask_eventfd_away)
+{
+	int unmask;
+
+	skip_kernels_own("has no unmask eventfd");
+	unmask = eventfd_new();
+	set_eventfd(INTX, self->intx);
+	EXPECT_EQ(0, card_set_unmask(&self->card, unmask));
+	/* The trigger alone may be replaced */
+	set_eventfd(INTX, -1);
+	set_eventfd(INTX, self->intx);
+	EXPECT_TRUE(eventfd_is_heard(unmask));
+	turn_off(INTX);
+	EXPECT_FALSE(eventfd_is_heard(unmask));
+	EXPECT_EQ(0, card_set_unmask(&self->card, unmask));
+	EXPECT_TRUE(eventfd_is_heard(unmask));
+	close(unmask);
+}
+
+TEST_F(irq, closing_the_device_takes_the_unmask_eventfd_away)
+{
+	int unmask;
+
+	skip_kernels_own("has no unmask eventfd");
+	unmask = eventfd_new();
+	EXPECT_EQ(0, card_set_unmask(&self->card, unmask));
+	vfio_close(&self->card.user);
+	ASSERT_EQ(0, card_use(&self->card));
+	/* The next holder's interrupt is pending, and masked */
+	set_eventfd(INTX, self->intx);
+	act(INTX, MASK);
+	out(0, UART_IER, UART_IER_RDI);
+	out(0, UART_TX, 'a');
+	EXPECT_FALSE(eventfd_is_heard(unmask));
+	EXPECT_FALSE(eventfd_wait(self->intx, 200));
+	/* And has an eventfd of its own, for all that was left behind */
+	EXPECT_EQ(0, card_set_unmask(&self->card, self->msi));
+	EXPECT_TRUE(eventfd_is_heard(self->msi));
+	EXPECT_TRUE(eventfd_wait(self->intx, SOON_MS));
+	close(unmask);
+}
+
+TEST_F(irq, removing_the_device_takes_the_unmask_eventfd_away)
+{
+	struct card other;
+	int unmask;
+
+	skip_kernels_own("has no unmask eventfd");
+	ASSERT_EQ(0, card_create(&other, "mtty-1"));
+	unmask = eventfd_new();
+	EXPECT_EQ(0, card_set_unmask(&other, unmask));
+	EXPECT_EQ(0, card_remove(&other));
+	EXPECT_FALSE(eventfd_is_heard(unmask));
 	close(unmask);
 }
 
@@ -281,14 +436,11 @@ static long kworker_ticks(void)
 TEST_F(irq, intx_that_unmasks_itself_is_slowed_down)
 {
 	long before, second = sysconf(_SC_CLK_TCK);
-	__s32 fd = self->intx;
 	__u64 one = 1;
 
 	skip_kernels_own("has no unmask eventfd");
 	set_eventfd(INTX, self->intx);
-	EXPECT_EQ(0, vfio_set_irqs(self->card.user.device,
-				   VFIO_IRQ_SET_DATA_EVENTFD | UNMASK, INTX, 0,
-				   1, &fd, sizeof(fd)));
+	EXPECT_EQ(0, card_set_unmask(&self->card, self->intx));
 	out(0, UART_FCR, UART_FCR_ENABLE_FIFO);
 	out(0, UART_IER, UART_IER_RDI);
 	out(0, UART_TX, 'a');
@@ -485,6 +637,28 @@ TEST_F(irq, reset_keeps_the_triggers)
 	EXPECT_EQ(1, eventfd_take(self->intx));
 	act(REQ, TRIGGER);
 	EXPECT_EQ(1, eventfd_take(self->req));
+}
+
+TEST_F(irq, reset_keeps_the_mask)
+{
+	skip_kernels_own("is of no interest here");
+	set_eventfd(INTX, self->intx);
+	act(INTX, MASK);
+	ASSERT_EQ(0, vfio_ioctl(self->card.user.device, VFIO_DEVICE_RESET,
+				NULL));
+	out(0, UART_IER, UART_IER_RDI);
+	out(0, UART_TX, 'a');
+	EXPECT_EQ(0, eventfd_take(self->intx));
+	act(INTX, UNMASK);
+	EXPECT_EQ(1, eventfd_take(self->intx));
+	/* And the one that a signal has brought */
+	ASSERT_EQ(0, vfio_ioctl(self->card.user.device, VFIO_DEVICE_RESET,
+				NULL));
+	out(0, UART_IER, UART_IER_RDI);
+	out(0, UART_TX, 'a');
+	EXPECT_EQ(0, eventfd_take(self->intx));
+	act(INTX, UNMASK);
+	EXPECT_EQ(1, eventfd_take(self->intx));
 }
 
 /* Threads that signal what another one sets, replaces and takes away */

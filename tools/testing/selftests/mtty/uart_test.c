@@ -175,6 +175,19 @@ TEST_F(port, turning_the_fifo_off_empties)
 	EXPECT_EQ(0, in(UART_LSR) & UART_LSR_DR);
 }
 
+TEST_F(port, turning_the_fifo_on_empties)
+{
+	skip_kernels_own("keeps the bytes");
+	send_bytes(1);
+	EXPECT_EQ(UART_LSR_DR, in(UART_LSR) & UART_LSR_DR);
+	out(UART_FCR, UART_FCR_ENABLE_FIFO);
+	EXPECT_EQ(0, in(UART_LSR) & UART_LSR_DR);
+	/* And that it is on already does no harm to what comes then */
+	send_bytes(3);
+	out(UART_FCR, UART_FCR_ENABLE_FIFO);
+	expect_bytes(3);
+}
+
 TEST_F(port, iir_tells_of_the_fifo)
 {
 	skip_kernels_own("always has it");
@@ -378,6 +391,50 @@ TEST_F(port, changes_of_modem_lines_are_told_once)
 	EXPECT_EQ(0, in(UART_MSR) & UART_MSR_ANY_DELTA);
 	out(UART_MCR, UART_MCR_LOOP);
 	EXPECT_EQ(UART_MSR_DCTS, in(UART_MSR) & UART_MSR_ANY_DELTA);
+}
+
+TEST_F(port, each_modem_line_has_its_change)
+{
+	const struct {
+		int out;
+		int rise;
+		int fall;
+	} lines[] = {
+		{ UART_MCR_RTS, UART_MSR_DCTS, UART_MSR_DCTS },
+		{ UART_MCR_DTR, UART_MSR_DDSR, UART_MSR_DDSR },
+		/* The ring's end is told, not its beginning */
+		{ UART_MCR_OUT1, 0, UART_MSR_TERI },
+		{ UART_MCR_OUT2, UART_MSR_DDCD, UART_MSR_DDCD },
+	};
+	size_t i;
+
+	skip_kernels_own("has no modem lines");
+	out(UART_MCR, UART_MCR_LOOP);
+	in(UART_MSR);
+	for (i = 0; i < ARRAY_SIZE(lines); i++) {
+		out(UART_MCR, UART_MCR_LOOP | lines[i].out);
+		EXPECT_EQ(lines[i].rise, in(UART_MSR) & UART_MSR_ANY_DELTA) {
+			TH_LOG("MCR %#x, set", lines[i].out);
+		}
+		out(UART_MCR, UART_MCR_LOOP);
+		EXPECT_EQ(lines[i].fall, in(UART_MSR) & UART_MSR_ANY_DELTA) {
+			TH_LOG("MCR %#x, cleared", lines[i].out);
+		}
+	}
+}
+
+TEST_F(port, plug_changes_two_lines_with_dtr)
+{
+	skip_kernels_own("has no modem lines");
+	in(UART_MSR);
+	out(UART_MCR, UART_MCR_DTR);
+	EXPECT_EQ(UART_MSR_DSR | UART_MSR_DCD | UART_MSR_DDSR | UART_MSR_DDCD,
+		  in(UART_MSR));
+	out(UART_MCR, UART_MCR_DTR | UART_MCR_RTS);
+	EXPECT_EQ(UART_MSR_DSR | UART_MSR_DCD | UART_MSR_CTS | UART_MSR_DCTS,
+		  in(UART_MSR));
+	out(UART_MCR, UART_MCR_RTS);
+	EXPECT_EQ(UART_MSR_CTS | UART_MSR_DDSR | UART_MSR_DDCD, in(UART_MSR));
 }
 
 TEST_F(port, device_reset_resets_the_port)
