@@ -103,12 +103,12 @@ struct mtty_port {
  *	memory is touched under it where page faults are disabled, and only
  *	there
  * @nr_ports: ports, and BARs, that this card has; constant
- * @intx_masked: INTx is masked, by the user or by having been signalled
+ * @intx_masked: INTx is masked, by the holder or by having been signalled
  * @ports: the UARTs
  * @config: PCI configuration space
  * @intx: the level triggered interrupt
  * @msi: the message signalled interrupt
- * @req: asks the user to release the device
+ * @req: asks the holder to release the device
  * @irq_lock: makes VFIO_DEVICE_SET_IRQS one at a time, as @unmask needs it:
  *	what is being enabled must not be disabled. @lock nests inside
  * @unmask: unmasks INTx when its eventfd is signalled. The VFIO core clears
@@ -128,7 +128,7 @@ struct mtty {
 	struct mdev_trigger intx;
 	struct mdev_trigger msi;
 	struct mdev_trigger req;
-	/* See above: interrupts as the user sets them up */
+	/* See above: interrupts as the holder sets them up */
 	struct mutex irq_lock;
 	struct virqfd *unmask;
 	struct delayed_work unmask_later;
@@ -383,7 +383,7 @@ static void mtty_port_write(struct mtty_port *port, unsigned int reg, u8 val)
  * Interrupts. The card has one, which all its ports share. It goes out as a
  * message where MSI is in use: enabled in configuration space, or its trigger
  * set, whichever comes first, because QEMU does one after the other and other
- * users only the second. A card that uses MSI is silent on INTx. Neither way
+ * holders only the second. A card that uses MSI is silent on INTx. Neither way
  * asks for bus mastering: there is no bus.
  */
 
@@ -865,7 +865,7 @@ static int mtty_set_trigger(struct mtty *mtty, const struct mdev_irq_set *set)
 	if (ret)
 		return ret;
 
-	/* The user signalled itself, and nothing else */
+	/* The holder signalled itself, and nothing else */
 	if (set->count && set->data != VFIO_IRQ_SET_DATA_EVENTFD)
 		return 0;
 
@@ -948,7 +948,7 @@ static long mtty_ioctl(struct mdev_device *mdev, unsigned int cmd,
 	case VFIO_DEVICE_SET_IRQS:
 		return mtty_set_irqs(mtty, uarg);
 	case VFIO_DEVICE_RESET:
-		/* The registers; triggers and mask are the user's, and stay */
+		/* The registers; triggers and mask are the holder's: kept */
 		spin_lock(&mtty->lock);
 		mtty_reset(mtty);
 		spin_unlock(&mtty->lock);
@@ -962,7 +962,7 @@ static int mtty_open(struct mdev_device *mdev)
 {
 	struct mtty *mtty = mdev_get_drvdata(mdev);
 
-	/* As new: nothing of one user's state reaches the next */
+	/* As new: nothing of one holder's state reaches the next */
 	spin_lock(&mtty->lock);
 	mtty_reset(mtty);
 	mtty->intx_masked = false;

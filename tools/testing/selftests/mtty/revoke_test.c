@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A serial card that is taken from its user: nothing of the user's reaches the
- * next one, and a call that is made again because of missing memory counts once.
+ * A serial card that is taken from its holder: nothing of the old one reaches
+ * the next one, and a call that is made again because of missing memory counts
+ * once.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -16,7 +17,7 @@
 #define INTX	VFIO_PCI_INTX_IRQ_INDEX
 #define MSI	VFIO_PCI_MSI_IRQ_INDEX
 
-/* What the user does all the time, until it cannot any more */
+/* What the holder does all the time, until it cannot any more */
 struct busy {
 	struct card *card;
 	int (*step)(struct busy *busy);
@@ -40,7 +41,7 @@ static void *run_busy(void *arg)
 FIXTURE(card)
 {
 	struct card card;
-	/* That of the next user */
+	/* That of the next holder */
 	struct card next;
 	struct busy busy;
 	struct missing missing;
@@ -93,7 +94,7 @@ FIXTURE_TEARDOWN(card)
 	EXPECT_EQ(-ENODEV, self->busy.ret);				\
 } while (0)
 
-/* The same UUID, for the next user */
+/* The same UUID, for the next holder */
 #define start_next() do {						\
 	self->next.uuid = self->card.uuid;				\
 	ASSERT_EQ(0, mdev_create(CARD_PARENT, "mtty-2",			\
@@ -101,7 +102,7 @@ FIXTURE_TEARDOWN(card)
 	ASSERT_EQ(0, card_use(&self->next));				\
 } while (0)
 
-TEST_F(card, next_user_finds_a_new_card)
+TEST_F(card, next_holder_finds_a_new_card)
 {
 	int reg;
 
@@ -135,7 +136,7 @@ static int step_write(struct busy *busy)
 	return ret;
 }
 
-TEST_F(card, user_that_goes_on_does_not_reach_the_next_one)
+TEST_F(card, holder_that_goes_on_does_not_reach_the_next_one)
 {
 	int i;
 
@@ -157,7 +158,7 @@ static int step_interrupt(struct busy *busy)
 	__u64 one = 1;
 	int ret;
 
-	/* INTx is signalled, and unmasked by the eventfd of the user */
+	/* INTx is signalled, and unmasked by the eventfd of the holder */
 	ret = card_out(busy->card, 0, UART_IER, UART_IER_THRI);
 	if (!ret)
 		ret = card_out(busy->card, 0, UART_TX, 'x');
@@ -186,7 +187,7 @@ TEST_F(card, interrupts_under_way_end)
 	eventfd_take(fds[2]);
 	EXPECT_FALSE(eventfd_is_heard(fds[2]));
 	EXPECT_FALSE(eventfd_wait(fds[0], 200));
-	/* And is not the next user's, nor does it have theirs */
+	/* And is not the next holder's, nor does it have theirs */
 	start_next();
 	EXPECT_EQ(0, card_out(&self->next, 0, UART_IER, UART_IER_THRI));
 	EXPECT_FALSE(eventfd_wait(fds[0], 200));
@@ -356,7 +357,7 @@ TEST_F(card, read_that_waits_does_not_outlive_the_revocation)
 	start_next();
 	EXPECT_EQ(0, card_out(&self->next, 0, UART_TX, 'n'));
 	EXPECT_EQ(-ENODEV, end_access());
-	/* Nothing of the next user's, and it has lost nothing */
+	/* Nothing of the next holder's, and it has lost nothing */
 	EXPECT_EQ(0, *data);
 	EXPECT_EQ('n', card_in(&self->next, 0, UART_RX));
 }
