@@ -123,6 +123,7 @@ struct shared {
 	struct uuid uuids[DEVICES];
 	struct uuid anchors[WORKERS];
 	pid_t workers[WORKERS];
+	pid_t administrators[ADMINISTRATORS];
 	__s64 longest_answer;
 	int answer_error;
 	unsigned long answers;
@@ -738,23 +739,20 @@ static pid_t start_worker(int i)
 
 static void fuzz(__s64 end)
 {
-	pid_t administrators[ADMINISTRATORS];
 	int i;
 
 	for (i = 0; i < WORKERS; i++)
 		shared->workers[i] = start_worker(i);
 	for (i = 0; i < ADMINISTRATORS; i++)
-		administrators[i] = child_start(run_administrator,
-						(void *)(random64() | 1), -1,
-						-1);
+		shared->administrators[i] =
+			child_start(run_administrator,
+				    (void *)(random64() | 1), -1, -1);
 	while (now_ms() < end) {
 		usleep(20000);
 		for (i = 0; i < WORKERS; i++)
 			if (waitpid(shared->workers[i], NULL, WNOHANG) > 0)
 				shared->workers[i] = start_worker(i);
 	}
-	for (i = 0; i < ADMINISTRATORS; i++)
-		child_kill(administrators[i]);
 }
 
 static void find_parents(void)
@@ -795,16 +793,51 @@ static long setting(const char *name, long otherwise)
 	return text ? atol(text) : otherwise;
 }
 
-static bool workers_end(void)
+/* Where in the kernel the threads of a process that does not end are */
+static void say_where(pid_t pid)
+{
+	char path[300], stack[2048], *line;
+	struct dirent *entry;
+	DIR *threads;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	threads = opendir(path);
+	while (threads && (entry = readdir(threads))) {
+		snprintf(path, sizeof(path), "/proc/%d/task/%s/stack", pid,
+			 entry->d_name);
+		if (entry->d_name[0] == '.' ||
+		    file_read(path, stack, sizeof(stack)) <= 0)
+			continue;
+		ksft_print_msg("thread %s:\n", entry->d_name);
+		for (line = strtok(stack, "\n"); line; line = strtok(NULL, "\n"))
+			ksft_print_msg("  %s\n", line);
+	}
+	if (threads)
+		closedir(threads);
+}
+
+static bool process_ends(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	if (child_wait(pid, LAST_MS) != -ETIMEDOUT)
+		return true;
+	say_where(pid);
+	return false;
+}
+
+/* Those that wait for a holder, in an unbind, end with it */
+static bool processes_end(void)
 {
 	bool ended = true;
 	int i;
 
-	for (i = 0; i < WORKERS; i++) {
-		kill(shared->workers[i], SIGKILL);
-		if (child_wait(shared->workers[i], LAST_MS) == -ETIMEDOUT)
-			ended = false;
-	}
+	for (i = 0; i < WORKERS; i++)
+		ended = process_ends(shared->workers[i]) && ended;
+	/* What is on its way in the socket is still held */
+	close(post[0]);
+	close(post[1]);
+	for (i = 0; i < ADMINISTRATORS; i++)
+		ended = process_ends(shared->administrators[i]) && ended;
 	return ended;
 }
 
@@ -868,13 +901,12 @@ int main(void)
 	state = setting("FUZZ_SEED", 1) | 1;
 	end = now_ms() + setting("FUZZ_SECONDS", 30) * 1000;
 
+	/* An unbind waits for so long */
+	file_puts("/sys/module/mdev/parameters/revoke_after", "1");
 	/* The last one is the watcher's alone */
 	watcher = child_start(run_watcher, &parents[--nr_parents], -1, -1);
 	fuzz(end);
-	ksft_test_result(workers_end(), "each_process_ends\n");
-	/* What is on its way in the socket is still held */
-	close(post[0]);
-	close(post[1]);
+	ksft_test_result(processes_end(), "each_process_ends\n");
 	ksft_test_result(devices_go(), "each_device_can_be_removed\n");
 	__atomic_store_n(&shared->stop, true, __ATOMIC_RELAXED);
 	child_wait(watcher, LAST_MS);
