@@ -82,8 +82,9 @@ def _run(entry, tests, args, report):
         try:
             modules = build.build_modules(target, kernel, logs, src, lambda: _edit(entry, src))
         finally:
-            # Otherwise the next build takes it for up to date.
-            (src / entry.file).with_suffix(".o").unlink(missing_ok=True)
+            # Otherwise the next build takes for up to date what was made of it, or includes it.
+            for path in (src / entry.file).parent.glob("*.o"):
+                path.unlink()
         archive = initramfs.base_archive(target, kernel, modules, programs, False)
     quiet = _Quiet()
     Boot(Setup(target, kernel, archive, disks, False, args.kvm), [test], quiet).run()
