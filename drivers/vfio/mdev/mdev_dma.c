@@ -232,7 +232,7 @@ static void mdev_pin_forget(struct mdev_dma *dma, u64 start, u64 last)
 	u64 end;
 
 	spin_lock(&dma->lock);
-	while (start <= last) {
+	do {
 		pin = mdev_pin_find(dma, start, last);
 		if (!pin)
 			break;
@@ -242,7 +242,7 @@ static void mdev_pin_forget(struct mdev_dma *dma, u64 start, u64 last)
 		if (mdev_pin_cut(dma, pin, start, end, rest))
 			rest = NULL;
 		start = end + 1;
-	}
+	} while (end < last);
 	wake = !list_empty(&dma->bars);
 	spin_unlock(&dma->lock);
 	kfree(rest);
