@@ -19,6 +19,7 @@
 #include "call.h"
 #include "lib.h"
 #include "mdev_relay.h"
+#include "stall.h"
 
 #define PARENT	"mdev_relay.0"
 #define OTHER	"mdev_relay.1"
@@ -36,15 +37,18 @@
 
 #define FAULT_REFUSED	"returns pages to be mapped instead of inserting them"
 
+/* From here to unlock() a thread has the container's lock. */
+#define lock(self)							\
+	stall_begin(&(self)->stall, &(self)->user, IOVA, 4 * (self)->page)
+#define unlock(self)	EXPECT_TRUE(stall_end(&(self)->stall))
+
 FIXTURE(hostile)
 {
 	struct uuid uuid;
 	struct vfio_user user;
-	struct missing bitmap;
-	struct call lock;
+	struct stall stall;
 	unsigned char *memory;
 	size_t page;
-	bool locked;
 	int log;
 	pid_t child;
 };
@@ -52,7 +56,7 @@ FIXTURE(hostile)
 FIXTURE_SETUP(hostile)
 {
 	self->user = (struct vfio_user)VFIO_USER_NONE;
-	self->bitmap = (struct missing)MISSING_NONE;
+	self->stall = (struct stall)STALL_NONE;
 	self->child = -1;
 	if (!parent_exists(PARENT) || !parent_exists(OTHER))
 		SKIP(return, "no parents of mdev_relay");
@@ -66,20 +70,9 @@ FIXTURE_SETUP(hostile)
 	ASSERT_EQ(0, vfio_open(&self->user, &self->uuid));
 }
 
-static void unlock(struct __test_metadata *_metadata, void *data)
-{
-	FIXTURE_DATA(hostile) * self = data;
-
-	if (!self->locked)
-		return;
-	self->locked = false;
-	missing_free(&self->bitmap);
-	EXPECT_NE(-ETIMEDOUT, call_end(&self->lock, SOON_MS));
-}
-
 FIXTURE_TEARDOWN(hostile)
 {
-	unlock(_metadata, self);
+	unlock(self);
 	child_kill(self->child);
 	relay_set("unmap_ms", 0);
 	relay_set("release_ms", 0);
@@ -92,55 +85,6 @@ FIXTURE_TEARDOWN(hostile)
 	/* What is left of it goes with the last descriptor */
 	EXPECT_TRUE(pages_pinned_become(0));
 	close(self->log);
-}
-
-/* GET_BITMAP into @data, with the lock of the container's type 1 IOMMU held */
-static long call_get_bitmap(struct call *call)
-{
-	struct {
-		struct vfio_iommu_type1_dirty_bitmap bitmap;
-		struct vfio_iommu_type1_dirty_bitmap_get get;
-	} arg = {
-		.bitmap.argsz = sizeof(arg),
-		.bitmap.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP,
-		.get.iova = call->at,
-		.get.size = call->len,
-		.get.bitmap.pgsize = sysconf(_SC_PAGESIZE),
-		.get.bitmap.size = 8,
-		.get.bitmap.data = call->data,
-	};
-
-	return vfio_ioctl(call->user->container, VFIO_IOMMU_DIRTY_PAGES, &arg);
-}
-
-static int start_dirty_tracking(const struct vfio_user *user)
-{
-	struct vfio_iommu_type1_dirty_bitmap arg = {
-		.argsz = sizeof(arg),
-		.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_START,
-	};
-
-	return vfio_ioctl(user->container, VFIO_IOMMU_DIRTY_PAGES, &arg);
-}
-
-/* From here to unlock() a thread has the container's lock. */
-static int lock(void *data)
-{
-	FIXTURE_DATA(hostile) * self = data;
-	int ret = start_dirty_tracking(&self->user);
-
-	if (!ret)
-		ret = missing_new(&self->bitmap, self->page);
-	if (!ret)
-		ret = call_start(&self->lock, &(struct call){
-			.run = call_get_bitmap, .user = &self->user,
-			.data = self->bitmap.memory, .at = IOVA,
-			.len = 4 * self->page,
-		});
-	if (ret)
-		return ret;
-	self->locked = true;
-	return missing_wait(&self->bitmap, SOON_MS) ? 0 : -ETIMEDOUT;
 }
 
 static long call_close_device(struct call *call)
@@ -383,7 +327,7 @@ TEST_F(hostile, container_that_is_locked_keeps_nobody)
 	expect_others_go_on();
 	/* The name is free for another one, while VFIO still has the former */
 	EXPECT_EQ(0, mdev_create(PARENT, TYPE, &self->uuid));
-	unlock(_metadata, self);
+	unlock(self);
 }
 
 TEST_F(hostile, close_that_is_stuck_keeps_nobody)
@@ -401,7 +345,7 @@ TEST_F(hostile, close_that_is_stuck_keeps_nobody)
 	expect_moment(remover_start(&self->uuid));
 	EXPECT_FALSE(mdev_exists(&self->uuid));
 	expect_others_go_on();
-	unlock(_metadata, self);
+	unlock(self);
 	EXPECT_EQ(0, call_end(&call, SOON_MS));
 	self->user.device = -1;
 }
@@ -421,7 +365,7 @@ TEST_F(hostile, open_that_is_stuck_keeps_nobody)
 	ASSERT_TRUE(call_is_stuck(&call, SOON_MS));
 	expect_revoked();
 	expect_others_go_on();
-	unlock(_metadata, self);
+	unlock(self);
 	EXPECT_NE(-ETIMEDOUT, call_end(&call, SOON_MS));
 	if (call.ret >= 0)
 		close(call.ret);
@@ -443,7 +387,7 @@ TEST_F(hostile, locked_container_keeps_no_unbind)
 	expect_moment(unbinder_start(PARENT));
 	EXPECT_FALSE(mdev_exists(&self->uuid));
 	EXPECT_EQ(0, parent_bind(PARENT));
-	unlock(_metadata, self);
+	unlock(self);
 	EXPECT_NE(-ETIMEDOUT, call_end(&call, SOON_MS));
 }
 
@@ -460,7 +404,7 @@ TEST_F(hostile, release_does_not_wait_to_unpin)
 	}));
 	ASSERT_TRUE(call_is_stuck(&call, SOON_MS));
 	expect_revoked();
-	unlock(_metadata, self);
+	unlock(self);
 	EXPECT_EQ(0, call_end(&call, SOON_MS));
 	self->user.device = -1;
 }

@@ -40,6 +40,18 @@ static int start(struct uuid *uuid, struct holder *holder, const char *parent,
 	return ret ? ret : kill(holder->pid, SIGSTOP);
 }
 
+/* The child waits for the holder, before and after; then the holder ends */
+#define expect_wait_through_suspend() do {				\
+	ASSERT_EQ(0, file_puts("/sys/power/pm_test", "freezer"));	\
+	EXPECT_EQ(0, file_puts("/sys/power/state", "freeze"));		\
+	ASSERT_EQ(0, file_puts("/sys/power/pm_test", "none"));		\
+	EXPECT_EQ(-ETIMEDOUT, child_wait(child, 500));			\
+	EXPECT_TRUE(mdev_exists(&uuid));				\
+	holder_kill(&holder);						\
+	EXPECT_EQ(0, child_wait(child, SOON_MS));			\
+	EXPECT_FALSE(mdev_exists(&uuid));				\
+} while (0)
+
 TEST(machine_can_be_suspended_while_an_unload_waits)
 {
 	struct holder holder;
@@ -53,16 +65,7 @@ TEST(machine_can_be_suspended_while_an_unload_waits)
 	child = child_start(run_unloader, "mtty", -1, -1);
 	ASSERT_TRUE(kmsg_wait(log, SOON_MS, "mtty", WAITING, NULL));
 
-	ASSERT_EQ(0, file_puts("/sys/power/pm_test", "freezer"));
-	EXPECT_EQ(0, file_puts("/sys/power/state", "freeze"));
-	ASSERT_EQ(0, file_puts("/sys/power/pm_test", "none"));
-	/* And it still waits */
-	EXPECT_EQ(-ETIMEDOUT, child_wait(child, 500));
-	EXPECT_TRUE(mdev_exists(&uuid));
-
-	holder_kill(&holder);
-	EXPECT_EQ(0, child_wait(child, SOON_MS));
-	EXPECT_FALSE(mdev_exists(&uuid));
+	expect_wait_through_suspend();
 	EXPECT_EQ(0, module_load("mtty"));
 	close(log);
 }
@@ -80,15 +83,7 @@ TEST(removal_waits_on_after_a_suspend)
 	child = remover_start(&uuid);
 	ASSERT_TRUE(eventfd_wait(holder.eventfd, SOON_MS));
 
-	ASSERT_EQ(0, file_puts("/sys/power/pm_test", "freezer"));
-	EXPECT_EQ(0, file_puts("/sys/power/state", "freeze"));
-	ASSERT_EQ(0, file_puts("/sys/power/pm_test", "none"));
-	EXPECT_EQ(-ETIMEDOUT, child_wait(child, 500));
-	EXPECT_TRUE(mdev_exists(&uuid));
-
-	holder_kill(&holder);
-	EXPECT_EQ(0, child_wait(child, SOON_MS));
-	EXPECT_FALSE(mdev_exists(&uuid));
+	expect_wait_through_suspend();
 }
 
 /* Does not come back from it */
