@@ -111,7 +111,7 @@ struct vfio_ccw_response {
  *	released
  * @orb_flags: word 1 of the guest's ORB of that program
  * @revoked: a thread that has io_lock, and a reference, found so
- * @broken: the hardware may still be using @cp
+ * @broken: the hardware may still be using @cp; under the subchannel's lock
  * @again: a bit for each region that could not be given to the user, whose
  *	memory was not there: the next read is given the same
  * @region: the I/O region

@@ -317,6 +317,9 @@ static int vfio_ccw_quiesce(struct vfio_ccw *vc, bool tell)
 			ret);
 		spin_lock_irq(&sch->lock);
 		vfio_ccw_fsm(vc, VFIO_CCW_GONE);
+		/* For good: a later call finds nothing active any more */
+		if (vc->user)
+			vc->user->broken = true;
 		spin_unlock_irq(&sch->lock);
 	}
 	return ret;
@@ -429,7 +432,7 @@ void vfio_ccw_close(struct vfio_ccw *vc)
 	user = vfio_ccw_user_lock(vc);
 	if (IS_ERR(user))
 		return;
-	user->broken = vfio_ccw_quiesce(vc, false) == -EIO;
+	vfio_ccw_quiesce(vc, false);
 	if (vfio_ccw_release(vc, user)) {
 		vfio_ccw_user_unlock(user);
 		return;
@@ -452,8 +455,7 @@ void vfio_ccw_revoke(struct vfio_ccw *vc)
 {
 	struct vfio_ccw_user *user = vc->user;
 
-	if (vfio_ccw_quiesce(vc, false) == -EIO)
-		user->broken = true;
+	vfio_ccw_quiesce(vc, false);
 	vfio_ccw_end_use(vc);
 	if (mutex_trylock(&user->io_lock)) {
 		ccw_cp_release(user->cp);
