@@ -157,6 +157,22 @@ union orb {
 } __packed __aligned(4);
 
 /* The instructions; they return the condition code */
+/*
+ * What cio takes the driver data of every I/O subchannel for, whatever driver it
+ * is bound to: its "purge" looks at @cdev
+ */
+struct io_subchannel_private {
+	union orb orb;
+	struct ccw_device *cdev;
+	struct {
+		unsigned int suspend : 1;
+		unsigned int prefetch : 1;
+		unsigned int inter : 1;
+	} __packed options;
+	struct io_subchannel_dma_area *dma_area;
+	dma_addr_t dma_area_dma;
+} __aligned(8);
+
 int ssch(struct subchannel_id schid, union orb *addr);
 int csch(struct subchannel_id schid);
 int hsch(struct subchannel_id schid);

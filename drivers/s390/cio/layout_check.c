@@ -5,6 +5,7 @@
  */
 #include "cio_private.h"
 
+static struct io_subchannel_private layout_io_subchannel_private __used;
 static struct subchannel layout_subchannel __used;
 static struct css_driver layout_css_driver __used;
 static struct chp_link layout_chp_link __used;

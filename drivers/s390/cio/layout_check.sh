@@ -32,7 +32,7 @@ command -v pahole >/dev/null || die "pahole is missing, it is in the package of 
 
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
-for type in subchannel css_driver schib pmcw schib_config chsc_ssd_info chp_link; do
+for type in subchannel io_subchannel_private css_driver schib pmcw schib_config chsc_ssd_info chp_link; do
 	fields $type "$object" >"$tmp/ours"
 	fields $type "$vmlinux" >"$tmp/kernel"
 	[ "$(wc -l <"$tmp/kernel")" -gt 2 ] || die "$vmlinux does not know struct $type"

@@ -135,6 +135,7 @@ struct vfio_ccw_user {
 
 /**
  * struct vfio_ccw - a subchannel that is passed through
+ * @cio: the first, since cio takes the driver data for its own; constant
  * @sch: the subchannel
  * @mdev: its mediated device, NULL while there is none
  * @user: from open to close, else NULL; under the subchannel's lock. The user's
@@ -161,6 +162,7 @@ struct vfio_ccw_user {
  * @req_trigger: the user is asked to release the device
  */
 struct vfio_ccw {
+	struct io_subchannel_private cio;
 	struct subchannel *sch;
 	struct mdev_device *mdev;
 	struct vfio_ccw_user *user;

@@ -8,6 +8,7 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 
+#include <asm/ccwdev.h>
 #include <asm/isc.h>
 
 #include "vfio_ccw.h"
@@ -118,6 +119,14 @@ static void vfio_ccw_leave(struct vfio_ccw *vc)
 	vfio_ccw_free(vc);
 }
 
+/*
+ * The device that cio finds behind the subchannel: one that is online, which a
+ * purge of the devices that nobody uses leaves alone.
+ */
+static struct ccw_device vfio_ccw_cdev = {
+	.online	= 1,
+};
+
 static int vfio_ccw_sch_probe(struct subchannel *sch)
 {
 	struct vfio_ccw *vc;
@@ -133,6 +142,9 @@ static int vfio_ccw_sch_probe(struct subchannel *sch)
 	if (!vc)
 		return -ENOMEM;
 
+	/* cio knows the driver data as its own type */
+	static_assert(!offsetof(struct vfio_ccw, cio));
+	vc->cio.cdev = &vfio_ccw_cdev;
 	vc->sch = sch;
 	vc->state = VFIO_CCW_STANDBY;
 	atomic_set(&vc->available, 1);

@@ -95,6 +95,28 @@ TEST_F_TIMEOUT(life, subchannel_comes_and_goes, 120)
 	expect_usable();
 }
 
+static int ignore(const char *what, const char *device)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "%s%s%s", what, device ? " " : "",
+		 device ?: "");
+	return file_puts("/proc/cio_ignore", text);
+}
+
+/* What is being ignored and is not used goes; a subchannel of ours is used */
+TEST_F(life, purge_leaves_it_alone)
+{
+	ASSERT_EQ(0, ccw_open(&self->ccw));
+	ASSERT_EQ(0, ignore("add", self->ccw.device));
+	EXPECT_EQ(0, ignore("purge", NULL));
+	EXPECT_TRUE(mdev_exists(&self->ccw.uuid));
+	expect_usable();
+	EXPECT_EQ(0, ignore("free", self->ccw.device));
+	EXPECT_TRUE(parent_exists(self->ccw.sch));
+	expect_usable();
+}
+
 TEST_F(life, open_and_close_can_be_repeated)
 {
 	int i;
