@@ -137,6 +137,7 @@ struct vfio_ccw_user {
  * struct vfio_ccw - a subchannel that is passed through
  * @cio: the first, since cio takes the driver data for its own; constant
  * @sch: the subchannel
+ * @devno: the number of the device that was behind it at probe; constant
  * @mdev: its mediated device, NULL while there is none
  * @user: from open to close, else NULL; under the subchannel's lock. The user's
  *	own calls, which come in between, need no lock
@@ -164,6 +165,7 @@ struct vfio_ccw_user {
 struct vfio_ccw {
 	struct io_subchannel_private cio;
 	struct subchannel *sch;
+	u16 devno;
 	struct mdev_device *mdev;
 	struct vfio_ccw_user *user;
 	atomic_t available;
@@ -207,6 +209,7 @@ int vfio_ccw_fetch_response(struct vfio_ccw *vc, struct vfio_ccw_user *user);
 void vfio_ccw_dma_unmap(struct vfio_ccw *vc, u64 iova, u64 length);
 void vfio_ccw_interrupt(struct vfio_ccw *vc, const struct irb *irb);
 void vfio_ccw_gone(struct vfio_ccw *vc);
+bool vfio_ccw_has_changed(struct vfio_ccw *vc);
 void vfio_ccw_terminate(struct vfio_ccw *vc);
 
 /**

@@ -146,6 +146,7 @@ static int vfio_ccw_sch_probe(struct subchannel *sch)
 	static_assert(!offsetof(struct vfio_ccw, cio));
 	vc->cio.cdev = &vfio_ccw_cdev;
 	vc->sch = sch;
+	vc->devno = sch->schib.pmcw.dev;
 	vc->state = VFIO_CCW_STANDBY;
 	atomic_set(&vc->available, 1);
 	spin_lock_init(&vc->crw_lock);
@@ -193,7 +194,7 @@ static void vfio_ccw_sch_irq(struct subchannel *sch)
 		vfio_ccw_interrupt(vc, this_cpu_ptr(&cio_irb));
 }
 
-/* A machine check or a scan: is the subchannel still there? */
+/* A machine check or a scan: is the device still behind the subchannel? */
 static int vfio_ccw_sch_event(struct subchannel *sch, int slow)
 {
 	struct vfio_ccw *vc;
@@ -204,7 +205,7 @@ static int vfio_ccw_sch_event(struct subchannel *sch, int slow)
 		goto unlock;
 
 	vc = vfio_ccw_of_sch(sch);
-	if (vc && cio_update_schib(sch)) {
+	if (vc && vfio_ccw_has_changed(vc)) {
 		vfio_ccw_gone(vc);
 		if (!vc->pulled) {
 			vc->pulled = true;

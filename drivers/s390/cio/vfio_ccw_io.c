@@ -345,6 +345,24 @@ static void vfio_ccw_disable(struct vfio_ccw *vc)
 		dev_err(&sch->dev, "cannot be disabled: error %d\n", ret);
 }
 
+/**
+ * vfio_ccw_has_changed - is the device not the one that was there at probe?
+ * @vc: the subchannel
+ *
+ * A subchannel's number may be used again, for a device that nobody gave to the
+ * holder; with QDIO, it would even take addresses from a guest for its own.
+ *
+ * Context: under the subchannel's lock.
+ * Return: true also if the subchannel is not operational.
+ */
+bool vfio_ccw_has_changed(struct vfio_ccw *vc)
+{
+	const struct pmcw *pmcw = &vc->sch->schib.pmcw;
+
+	lockdep_assert_held(&vc->sch->lock);
+	return cio_update_schib(vc->sch) || pmcw->dev != vc->devno || pmcw->qf;
+}
+
 static int vfio_ccw_enable(struct vfio_ccw *vc)
 {
 	struct subchannel *sch = vc->sch;
@@ -353,6 +371,10 @@ static int vfio_ccw_enable(struct vfio_ccw *vc)
 	spin_lock_irq(&sch->lock);
 	/* The interrupt handler finds the subchannel by this parameter */
 	ret = cio_enable_subchannel(sch, (u32)virt_to_phys(sch));
+	if (!ret && vfio_ccw_has_changed(vc)) {
+		cio_disable_subchannel(sch);
+		ret = -ENODEV;
+	}
 	spin_unlock_irq(&sch->lock);
 	return ret;
 }
