@@ -42,15 +42,15 @@ __s64 now_ms(void)
 }
 
 /*
- * How much slower than Debian's kernels the one is that this runs on: a kernel
- * with debugging is told by TEST_TIME_SCALE in the environment.
+ * How much slower than Debian's kernels the one is that this runs on: what this
+ * was built for, or TEST_TIME_SCALE in the environment.
  */
 int time_scale(void)
 {
 	const char *text = getenv("TEST_TIME_SCALE");
-	int scale = text ? atoi(text) : 1;
+	int scale = text ? atoi(text) : SLOWER;
 
-	return scale > 0 ? scale : 1;
+	return scale > 0 ? scale : SLOWER;
 }
 
 /* Waits for input until the deadline: false where none comes */
