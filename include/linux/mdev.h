@@ -158,8 +158,37 @@ void mdev_unregister_device(struct device *dev);
 void mdev_unregister_begin(struct device *dev);
 void mdev_parent_gone(struct device *dev);
 
-int mdev_register_driver(struct mdev_driver *drv, struct module *owner);
-void mdev_unregister_driver(struct mdev_driver *drv);
+int mdev_driver_register(struct mdev_driver *drv, struct module *owner);
+void mdev_driver_unregister(struct mdev_driver *drv);
+
+/**
+ * mdev_register_driver - register a driver for mediated devices
+ * @drv: the driver; its @name, @probe and @remove are filled in
+ * @owner: the module that it lives in
+ *
+ * New mediated devices are bound to vfio_mdev; another driver gets those that
+ * were unbound from it through sysfs. The symbol of this name is that of the
+ * kernel's own interface, which takes another argument.
+ *
+ * Context: process context, may sleep.
+ * Return: 0 or a negative errno.
+ */
+static inline int mdev_register_driver(struct mdev_driver *drv,
+				       struct module *owner)
+{
+	return mdev_driver_register(drv, owner);
+}
+
+/**
+ * mdev_unregister_driver - undo mdev_register_driver()
+ * @drv: the driver; it is unbound from its devices when this returns
+ *
+ * Context: process context, may sleep.
+ */
+static inline void mdev_unregister_driver(struct mdev_driver *drv)
+{
+	mdev_driver_unregister(drv);
+}
 
 void *mdev_get_drvdata(struct mdev_device *mdev);
 void mdev_set_drvdata(struct mdev_device *mdev, void *data);

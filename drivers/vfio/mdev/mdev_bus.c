@@ -39,37 +39,22 @@ struct bus_type mdev_bus_type = {
 };
 EXPORT_SYMBOL_GPL(mdev_bus_type);
 
-/**
- * mdev_register_driver - register a driver for mediated devices
- * @drv: the driver; its @name, @probe and @remove are filled in
- * @owner: the module that it lives in
- *
- * New mediated devices are bound to vfio_mdev; another driver gets those that
- * were unbound from it through sysfs.
- *
- * Context: process context, may sleep.
- * Return: 0 or a negative errno.
- */
-int mdev_register_driver(struct mdev_driver *drv, struct module *owner)
+/* What mdev_register_driver() in <linux/mdev.h> calls; see there */
+int mdev_driver_register(struct mdev_driver *drv, struct module *owner)
 {
 	drv->driver.name = drv->name;
 	drv->driver.owner = owner;
 	drv->driver.bus = &mdev_bus_type;
 	return driver_register(&drv->driver);
 }
-EXPORT_SYMBOL_GPL(mdev_register_driver);
+EXPORT_SYMBOL_GPL(mdev_driver_register);
 
-/**
- * mdev_unregister_driver - undo mdev_register_driver()
- * @drv: the driver; it is unbound from its devices when this returns
- *
- * Context: process context, may sleep.
- */
-void mdev_unregister_driver(struct mdev_driver *drv)
+/* The same of mdev_unregister_driver() */
+void mdev_driver_unregister(struct mdev_driver *drv)
 {
 	driver_unregister(&drv->driver);
 }
-EXPORT_SYMBOL_GPL(mdev_unregister_driver);
+EXPORT_SYMBOL_GPL(mdev_driver_unregister);
 
 int mdev_bus_init(void)
 {
