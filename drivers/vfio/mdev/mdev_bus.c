@@ -7,15 +7,9 @@
 #include "mdev_main.h"
 
 /*
- * A device that is being created is on the bus before its folder is complete;
- * its creator binds it when it is, and then announces it. Until then no driver
- * matches.
+ * The bus has no probe and remove of its own: drivers of the two interfaces
+ * differ in them, and each interface fills in its drivers'.
  */
-static int mdev_bus_match(struct device *dev, bus_match_driver *drv)
-{
-	return READ_ONCE(to_mdev_device(dev)->state.phase) != MDEV_NEW;
-}
-
 static int mdev_bus_probe(struct device *dev)
 {
 	struct mdev_driver *drv = to_mdev_driver(dev->driver);
@@ -23,19 +17,35 @@ static int mdev_bus_probe(struct device *dev)
 	return drv->probe ? drv->probe(dev) : 0;
 }
 
-static void mdev_bus_remove(struct device *dev)
+static int mdev_bus_remove(struct device *dev)
 {
 	struct mdev_driver *drv = to_mdev_driver(dev->driver);
 
 	if (drv->remove)
 		drv->remove(dev);
+	return 0;
+}
+
+/*
+ * A device that is being created is on the bus before its folder is complete;
+ * its creator binds it when it is, and then announces it. Until then no driver
+ * matches. A device of the kernel's own interface has one driver, that of its
+ * parent, whose drivers can do nothing with any other.
+ */
+static int mdev_bus_match(struct device *dev, bus_match_driver *drv)
+{
+	struct mdev_device *mdev = to_mdev_device(dev);
+
+	if (READ_ONCE(mdev->state.phase) == MDEV_NEW)
+		return false;
+	if (mdev_parent(mdev)->driver)
+		return drv == mdev_parent(mdev)->driver;
+	return drv->probe == mdev_bus_probe;
 }
 
 struct bus_type mdev_bus_type = {
 	.name	= "mdev",
 	.match	= mdev_bus_match,
-	.probe	= mdev_bus_probe,
-	.remove	= mdev_bus_remove,
 };
 EXPORT_SYMBOL_GPL(mdev_bus_type);
 
@@ -45,6 +55,8 @@ int mdev_driver_register(struct mdev_driver *drv, struct module *owner)
 	drv->driver.name = drv->name;
 	drv->driver.owner = owner;
 	drv->driver.bus = &mdev_bus_type;
+	drv->driver.probe = mdev_bus_probe;
+	drv->driver.remove = mdev_bus_remove;
 	return driver_register(&drv->driver);
 }
 EXPORT_SYMBOL_GPL(mdev_driver_register);

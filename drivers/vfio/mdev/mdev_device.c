@@ -145,7 +145,8 @@ static int mdev_bind(struct mdev_device *mdev)
 {
 	int ret;
 
-	ret = device_driver_attach(&mdev_vfio_driver.driver, &mdev->dev);
+	ret = device_driver_attach(mdev_parent(mdev)->driver ?:
+				   &mdev_vfio_driver.driver, &mdev->dev);
 	if (!ret) {
 		mdev_announce(mdev);
 		return 0;
@@ -164,6 +165,7 @@ static const char *mdev_create_error(int ret)
 	case -ENODEV:
 		return "the parent is going away";
 	case -ENOSPC:
+	case -EUSERS:
 		return "no instance is left";
 	case -ENOMEM:
 		return "out of memory";

@@ -16,6 +16,7 @@
 #include "mdev_state.h"
 
 struct mdev_vfio;
+struct mdev_watch;
 
 /**
  * struct mdev_request - the request for a device's release
@@ -56,8 +57,19 @@ struct mdev_request {
  * @node: in the table of UUIDs, from before it is created until after it is
  *	removed
  * @type: a reference to its kobject is held until @dev goes
- * @driver_data: the parent driver's
  * @iommu_device: as told by mdev_set_iommu_device()
+ * @kernel_type: instead, for a driver of the kernel's own interface: the
+ *	driver's type
+ * @active: for such a driver, too: it was created
+ * @evicted: the parent's unregistration counts in @request.evictors; under the
+ *	parent's lock
+ * @why_not: the errno that keeps it from being revoked, as the log was told
+ * @revoked: its VFIO device was taken from a holder; the revoker sets it, before
+ *	the device is detached
+ * @mute: its driver, of the kernel's own interface, cannot ask its holder
+ * @state: see mdev_state.h; waited for without @lock
+ * @driver_data: the parent driver's
+ * @watch: instead, for a driver of the kernel's own interface: see there
  * @vmdev: its VFIO device, from the probe of vfio_mdev until VFIO has given up
  *	the device and each call of its holder is over; the shell's thread
  *	clears it, and nobody else. Written under @lock
@@ -65,29 +77,35 @@ struct mdev_request {
  * @lock: protects @state and @request, and is held around each call of the
  *	parent's request callback, so that none is under way when the phase
  *	leaves HELD
- * @state: see mdev_state.h; waited for without @lock
- * @request: see there
- * @revoked: its VFIO device was taken from a holder; the revoker sets it, before
- *	the device is detached
  * @shell: see there
- * @evicted: the parent's unregistration counts in @request.evictors; under the
- *	parent's lock
- * @why_not: the errno that keeps it from being revoked, as the log was told
+ * @request: see there
+ *
+ * A driver of the kernel's own interface takes it for that one's struct, and
+ * finds @dev, @uuid, @kernel_type and @active where they are there:
+ * mdev_kernel.c compares the two.
  */
 struct mdev_device {
 	struct device dev;
 	guid_t uuid;
 	struct rhash_head node;
 	struct mdev_type *type;
-	void *driver_data;
-	struct device *iommu_device;
-	struct mdev_vfio *vmdev;
-	struct list_head triggers;
-	struct mutex lock; /* @state, @request, and more: see above */
-	struct mdev_state state;
+	union {
+		struct device *iommu_device;
+		void *kernel_type;
+	};
+	bool active;
 	bool evicted;
 	u8 why_not;
 	bool revoked;
+	bool mute;
+	struct mdev_state state;
+	union {
+		void *driver_data;
+		struct mdev_watch *watch;
+	};
+	struct mdev_vfio *vmdev;
+	struct list_head triggers;
+	struct mutex lock; /* @state, @request, and more: see above */
 	struct mdev_shell shell;
 	struct mdev_request request;
 };
@@ -97,6 +115,12 @@ struct mdev_device {
 static inline struct mdev_parent *mdev_parent(const struct mdev_device *mdev)
 {
 	return mdev->type->parent;
+}
+
+/* Is its driver one of the kernel's own interface? */
+static inline bool mdev_is_kernels(const struct mdev_device *mdev)
+{
+	return mdev_parent(mdev)->driver;
 }
 
 /* Under the lock, where only an event that can come will do */

@@ -145,7 +145,7 @@ static void mdev_parent_drain(struct mdev_parent *parent)
 		mdev_parent_reap(parent);
 		if (!atomic_read_acquire(&parent->nr_mdevs))
 			break;
-		if (!told && mdev_grace())
+		if (!told && mdev_grace() && parent->ops->revoke)
 			dev_notice(parent->dev, "waiting for mediated devices to be released; revoking them after %llu s\n",
 				   mdev_grace());
 		told = true;
@@ -206,11 +206,16 @@ static const char *mdev_ops_missing(const struct mdev_parent_ops *ops)
 	return NULL;
 }
 
-/* What is missing, so that an administrator can do less */
+/*
+ * What is missing, so that an administrator can do less. The kernel's own
+ * interface has neither: what a driver of that can do is said of its devices.
+ */
 static void mdev_parent_check(struct mdev_parent *parent)
 {
 	const char *driver = module_name(parent->ops->owner);
 
+	if (parent->driver)
+		return;
 	if (!parent->ops->request)
 		dev_warn(parent->dev, "parent driver %s has no request callback: holders of its mediated devices cannot be asked to release them\n",
 			 driver);
@@ -220,15 +225,15 @@ static void mdev_parent_check(struct mdev_parent *parent)
 }
 
 /**
- * mdev_register_device - make a device a parent of mediated devices
- * @dev: the device; a reference is held until mdev_unregister_device()
+ * mdev_parent_register - make a device a parent of mediated devices
+ * @dev: the device; a reference is held until mdev_parent_unregister()
  * @ops: the parent driver's callbacks; they may be called before this returns
+ * @driver: the driver of its mediated devices, or NULL; see struct mdev_parent
  *
- * Context: process context, may sleep.
- * Return: 0; -EINVAL if a mandatory callback or every type is missing;
- * -EEXIST if @dev is a parent already; or another negative errno.
+ * Return: as of mdev_register_device().
  */
-int mdev_register_device(struct device *dev, const struct mdev_parent_ops *ops)
+int mdev_parent_register(struct device *dev, const struct mdev_parent_ops *ops,
+			 struct device_driver *driver)
 {
 	const char *missing = mdev_ops_missing(ops);
 	struct mdev_parent *parent;
@@ -251,6 +256,7 @@ int mdev_register_device(struct device *dev, const struct mdev_parent_ops *ops)
 	INIT_LIST_HEAD(&parent->type_list);
 	parent->dev = get_device(dev);
 	parent->ops = ops;
+	parent->driver = driver;
 
 	ret = mdev_parent_insert(parent);
 	if (ret)
@@ -285,6 +291,20 @@ put_parent:
 	put_device(dev);
 	mdev_parent_put(parent);
 	return ret;
+}
+
+/**
+ * mdev_register_device - make a device a parent of mediated devices
+ * @dev: the device; a reference is held until mdev_unregister_device()
+ * @ops: the parent driver's callbacks; they may be called before this returns
+ *
+ * Context: process context, may sleep.
+ * Return: 0; -EINVAL if a mandatory callback or every type is missing;
+ * -EEXIST if @dev is a parent already; or another negative errno.
+ */
+int mdev_register_device(struct device *dev, const struct mdev_parent_ops *ops)
+{
+	return mdev_parent_register(dev, ops, NULL);
 }
 EXPORT_SYMBOL_GPL(mdev_register_device);
 
@@ -347,6 +367,40 @@ void mdev_parent_gone(struct device *dev)
 EXPORT_SYMBOL_GPL(mdev_parent_gone);
 
 /**
+ * mdev_parent_unregister - undo mdev_parent_register()
+ * @dev: the parent device
+ *
+ * Return: the callbacks with which it was registered, which are not called any
+ * more; NULL if it was not.
+ */
+const struct mdev_parent_ops *mdev_parent_unregister(struct device *dev)
+{
+	struct mdev_parent *parent = mdev_parent_get_by_dev(dev);
+	const struct mdev_parent_ops *ops;
+
+	if (!parent)
+		return NULL;
+	ops = parent->ops;
+
+	mdev_parent_drain(parent);
+	mdev_types_remove(parent);
+	class_compat_remove_link(mdev_parent_class, dev, NULL);
+	sysfs_remove_groups(&dev->kobj, ops->dev_attr_groups);
+	mdev_parent_event(parent, MDEV_UEVENT_UNREGISTERED);
+	mdev_parent_delete(parent);
+	/*
+	 * Pair with get_device() and kref_init() in mdev_parent_register(). A
+	 * type or an mdev that somebody still refers to may outlive the parent
+	 * driver, which @dev may be part of: it keeps @parent, but not @dev.
+	 */
+	put_device(dev);
+	mdev_parent_put(parent);
+	/* Pairs with mdev_parent_get_by_dev() */
+	mdev_parent_put(parent);
+	return ops;
+}
+
+/**
  * mdev_unregister_device - undo mdev_register_device()
  * @dev: the parent device
  *
@@ -361,26 +415,7 @@ EXPORT_SYMBOL_GPL(mdev_parent_gone);
  */
 void mdev_unregister_device(struct device *dev)
 {
-	struct mdev_parent *parent = mdev_parent_get_by_dev(dev);
-
-	if (!parent)
-		return;
-
-	mdev_parent_drain(parent);
-	mdev_types_remove(parent);
-	class_compat_remove_link(mdev_parent_class, dev, NULL);
-	sysfs_remove_groups(&dev->kobj, parent->ops->dev_attr_groups);
-	mdev_parent_event(parent, MDEV_UEVENT_UNREGISTERED);
-	mdev_parent_delete(parent);
-	/*
-	 * Pair with get_device() and kref_init() in mdev_register_device(). A
-	 * type or an mdev that somebody still refers to may outlive the parent
-	 * driver, which @dev may be part of: it keeps @parent, but not @dev.
-	 */
-	put_device(dev);
-	mdev_parent_put(parent);
-	/* Pairs with mdev_parent_get_by_dev() */
-	mdev_parent_put(parent);
+	mdev_parent_unregister(dev);
 }
 EXPORT_SYMBOL_GPL(mdev_unregister_device);
 

@@ -18,6 +18,8 @@
  * @dev: the parent device; a reference is held, and the pointer may be used,
  *	until the unregistration returns
  * @ops: the parent driver's callbacks, valid until the unregistration returns
+ * @driver: if it is a parent of the kernel's own interface, the one driver of
+ *	its mdevs, else NULL; see mdev_kernel.c
  * @types: the kset "mdev_supported_types"
  * @type_list: the types, in the order of their groups; only the registering
  *	and the unregistering thread use it
@@ -35,6 +37,7 @@ struct mdev_parent {
 	struct kref kref;
 	struct device *dev;
 	const struct mdev_parent_ops *ops;
+	struct device_driver *driver;
 	struct kset *types;
 	struct list_head type_list;
 	struct hlist_node node;
@@ -51,12 +54,14 @@ struct mdev_parent {
  * @kobj: its folder; the last reference frees it
  * @devices: the folder of links to its mdevs
  * @parent: a reference is held until @kobj goes
+ * @group: its name and attributes, valid until the parent is unregistered
  * @node: in the parent's type_list
  */
 struct mdev_type {
 	struct kobject kobj;
 	struct kobject *devices;
 	struct mdev_parent *parent;
+	const struct attribute_group *group;
 	struct list_head node;
 };
 
@@ -80,6 +85,10 @@ static inline void mdev_parent_put(struct mdev_parent *parent)
 {
 	kref_put(&parent->kref, mdev_parent_release);
 }
+
+int mdev_parent_register(struct device *dev, const struct mdev_parent_ops *ops,
+			 struct device_driver *driver);
+const struct mdev_parent_ops *mdev_parent_unregister(struct device *dev);
 
 /* Threads that wait for a device, for all of a parent, or for the time they have */
 extern wait_queue_head_t mdev_wait_queue;

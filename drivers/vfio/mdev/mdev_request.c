@@ -23,6 +23,7 @@
 #include "mdev_request.h"
 #include "mdev_trace.h"
 #include "mdev_vfio.h"
+#include "mdev_watch.h"
 
 /* There is a line in the log for the first of so many relayed requests */
 #define RELAYS_PER_LINE		10
@@ -66,11 +67,20 @@ static bool mdev_pid_exited(struct pid *pid)
 	return exited;
 }
 
+/* Where the holder is named, or NULL if nobody can have the device open */
+static struct mdev_holder *mdev_holder_of(struct mdev_device *mdev)
+{
+	if (mdev_is_kernels(mdev))
+		return &mdev->watch->holder;
+	return mdev->vmdev && mdev->vmdev->use ?
+	       &mdev->vmdev->use->holder : NULL;
+}
+
 /* @pid NULL: there is no holder any more */
 static void mdev_holder_replace(struct mdev_device *mdev, struct pid *pid,
 				const char *comm)
 {
-	struct mdev_holder *holder = &mdev->vmdev->use->holder;
+	struct mdev_holder *holder = mdev_holder_of(mdev);
 	struct pid *old;
 
 	spin_lock(&holder->lock);
@@ -104,17 +114,17 @@ void mdev_holder_set(struct mdev_device *mdev)
 static bool mdev_holder_get(struct mdev_device *mdev, struct pid **pid,
 			    char *comm)
 {
-	struct mdev_vfio *vmdev = mdev->vmdev;
+	struct mdev_holder *holder = mdev_holder_of(mdev);
 
 	lockdep_assert_held(&mdev->lock);
 
 	*pid = NULL;
-	if (!vmdev || !vmdev->use)
+	if (!holder)
 		return false;
-	spin_lock(&vmdev->use->holder.lock);
-	*pid = get_pid(vmdev->use->holder.pid);
-	strscpy(comm, vmdev->use->holder.comm, TASK_COMM_LEN);
-	spin_unlock(&vmdev->use->holder.lock);
+	spin_lock(&holder->lock);
+	*pid = get_pid(holder->pid);
+	strscpy(comm, holder->comm, TASK_COMM_LEN);
+	spin_unlock(&holder->lock);
 	return *pid;
 }
 
@@ -190,6 +200,13 @@ static bool mdev_line_is_due(struct mdev_device *mdev, unsigned int seconds)
 	return true;
 }
 
+/* A holder may set its eventfd, and so be asked, all the time */
+static bool mdev_asked_line_is_due(struct mdev_device *mdev, unsigned int count)
+{
+	return (mdev->request.announce || count % RELAYS_PER_LINE == 0) &&
+	       mdev_line_is_due(mdev, MDEV_REQUEST_INTERVAL);
+}
+
 /* Nobody can be asked, and why: say so at once, and then every minute */
 static void mdev_say_blocked(struct mdev_device *mdev, const char *why)
 {
@@ -228,9 +245,7 @@ void mdev_request_relay(struct mdev_trigger *trigger, unsigned int count)
 
 	if (mdev_trigger_signal(trigger)) {
 		request->relayed = true;
-		/* A holder may set its eventfd, and so be asked, all the time */
-		if ((request->announce || count % RELAYS_PER_LINE == 0) &&
-		    mdev_line_is_due(mdev, MDEV_REQUEST_INTERVAL))
+		if (mdev_asked_line_is_due(mdev, count))
 			dev_notice(&mdev->dev, "relaying device request to holder (#%u): %s\n",
 				   count + 1, mdev_holder_name(mdev, holder));
 	} else if (request->relayed && !request->announce) {
@@ -246,6 +261,28 @@ void mdev_request_relay(struct mdev_trigger *trigger, unsigned int count)
 }
 EXPORT_SYMBOL_GPL(mdev_request_relay);
 
+/* Can the parent driver ask holders of this device at all? */
+static bool mdev_has_request(const struct mdev_device *mdev)
+{
+	return mdev_parent(mdev)->ops->request && !mdev->mute;
+}
+
+/**
+ * mdev_request_forward - say that the driver of a device asks its holder itself
+ * @mdev: the device
+ * @count: as given to the request callback
+ *
+ * Context: the request callback.
+ */
+void mdev_request_forward(struct mdev_device *mdev, unsigned int count)
+{
+	char holder[HOLDER_NAME_LEN];
+
+	if (mdev_asked_line_is_due(mdev, count))
+		dev_notice(&mdev->dev, "relaying device request to driver (#%u), for holder: %s\n",
+			   count + 1, mdev_holder_name(mdev, holder));
+}
+
 static void mdev_ask(struct mdev_device *mdev)
 {
 	const struct mdev_parent_ops *ops = mdev_parent(mdev)->ops;
@@ -260,7 +297,7 @@ static void mdev_ask(struct mdev_device *mdev)
 		/* A process that is woken by the request finds it counted */
 		WRITE_ONCE(request->count, count + 1);
 		trace_mdev_request(&mdev->uuid, count, mdev_holder_nr(mdev));
-		if (ops->request)
+		if (mdev_has_request(mdev))
 			ops->request(mdev, count);
 		else
 			mdev_say_blocked(mdev, NO_CALLBACK);
@@ -458,7 +495,7 @@ int mdev_request_once(struct mdev_device *mdev)
 	mutex_lock(&mdev->lock);
 	if (!mdev_is_in_use(mdev)) {
 		/* Released already */
-	} else if (mdev_parent(mdev)->ops->request) {
+	} else if (mdev_has_request(mdev)) {
 		mdev_request_make(mdev, MDEV_REQ_EV_ASK);
 	} else {
 		mdev->request.announce = true;

@@ -45,6 +45,7 @@ int mdev_claim_released(struct mdev_device *mdev);
 int mdev_request_once(struct mdev_device *mdev);
 int mdev_request_cancel(struct mdev_device *mdev);
 void mdev_request_trigger_set(struct mdev_device *mdev);
+void mdev_request_forward(struct mdev_device *mdev, unsigned int count);
 void mdev_request_last(struct mdev_device *mdev);
 
 #endif /* _MDEV_REQUEST_H */

@@ -22,6 +22,7 @@
 #include "mdev_revoke.h"
 #include "mdev_triggers.h"
 #include "mdev_vfio.h"
+#include "mdev_watch.h"
 
 /* How long a revocation waits until no page is pinned any more: long enough
  * if that does not wait for the holder itself
@@ -178,9 +179,14 @@ static int mdev_may_revoke(struct mdev_device *mdev)
 
 	lockdep_assert_held(&mdev->lock);
 
-	if (!vmdev || !mdev_is_in_use(mdev))
+	if (mdev_is_kernels(mdev)) {
+		if (!mdev_is_in_use(mdev) && !mdev->watch->blind)
+			return 0;
+		why = "its driver is one of the kernel's own interface, which has no revocation";
+		ret = -EOPNOTSUPP;
+	} else if (!vmdev || !mdev_is_in_use(mdev)) {
 		return 0;
-	if (!vmdev->gate.revocable) {
+	} else if (!vmdev->gate.revocable) {
 		why = "the parent driver has no revoke callback";
 		ret = -EOPNOTSUPP;
 	} else if (!mdev_mappings_end(vmdev)) {
@@ -280,7 +286,7 @@ int mdev_revoke(struct mdev_device *mdev, bool claim)
 }
 
 /* Until it is not in use; revokes it when the time of the holder is over */
-static void mdev_wait_for_release(struct mdev_device *mdev)
+void mdev_wait_for_release(struct mdev_device *mdev)
 {
 	u64 since = get_jiffies_64();
 	int changes;

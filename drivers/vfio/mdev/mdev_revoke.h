@@ -14,6 +14,7 @@ int mdev_grace_changes(void);
 int mdev_owner_get(struct mdev_vfio *vmdev);
 void mdev_owner_put(struct mdev_vfio *vmdev);
 int mdev_revoke(struct mdev_device *mdev, bool claim);
+void mdev_wait_for_release(struct mdev_device *mdev);
 void mdev_detach(struct mdev_vfio *vmdev);
 int mdev_revoke_init_module(void);
 void mdev_revoke_exit_module(void);

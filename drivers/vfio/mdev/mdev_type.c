@@ -96,6 +96,7 @@ static int mdev_type_add(struct mdev_parent *parent,
 
 	mdev_parent_get(parent);
 	type->parent = parent;
+	type->group = group;
 	type->kobj.kset = parent->types;
 	ret = kobject_init_and_add(&type->kobj, &mdev_type_ktype, NULL, "%s-%s",
 				   dev_driver_string(parent->dev), group->name);

@@ -3,28 +3,14 @@
 #ifndef _MDEV_VFIO_H
 #define _MDEV_VFIO_H
 
-#include <linux/pid.h>
 #include <linux/refcount.h>
 #include <linux/sched.h>
-#include <linux/spinlock.h>
 #include <linux/vfio.h>
 
 #include "mdev_device.h"
 #include "mdev_dma.h"
 #include "mdev_gate.h"
-
-/**
- * struct mdev_holder - the process that is named, and can be asked
- * @lock: protects the rest; nothing is taken inside
- * @pid: the process that opened the device, or the last one that set a request
- *	eventfd; a reference is held while the device is in use, else NULL
- * @comm: its command, printable
- */
-struct mdev_holder {
-	spinlock_t lock; /* the next two */
-	struct pid *pid;
-	char comm[TASK_COMM_LEN];
-};
+#include "mdev_holder.h"
 
 /**
  * struct mdev_use - what there is while a device is open

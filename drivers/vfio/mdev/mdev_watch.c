@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Watching the VFIO device that a driver of the kernel's own interface makes.
+ *
+ * VFIO calls the driver, not us. Between the driver's probe and its remove its
+ * VFIO device has operations that are copies of the driver's, but for
+ *
+ *	match		keeps new holders out while a removal waits
+ *	open_device	the first descriptor: there is a holder
+ *	close_device	the last one: there is none any more
+ *	ioctl		adds a request interrupt, so that a holder can be asked
+ *
+ * VFIO opens and closes a device under the lock of its device set: under that
+ * lock they are exchanged, while nobody has it open. If that cannot be done, the
+ * device is as with the kernel's own mdev: the log says so.
+ */
+#include <linux/device.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "compat.h"
+#include "mdev_device.h"
+#include "mdev_irqs.h"
+#include "mdev_request.h"
+#include "mdev_trace.h"
+#include "mdev_triggers.h"
+#include "mdev_watch.h"
+
+/* The class of VFIO's devices */
+#define VFIO_CLASS	"vfio-dev"
+
+#define REQUEST_INDEX	VFIO_PCI_REQ_IRQ_INDEX
+
+static struct mdev_watch *to_watch(struct vfio_device *vdev)
+{
+	return container_of(vdev->ops, struct mdev_watch, ops);
+}
+
+static int mdev_watch_open(struct vfio_device *vdev)
+{
+	struct mdev_watch *watch = to_watch(vdev);
+	struct mdev_device *mdev = watch->mdev;
+	int ret;
+
+	ret = mdev_use_begin(mdev);
+	if (ret)
+		goto out;
+
+	if (watch->driver_ops->open_device)
+		ret = watch->driver_ops->open_device(vdev);
+	if (ret)
+		mdev_use_failed(mdev);
+	else
+		mdev_use_held(mdev);
+out:
+	trace_mdev_open(&mdev->uuid, ret);
+	return ret;
+}
+
+static void mdev_watch_close(struct vfio_device *vdev)
+{
+	struct mdev_watch *watch = to_watch(vdev);
+	struct mdev_device *mdev = watch->mdev;
+
+	trace_mdev_close(&mdev->uuid);
+	mdev_use_closing(mdev);
+	if (watch->driver_ops->close_device)
+		watch->driver_ops->close_device(vdev);
+	mdev_triggers_drop(mdev);
+	mdev_use_end(mdev);
+}
+
+/* As VFIO does for a driver that has none, but for a device that is wanted back */
+static int mdev_watch_match(struct vfio_device *vdev, char *name)
+{
+	struct mdev_watch *watch = to_watch(vdev);
+	int ret;
+
+	if (watch->driver_ops->match)
+		ret = watch->driver_ops->match(vdev, name);
+	else
+		ret = !strcmp(dev_name(vdev->dev), name);
+	if (ret > 0 && READ_ONCE(watch->mdev->request.evictors))
+		return -EBUSY;
+	return ret;
+}
+
+/* The driver has answered: one index more than it has interrupts, at least */
+static long mdev_watch_get_info(struct mdev_watch *watch, unsigned long arg)
+{
+	struct vfio_device_info __user *info = (void __user *)arg;
+	u32 num_irqs;
+	long ret;
+
+	ret = watch->driver_ops->ioctl(watch->vdev, VFIO_DEVICE_GET_INFO, arg);
+	if (ret)
+		return ret;
+	if (get_user(num_irqs, &info->num_irqs))
+		return -EFAULT;
+	if (num_irqs <= REQUEST_INDEX &&
+	    put_user(REQUEST_INDEX + 1, &info->num_irqs))
+		return -EFAULT;
+	return 0;
+}
+
+static long mdev_watch_get_irq_info(void __user *arg)
+{
+	const size_t minsz = offsetofend(struct vfio_irq_info, count);
+	struct vfio_irq_info info;
+
+	if (copy_from_user(&info, arg, minsz))
+		return -EFAULT;
+	if (info.argsz < minsz)
+		return -EINVAL;
+	info.flags = VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_NORESIZE;
+	info.count = 1;
+	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
+}
+
+static long mdev_watch_set_irqs(struct mdev_watch *watch, void __user *arg)
+{
+	struct mdev_irq_set set;
+	int ret;
+
+	ret = mdev_irq_set_read(&set, arg, BIT(REQUEST_INDEX));
+	return ret ?: mdev_trigger_set_irqs(&watch->request, &set);
+}
+
+/* Is an interrupt's ioctl about the one that is added? */
+static bool mdev_watch_is_request(unsigned int cmd, unsigned long arg)
+{
+	u32 index;
+
+	if (cmd == VFIO_DEVICE_GET_IRQ_INFO)
+		return !get_user(index, &((struct vfio_irq_info __user *)arg)->index) &&
+		       index == REQUEST_INDEX;
+	return cmd == VFIO_DEVICE_SET_IRQS &&
+	       !get_user(index, &((struct vfio_irq_set __user *)arg)->index) &&
+	       index == REQUEST_INDEX;
+}
+
+static long mdev_watch_ioctl(struct vfio_device *vdev, unsigned int cmd,
+			     unsigned long arg)
+{
+	struct mdev_watch *watch = to_watch(vdev);
+
+	if (cmd == VFIO_DEVICE_GET_INFO)
+		return mdev_watch_get_info(watch, arg);
+	if (!mdev_watch_is_request(cmd, arg))
+		return watch->driver_ops->ioctl(vdev, cmd, arg);
+	if (cmd == VFIO_DEVICE_GET_IRQ_INFO)
+		return mdev_watch_get_irq_info((void __user *)arg);
+	return mdev_watch_set_irqs(watch, (void __user *)arg);
+}
+
+/**
+ * mdev_watch_request - the request callback of such a device
+ * @mdev: the device
+ * @count: as of the callback
+ */
+void mdev_watch_request(struct mdev_device *mdev, unsigned int count)
+{
+	struct mdev_watch *watch = mdev->watch;
+
+	if (watch->adds_request) {
+		mdev_request_relay(&watch->request, count);
+		return;
+	}
+	mdev_request_forward(mdev, count);
+	watch->driver_ops->request(watch->vdev, count);
+}
+
+/* For device_for_each_child(): gives a reference to the VFIO device */
+static int mdev_watch_find(struct device *dev, void *data)
+{
+	struct vfio_device **vdev = data;
+
+	if (!dev->class || strcmp(dev->class->name, VFIO_CLASS))
+		return 0;
+	get_device(dev);
+	*vdev = container_of(dev, struct vfio_device, device);
+	return 1;
+}
+
+/* Under the lock of the device's set; nobody has it open */
+static void mdev_watch_exchange(struct mdev_watch *watch,
+				struct vfio_device *vdev)
+{
+	struct vfio_device_ops *ops = &watch->ops;
+
+	watch->vdev = vdev;
+	watch->driver_ops = vdev->ops;
+	*ops = *vdev->ops;
+	ops->match = mdev_watch_match;
+	ops->open_device = mdev_watch_open;
+	ops->close_device = mdev_watch_close;
+	watch->adds_request = watch->is_pci && !ops->request && ops->ioctl;
+	if (watch->adds_request)
+		ops->ioctl = mdev_watch_ioctl;
+	watch->mdev->mute = !ops->request && !watch->adds_request;
+	WRITE_ONCE(vdev->ops, ops);
+}
+
+static const char *mdev_watch_try(struct mdev_watch *watch)
+{
+	struct vfio_device *vdev = NULL;
+	const char *why = NULL;
+
+	device_for_each_child(&watch->mdev->dev, &vdev, mdev_watch_find);
+	if (!vdev)
+		return "its driver has made no VFIO device";
+	if (!vdev->ops || !vdev->dev_set) {
+		put_device(&vdev->device);
+		return "its VFIO device is not complete";
+	}
+
+	mutex_lock(&vdev->dev_set->lock);
+	if (vdev->open_count)
+		why = "it was opened before it was complete";
+	else
+		mdev_watch_exchange(watch, vdev);
+	mutex_unlock(&vdev->dev_set->lock);
+	/* Else mdev_watch_end() puts it */
+	if (why)
+		put_device(&vdev->device);
+	return why;
+}
+
+/**
+ * mdev_watch_begin - watch the VFIO device that a driver has just made
+ * @mdev: the mediated device
+ *
+ * Context: the end of the driver's probe.
+ */
+void mdev_watch_begin(struct mdev_device *mdev)
+{
+	const char *why = mdev_watch_try(mdev->watch);
+
+	mdev->watch->blind = why;
+	if (why)
+		dev_warn(&mdev->dev, "its holder can be neither seen nor asked: %s\n",
+			 why);
+}
+
+/**
+ * mdev_watch_end - a VFIO device is watched no more
+ * @mdev: the mediated device
+ *
+ * Context: the driver's remove has unregistered it from VFIO.
+ */
+void mdev_watch_end(struct mdev_device *mdev)
+{
+	struct mdev_watch *watch = mdev->watch;
+	struct vfio_device *vdev = watch->vdev;
+
+	watch->blind = false;
+	if (!vdev)
+		return;
+	/* VFIO needs no more than the driver's release, which is in there, too */
+	WRITE_ONCE(vdev->ops, watch->driver_ops);
+	watch->vdev = NULL;
+	/* Pairs with get_device() in mdev_watch_find() */
+	put_device(&vdev->device);
+}
+
+/* When a device is created; mdev_watch_exit() frees what this allocates */
+int mdev_watch_init(struct mdev_device *mdev, bool is_pci)
+{
+	struct mdev_watch *watch = kzalloc(sizeof(*watch), GFP_KERNEL);
+
+	if (!watch)
+		return -ENOMEM;
+	watch->mdev = mdev;
+	watch->is_pci = is_pci;
+	spin_lock_init(&watch->holder.lock);
+	mdev_trigger_init(&watch->request, mdev, MDEV_TRIGGER_REQUEST);
+	mdev->watch = watch;
+	return 0;
+}
+
+/* The device has left sysfs, and nobody asks for it any more */
+void mdev_watch_exit(struct mdev_device *mdev)
+{
+	kfree(mdev->watch);
+	mdev->watch = NULL;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Watching the VFIO device of a driver of the kernel's own interface. The driver
+ * makes it; who opens and closes it, is seen here.
+ */
+#ifndef _MDEV_WATCH_H
+#define _MDEV_WATCH_H
+
+#include <linux/mdev_trigger.h>
+#include <linux/vfio.h>
+
+#include "mdev_holder.h"
+
+struct mdev_device;
+
+/**
+ * struct mdev_watch - what there is of a mediated device whose driver makes its
+ *	VFIO device
+ * @mdev: the mediated device, of which this is part
+ * @vdev: its VFIO device, while that is watched, else NULL; a reference is held.
+ *	Written by the probe and the remove of the driver
+ * @driver_ops: what the driver does for @vdev
+ * @ops: the same, but for what is watched; @vdev has these, under the lock of its
+ *	set
+ * @holder: who has it open
+ * @request: the interrupt that asks the holder
+ * @is_pci: it is of the vfio-pci kind: holders know such an interrupt
+ * @adds_request: its driver cannot ask, so the framework does, through @request
+ * @blind: its VFIO device cannot be watched
+ */
+struct mdev_watch {
+	struct mdev_device *mdev;
+	struct vfio_device *vdev;
+	const struct vfio_device_ops *driver_ops;
+	struct vfio_device_ops ops;
+	struct mdev_holder holder;
+	struct mdev_trigger request;
+	bool is_pci;
+	bool adds_request;
+	bool blind;
+};
+
+int mdev_watch_init(struct mdev_device *mdev, bool is_pci);
+void mdev_watch_exit(struct mdev_device *mdev);
+void mdev_watch_begin(struct mdev_device *mdev);
+void mdev_watch_end(struct mdev_device *mdev);
+void mdev_watch_request(struct mdev_device *mdev, unsigned int count);
+
+#endif /* _MDEV_WATCH_H */
