@@ -29,7 +29,7 @@ import userspace  # noqa: E402
 GUESTS = 2
 WAITING_GUESTS = 1
 
-TESTS = ("tests.toml", "ccw-tests.toml", "client-tests.toml", "runner-tests.toml")
+TESTS = ("tests.toml", "kernel-tests.toml", "ccw-tests.toml", "client-tests.toml", "runner-tests.toml")
 LISTS = (*TESTS, "demo.toml", "bench.toml")
 
 
@@ -54,7 +54,10 @@ def prepare(name, tests, report, args, ours, peer):
         for wanted, make in ((ours, build.build_modules), (peer and target.peer, build.build_peer)):
             if wanted:
                 is_peer = make is build.build_peer
-                archive = initramfs.base_archive(target, kernel, make(target, kernel, logs), programs, is_peer)
+                modules = make(target, kernel, logs)
+                if not is_peer:
+                    modules |= build.kernel_drivers(target, kernel, logs, here)
+                archive = initramfs.base_archive(target, kernel, modules, programs, is_peer)
                 setups.append(Setup(target, kernel, archive, disks, is_peer, args.kvm))
     if not setups:
         raise Failure("the kernel's own modules are not tested here")

@@ -13,7 +13,7 @@ import time
 import splat
 from config import LOGS, TOP, locked
 from host import Host
-from initramfs import Cpio
+from initramfs import Cpio, closure, kernel_module
 from report import FAILED, PASSED, PEER
 from tap import Tap
 
@@ -138,7 +138,7 @@ class Boot:
         if disk := self._disk():
             lines.append(shlex.join(["mount_disk", disk, *target.disk_modules]))
         for test in self._tests:
-            modules = self._setup.peer and test.peer_modules or test.modules
+            modules = self._setup.peer and test.peer_modules or [*test.modules, *self._drivers(test)]
             if test.script:
                 program = ["/bin/sh", "-c", test.script]
             else:
@@ -147,6 +147,10 @@ class Boot:
                 program = ["/bin/env", *(f"{key}={value}" for key, value in test.environment.items()), *program]
             lines.append(shlex.join(["run_test", test.name, " ".join(modules), *program]))
         return "\n".join([*lines, "all_clean" if self._tests else "interactive"]) + "\n"
+
+    def _drivers(self, test):
+        """What the test needs of Debian's modules."""
+        return closure(self._setup.kernel, test.drivers, [*self._setup.target.modules, *test.modules])
 
     def _disk(self):
         return self._tests[0].disk if self._tests else ""
@@ -164,6 +168,8 @@ class Boot:
         plan = Cpio()
         plan.folder("vm")
         plan.file("vm/plan", self._plan().encode(), 0o644)
+        for name in sorted({name for test in self._tests for name in self._drivers(test)}):
+            plan.file(f"modules/{name}.ko", kernel_module(setup.kernel, name), 0o644)
         initrd = self._logs / "initramfs"
         initrd.write_bytes(setup.archive + plan.bytes())
         first = self._tests[0] if self._tests else None

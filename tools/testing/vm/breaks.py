@@ -85,6 +85,7 @@ def _run(entry, tests, args, report):
             # Otherwise the next build takes for up to date what was made of it, or includes it.
             for path in (src / entry.file).parent.glob("*.o"):
                 path.unlink()
+        modules |= build.kernel_drivers(target, kernel, logs, [test])
         archive = initramfs.base_archive(target, kernel, modules, programs, False)
     quiet = _Quiet()
     Boot(Setup(target, kernel, archive, disks, False, args.kvm), [test], quiet).run()

@@ -102,6 +102,13 @@ def build_peer(target, kernel, logs):
     return {path.stem: path for path in peer.rglob("*.ko")}
 
 
+def kernel_drivers(target, kernel, logs, tests):
+    """Drivers of the kernel's source, unchanged, where tests have them run on our mdev.ko: {kernel/NAME: file}."""
+    if not any(name.startswith("kernel/") for test in tests for name in test.modules):
+        return {}
+    return {f"kernel/{name}": path for name, path in build_peer(target, kernel, logs).items() if name != "mdev"}
+
+
 def build_programs(target, kernel, programs, logs):
     """
     The programs that are named by their paths below tools/testing: by the Makefile of the outermost folder, or else

@@ -73,7 +73,9 @@ class Test:
     needs: list = dataclasses.field(default_factory=list)       # other built files, which the program uses
     disk: str = ""          # one of the target's disks, mounted while the boot lasts
     packages: list = dataclasses.field(default_factory=list)    # Debian packages that it runs in
+    # Built here: ours by their names, those of the kernel's source (a target's peer) as kernel/NAME
     modules: list = dataclasses.field(default_factory=list)
+    drivers: list = dataclasses.field(default_factory=list)     # Debian's modules, loaded then with all that they need
     peer_modules: list = dataclasses.field(default_factory=list)    # where others stand in with the kernel's own mdev
     targets: list = dataclasses.field(default_factory=list)     # kernels or architectures; none: all
     peer: list = dataclasses.field(default_factory=list)        # where it can run with the kernel's own modules

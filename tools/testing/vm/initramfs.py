@@ -2,6 +2,7 @@
 """Writes the guest's initramfs: a cpio archive in the "newc" format, which the kernel unpacks."""
 
 import lzma
+import re
 import stat
 
 from config import HERE, TOP
@@ -46,10 +47,23 @@ class Cpio:
 
 def kernel_module(kernel, name):
     """A module of the kernel's own, as plain ELF."""
-    for path in kernel.modules.rglob(f"{name}.ko*"):
+    # A name has dashes in a file, and underscores everywhere else.
+    for path in kernel.modules.rglob(f"{re.sub('[-_]', '[-_]', name)}.ko*"):
         data = path.read_bytes()
         return lzma.decompress(data) if path.suffix == ".xz" else data
     raise Failure(f"{kernel.release} has no module {name}")
+
+
+def closure(kernel, names, have):
+    """Modules of the kernel's own and what they need, without what is there: in the order in which they are loaded."""
+    found = []
+    for name in names:
+        if name in have or name in found:
+            continue
+        depends = re.search(rb"\0depends=([^\0]*)\0", kernel_module(kernel, name))[1].decode()
+        found += closure(kernel, [other for other in depends.split(",") if other], [*have, *found])
+        found.append(name)
+    return found
 
 
 def base_archive(target, kernel, modules, programs, peer):

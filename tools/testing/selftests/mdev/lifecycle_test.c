@@ -44,6 +44,18 @@ FIXTURE_VARIANT_ADD(mdev, mtty_2)
 	.parent = "mtty", .type = "mtty-2", .api = "vfio-pci", .cost = 1,
 };
 
+/* Samples of the kernel's */
+FIXTURE_VARIANT_ADD(mdev, mdpy)
+{
+	.parent = "mdpy", .type = "mdpy-vga", .api = "vfio-pci", .cost = 1,
+};
+
+FIXTURE_VARIANT_ADD(mdev, mbochs)
+{
+	.parent = "mbochs", .type = "mbochs-small", .api = "vfio-pci",
+	.cost = 1,
+};
+
 FIXTURE_VARIANT_ADD(mdev, relay)
 {
 	.parent = "mdev_relay.0", .type = "mdev_relay-relay",

@@ -39,6 +39,17 @@ FIXTURE_VARIANT_ADD(held, mtty)
 	.parent = "mtty", .type = "mtty-1",
 };
 
+/* Samples of the kernel's */
+FIXTURE_VARIANT_ADD(held, mdpy)
+{
+	.parent = "mdpy", .type = "mdpy-vga",
+};
+
+FIXTURE_VARIANT_ADD(held, mbochs)
+{
+	.parent = "mbochs", .type = "mbochs-small",
+};
+
 FIXTURE_VARIANT_ADD(held, relay)
 {
 	.parent = "mdev_relay.0", .type = "mdev_relay-relay",
