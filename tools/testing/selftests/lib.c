@@ -833,13 +833,18 @@ int parent_bind(const char *parent)
 
 int module_load(const char *name)
 {
+	return module_load_with(name, "");
+}
+
+int module_load_with(const char *name, const char *parameters)
+{
 	int fd = open(path_format("/modules/%s.ko", name).text,
 		      O_RDONLY | O_CLOEXEC);
 	int err;
 
 	if (fd < 0)
 		return -errno;
-	err = syscall(SYS_finit_module, fd, "", 0) ? -errno : 0;
+	err = syscall(SYS_finit_module, fd, parameters, 0) ? -errno : 0;
 	close(fd);
 	return err;
 }

@@ -180,6 +180,7 @@ int parent_bind(const char *parent);
 
 /* Modules, by their names; 0 or a negative errno */
 int module_load(const char *name);
+int module_load_with(const char *name, const char *parameters);
 int module_unload(const char *name);
 long module_users(const char *name);
 

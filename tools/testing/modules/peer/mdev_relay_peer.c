@@ -2,7 +2,9 @@
 /*
  * What mdev_relay is for our framework, this is for the kernel's own: a driver
  * that relays requests to release a device, and nothing else. The benchmark
- * compares the two.
+ * compares the two. With our framework it is a driver of the kernel's own
+ * interface that asks holders itself; and the parameters make it one of a kind
+ * that the framework can do less for.
  */
 #include <linux/eventfd.h>
 #include <linux/mdev.h>
@@ -17,11 +19,24 @@
 #define eventfd_signal(ctx) eventfd_signal(ctx, 1)
 #endif
 
+static bool mute;
+module_param(mute, bool, 0644);
+MODULE_PARM_DESC(mute, "New devices cannot ask their holders");
+
+static bool unseen;
+module_param(unseen, bool, 0644);
+MODULE_PARM_DESC(unseen, "New devices get no VFIO device");
+
+static bool opened;
+module_param(opened, bool, 0644);
+MODULE_PARM_DESC(opened, "New devices are open when they are bound");
+
 #define RELAY_NAME "mdev_relay_peer"
 #define RELAY_IRQ VFIO_CCW_REQ_IRQ_INDEX
 
 struct relay {
 	struct vfio_device vdev;
+	bool opened;
 	/* Protects request */
 	struct mutex lock;
 	struct eventfd_ctx *request;
@@ -78,6 +93,21 @@ static void relay_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length)
 {
 }
 
+static long relay_info(void __user *arg)
+{
+	const size_t minsz = offsetofend(struct vfio_device_info, num_irqs);
+	struct vfio_device_info info;
+
+	if (copy_from_user(&info, arg, minsz))
+		return -EFAULT;
+	if (info.argsz < minsz)
+		return -EINVAL;
+	info.flags = VFIO_DEVICE_FLAGS_CCW;
+	info.num_regions = 0;
+	info.num_irqs = RELAY_IRQ + 1;
+	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
+}
+
 static long relay_ioctl(struct vfio_device *vdev, unsigned int cmd,
 			unsigned long arg)
 {
@@ -87,6 +117,8 @@ static long relay_ioctl(struct vfio_device *vdev, unsigned int cmd,
 	} set;
 	struct eventfd_ctx *ctx;
 
+	if (cmd == VFIO_DEVICE_GET_INFO)
+		return relay_info((void __user *)arg);
 	if (cmd != VFIO_DEVICE_SET_IRQS)
 		return -ENOTTY;
 	if (copy_from_user(&set, (void __user *)arg,
@@ -94,6 +126,10 @@ static long relay_ioctl(struct vfio_device *vdev, unsigned int cmd,
 		return -EFAULT;
 	if (set.hdr.index != RELAY_IRQ)
 		return -EINVAL;
+	if (set.fd == -1) {
+		relay_replace(to_relay(vdev), NULL);
+		return 0;
+	}
 	ctx = eventfd_ctx_fdget(set.fd);
 	if (IS_ERR(ctx))
 		return PTR_ERR(ctx);
@@ -110,12 +146,34 @@ static const struct vfio_device_ops relay_ops = {
 	.ioctl = relay_ioctl,
 };
 
+static const struct vfio_device_ops relay_mute_ops = {
+	.name = RELAY_NAME,
+	.open_device = relay_open,
+	.close_device = relay_close,
+	.dma_unmap = relay_dma_unmap,
+	.ioctl = relay_ioctl,
+};
+
+/* As VFIO does with the first descriptor, and its close */
+static void relay_set_opened(struct relay *relay, bool opened)
+{
+	if (opened == relay->opened)
+		return;
+	mutex_lock(&relay->vdev.dev_set->lock);
+	relay->vdev.open_count += opened ? 1 : -1;
+	mutex_unlock(&relay->vdev.dev_set->lock);
+	relay->opened = opened;
+}
+
 static int relay_probe(struct mdev_device *mdev)
 {
 	struct relay *relay;
 	int ret;
 
-	relay = vfio_alloc_device(relay, vdev, &mdev->dev, &relay_ops);
+	if (unseen)
+		return 0;
+	relay = vfio_alloc_device(relay, vdev, &mdev->dev,
+				  mute ? &relay_mute_ops : &relay_ops);
 	if (IS_ERR(relay))
 		return PTR_ERR(relay);
 	mutex_init(&relay->lock);
@@ -123,6 +181,8 @@ static int relay_probe(struct mdev_device *mdev)
 	ret = vfio_register_emulated_iommu_dev(&relay->vdev);
 	if (ret)
 		vfio_put_device(&relay->vdev);
+	else
+		relay_set_opened(relay, opened);
 	return ret;
 }
 
@@ -130,6 +190,9 @@ static void relay_remove(struct mdev_device *mdev)
 {
 	struct relay *relay = dev_get_drvdata(&mdev->dev);
 
+	if (!relay)
+		return;
+	relay_set_opened(relay, false);
 	vfio_unregister_group_dev(&relay->vdev);
 	vfio_put_device(&relay->vdev);
 }

@@ -1,0 +1,503 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Drivers of the kernel's own interface, unchanged: what the framework adds to
+ * their devices, and what it leaves as it is with the kernel's own mdev. What
+ * they share with all others is seen by lifecycle_test.c and removal_test.c.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "held.h"
+#include "lib.h"
+
+#define BUS_DRIVER	"/sys/bus/mdev/drivers/"
+#define PARAMETERS	"/sys/module/mdev_relay_peer/parameters/"
+
+#define BLOCKED		"removal blocked until device is released by its holder"
+#define NO_CALLBACK	"no request callback"
+#define NO_REVOCATION	"cannot be revoked: its driver is one of the kernel's own"
+#define FORWARDED	"relaying device request to driver (#1)"
+#define BLIND		"its holder can be neither seen nor asked: "
+
+#define PEER		"mdev_relay_peer.0"
+#define PEER_TYPE	"platform-relay"
+
+/* A type of a sample, as the sample's source has it */
+FIXTURE(type)
+{
+	struct uuid uuids[32];
+};
+
+FIXTURE_VARIANT(type)
+{
+	const char *parent;
+	const char *type;
+	const char *name;
+	const char *description;
+	long instances;
+	int error;
+};
+
+FIXTURE_VARIANT_ADD(type, mtty_1)
+{
+	.parent = "mtty", .type = "mtty-1", .name = "Single port serial",
+	.instances = 24, .error = -ENOSPC,
+};
+
+FIXTURE_VARIANT_ADD(type, mtty_2)
+{
+	.parent = "mtty", .type = "mtty-2", .name = "Dual port serial",
+	.instances = 12, .error = -ENOSPC,
+};
+
+FIXTURE_VARIANT_ADD(type, mdpy)
+{
+	.parent = "mdpy", .type = "mdpy-xga", .name = "mdpy-xga",
+	.description = "virtual display, 1024x768 framebuffer",
+	.instances = 4, .error = -EUSERS,
+};
+
+FIXTURE_VARIANT_ADD(type, mbochs)
+{
+	.parent = "mbochs", .type = "mbochs-large", .name = "mbochs-large",
+	.description = "virtual display, 64 MB video memory",
+	.instances = 4, .error = -ENOSPC,
+};
+
+FIXTURE_SETUP(type)
+{
+	size_t i;
+
+	ASSERT_TRUE(parent_exists(variant->parent));
+	for (i = 0; i < ARRAY_SIZE(self->uuids); i++)
+		self->uuids[i] = uuid_new();
+}
+
+FIXTURE_TEARDOWN(type)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(self->uuids); i++)
+		if (mdev_exists(&self->uuids[i]))
+			EXPECT_EQ(0, mdev_remove(&self->uuids[i]));
+	EXPECT_EQ(variant->instances, instances(variant->parent, variant->type));
+}
+
+TEST_F(type, has_the_drivers_attributes)
+{
+	struct path path = type_path(variant->parent, variant->type, "name");
+	char text[128];
+
+	EXPECT_LT(0, file_read(path.text, text, sizeof(text)));
+	EXPECT_STREQ(variant->name, text);
+
+	path = type_path(variant->parent, variant->type, "description");
+	if (!variant->description) {
+		EXPECT_FALSE(file_exists(path.text));
+		return;
+	}
+	EXPECT_EQ(0444, file_mode(path.text));
+	EXPECT_LT(0, file_read(path.text, text, sizeof(text)));
+	EXPECT_EQ(0, strncmp(variant->description, text,
+			     strlen(variant->description))) {
+		TH_LOG("the description is: %s", text);
+	}
+}
+
+TEST_F(type, instances_are_counted_exactly)
+{
+	int i;
+
+	for (i = 0; i < variant->instances; i++) {
+		EXPECT_EQ(variant->instances - i,
+			  instances(variant->parent, variant->type));
+		ASSERT_EQ(0, mdev_create(variant->parent, variant->type,
+					 &self->uuids[i]));
+	}
+	EXPECT_EQ(0, instances(variant->parent, variant->type));
+	EXPECT_EQ(variant->error, mdev_create(variant->parent, variant->type,
+					      &self->uuids[i]));
+	EXPECT_FALSE(mdev_exists(&self->uuids[i]));
+	EXPECT_EQ(0, mdev_remove(&self->uuids[0]));
+	EXPECT_EQ(0, mdev_create(variant->parent, variant->type,
+				 &self->uuids[i]));
+}
+
+/* A device of the vfio-pci kind, open */
+FIXTURE(sample)
+{
+	HELD;
+	struct vfio_user user;
+};
+
+FIXTURE_VARIANT(sample)
+{
+	const char *parent;
+	const char *type;
+};
+
+FIXTURE_VARIANT_ADD(sample, mtty)
+{
+	.parent = "mtty", .type = "mtty-2",
+};
+
+FIXTURE_VARIANT_ADD(sample, mdpy)
+{
+	.parent = "mdpy", .type = "mdpy-vga",
+};
+
+FIXTURE_VARIANT_ADD(sample, mbochs)
+{
+	.parent = "mbochs", .type = "mbochs-small",
+};
+
+FIXTURE_SETUP(sample)
+{
+	self->user = (struct vfio_user)VFIO_USER_NONE;
+	ASSERT_TRUE(parent_exists(variant->parent));
+	set_up_held(variant->parent, variant->type);
+}
+
+FIXTURE_TEARDOWN(sample)
+{
+	vfio_close(&self->user);
+	tear_down_held();
+}
+
+TEST_F(sample, request_interrupt_is_added)
+{
+	struct vfio_device_info info;
+	struct vfio_irq_info irq;
+
+	ASSERT_EQ(0, vfio_open(&self->user, &self->uuid));
+	ASSERT_EQ(0, vfio_info(self->user.device, &info));
+	EXPECT_TRUE(info.flags & VFIO_DEVICE_FLAGS_PCI);
+	EXPECT_EQ(VFIO_PCI_REQ_IRQ_INDEX + 1, info.num_irqs);
+
+	ASSERT_EQ(0, vfio_irq(self->user.device, VFIO_PCI_REQ_IRQ_INDEX, &irq));
+	EXPECT_EQ(VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_NORESIZE, irq.flags);
+	EXPECT_EQ(1, irq.count);
+	EXPECT_EQ(VFIO_PCI_REQ_IRQ_INDEX, irq.index);
+}
+
+TEST_F(sample, malformed_arguments_are_refused)
+{
+	struct vfio_irq_info irq = {
+		.argsz = offsetof(struct vfio_irq_info, count),
+		.index = VFIO_PCI_REQ_IRQ_INDEX,
+	};
+	const __u32 index = VFIO_PCI_REQ_IRQ_INDEX;
+	const __u32 set = VFIO_IRQ_SET_DATA_EVENTFD |
+			  VFIO_IRQ_SET_ACTION_TRIGGER;
+	int fds[2] = { self->events, self->log };
+	int device;
+
+	ASSERT_EQ(0, vfio_open(&self->user, &self->uuid));
+	device = self->user.device;
+	EXPECT_EQ(-EINVAL, vfio_ioctl(device, VFIO_DEVICE_GET_IRQ_INFO, &irq));
+	EXPECT_EQ(-EFAULT, vfio_ioctl(device, VFIO_DEVICE_GET_INFO,
+				      bad_address()));
+	EXPECT_EQ(-EFAULT, vfio_ioctl(device, VFIO_DEVICE_GET_IRQ_INFO,
+				      bad_address()));
+	EXPECT_GT(0, vfio_ioctl(device, VFIO_DEVICE_SET_IRQS, bad_address()));
+	/* No eventfds; two of them; one more than there are; another action */
+	EXPECT_GT(0, vfio_set_irqs(device, set, index, 0, 1, fds, 4));
+	EXPECT_EQ(-EINVAL, vfio_set_irqs(device, set, index, 0, 2, fds, 8));
+	EXPECT_EQ(-EINVAL, vfio_set_irqs(device, set, index, 1, 1, fds, 4));
+	EXPECT_EQ(-EINVAL, vfio_set_irqs(device, VFIO_IRQ_SET_DATA_EVENTFD |
+					 VFIO_IRQ_SET_ACTION_MASK, index, 0, 1,
+					 fds, 4));
+	EXPECT_EQ(0, mdev_number(&self->uuid, "request"));
+}
+
+/* An argument that ends with a page that is not there, or cannot be written */
+TEST_F(sample, argument_at_the_end_of_memory_is_no_hole)
+{
+	const size_t page = sysconf(_SC_PAGESIZE);
+	struct vfio_irq_info *irq;
+	char *memory;
+
+	ASSERT_EQ(0, vfio_open(&self->user, &self->uuid));
+	memory = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, (void *)memory);
+	ASSERT_EQ(0, munmap(memory + page, page));
+	irq = (void *)(memory + page - offsetof(struct vfio_irq_info, count));
+	irq->argsz = sizeof(*irq);
+	irq->index = VFIO_PCI_REQ_IRQ_INDEX;
+	EXPECT_EQ(-EFAULT, vfio_ioctl(self->user.device,
+				      VFIO_DEVICE_GET_IRQ_INFO, irq));
+	irq = (void *)memory;
+	irq->argsz = sizeof(*irq);
+	irq->index = VFIO_PCI_REQ_IRQ_INDEX;
+	ASSERT_EQ(0, mprotect(memory, page, PROT_READ));
+	EXPECT_EQ(-EFAULT, vfio_ioctl(self->user.device,
+				      VFIO_DEVICE_GET_IRQ_INFO, irq));
+	EXPECT_EQ(0, munmap(memory, page));
+}
+
+/* The driver's own interrupts are the driver's */
+TEST_F(sample, other_interrupts_are_the_drivers)
+{
+	struct vfio_device_info info;
+	struct vfio_irq_info irq;
+	int fd = eventfd_new();
+
+	ASSERT_EQ(0, vfio_open(&self->user, &self->uuid));
+	/* Before that, the samples know of no interrupt */
+	ASSERT_EQ(0, vfio_info(self->user.device, &info));
+	EXPECT_EQ(0, vfio_irq(self->user.device, VFIO_PCI_INTX_IRQ_INDEX, &irq));
+	EXPECT_EQ(VFIO_PCI_INTX_IRQ_INDEX, irq.index);
+	if (!strcmp(variant->parent, "mtty")) {
+		EXPECT_EQ(1, irq.count);
+		EXPECT_EQ(0, vfio_set_eventfd(self->user.device,
+					      VFIO_PCI_INTX_IRQ_INDEX, fd));
+		EXPECT_EQ(0, mdev_number(&self->uuid, "request"));
+	}
+	close(fd);
+}
+
+TEST_F(sample, revocation_is_refused_with_the_reason)
+{
+	start_holder(true);
+	EXPECT_EQ(-EOPNOTSUPP, mdev_revoke(&self->uuid));
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text,
+			      NO_REVOCATION, NULL));
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_USE));
+	EXPECT_EQ(0, eventfd_take(self->holder.eventfd));
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
+	/* Nobody has to give it up now */
+	EXPECT_EQ(0, mdev_revoke(&self->uuid));
+	EXPECT_FALSE(mdev_exists(&self->uuid));
+}
+
+static int run_sample_unbinder(void *arg)
+{
+	const struct uuid *uuid = arg;
+
+	return -file_puts(mdev_path(uuid, "driver/unbind").text, uuid->text);
+}
+
+/* The same wait, without a signal that ends it; then it can be bound again */
+TEST_F(sample, unbind_asks_and_waits)
+{
+	struct path bind;
+	char text[128];
+
+	snprintf(bind.text, sizeof(bind.text), BUS_DRIVER "%s/bind",
+		 variant->parent);
+	EXPECT_EQ(0, file_link_name(mdev_path(&self->uuid, "driver").text, text,
+				    sizeof(text)));
+	EXPECT_STREQ(variant->parent, text);
+
+	start_holder(true);
+	self->child = child_start(run_sample_unbinder, &self->uuid, -1, -1);
+	ASSERT_LT(0, self->child);
+	EXPECT_TRUE(eventfd_wait(self->holder.eventfd, SOON_MS));
+	EXPECT_EQ(-EBUSY, holder_order(&self->holder, HOLDER_OPEN_AGAIN));
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_USE));
+	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, 0));
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
+	EXPECT_EQ(0, child_wait(self->child, SOON_MS));
+	self->child = -1;
+	holder_kill(&self->holder);
+
+	EXPECT_TRUE(mdev_exists(&self->uuid));
+	EXPECT_FALSE(file_exists(mdev_path(&self->uuid, "driver").text));
+	EXPECT_NE(0, vfio_open(&self->user, &self->uuid));
+
+	/* By its own driver, and no other */
+	EXPECT_EQ(-ENODEV, file_puts(MDEV_DRIVER "bind", self->uuid.text));
+	ASSERT_EQ(0, file_puts(bind.text, self->uuid.text));
+	start_holder(true);
+	expect_holder_shown();
+	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "request").text, "1"));
+	EXPECT_EQ(1, eventfd_take(self->holder.eventfd));
+}
+
+TEST_F(sample, driver_binds_to_no_device_of_another_parent)
+{
+	struct uuid other = uuid_new();
+	struct path bind;
+
+	snprintf(bind.text, sizeof(bind.text), BUS_DRIVER "%s/bind",
+		 variant->parent);
+	ASSERT_EQ(0, mdev_create("mdev_legacy.0", "mdev_legacy-page", &other));
+	EXPECT_EQ(0, file_puts(MDEV_DRIVER "unbind", other.text));
+	EXPECT_EQ(-ENODEV, file_puts(bind.text, other.text));
+	EXPECT_EQ(0, file_puts(MDEV_DRIVER "bind", other.text));
+	EXPECT_EQ(0, mdev_remove(&other));
+}
+
+/* As with the kernel's own mdev: VFIO holds the driver of what is open */
+TEST_F(sample, driver_that_is_in_use_stays)
+{
+	start_holder(true);
+	EXPECT_EQ(-EAGAIN, module_unload(variant->parent));
+	EXPECT_EQ(0, eventfd_take(self->holder.eventfd));
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
+	EXPECT_TRUE(soon(!module_users(variant->parent)));
+}
+
+/* A device that nobody has open does not hold the driver: it goes with it */
+TEST_F(sample, unload_removes_the_devices)
+{
+	char module[64];
+
+	EXPECT_EQ(0, module_users(variant->parent));
+	EXPECT_EQ(0, module_unload(variant->parent));
+	EXPECT_FALSE(mdev_exists(&self->uuid));
+	EXPECT_FALSE(parent_exists(variant->parent));
+	snprintf(module, sizeof(module), "kernel/%s", variant->parent);
+	EXPECT_EQ(0, module_load(module));
+	EXPECT_TRUE(parent_exists(variant->parent));
+}
+
+/* A driver that asks holders itself, or cannot, or hides its device */
+FIXTURE(peer)
+{
+	HELD;
+};
+
+FIXTURE_SETUP(peer)
+{
+	self->holder.pid = -1;
+	self->child = -1;
+	self->eventfd_id = eventfd_next_id();
+	self->count = mdev_count();
+	self->uuid = uuid_new();
+	ASSERT_TRUE(parent_exists(PEER));
+	self->log = kmsg_open();
+	ASSERT_LE(0, self->log);
+	self->events = uevent_open();
+	ASSERT_LE(0, self->events);
+}
+
+FIXTURE_TEARDOWN(peer)
+{
+	EXPECT_EQ(0, file_puts(PARAMETERS "mute", "0"));
+	EXPECT_EQ(0, file_puts(PARAMETERS "unseen", "0"));
+	EXPECT_EQ(0, file_puts(PARAMETERS "opened", "0"));
+	tear_down_held();
+}
+
+#define start_remover() do {						\
+	self->child = remover_start(&self->uuid);			\
+	ASSERT_LT(0, self->child);					\
+	ASSERT_TRUE(event(MDEV_UEVENT_REQUEST_PENDING));		\
+} while (0)
+
+#define expect_removed() do {						\
+	EXPECT_EQ(0, child_wait(self->child, SOON_MS));			\
+	self->child = -1;						\
+	EXPECT_FALSE(mdev_exists(&self->uuid));				\
+} while (0)
+
+TEST_F(peer, driver_asks_the_holder_itself)
+{
+	ASSERT_EQ(0, mdev_create(PEER, PEER_TYPE, &self->uuid));
+	start_holder(true);
+	expect_holder_shown();
+	start_remover();
+	EXPECT_EQ(1, eventfd_take(self->holder.eventfd));
+	EXPECT_EQ(1, mdev_number(&self->uuid, "request_count"));
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, FORWARDED,
+			      self->name));
+	child_kill(self->child);
+	EXPECT_TRUE(event(MDEV_UEVENT_REQUEST_CANCELLED));
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_USE));
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_OPEN_AGAIN));
+	start_remover();
+	EXPECT_EQ(1, eventfd_take(self->holder.eventfd));
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
+	expect_removed();
+}
+
+TEST_F(peer, driver_that_cannot_ask_is_said_to_be_so)
+{
+	EXPECT_EQ(0, file_puts(PARAMETERS "mute", "1"));
+	ASSERT_EQ(0, mdev_create(PEER, PEER_TYPE, &self->uuid));
+	start_holder(true);
+	EXPECT_EQ(-EOPNOTSUPP, file_puts(mdev_path(&self->uuid, "request").text,
+					 "1"));
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, NO_CALLBACK,
+			      self->name));
+	start_remover();
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, BLOCKED,
+			      self->name));
+	EXPECT_EQ(0, eventfd_take(self->holder.eventfd));
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
+	expect_removed();
+}
+
+/* What cannot be watched is as with the kernel's own mdev, and said once */
+TEST_F(peer, device_that_cannot_be_seen_works)
+{
+	EXPECT_EQ(0, file_puts(PARAMETERS "unseen", "1"));
+	ASSERT_EQ(0, mdev_create(PEER, PEER_TYPE, &self->uuid));
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, BLIND,
+			      "no VFIO device"));
+	EXPECT_EQ(-EOPNOTSUPP, mdev_revoke(&self->uuid));
+	EXPECT_EQ(0, mdev_remove(&self->uuid));
+	EXPECT_FALSE(mdev_exists(&self->uuid));
+}
+
+TEST_F(peer, device_that_was_opened_too_early_works)
+{
+	EXPECT_EQ(0, file_puts(PARAMETERS "opened", "1"));
+	ASSERT_EQ(0, mdev_create(PEER, PEER_TYPE, &self->uuid));
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, BLIND,
+			      "opened before it was complete"));
+	EXPECT_EQ(-EOPNOTSUPP, mdev_revoke(&self->uuid));
+	EXPECT_EQ(0, mdev_remove(&self->uuid));
+	EXPECT_FALSE(mdev_exists(&self->uuid));
+}
+
+#define MANY	500
+
+/* So many at once; they go one by one, and with their driver */
+TEST_F(peer, five_hundred_devices)
+{
+	static struct uuid uuids[MANY];
+	int i;
+
+	for (i = 0; i < MANY; i++) {
+		uuids[i] = uuid_new();
+		ASSERT_EQ(0, mdev_create(PEER, PEER_TYPE, &uuids[i]));
+	}
+	EXPECT_EQ(self->count + MANY, mdev_count());
+	for (i = 0; i < MANY; i += 2)
+		EXPECT_EQ(0, mdev_remove(&uuids[i]));
+	EXPECT_EQ(self->count + MANY / 2, mdev_count());
+	EXPECT_EQ(0, module_unload("mdev_relay_peer"));
+	EXPECT_EQ(self->count, mdev_count());
+	EXPECT_EQ(0, module_load("kernel/mdev_relay_peer"));
+}
+
+/* The same of a sample, which has memory for as many as it is told */
+TEST(five_hundred_devices_of_a_sample)
+{
+	static struct uuid uuids[MANY];
+	int count = mdev_count();
+	int i;
+
+	ASSERT_EQ(0, module_unload("mbochs"));
+	ASSERT_EQ(0, module_load_with("kernel/mbochs", "count=2000"));
+	EXPECT_EQ(MANY, instances("mbochs", "mbochs-small"));
+	for (i = 0; i < MANY; i++) {
+		uuids[i] = uuid_new();
+		EXPECT_EQ(0, mdev_create("mbochs", "mbochs-small", &uuids[i]));
+	}
+	EXPECT_EQ(0, instances("mbochs", "mbochs-small"));
+	EXPECT_EQ(count + MANY, mdev_count());
+	EXPECT_EQ(0, module_unload("mbochs"));
+	EXPECT_EQ(count, mdev_count());
+	EXPECT_EQ(0, module_load("kernel/mbochs"));
+}
+
+TEST_HARNESS_MAIN
