@@ -239,6 +239,15 @@ bool mdev_is_kernels_own(const struct uuid *uuid)
 	return !file_exists(mdev_path(uuid, "holder").text);
 }
 
+/* Whether its driver is one of the kernel's own interface, with either mdev.ko */
+bool driver_is_kernels_own(const struct uuid *uuid)
+{
+	char name[64];
+
+	return file_link_name(mdev_path(uuid, "driver").text, name,
+			      sizeof(name)) || strcmp(name, "vfio_mdev");
+}
+
 /* How many mediated devices there are, over all parents */
 int mdev_count(void)
 {

@@ -92,6 +92,7 @@ bool mdev_exists(const struct uuid *uuid);
 long mdev_number(const struct uuid *uuid, const char *attr);
 long instances(const char *parent, const char *type);
 bool mdev_is_kernels_own(const struct uuid *uuid);
+bool driver_is_kernels_own(const struct uuid *uuid);
 int mdev_count(void);
 
 /* VFIO */

@@ -68,7 +68,7 @@ static inline int card_create(struct card *card, const char *type)
 	err = mdev_create(CARD_PARENT, type, &card->uuid);
 	if (err)
 		return err;
-	card->kernels_own = mdev_is_kernels_own(&card->uuid);
+	card->kernels_own = driver_is_kernels_own(&card->uuid);
 	return card_use(card);
 }
 

@@ -113,6 +113,8 @@ struct ccw {
 	bool created;
 	/* The kernel's own vfio_ccw, which is known to differ */
 	bool kernels_own;
+	/* And it is on the kernel's own mdev.ko, too */
+	bool kernels_mdev;
 	struct vfio_user user;
 	__u64 offset[NR_REGIONS];
 	int io;			/* eventfds */
@@ -275,7 +277,8 @@ static inline int ccw_create(struct ccw *ccw)
 	if (err)
 		return err;
 	ccw->created = true;
-	ccw->kernels_own = mdev_is_kernels_own(&ccw->uuid);
+	ccw->kernels_own = driver_is_kernels_own(&ccw->uuid);
+	ccw->kernels_mdev = mdev_is_kernels_own(&ccw->uuid);
 	return 0;
 }
 

@@ -20,6 +20,7 @@
 #include "ccw.h"
 
 #define RELAYED		"relaying device request to holder"
+#define FORWARDED	"relaying device request to driver"
 #define BLOCKED		"removal blocked until device is released by its holder"
 
 /* The one that the host pulls, and one that it plugs in meanwhile */
@@ -151,23 +152,26 @@ static inline int run_stuck_user(void *arg)
 		  HOLDER_NAME " (pid %d)", self->holder.pid), self->name)
 
 #define start_holder(with_eventfd) do {					\
-	if (self->ccw.kernels_own)					\
+	if (self->ccw.kernels_mdev)					\
 		SKIP(return, "the kernel's own mdev does not ask for release"); \
 	ASSERT_EQ(0, holder_start(&self->holder, &self->ccw.uuid));	\
 	if (with_eventfd)						\
 		ASSERT_EQ(0, holder_order(&self->holder, HOLDER_REGISTER)); \
 } while (0)
 
+/* The kernel's own driver asks by itself, and knows whether it can */
 #define expect_asked() do {						\
 	EXPECT_TRUE(eventfd_wait(self->holder.eventfd, SOON_MS));	\
 	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->ccw.uuid.text,	\
+			      self->ccw.kernels_own ? FORWARDED " (#1)" : \
 			      RELAYED " (#1)", named()));		\
 	EXPECT_TRUE(mdev_exists(&self->ccw.uuid));			\
 } while (0)
 
 #define expect_blocked() do {						\
 	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->ccw.uuid.text,	\
-			      BLOCKED, named()));			\
+			      self->ccw.kernels_own ? FORWARDED : BLOCKED, \
+			      named()));				\
 	EXPECT_TRUE(mdev_exists(&self->ccw.uuid));			\
 } while (0)
 
