@@ -85,6 +85,16 @@
 #endif
 
 /*
+ * How many descriptors of a VFIO device are open, or -1 where a kernel does not
+ * tell: in VFIO's words, that is not for drivers
+ */
+#ifdef HAVE_VFIO_OPEN_COUNT
+#define vfio_device_open_count(vdev)	((int)(vdev)->open_count)
+#else
+#define vfio_device_open_count(vdev)	((void)(vdev), -1)
+#endif
+
+/*
  * Linux 6.3, bc292ab00f6c ("mm: introduce vma->vm_flags wrapper functions")
  */
 #ifndef HAVE_VM_FLAGS_SET

@@ -215,7 +215,9 @@ static const char *mdev_watch_try(struct mdev_watch *watch)
 	}
 
 	mutex_lock(&vdev->dev_set->lock);
-	if (vdev->open_count)
+	if (vfio_device_open_count(vdev) < 0)
+		why = "this kernel's VFIO does not tell what is open";
+	else if (vfio_device_open_count(vdev))
 		why = "it was opened before it was complete";
 	else
 		mdev_watch_exchange(watch, vdev);

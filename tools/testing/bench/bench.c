@@ -377,10 +377,52 @@ static void bench_mtty(void)
 	close(fd);
 }
 
+/* A sample of the kernel's, with either mdev.ko: no other parent is there */
+static void bench_sample(const char *type)
+{
+	static uint64_t created[SAMPLE], removed[SAMPLE], samples[CALLS];
+	struct holder holder = { .number = 0 };
+	int fd = open_create(type);
+	uint64_t config;
+	char buf[4];
+	int i;
+
+	/* What comes first warms caches and tables */
+	for (i = 0; i < FEW; i++) {
+		create(fd, i);
+		remove_mdev(i);
+	}
+	for (i = 0; i < SAMPLE; i++) {
+		created[i] = create(fd, i);
+		removed[i] = remove_mdev(i);
+	}
+	report("sample-create", created, SAMPLE);
+	report("sample-remove", removed, SAMPLE);
+
+	create(fd, holder.number);
+	hold(&holder, -1);
+	config = region_offset(holder.device, VFIO_PCI_CONFIG_REGION_INDEX);
+	for (i = 0; i < CALLS; i++) {
+		uint64_t start = now();
+
+		if (pread(holder.device, buf, 4, config) != 4)
+			err(1, "configuration space");
+		samples[i] = now() - start;
+	}
+	report("sample-config-4", samples, CALLS);
+	let_go(&holder);
+	remove_mdev(holder.number);
+	close(fd);
+}
+
 int main(void)
 {
 	const char *relay = type_path("relay");
 
+	if (!relay) {
+		bench_sample(type_path("1"));
+		return 0;
+	}
 	bench_floor();
 	bench_request(relay);
 	bench_number(relay, type_path("failing"));

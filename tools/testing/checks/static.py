@@ -18,7 +18,11 @@ IGNORED = (
     ("PARENTHESIS_ALIGNMENT", r"_trace\.h$", "TRACE_EVENT() is laid out so everywhere"),
     ("MACRO_ARG_REUSE", r"mdev_request\.h$", "a condition is waited for until it is true, as with wait_event()"),
     ("CONST_STRUCT", r"", "a struct bus_type is registered, and older kernels take no const one"),
-    ("COMPLEX_MACRO", r"^compat/", "what stands for members of an initializer takes no parentheses"),
+    ("AVOID_EXTERNS", r"mdev_kernel_(parent|driver)\.c$", 
+     "no header of ours may be included: it would change the versions"),
+    ("MACRO_ARG_REUSE", r"mdev_kernel\.c$", "names of members"),
+    ("COMPLEX_MACRO", r"^(compat|tools/testing/modules/peer)/",
+     "what stands for members of an initializer takes no parentheses"),
     ("(LINUX_VERSION_CODE|CONSTANT_COMPARISON)", r"^tools/testing/modules/peer/", "it is built without compat/"),
     ("STATIC_CONST_CHAR_ARRAY", r"^tools/", "arrays of names that are filled at run time"),
     ("BIT_MACRO", r"^tools/", "user space has no BIT()"),
@@ -175,9 +179,42 @@ def farm(target, kernel):
     return found
 
 
+def symbol_versions(target, kernel):
+    """What the build does with versions of the kernel's own symbols: they are compared, and a difference is told."""
+    names = ("mdev_register_parent", "mdev_unregister_parent", "mdev_register_driver", "mdev_unregister_driver")
+    found = []
+
+    def run(what, theirs, ours, code, says, takes):
+        with tempfile.TemporaryDirectory() as folder:
+            symvers, cmds = pathlib.Path(folder) / "Module.symvers", [pathlib.Path(folder) / name for name in "ab"]
+            if theirs is not None:
+                symvers.write_text("".join(f"{crc}\t{name}\tdrivers/vfio/mdev/mdev\tEXPORT_SYMBOL\t\n"
+                                           for name, crc in theirs.items()))
+            for cmd, part in zip(cmds, (names[:2], names[2:])):
+                cmd.write_text("".join(f"#SYMVER {name} {ours[name]}\n" for name in part if name in ours))
+            done = subprocess.run([TOP / "drivers/vfio/mdev/symvers_check.sh", symvers, *cmds], text=True,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            # The last line of a name counts.
+            have = dict(line.split()[1:] for cmd in cmds for line in cmd.read_text().splitlines())
+        if done.returncode != code or bool(says) != bool(done.stdout) or says not in done.stdout or have != takes:
+            found.append(f"{what}: ended with {done.returncode}, said {done.stdout!r}, took {have}")
+
+    equal = {name: f"0x{number:08x}" for number, name in enumerate(names, 1)}
+    other = {**equal, names[3]: "0x00000005"}
+    less = {name: equal[name] for name in names[1:]}
+    run("equal versions", equal, equal, 0, "", equal)
+    run("one that differs", other, equal, 0, f"warning: the version of {names[3]} is", other)
+    run("one that is missing", equal, less, 1, f"error: the symbol {names[0]} has no version", less)
+    run("a kernel without mdev", {"mdev_other": "0x00000009"}, equal, 0, "", equal)
+    run("a kernel without versions", dict.fromkeys(names, "0x00000000"), {}, 0, "", {})
+    run("no list of symbols", None, equal, 0, "", equal)
+    return found
+
+
 CHECKS = {"checkpatch --strict": checkpatch, "kernel-doc": kernel_doc, "documentation": documentation, "sparse": sparse,
           "no names of machines or registries": foreign_names, "one version": versions, "calls go down": circles,
-          "links lead into this tree": farm}
+          "links lead into this tree": farm,
+          "versions of symbols are compared": symbol_versions}
 
 # What an architecture's files are needed for: each has some of its own.
 OF_AN_ARCH = ("sparse",)

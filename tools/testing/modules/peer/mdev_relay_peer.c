@@ -19,6 +19,13 @@
 #define eventfd_signal(ctx) eventfd_signal(ctx, 1)
 #endif
 
+/* Linux 6.2, 913447d06f03 ("vfio: Remove vfio_free_device") */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+#define RELAY_FREE_OPS	.release = vfio_free_device,
+#else
+#define RELAY_FREE_OPS
+#endif
+
 static bool mute;
 module_param(mute, bool, 0644);
 MODULE_PARM_DESC(mute, "New devices cannot ask their holders");
@@ -144,6 +151,7 @@ static const struct vfio_device_ops relay_ops = {
 	.request = relay_request,
 	.dma_unmap = relay_dma_unmap,
 	.ioctl = relay_ioctl,
+	RELAY_FREE_OPS
 };
 
 static const struct vfio_device_ops relay_mute_ops = {
@@ -152,6 +160,7 @@ static const struct vfio_device_ops relay_mute_ops = {
 	.close_device = relay_close,
 	.dma_unmap = relay_dma_unmap,
 	.ioctl = relay_ioctl,
+	RELAY_FREE_OPS
 };
 
 /* As VFIO does with the first descriptor, and its close */

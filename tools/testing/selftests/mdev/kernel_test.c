@@ -258,6 +258,12 @@ TEST_F(sample, other_interrupts_are_the_drivers)
 		EXPECT_EQ(0, vfio_set_eventfd(self->user.device,
 					      VFIO_PCI_INTX_IRQ_INDEX, fd));
 		EXPECT_EQ(0, mdev_number(&self->uuid, "request"));
+		/* That of 6.1 would keep the eventfd */
+		EXPECT_EQ(0, vfio_set_irqs(self->user.device,
+					   VFIO_IRQ_SET_DATA_NONE |
+					   VFIO_IRQ_SET_ACTION_TRIGGER,
+					   VFIO_PCI_INTX_IRQ_INDEX, 0, 0, NULL,
+					   0));
 	}
 	close(fd);
 }
