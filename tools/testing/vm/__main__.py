@@ -105,10 +105,9 @@ def run_tests(tests, report, args, ours=True, peer=False, checks=(), folders=())
             for setup in setups:
                 for boot in boots_of(setup, tests, report):
                     jobs.append(((name, setup.peer), (waiting if boot.waits else pool).submit(boot.run)))
-            # One kernel's headers and source are enough for most of these, one kernel an architecture for the rest.
             target = setups[0].target
             for check in checks:
-                if not checked_archs or target.arch.name not in checked_archs and check in static.OF_AN_ARCH:
+                if static.is_due(check, target.arch.name, checked_archs):
                     jobs.append((None, pool.submit(static.run, check, target, setups[0].kernel, report)))
             checked_archs.add(target.arch.name)
         for key, job in jobs:

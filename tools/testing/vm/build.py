@@ -78,27 +78,30 @@ def build_modules(target, kernel, logs, src=None, edit=None):
     return {path.stem: path for path in src.rglob("*.ko") if "peer" not in path.parts}
 
 
+def build_source(kernel, folder, name, into, symbols, log):
+    """A module of the kernel's source, unchanged, with symbols of others: files like Module.symvers."""
+    into.mkdir(parents=True, exist_ok=True)
+    for path in (kernel.source / folder).iterdir():
+        if _SOURCES.match(path.name):
+            shutil.copy2(path, into)
+    # The folder's own rules, but for what else it would build.
+    (into / "Kbuild").write_text(f"include $(src)/Makefile\nobj-y :=\nobj-m := {name}.o\n")
+    # Not our code: its warnings are not our failures.
+    run_make(["-C", kernel.headers, f"M={into}", f"KBUILD_EXTRA_SYMBOLS={' '.join(map(str, symbols))}", "modules"], log)
+
+
 def build_peer(target, kernel, logs):
     """What the kernel's source has and Debian does not build, and the test modules against the kernel's own mdev."""
     peer = target.dir / "peer"
     symbols = []
     for name, folder in target.peer.items():
-        into = peer / name
-        into.mkdir(parents=True, exist_ok=True)
-        for path in (kernel.source / folder).iterdir():
-            if _SOURCES.match(path.name):
-                shutil.copy2(path, into)
-        # The folder's own rules, but for what else it would build.
-        (into / "Kbuild").write_text(f"include $(src)/Makefile\nobj-y :=\nobj-m := {name}.o\n")
-        # Not our code: its warnings are not our failures.
-        run_make(["-C", kernel.headers, f"M={into}", f"KBUILD_EXTRA_SYMBOLS={' '.join(symbols)}", "modules"],
-                 logs / f"build-peer-{name}.log")
-        symbols.append(str(into / "Module.symvers"))
+        build_source(kernel, folder, name, peer / name, symbols, logs / f"build-peer-{name}.log")
+        symbols.append(peer / name / "Module.symvers")
     ours = "tools/testing/modules/peer"
     if (TOP / ours).exists():
         link_sources(peer / "src", [ours])
         _kbuild(kernel, peer / "src" / ours, logs / "build-peer-modules.log",
-                f"KBUILD_EXTRA_SYMBOLS={' '.join(symbols)}")
+                f"KBUILD_EXTRA_SYMBOLS={' '.join(map(str, symbols))}")
     return {path.stem: path for path in peer.rglob("*.ko")}
 
 

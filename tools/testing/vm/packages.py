@@ -18,10 +18,10 @@ from report import Failure
 # Debian 13 renamed it.
 KEYRINGS = ("/usr/share/keyrings/debian-archive-keyring.gpg", "/usr/share/keyrings/debian-archive-keyring.pgp")
 
-# What checkpatch, kernel-doc, Sphinx, the kselftest harness and the peer's modules need of the kernel's source.
+# What checkpatch, kernel-doc, Sphinx, the kselftest harness and the kernel's own drivers need of the kernel's source.
 SOURCE_PARTS = ("scripts", "Documentation/sphinx/kernel*.py",
                 "tools/testing/selftests/kselftest*.h", "samples/vfio-mdev", "drivers/vfio/mdev",
-                "drivers/s390/cio")
+                "drivers/s390/cio", "drivers/s390/crypto")
 
 
 def run(argv, **more):
