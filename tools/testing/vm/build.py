@@ -84,6 +84,8 @@ def build_source(kernel, folder, name, into, symbols, log):
     for path in (kernel.source / folder).iterdir():
         if _SOURCES.match(path.name):
             shutil.copy2(path, into)
+    # kbuild does not see that symbols of another tree have changed.
+    (into / "Module.symvers").unlink(missing_ok=True)
     # The folder's own rules, but for what else it would build.
     (into / "Kbuild").write_text(f"include $(src)/Makefile\nobj-y :=\nobj-m := {name}.o\n")
     # Not our code: its warnings are not our failures.
