@@ -20,6 +20,7 @@
 #include <linux/printk.h>
 #include <linux/slab.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 
 #include "mdev_group.h"
 
@@ -192,6 +193,66 @@ void mdev_group_put(struct file *file)
 			     PTR_ERR(file));
 	else
 		__fput_sync(file);
+}
+
+/*
+ * The same for a thread that is not the kernel's own: paths are looked up, and
+ * files are closed, by a work.
+ */
+struct mdev_group_work {
+	struct work_struct work;
+	struct file *file;
+	int id;
+};
+
+static struct file *mdev_group_run(struct mdev_group_work *group,
+				   work_func_t function)
+{
+	INIT_WORK_ONSTACK(&group->work, function);
+	queue_work(system_unbound_wq, &group->work);
+	flush_work(&group->work);
+	destroy_work_on_stack(&group->work);
+	return group->file;
+}
+
+static void mdev_group_leave_work(struct work_struct *work)
+{
+	struct mdev_group_work *group =
+		container_of(work, struct mdev_group_work, work);
+	char path[GROUP_PATH_LEN];
+
+	mdev_group_path(path, group->id);
+	group->file = mdev_group_open_closing(path);
+}
+
+static void mdev_group_left_work(struct work_struct *work)
+{
+	mdev_group_put(container_of(work, struct mdev_group_work, work)->file);
+}
+
+/**
+ * mdev_group_leave - open a VFIO group whose device its holder has released
+ * @id: its number
+ *
+ * The holder has a second to leave the group.
+ *
+ * Return: the file, for mdev_group_left(), or an ERR_PTR: -EBUSY if the holder
+ * stays.
+ */
+struct file *mdev_group_leave(int id)
+{
+	struct mdev_group_work group = { .id = id };
+
+	return mdev_group_run(&group, mdev_group_leave_work);
+}
+
+/* Closes what mdev_group_leave() returned */
+void mdev_group_left(struct file *file)
+{
+	struct mdev_group_work group = { .file = file };
+
+	if (file != ERR_PTR(-EBUSY))
+		mdev_group_run(&group, mdev_group_left_work);
 }
 
 int mdev_group_init_module(void)

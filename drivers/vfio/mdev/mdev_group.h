@@ -8,6 +8,8 @@ struct file;
 struct file *mdev_group_try(int id);
 struct file *mdev_group_take(int id);
 void mdev_group_put(struct file *file);
+struct file *mdev_group_leave(int id);
+void mdev_group_left(struct file *file);
 int mdev_group_init_module(void);
 void mdev_group_exit_module(void);
 

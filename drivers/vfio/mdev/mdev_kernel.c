@@ -12,6 +12,8 @@
 
 #include <linux/atomic.h>
 #include <linux/build_bug.h>
+#include <linux/err.h>
+#include <linux/iommu.h>
 #include <linux/slab.h>
 #include <linux/stddef.h>
 #include <linux/string.h>
@@ -19,6 +21,7 @@
 #include <linux/vfio.h>
 
 #include "mdev_device.h"
+#include "mdev_group.h"
 #include "mdev_request.h"
 #include "mdev_revoke.h"
 #include "mdev_watch.h"
@@ -200,17 +203,40 @@ static int mdev_kernel_bind(struct device *dev)
 	return ret;
 }
 
+/*
+ * Have the group open while VFIO gives up the device: then nobody is in it, and
+ * VFIO detaches it from no container that is in use; see mdev_group.c. A device
+ * that nobody has opened is spared the effort.
+ */
+static struct file *mdev_kernel_group_leave(struct mdev_device *mdev)
+{
+	struct iommu_group *group;
+	struct file *file;
+
+	if (!mdev->watch->used && !mdev->watch->blind)
+		return ERR_PTR(-EBUSY);
+	group = iommu_group_get(&mdev->dev);
+	if (!group)
+		return ERR_PTR(-EBUSY);
+	file = mdev_group_leave(iommu_group_id(group));
+	iommu_group_put(group);
+	return file;
+}
+
 /* The wait comes first; the driver's own one, for the same, is none then */
 static int mdev_kernel_unbind(struct device *dev)
 {
 	struct kernel_mdev_driver *drv = to_kernel_driver(dev->driver);
 	struct mdev_device *mdev = to_mdev_device(dev);
+	struct file *group;
 
 	mdev_evict_begin(mdev);
 	mdev_wait_for_release(mdev);
+	group = mdev_kernel_group_leave(mdev);
 	if (drv->remove)
 		drv->remove(to_kernel_device(mdev));
 	mdev_watch_end(mdev);
+	mdev_group_left(group);
 	mdev_evict_end(mdev);
 	return 0;
 }
