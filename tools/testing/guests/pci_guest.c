@@ -6,6 +6,7 @@
  * debug console, a line for each.
  *
  * Words on its command line:
+ *   display  look for a display of mdpy's instead, and paint some pixels
  *   io     pass bytes again and again; else it is idle after the first ones
  *   eject  agree when the card is to be unplugged, as an operating system does
  *          by ACPI; else the card stays
@@ -50,9 +51,16 @@ struct gate {
 /* The card */
 #define CARD_ID		0x32534348
 
+/* The display: its pixels are BAR 0, its size is in its configuration space */
+#define DISPLAY_ID	0x000f1b36
+#define DISPLAY_WIDTH	0x48
+#define DISPLAY_HEIGHT	0x4c
+#define DISPLAY_MEMORY	0xf0000000
+#define DISPLAY_PIXELS	1000
+
 #define PCI_ID		0x00
 #define PCI_COMMAND	0x04
-#define PCI_COMMAND_ON	0x5	/* I/O ports, bus master: a message is one */
+#define PCI_COMMAND_ON	0x7	/* both spaces; bus master: a message is one */
 #define PCI_BAR		0x10
 #define PCI_CAPS	0x34
 #define PCI_CAP_MSI	0x05
@@ -94,6 +102,7 @@ struct gate {
 #define TICKS_A_BLOCK	(18 * 20)
 
 static struct gate gates[NR_VECTORS];
+static uint32_t card_id = CARD_ID;
 static int slot;
 static int irq;
 static bool agrees;
@@ -164,7 +173,7 @@ static void config_write(int device, int reg, uint32_t value)
 
 static bool card_is_there(void)
 {
-	return config_read(slot, PCI_ID) == CARD_ID;
+	return config_read(slot, PCI_ID) == card_id;
 }
 
 /* Where the capability is, or 0 */
@@ -410,7 +419,8 @@ static bool find_card(void)
 	if (slot == 32)
 		return false;
 	/* One that was plugged in later has not seen the firmware */
-	config_write(slot, PCI_BAR, CARD_PORTS);
+	config_write(slot, PCI_BAR, card_id == DISPLAY_ID ?
+				    DISPLAY_MEMORY : CARD_PORTS);
 	config_write(slot, PCI_COMMAND, PCI_COMMAND_ON);
 	pirq = (slot - 1) & 3;
 	irq = config_read(BRIDGE_SLOT, BRIDGE_ROUTES) >> 8 * pirq & 0xff;
@@ -456,6 +466,25 @@ static enum outcome work(bool again)
 	}
 }
 
+/* What is painted stays, and is the display's own memory */
+static enum outcome paint(void)
+{
+	volatile uint32_t *pixels = (uint32_t *)DISPLAY_MEMORY;
+	unsigned int i, same = 0;
+
+	for (i = 0; i < DISPLAY_PIXELS; i++)
+		pixels[i] = i * 0x10203;
+	for (i = 0; i < DISPLAY_PIXELS; i++)
+		same += pixels[i] == i * 0x10203;
+	put_number(config_read(slot, DISPLAY_WIDTH));
+	put("x");
+	put_number(config_read(slot, DISPLAY_HEIGHT));
+	put(" pixels, ");
+	put_number(same);
+	put(" painted\n");
+	return only_wait();
+}
+
 static bool has_word(const char *text, const char *word)
 {
 	while (*text) {
@@ -482,13 +511,16 @@ void main(const struct multiboot *multiboot)
 
 	put("hello\n");
 	agrees = has_word(text, "eject");
+	if (has_word(text, "display"))
+		card_id = DISPLAY_ID;
 	set_up_interrupts();
 	for (;;) {
 		while (!find_card()) {
 			wait_interrupt();
 			heed_host();
 		}
-		if (work(has_word(text, "io")) != GONE)
+		if ((card_id == DISPLAY_ID ? paint() :
+		     work(has_word(text, "io"))) != GONE)
 			return;
 		put("the card is gone\n");
 	}

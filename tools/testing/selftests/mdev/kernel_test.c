@@ -326,6 +326,22 @@ TEST_F(sample, unbind_asks_and_waits)
 	EXPECT_EQ(1, eventfd_take(self->holder.eventfd));
 }
 
+/* QEMU unmaps its memory after it has closed the device */
+TEST_F(sample, holder_has_a_moment_to_leave_its_group)
+{
+	__s64 closed;
+
+	start_holder(true);
+	self->child = remover_start(&self->uuid);
+	ASSERT_TRUE(eventfd_wait(self->holder.eventfd, SOON_MS));
+	closed = now_ms();
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE_DEVICE));
+	EXPECT_EQ(0, child_wait(self->child, SOON_MS));
+	self->child = -1;
+	EXPECT_LE(closed + 900, now_ms());
+	EXPECT_FALSE(mdev_exists(&self->uuid));
+}
+
 TEST_F(sample, driver_binds_to_no_device_of_another_parent)
 {
 	struct uuid other = uuid_new();
