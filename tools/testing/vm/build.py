@@ -12,6 +12,9 @@ from report import Failure
 # What kbuild needs of the tree.
 MODULE_PARTS = ("Kbuild", "compat", "drivers", "include", "samples", "tools/testing/modules")
 
+# Our modules against the kernel's own interface.
+_PEER_MODULES = "tools/testing/modules/peer"
+
 _SOURCES = re.compile(r"(Kbuild|Kconfig|Makefile|.*\.(c|h|S|mk|sh))$")
 
 # What kbuild leaves beside them when it is run in the tree: each kernel has its own.
@@ -99,19 +102,38 @@ def build_peer(target, kernel, logs):
     for name, folder in target.peer.items():
         build_source(kernel, folder, name, peer / name, symbols, logs / f"build-peer-{name}.log")
         symbols.append(peer / name / "Module.symvers")
-    ours = "tools/testing/modules/peer"
-    if (TOP / ours).exists():
-        link_sources(peer / "src", [ours])
-        _kbuild(kernel, peer / "src" / ours, logs / "build-peer-modules.log",
-                f"KBUILD_EXTRA_SYMBOLS={' '.join(map(str, symbols))}")
+    link_sources(peer / "src", [_PEER_MODULES])
+    _kbuild(kernel, peer / "src" / _PEER_MODULES, logs / "build-peer-modules.log",
+            f"KBUILD_EXTRA_SYMBOLS={' '.join(map(str, symbols))}")
     return {path.stem: path for path in peer.rglob("*.ko")}
+
+
+def _mdev_symbols(target, kernel, logs):
+    """
+    Where a driver of the kernel's own interface finds the symbols of mdev, with the versions that the kernel gives
+    them: in the kernel's list, or in that of the kernel's own source; in ours only if the kernel has no versions.
+    """
+    if "mdev" in target.peer:
+        into = target.dir / "peer/mdev"
+        build_source(kernel, target.peer["mdev"], "mdev", into, [], logs / "build-peer-mdev.log")
+        return [into / "Module.symvers"]
+    if re.search(r"\tmdev_register_parent\t", (kernel.headers / "Module.symvers").read_text()):
+        return []
+    return [target.dir / "src/Module.symvers"]
 
 
 def kernel_drivers(target, kernel, logs, tests):
     """Drivers of the kernel's source, unchanged, where tests have them run on our mdev.ko: {kernel/NAME: file}."""
     if not any(name.startswith("kernel/") for test in tests for name in test.modules):
         return {}
-    return {f"kernel/{name}": path for name, path in build_peer(target, kernel, logs).items() if name != "mdev"}
+    folder = target.dir / "kernel"
+    symbols = _mdev_symbols(target, kernel, logs)
+    for name, source in target.drivers.items():
+        build_source(kernel, source, name, folder / name, symbols, logs / f"build-kernel-{name}.log")
+    link_sources(folder / "src", [_PEER_MODULES])
+    _kbuild(kernel, folder / "src" / _PEER_MODULES, logs / "build-kernel-modules.log",
+            f"KBUILD_EXTRA_SYMBOLS={' '.join(map(str, symbols))}")
+    return {f"kernel/{path.stem}": path for path in folder.rglob("*.ko")}
 
 
 def build_programs(target, kernel, programs, logs):

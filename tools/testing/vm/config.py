@@ -51,6 +51,8 @@ class Target:
     config: str = ""        # the options, a file in targets/, with which a kernel is built from the source
     # Modules that Debian does not build, to measure against, and their folders in the source. None: no peer at all.
     peer: dict = dataclasses.field(default_factory=dict)
+    # Drivers of the kernel's own interface, which tests have run on our mdev.ko, and their folders in the source
+    drivers: dict = dataclasses.field(default_factory=dict)
     qemu: list = dataclasses.field(default_factory=list)        # more than the architecture's
     cmdline: str = ""
     slower: int = 1         # how often the time that another kernel's guest takes: time limits are as much longer
@@ -73,7 +75,7 @@ class Test:
     needs: list = dataclasses.field(default_factory=list)       # other built files, which the program uses
     disk: str = ""          # one of the target's disks, mounted while the boot lasts
     packages: list = dataclasses.field(default_factory=list)    # Debian packages that it runs in
-    # Built here: ours by their names, those of the kernel's source (a target's peer) as kernel/NAME
+    # Built here: ours by their names, those of the kernel's source (a target's drivers) as kernel/NAME
     modules: list = dataclasses.field(default_factory=list)
     drivers: list = dataclasses.field(default_factory=list)     # Debian's modules, loaded then with all that they need
     peer_modules: list = dataclasses.field(default_factory=list)    # where others stand in with the kernel's own mdev
