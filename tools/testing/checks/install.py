@@ -186,7 +186,7 @@ class Installed:
         wanted = set(folder.glob("modules.*"))
         for line in (folder / "modules.dep").read_text().splitlines():
             path, _, needs = line.partition(":")
-            if re.search(r"/(vfio|vfio_iommu_type1|mdev|mtty|vfio_ccw)\.ko", path):
+            if re.search(r"/(vfio|vfio_iommu_type1|mdev|mtty|vfio_ccw|kvmgt)\.ko", path):
                 wanted |= {folder / name for name in (path, *needs.split())}
         # The index files name them by choice: of two of the same name, only one.
         wanted |= set(folder.rglob("mdev.ko*"))
@@ -252,7 +252,8 @@ def by_package(system, installed, kernels, version, report):
     with result(report, "package: purged, it leaves nothing"), leaves_nothing(system):
         try:
             with result(report, "package: DKMS has its modules built and installed for each kernel"):
-                system.run("dpkg", "--install", deb)
+                output = system.run("dpkg", "--install", deb)
+                check("Processing triggers for initramfs-tools" in output, "the initramfs is not updated")
                 for target, kernel in native:
                     installed.check(target, kernel, "package", "updates/dkms")
             with result(report, "package: a kernel that comes later gets its modules"):
@@ -264,7 +265,8 @@ def by_package(system, installed, kernels, version, report):
                 system.run("linux-run-hooks", "headers", "postinst", kernel.release, "--", "configure")
                 installed.check(target, kernel, "package", "updates/dkms")
         finally:
-            system.run("dpkg", "--purge", f"{PACKAGE}-dkms")
+            output = system.run("dpkg", "--purge", f"{PACKAGE}-dkms")
+        check("Processing triggers for initramfs-tools" in output, "the initramfs is not updated after the purge")
     for _, kernel in native:
         installed.keep("purged", kernel)
 

@@ -21,6 +21,10 @@ Z = os.uname().machine == "s390x"
 OURS = ["mdev", "mtty", *(["vfio_ccw"] if Z else [])]
 
 
+# What was there before, and stays.
+BASE = set(os.listdir(LOADED))
+
+
 def use(way):
     """Takes the place of the mount point that the disk has."""
     if MODULES.is_symlink():
@@ -40,8 +44,7 @@ def file_of(name, *folders):
 
 def unload():
     """In the order in which they use each other."""
-    names = {"mtty", "vfio_ccw", "mdev", "vfio_iommu_type1", "vfio", "vfio_virqfd", "irqbypass"}
-    while there := [name for name in names if (LOADED / name).exists()]:
+    while there := [name for name in os.listdir(LOADED) if name not in BASE]:
         idle = [name for name in there if not os.listdir(LOADED / name / "holders")]
         check(idle, f"{there} cannot be unloaded")
         command("rmmod", idle[0])
@@ -52,6 +55,13 @@ def check_loaded(name, file):
     for field in ("version", "srcversion"):
         same(read(LOADED / name / field), command("modinfo", "--field", field, file),
              f"{field} of the {name} that is loaded")
+
+
+def check_gvt():
+    """Debian's GVT-g, which is built for the kernel's own mdev.ko, uses the one that is loaded."""
+    command("modprobe", "kvmgt")
+    check("kvmgt" in os.listdir(LOADED / "mdev/holders"), "kvmgt does not use mdev")
+    check(os.path.isdir("/sys/bus/mdev/drivers/intel_vgpu_mdev"), "kvmgt has registered no driver")
 
 
 def loads_ours(way):
@@ -65,6 +75,7 @@ def loads_ours(way):
                 other = command("modinfo", "--field", "srcversion", file_of("mdev", "kernel"))
                 check(read(LOADED / "mdev/srcversion") != other, "the kernel's own mdev has the same source")
                 refused("modprobe", "vfio_ccw")
+                check_gvt()
             check(os.path.isdir("/sys/kernel/tracing/events/mdev"), "the mdev that is loaded has no tracepoints")
             check(os.path.isdir("/sys/class/mdev_bus/mtty"), "mtty is no parent")
             # Without a fragment for modprobe: VFIO itself wants it.
@@ -86,6 +97,7 @@ def loads_the_kernels_own(way):
                 command("modprobe", "mdev")
                 check_loaded("mdev", file_of("mdev", "kernel"))
                 check(not os.path.exists("/sys/kernel/tracing/events/mdev"), "the mdev that is loaded has tracepoints")
+                check_gvt()
             for name in OURS[1:]:
                 said = refused("modprobe", name)
                 check(f"Module {name} not found" in said, said)
