@@ -192,7 +192,7 @@ static void mdev_parent_event(struct mdev_parent *parent, char *event)
 			   (char *[]){ event, NULL });
 }
 
-/* What is missing, so that nothing works, or NULL */
+/* What is missing, so that nothing works, or NULL; not of the kernel's interface */
 static const char *mdev_ops_missing(const struct mdev_parent_ops *ops)
 {
 	if (!ops)
@@ -230,22 +230,13 @@ static void mdev_parent_check(struct mdev_parent *parent)
  * @ops: the parent driver's callbacks; they may be called before this returns
  * @driver: the driver of its mediated devices, or NULL; see struct mdev_parent
  *
- * Return: as of mdev_register_device().
+ * Return: 0; -EEXIST if @dev is a parent already; or another negative errno.
  */
 int mdev_parent_register(struct device *dev, const struct mdev_parent_ops *ops,
 			 struct device_driver *driver)
 {
-	const char *missing = mdev_ops_missing(ops);
 	struct mdev_parent *parent;
 	int ret;
-
-	if (!dev)
-		return -EINVAL;
-	if (missing) {
-		dev_err(dev, "parent driver %s cannot register: it has no %s\n",
-			ops ? module_name(ops->owner) : "(unknown)", missing);
-		return -EINVAL;
-	}
 
 	parent = kzalloc(sizeof(*parent), GFP_KERNEL);
 	if (!parent)
@@ -304,6 +295,15 @@ put_parent:
  */
 int mdev_register_device(struct device *dev, const struct mdev_parent_ops *ops)
 {
+	const char *missing = mdev_ops_missing(ops);
+
+	if (!dev)
+		return -EINVAL;
+	if (missing) {
+		dev_err(dev, "parent driver %s cannot register: it has no %s\n",
+			ops ? module_name(ops->owner) : "(unknown)", missing);
+		return -EINVAL;
+	}
 	return mdev_parent_register(dev, ops, NULL);
 }
 EXPORT_SYMBOL_GPL(mdev_register_device);

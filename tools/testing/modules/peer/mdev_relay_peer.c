@@ -38,6 +38,10 @@ static bool opened;
 module_param(opened, bool, 0644);
 MODULE_PARM_DESC(opened, "New devices are open when they are bound");
 
+static bool typeless;
+module_param(typeless, bool, 0444);
+MODULE_PARM_DESC(typeless, "The parent has no types");
+
 #define RELAY_NAME "mdev_relay_peer"
 #define RELAY_IRQ VFIO_CCW_REQ_IRQ_INDEX
 
@@ -238,7 +242,8 @@ static int __init relay_init(void)
 	}
 
 	ret = mdev_register_parent(&relay_parent, &relay_pdev->dev,
-				   &relay_driver, relay_types, 1);
+				   &relay_driver, relay_types,
+				   typeless ? 0 : ARRAY_SIZE(relay_types));
 	if (ret)
 		goto unregister_device;
 	return 0;

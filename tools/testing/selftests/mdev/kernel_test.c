@@ -480,6 +480,18 @@ TEST_F(peer, device_that_was_opened_too_early_works)
 	EXPECT_FALSE(mdev_exists(&self->uuid));
 }
 
+/* For the kernel's own mdev, that is a parent like others */
+TEST_F(peer, parent_without_types_registers)
+{
+	ASSERT_EQ(0, module_unload("mdev_relay_peer"));
+	EXPECT_EQ(0, module_load_with("kernel/mdev_relay_peer", "typeless=1"));
+	EXPECT_TRUE(parent_exists(PEER));
+	EXPECT_FALSE(file_exists(type_path(PEER, PEER_TYPE, "").text));
+	EXPECT_EQ(0, module_unload("mdev_relay_peer"));
+	EXPECT_FALSE(parent_exists(PEER));
+	ASSERT_EQ(0, module_load("kernel/mdev_relay_peer"));
+}
+
 #define MANY	500
 
 /* So many at once; they go one by one, and with their driver */
