@@ -493,9 +493,10 @@ TEST_F(peer, parent_without_types_registers)
 }
 
 #define MANY	500
+#define MANY_S	(120 * SLOWER)
 
 /* So many at once; they go one by one, and with their driver */
-TEST_F(peer, five_hundred_devices)
+TEST_F_TIMEOUT(peer, five_hundred_devices, MANY_S)
 {
 	static struct uuid uuids[MANY];
 	int i;
@@ -514,10 +515,9 @@ TEST_F(peer, five_hundred_devices)
 }
 
 /* The same of a sample, which has memory for as many as it is told */
-TEST(five_hundred_devices_of_a_sample)
+TEST_F_TIMEOUT(peer, five_hundred_devices_of_a_sample, MANY_S)
 {
 	static struct uuid uuids[MANY];
-	int count = mdev_count();
 	int i;
 
 	ASSERT_EQ(0, module_unload("mbochs"));
@@ -528,9 +528,9 @@ TEST(five_hundred_devices_of_a_sample)
 		EXPECT_EQ(0, mdev_create("mbochs", "mbochs-small", &uuids[i]));
 	}
 	EXPECT_EQ(0, instances("mbochs", "mbochs-small"));
-	EXPECT_EQ(count + MANY, mdev_count());
+	EXPECT_EQ(self->count + MANY, mdev_count());
 	EXPECT_EQ(0, module_unload("mbochs"));
-	EXPECT_EQ(count, mdev_count());
+	EXPECT_EQ(self->count, mdev_count());
 	EXPECT_EQ(0, module_load("kernel/mbochs"));
 }
 
