@@ -9,6 +9,7 @@ import time
 
 import splat
 from config import LOGS, TOP, locked
+from hercules import Hercules
 from initramfs import Cpio
 from qemu import Qemu
 from report import FAILED, PASSED, PEER
@@ -20,8 +21,8 @@ GRACE = 90
 # What runs a program, by the end of its name. A disk of packages has what can't be linked statically.
 _INTERPRETERS = {"sh": ["/bin/sh"], "py": ["/bin/chroot", "/disk", "/usr/bin/python3", "-B"]}
 
-# The machines, by the names that targets have for them.
-MACHINES = {"qemu": Qemu}
+# The machines, by the names that targets have for them. They have the same methods.
+MACHINES = {"qemu": Qemu, "hercules": Hercules}
 
 # Characters of an answer to the guest: it has a buffer of twice that.
 ANSWER = 2000
