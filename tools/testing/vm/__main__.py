@@ -30,7 +30,7 @@ GUESTS = 2
 WAITING_GUESTS = 1
 
 TESTS = ("tests.toml", "ccw-tests.toml", "client-tests.toml", "runner-tests.toml")
-LISTS = (*TESTS, "demo.toml", "bench.toml")
+LISTS = (*TESTS, "ccw-active-tests.toml", "demo.toml", "bench.toml")
 
 
 def prepare(name, tests, report, args, ours, peer):
