@@ -29,7 +29,7 @@ import userspace  # noqa: E402
 GUESTS = 2
 WAITING_GUESTS = 1
 
-TESTS = ("tests.toml", "ccw-tests.toml", "client-tests.toml", "runner-tests.toml")
+TESTS = ("tests.toml", "ccw-tests.toml", "ccw-hercules-tests.toml", "client-tests.toml", "runner-tests.toml")
 LISTS = (*TESTS, "ccw-active-tests.toml", "demo.toml", "bench.toml")
 
 
