@@ -91,6 +91,7 @@ class Test:
     long: bool = False      # only where it is asked for, and in the long set
     long_on: list = dataclasses.field(default_factory=list)     # kernels on which it is so
     known: list = dataclasses.field(default_factory=list)       # reports in the kernel's log that are not about us
+    left: list = dataclasses.field(default_factory=list)        # what others' modules leave behind
     expect: list = dataclasses.field(default_factory=list)      # tests of the runner: the failures to report
 
     def short(self):
