@@ -617,6 +617,74 @@ TEST_F_TIMEOUT(raw, random_programs_of_a_printer_do_the_same, 3600)
 	one_at_a_time(PRINTER, printer_commands);
 }
 
+#define C		(CCW_CC | CCW_SLI)
+
+static const struct program by_hand[] = {
+	{ .n = 1, .ccws = { { CMD_SENSE_ID, CCW_SLI, 256, SPACE + 5 } } },
+	{ .n = 1, .ccws = { { CMD_SENSE_ID, 0, 3, SPACE } } },
+	{ .n = 1, .ccws = { { CMD_SENSE_ID, CCW_SLI | CCW_SKIP, 7, SPACE } } },
+	{ .n = 1, .ccws = { { 0x64, 0, 64, SPACE + 0xfff, true } } },
+	{ .n = 1, .ccws = { { 0xfa, CCW_SLI, 256, SPACE + 0x7ff, true } } },
+	{ .n = 2, .ccws = { { 0xff, C, 1, SPACE }, { CMD_NOP, CCW_SLI, 1, 0 } } },
+	{ .n = 3, .ccws = {
+		{ 0x63, CCW_CC, 16, ARGUMENTS + 0x20 },
+		{ 0x47, CCW_CC, 16, ARGUMENTS + 0x40 },
+		{ 0x86, CCW_SLI, 4096, SPACE + 0x123, true },
+	} },
+	{ .n = 5, .ccws = {
+		{ 0x63, CCW_CC, 16, ARGUMENTS + 0x20 },
+		{ 0x47, CCW_CC, 16, ARGUMENTS + 0x40 },
+		{ 0x06, CCW_DC, 1000, SPACE },
+		{ 0x00, CCW_DC | CCW_SKIP, 2000, SPACE + 1000 },
+		{ 0x00, CCW_SLI, 4096, SPACE + 0x3000, true },
+	} },
+	{ .n = 4, .ccws = {
+		{ 0x07, CCW_CC, 6, ARGUMENTS },
+		{ 0x31, CCW_CC, 5, ARGUMENTS + 2 },
+		{ CMD_TIC, 0, 0, CODE + 8 },
+		{ 0x06, CCW_SLI, 4096, SPACE + 0x801 },
+	} },
+	{ .n = 5, .ccws = {
+		{ 0x07, CCW_CC, 6, ARGUMENTS },
+		{ 0x31, CCW_CC, 5, ARGUMENTS + 2 },
+		{ CMD_TIC, 0, 0, CODE + 8 },
+		{ 0x1e, CCW_CC | CCW_SLI, 0x2000, SPACE + 1, true },
+		{ 0x12, 0, 8, SPACE + 0x4000 },
+	} },
+	{ .n = 3, .ccws = {
+		{ 0x07, CCW_CC, 6, ARGUMENTS },
+		{ 0x16, CCW_CC | CCW_SLI, 100, SPACE },
+		{ 0x5e, CCW_SLI, 0x2000, SPACE + 0x1001, true },
+	} },
+};
+
+TEST_F_TIMEOUT(raw, programs_of_a_disk_by_hand_do_the_same, 120)
+{
+	static const __u32 formats[] = { 0, ORB_IDA64, ORB_IDA64 | ORB_IDA2K };
+	__u32 i, format, place;
+	struct program program;
+	const char *name;
+	int where;
+
+	open_device(DISK);
+	for (i = SPACE; i < RAW_CCW_SIZE; i++)
+		self->image[i] = i * 13 + (i >> 8);
+	for (place = 0; place < 4; place++) {
+		state = place;
+		put_arguments(self->image);
+		for (i = 0; i < ARRAY_SIZE(by_hand); i++) {
+			for (format = 0; format < 3; format++) {
+				program = by_hand[i];
+				program.flags = ORB_FORMAT1 | formats[format];
+				compare(&program, name, &where);
+				EXPECT_EQ(NULL, name);
+				if (name)
+					report(&program, i);
+			}
+		}
+	}
+}
+
 /* The judge is awake: a byte, a word of the IRB and an errno each count */
 TEST_F(raw, a_difference_is_found)
 {
