@@ -20,8 +20,11 @@
 
 #include "raw_ccw.h"
 
-/* How long a program may take, and a clear after it; in microseconds */
-#define RUN_LIMIT	1000000
+/*
+ * How long a program may take on a machine whose host is busy, and a clear after
+ * it; in microseconds
+ */
+#define RUN_LIMIT	5000000
 #define CLEAR_LIMIT	1000000
 
 /* Status control, in word 0 of the SCSW */

@@ -27,7 +27,7 @@
 #define MOST		10
 
 /* How long a program may take */
-#define RUN_MS		3000
+#define RUN_MS		5000
 
 /* The memory's parts, from its begin on */
 #define CODE		0x0
@@ -540,9 +540,10 @@ static struct program without(const struct program *program, int which)
 /* Prints the smallest program that differs of those that lack CCWs of @whole */
 #define report(whole, number) do {					\
 	struct program small = *(whole), shorter;			\
-	const char *name;						\
 	int at, where;							\
+	const char *name = difference(self->outcomes, &where);		\
 									\
+	TH_LOG("program %u differs in %s %d", number, name, where);	\
 	for (at = 0; at < small.n && small.n > 1; at++) {		\
 		shorter = without(&small, at);				\
 		/* Hercules lets a program begin with a TIC */		\
