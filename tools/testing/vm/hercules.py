@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """
-A guest's machine, as Hercules emulates it: a mainframe whose channel programs run asynchronously, with disks, a tape and
-unit-record devices.
+A guest's machine, as Hercules emulates it: a mainframe whose channel programs run beside the processor, with disks, a
+tape and unit-record devices.
 
-Hercules takes the operator's commands from a pipe, one a line, as from a program that shows its panel; its log, with the
-guest's console in it, is what it prints. tools/testing/modules/hercules_channel.c is the guest's end of the channel: its
-text stands in the log, and the text for it is stored in the guest's memory.
+Hercules takes the operator's commands from a pipe, one a line, as from a program that shows its panel; its log, with
+the guest's console in it, is what it prints. tools/testing/modules/hercules_channel.c is the guest's end of the
+channel: its text stands in the log, and the text for it is stored in the guest's memory.
 """
 
 import contextlib
@@ -43,8 +43,8 @@ DIAG8CMD ENABLE
 SHCMDOPT DISABLE NODIAG8
 """
 
-# Tests know these by their numbers. A disk works within START SUBCHANNEL unless it is told not to. There are several card
-# readers, for tests that may cost them one.
+# Tests know these by their numbers. A disk works within START SUBCHANNEL unless it is told not to. There are several
+# card readers, for tests that may cost them one.
 DEVICES = """\
 0009 3215-C / noprompt
 000c 3505 {logs}/reader.txt ascii trunc

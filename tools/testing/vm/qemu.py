@@ -22,8 +22,8 @@ class Qemu:
 
     def _disks(self):
         """
-        QEMU's flags for the disks. A guest's changes of its root are its own; the serial number of the other disk is its
-        name, by which the guest finds it.
+        QEMU's flags for the disks. A guest's changes of its root are its own; the serial number of the other disk is
+        its name, by which the guest finds it.
         """
         test, device, flags = self._test, self._setup.target.arch.disk_device, []
         if test and test.packages:
