@@ -60,8 +60,8 @@ DEVICES = """\
 CONSOLE = ("conmode=3215 condev=0x0009 initcall_blacklist=hvc_iucv_init nokaslr cryptomgr.notests loglevel=5 oops=panic "
            "log_buf_len=4M")
 
-# What Hercules says of a guest that has come to its end: a panic and a halt do in a disabled wait.
-_DOWN = re.compile(rb"HHCCP011I|HHCIN900I")
+# What Hercules says of a guest that has come to its end: a panic does in a disabled wait, and a power-off stops.
+_DOWN = re.compile(rb"HHCCP011I|SIGP Stop \(05\)|HHCIN900I")
 _FRAME = re.compile(rb"=vm([=@])([0-9A-Za-z%]*)=\n?")
 
 # The page that the guest reads from, and how many bytes one of the operator's commands stores.
