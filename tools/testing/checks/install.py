@@ -325,7 +325,7 @@ def run(args, report):
     LOGS.mkdir(parents=True, exist_ok=True)
     # Kernels that are not Debian's have no headers to install.
     targets = [config.load_target(name) for name in args.target or config.target_names()]
-    targets = [target for target in targets if target.headers]
+    targets = [target for target in targets if target.headers and not target.like]
     check(targets, "none of these kernels is Debian's")
     kernels = [(target, packages.fetch(target, report, args.refresh)) for target in targets]
     with config.locked(PLACE):

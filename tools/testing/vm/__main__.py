@@ -29,8 +29,9 @@ import userspace  # noqa: E402
 GUESTS = 2
 WAITING_GUESTS = 1
 
-TESTS = ("tests.toml", "kernel-tests.toml", "ccw-tests.toml", "client-tests.toml", "runner-tests.toml")
-LISTS = (*TESTS, "demo.toml", "bench.toml")
+TESTS = ("tests.toml", "kernel-tests.toml", "ccw-tests.toml", "ccw-hercules-tests.toml", "client-tests.toml",
+         "runner-tests.toml")
+LISTS = (*TESTS, "ccw-active-tests.toml", "demo.toml", "bench.toml")
 
 
 def prepare(name, tests, report, args, ours, peer):

@@ -1,19 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0
 """Boots a guest, runs tests in it, and turns what comes back on the channel into results."""
 
-import contextlib
 import dataclasses
 import re
 import selectors
 import shlex
-import subprocess
-import tempfile
 import time
 
 import splat
 from config import LOGS, TOP, locked
-from host import Host
+from hercules import Hercules
 from initramfs import Cpio, closure, kernel_module
+from qemu import Qemu
 from report import FAILED, PASSED, PEER
 from tap import Tap
 
@@ -22,6 +20,9 @@ GRACE = 90
 
 # What runs a program, by the end of its name. A disk of packages has what can't be linked statically.
 _INTERPRETERS = {"sh": ["/bin/sh"], "py": ["/bin/chroot", "/disk", "/usr/bin/python3", "-B"]}
+
+# The machines, by the names that targets have for them. They have the same methods.
+MACHINES = {"qemu": Qemu, "hercules": Hercules}
 
 # Characters of an answer to the guest: it has a buffer of twice that.
 ANSWER = 2000
@@ -77,7 +78,7 @@ class _Run:
     def channel_line(self, word, rest):
         if word == "log":
             self._kernel.append(rest)
-        elif word == "leak":
+        elif word == "leak" and not any(re.match(text, rest) for text in self.test.left):
             self.fail(f"left behind: {rest}")
         elif word == "problem":
             self.fail(rest)
@@ -118,7 +119,7 @@ class Boot:
     def __init__(self, setup, tests, report):
         self._setup = setup
         self._report = report
-        slower, boot_limit = setup.target.slower, setup.target.arch.boot_limit
+        slower, boot_limit = setup.target.slower, setup.target.boot_limit or setup.target.arch.boot_limit
         self._tests = [dataclasses.replace(test, limit=test.limit * slower,
                                            boot_limit=(test.boot_limit or boot_limit) * slower) for test in tests]
         self._grace = GRACE * slower
@@ -128,10 +129,10 @@ class Boot:
         name = (tests[0].boot or tests[0].name) if tests else "shell"
         self._logs = LOGS / setup.target.name / (name + ("-peer" if setup.peer else ""))
 
-    def _plan(self):
+    def _plan(self, machine):
         """What guest/init does: its functions, called in order."""
         target = self._setup.target
-        lines = [shlex.join(["start", target.arch.channel, *target.arch.channel_modules])]
+        lines = [shlex.join(["start", machine.channel, *machine.channel_modules])]
         if self._root:
             lines.append(shlex.join(["mount_root", *target.disk_modules]))
         lines.append(shlex.join(["load_base", *target.modules]))
@@ -155,42 +156,24 @@ class Boot:
     def _disk(self):
         return self._tests[0].disk if self._tests else ""
 
-    def _disk_flags(self):
-        """QEMU's flags for the disk; its serial number is its name, by which the guest finds it."""
-        disk = self._disk()
-        if not disk:
-            return []
-        return ["-blockdev", f"file,node-name=disk,read-only=on,filename={self._setup.disks[disk]}",
-                "-device", f"{self._setup.target.arch.disk_device},drive=disk,serial={disk}"]
-
-    def _command(self, console, channel, sockets):
-        setup, target, arch = self._setup, self._setup.target, self._setup.target.arch
+    def _initrd(self, machine):
         plan = Cpio()
         plan.folder("vm")
-        plan.file("vm/plan", self._plan().encode(), 0o644)
+        plan.file("vm/plan", self._plan(machine).encode(), 0o644)
         for name in sorted({name for test in self._tests for name in self._drivers(test)}):
-            plan.file(f"modules/{name}.ko", kernel_module(setup.kernel, name), 0o644)
+            plan.file(f"modules/{name}.ko", kernel_module(self._setup.kernel, name), 0o644)
         initrd = self._logs / "initramfs"
-        initrd.write_bytes(setup.archive + plan.bytes())
-        first = self._tests[0] if self._tests else None
-        more = [word.replace("{sockets}", sockets).replace("{kernel}", str(setup.kernel.image))
-                for word in (first.qemu if first else [])]
-        # A guest's changes are its own.
-        root = ["-drive", f"if=none,id=root,format=raw,snapshot=on,file={self._root}",
-                "-device", f"{arch.disk_device},drive=root"] if self._root else []
-        return [*arch.qemu, *target.qemu, "-accel", "kvm" if setup.kvm else "tcg",
-                "-nodefaults", "-display", "none", "-no-reboot", *root, "-chardev", console, "-chardev", channel,
-                "-kernel", str(setup.kernel.image), "-initrd", str(initrd),
-                "-append", f"{arch.cmdline} panic=-1 oops=panic log_buf_len=16M {target.cmdline} "
-                           f"{first.cmdline if first else ''}",
-                *self._disk_flags(), *more]
+        initrd.write_bytes(self._setup.archive + plan.bytes())
+        return initrd
+
+    def _machine(self):
+        return MACHINES[self._setup.target.machine](self._setup, self._tests[0] if self._tests else None, self._logs)
 
     def shell(self):
         """An interactive guest, with the modules loaded."""
-        with locked(self._logs), tempfile.TemporaryDirectory() as sockets:
-            return subprocess.run(self._command("stdio,id=console,signal=off",
-                                                f"file,id=channel,path={self._logs / 'channel.log'}",
-                                                sockets)).returncode
+        with locked(self._logs):
+            machine = self._machine()
+            return machine.shell(self._initrd(machine))
 
     def run(self):
         """Returns the output of each test that began: {name: lines}."""
@@ -202,26 +185,14 @@ class Boot:
         return outputs
 
     def _run(self, may_fail):
-        console = self._logs / "console.log"
         self._report.say(self._who, f"booting {self._setup.kernel.release} for "
                          f"{', '.join(test.name for test in self._tests)}; logs in {self._logs.relative_to(TOP)}")
-        # The name of a socket has to be short.
-        with (locked(self._logs), open(self._logs / "qemu.log", "w") as errors,
-              open(self._logs / "channel.log", "wb") as record, tempfile.TemporaryDirectory() as sockets,
-              contextlib.closing(Host(self._tests[0].host, errors)) as host):
-            command = self._command(f"file,id=console,path={console}", "stdio,id=channel,signal=off", sockets)
-            qemu = subprocess.Popen(command + host.arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                    stderr=errors, bufsize=0, pass_fds=host.fds)
-            host.started()
-            try:
-                return self._follow(qemu, record, console, host, may_fail)
-            finally:
-                qemu.kill()
-                qemu.wait()
-                for pipe in (qemu.stdin, qemu.stdout):
-                    pipe.close()
+        with locked(self._logs), open(self._logs / "channel.log", "wb") as record:
+            machine = self._machine()
+            with machine.running(self._initrd(machine)) as pipe:
+                return self._follow(machine, _Lines(pipe, machine, record), may_fail)
 
-    def _follow(self, qemu, record, console, host, may_fail):
+    def _follow(self, machine, lines, may_fail):
         """
         Reads the channel up to the verdict. Each wait has a limit; what it was for is told when it is over. Returns
         None for a kernel that went down before there was anything to read, if that may be.
@@ -233,7 +204,6 @@ class Boot:
         why = None          # why the guest is lost
         stopping = False    # a time limit is over, and the guest was told so
         deadline = time.monotonic() + self._tests[0].boot_limit
-        lines = _Lines(qemu.stdout, record)
         while True:
             line = lines.next(deadline)
             if line is None:
@@ -244,7 +214,7 @@ class Boot:
                 elif current and not stopping:
                     stopping = True
                     deadline = time.monotonic() + self._grace
-                    qemu.stdin.write(f"{current.test.name}\n".encode())
+                    machine.send(f"{current.test.name}\n")
                     continue
                 else:
                     why = "the guest does not answer any more" if lines.any else "the guest did not start"
@@ -267,7 +237,7 @@ class Boot:
                     why = rest
                 break
             elif word == "host":
-                qemu.stdin.write(f"host {host.ask(rest)[:ANSWER]}\n".encode())
+                machine.send(f"host {machine.ask(rest)[:ANSWER]}\n")
             elif current:
                 current.channel_line(word, rest)
                 if word in ("exit", "limit"):
@@ -280,7 +250,7 @@ class Boot:
 
         if why:
             # What the kernel said last did not come over the channel.
-            text = console.read_text(errors="replace") if console.exists() else ""
+            text = machine.console.read_text(errors="replace") if machine.console.exists() else ""
             after = text.rpartition("vm: begin ")[2]
             if line := splat.find(after.splitlines()):
                 why += f": {line.strip()}"
@@ -298,10 +268,11 @@ class Boot:
 
 
 class _Lines:
-    """Lines from a pipe, each waited for up to a deadline. All of it goes into a record, too."""
+    """Lines of the guest's channel, each waited for up to a deadline. All of it goes into a record, too."""
 
-    def __init__(self, pipe, record):
+    def __init__(self, pipe, machine, record):
         self._pipe = pipe
+        self._machine = machine
         self._record = record
         self._selector = selectors.DefaultSelector()
         self._selector.register(pipe, selectors.EVENT_READ)
@@ -313,11 +284,11 @@ class _Lines:
         while b"\n" not in self._buffer:
             if not self._selector.select(max(0, deadline - time.monotonic())):
                 return None
-            data = self._pipe.read(65536)
-            if not data:
+            data = self._machine.received(self._pipe.read(65536))
+            if data is None:
                 self.ended = True
                 return None
-            self.any = True
+            self.any = self.any or bool(data)
             self._record.write(data)
             self._buffer += data
         line, _, self._buffer = self._buffer.partition(b"\n")

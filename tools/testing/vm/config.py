@@ -57,12 +57,15 @@ class Target:
     cmdline: str = ""
     slower: int = 1         # how often the time that another kernel's guest takes: time limits are as much longer
     long: bool = False      # only where it is asked for, and in the long set
+    like: str = ""          # the target whose kernel it has, and all else that it does not say
+    machine: str = "qemu"   # see MACHINES in boot.py; on another one only what names the target runs
+    boot_limit: int = 0     # instead of the architecture's
     disk_modules: list = dataclasses.field(default_factory=list)    # what a guest needs to mount a disk
     disks: dict = dataclasses.field(default_factory=dict)           # {name: what is on it}; see Disk
 
     @property
     def dir(self):
-        return BUILD / self.name
+        return BUILD / (self.like or self.name)
 
 
 @dataclasses.dataclass
@@ -92,6 +95,7 @@ class Test:
     long: bool = False      # only where it is asked for, and in the long set
     long_on: list = dataclasses.field(default_factory=list)     # kernels on which it is so
     known: list = dataclasses.field(default_factory=list)       # reports in the kernel's log that are not about us
+    left: list = dataclasses.field(default_factory=list)        # what others' modules leave behind
     expect: list = dataclasses.field(default_factory=list)      # tests of the runner: the failures to report
 
     def short(self):
@@ -102,8 +106,10 @@ class Test:
                                                   and self.runs_on(load_target(name))])
 
     def runs_on(self, target, peer=False):
-        wanted = self.peer if peer else self.targets or [target.name]
-        return target.name in wanted or target.arch.name in wanted
+        wanted = self.peer if peer else self.targets
+        if target.machine != "qemu":
+            return target.name in wanted
+        return not wanted and not peer or target.name in wanted or target.arch.name in wanted
 
 
 @contextlib.contextmanager
@@ -117,7 +123,7 @@ def locked(folder):
 
 def _read(kind, path, **more):
     try:
-        return kind(**tomllib.loads(path.read_text()), **more)
+        return kind(**{**more, **tomllib.loads(path.read_text())})
     except (OSError, TypeError, tomllib.TOMLDecodeError) as error:
         raise Failure(f"{path.relative_to(TOP)}: {error}") from error
 
@@ -142,9 +148,11 @@ def load_target(name):
     path = HERE / "targets" / f"{name}.toml"
     if not path.exists():
         raise Failure(f"no target {name}; there are: {', '.join(target_names(long=True))}")
-    arch_name = tomllib.loads(path.read_text()).get("arch")
+    entry = tomllib.loads(path.read_text())
+    base = tomllib.loads((HERE / "targets" / f"{entry['like']}.toml").read_text()) if "like" in entry else {}
+    arch_name = entry.get("arch", base.get("arch"))
     arch = _read(Arch, HERE / "arch" / f"{arch_name}.toml", name=arch_name)
-    target = _read(Target, path, name=name)
+    target = _read(Target, path, **{**base, "name": name})
     try:
         disks = {name: Disk(**entry) for name, entry in target.disks.items()}
     except TypeError as error:

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The host's own driver of a disk and the user of vfio_ccw read each other's
+ * records, one after the other on the same subchannel.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "kselftest_harness.h"
+#include "disk.h"
+
+FIXTURE(host)
+{
+	LIFE;
+	struct response response;
+};
+
+FIXTURE_SETUP(host)
+{
+	/* The kernel's own: it keeps references to itself, and stays loaded */
+	ASSERT_EQ(0, module_load("dasd_mod"));
+	ASSERT_EQ(0, module_load("dasd_eckd_mod"));
+	set_up(DISK);
+	ASSERT_EQ(0, ccw_open(&self->ccw));
+}
+
+FIXTURE_TEARDOWN(host)
+{
+	if (self->ccw.memory)
+		tear_down();
+}
+
+#define DISK_ONLINE	"/sys/bus/ccw/devices/" DISK "/online"
+#define DISK_NODE	"/dev/dasda"
+
+static off_t offset_of(int cylinder, int head, int record)
+{
+	return ((off_t)(cylinder * HEADS + head) * RECORDS + record - 1) *
+	       RECORD;
+}
+
+static int host_transfer(int cylinder, int head, int record, void *data,
+			 bool write)
+{
+	int fd = open(DISK_NODE, O_RDWR | O_SYNC);
+	off_t offset = offset_of(cylinder, head, record);
+	ssize_t len;
+	int err = 0;
+
+	if (fd < 0)
+		return -errno;
+	len = write ? pwrite(fd, data, RECORD, offset) :
+		      pread(fd, data, RECORD, offset);
+	if (len != RECORD)
+		err = len < 0 ? -errno : -EIO;
+	close(fd);
+	return err;
+}
+
+TEST_F_TIMEOUT(host, host_and_user_read_each_others_records, 90)
+{
+	__u8 record[RECORD];
+
+	fill(&self->ccw, DATA, RECORD, 11);
+	put_write(&self->ccw, 7, 4, 3, DATA);
+	expect_end();
+	ccw_close(&self->ccw);
+	EXPECT_EQ(0, ccw_unbind(&self->ccw));
+
+	EXPECT_EQ(0, file_puts(DISK_ONLINE, "1"));
+	EXPECT_TRUE(soon(file_exists(DISK_NODE)));
+	EXPECT_EQ(0, host_transfer(7, 4, 3, record, false));
+	EXPECT_EQ(0, memcmp(record, guest(&self->ccw, DATA), RECORD));
+	memset(record, 0x5a, sizeof(record));
+	EXPECT_EQ(0, host_transfer(7, 4, 9, record, true));
+	EXPECT_EQ(0, file_puts(DISK_ONLINE, "0"));
+
+	ASSERT_EQ(0, ccw_bind(&self->ccw));
+	ASSERT_EQ(0, ccw_create(&self->ccw));
+	ASSERT_EQ(0, ccw_open(&self->ccw));
+	put_read(&self->ccw, 7, 4, 9, DATA + 0x10000);
+	expect_end();
+	EXPECT_EQ(0, memcmp(record, guest(&self->ccw, DATA + 0x10000),
+			    RECORD));
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,704 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The same channel program, as it is on the hardware and translated by vfio_ccw,
+ * on the same subchannel, must do the same: what the interruption brings and all
+ * memory are compared. The raw side's memory has the real addresses that are the
+ * guest's addresses on the other side, whose pages are others.
+ *
+ * RAW_PROGRAMS is how many random programs there are; RAW_SEED where they begin.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "kselftest_harness.h"
+#include "life.h"
+#include "raw_ccw.h"
+
+/* A disk of the second kind: this test leaves nothing on it that another reads */
+#define DISK		"0.0.0121"
+#define PRINTER		"0.0.000e"
+
+#define PROGRAMS	500
+
+/* So many that differ are enough to be told */
+#define MOST		10
+
+/* How long a program may take */
+#define RUN_MS		5000
+
+/* The memory's parts, from its begin on */
+#define CODE		0x0
+#define CODE_SIZE	0x200
+#define ARGUMENTS	0x1000
+#define LISTS		0x2000
+#define LISTS_SIZE	0x1000
+#define SPACE		0x4000
+#define SPACE_SIZE	(RAW_CCW_SIZE - SPACE)
+
+/* A program has no more CCWs, and a CCW no more data */
+#define MAX_CCWS	24
+#define MAX_COUNT	0x2000
+
+/* The IRB's words: 3 of the SCSW, 5 of extended status, and sense data */
+#define IRB_WORDS	(RAW_CCW_IRB_SIZE / 4)
+#define IRB_STATUS	2
+#define STATUS_PROGRAM	(CSTAT_PROGRAM << 16)
+
+/* Status that is the last of a program: an alert, or the device's end */
+#define STCTL_LAST	0x12
+
+struct program {
+	__u32 flags;			/* word 1 of the ORB */
+	int n;
+	struct {
+		__u8 cmd;
+		__u8 flags;
+		__u16 count;
+		__u32 offset;		/* of data, or of the CCW for a TIC */
+		bool list;
+	} ccws[MAX_CCWS];
+};
+
+struct outcome {
+	int err;
+	__u32 irb[IRB_WORDS];
+	__u8 memory[RAW_CCW_SIZE];
+};
+
+FIXTURE(raw)
+{
+	LIFE;
+	int fd;
+	__u64 base;
+	__u8 *memory;			/* the guest's */
+	__u8 *image;			/* what both begin with */
+	struct outcome *outcomes;	/* raw, and translated */
+};
+
+FIXTURE_SETUP(raw)
+{
+	self->holder.pid = -1;
+	self->fd = open(RAW_CCW_NODE, O_RDWR);
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, ioctl(self->fd, RAW_CCW_ADDRESS, &self->base));
+	self->memory = mmap(NULL, RAW_CCW_SIZE, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->memory);
+	self->image = calloc(1, RAW_CCW_SIZE);
+	self->outcomes = calloc(2, sizeof(*self->outcomes));
+}
+
+FIXTURE_TEARDOWN(raw)
+{
+	free(self->outcomes);
+	free(self->image);
+	if (self->ccw.memory)
+		tear_down();
+	munmap(self->memory, RAW_CCW_SIZE);
+	close(self->fd);
+}
+
+#define open_device(name) do {						\
+	set_up(name);							\
+	ASSERT_EQ(0, ccw_open(&self->ccw));				\
+	ASSERT_EQ(0, vfio_unmap(&self->ccw.user, GUEST_BASE,		\
+				GUEST_SIZE));				\
+	ASSERT_EQ(0, vfio_map(&self->ccw.user, self->memory, self->base, \
+			      RAW_CCW_SIZE));				\
+} while (0)
+
+static __u32 subchannel_id(const struct ccw *ccw)
+{
+	/* 0.0.NNNN: the number, and a one before it */
+	return 0x10000 | strtoul(ccw->sch + 4, NULL, 16);
+}
+
+/* Random numbers that are the same everywhere */
+
+static __u64 state;
+
+static __u32 some(__u32 below)
+{
+	state = state * 6364136223846793005ULL + 1442695040888963407ULL;
+	return (state >> 33) % below;
+}
+
+static bool one_in(__u32 n)
+{
+	return !some(n);
+}
+
+/* Writes a program, with its lists, into an image of the memory */
+
+static void put_word(__u8 *image, __u32 offset, __u32 word)
+{
+	word = htobe32(word);
+	memcpy(image + offset, &word, sizeof(word));
+}
+
+/*
+ * A list for @count bytes at @offset: the first address as it is, the others of
+ * blocks that lie in another order
+ */
+static void put_list(__u8 *image, __u64 base, __u32 list, __u32 flags,
+		     __u32 offset, __u32 count)
+{
+	__u32 block = (flags & ORB_IDA64) && !(flags & ORB_IDA2K) ? 4096 : 2048;
+	__u32 size = flags & ORB_IDA64 ? 8 : 4;
+	__u32 left = count + (offset % block), i, at;
+
+	for (i = 0; i == 0 || left > block; i++) {
+		at = offset;
+		if (i) {
+			left -= block;
+			at = SPACE + (((offset / block) * 7 + i * 5) * block) %
+				     (SPACE_SIZE - block);
+			at -= at % block;
+		}
+		if (size == 8) {
+			put_word(image, list + i * 8, 0);
+			put_word(image, list + i * 8 + 4, base + at);
+		} else {
+			put_word(image, list + i * 4, base + at);
+		}
+	}
+}
+
+static void put_program(__u8 *image, __u64 base, const struct program *program)
+{
+	__u32 list, data, i;
+
+	/* What a program goes on with behind its own ends it */
+	for (i = 0; i < CODE_SIZE; i += 8) {
+		put_word(image, CODE + i, CMD_NOP << 24 | CCW_SLI << 16 | 1);
+		put_word(image, CODE + i + 4, base + SPACE);
+	}
+	memset(image + LISTS, 0, LISTS_SIZE);
+	for (i = 0; i < (__u32)program->n; i++) {
+		__u32 cmd = program->ccws[i].cmd, flags = program->ccws[i].flags;
+
+		list = LISTS + i * (LISTS_SIZE / MAX_CCWS / 8 * 8);
+		data = base + program->ccws[i].offset;
+		if (program->ccws[i].list) {
+			flags |= CCW_IDA;
+			put_list(image, base, list, program->flags,
+				 program->ccws[i].offset,
+				 program->ccws[i].count);
+			data = base + list;
+		}
+		put_word(image, CODE + i * 8, cmd << 24 | flags << 16 |
+					      program->ccws[i].count);
+		put_word(image, CODE + i * 8 + 4, data);
+	}
+}
+
+/* Each side once */
+
+static int run_raw(int fd, __u32 id, __u64 base, __u32 flags,
+		   const __u8 *image, struct outcome *outcome)
+{
+	struct raw_ccw_run run = {
+		.subchannel = id, .orb = { 0, flags, base + CODE },
+	};
+
+	if (pwrite(fd, image, RAW_CCW_SIZE, 0) != RAW_CCW_SIZE)
+		return -EIO;
+	outcome->err = ioctl(fd, RAW_CCW_RUN, &run) ? -errno : 0;
+	memcpy(outcome->irb, run.irb, sizeof(outcome->irb));
+	return pread(fd, outcome->memory, RAW_CCW_SIZE, 0) == RAW_CCW_SIZE ?
+		0 : -EIO;
+}
+
+/* As raw_ccw.ko does with one that takes too long */
+static int end_translated(const struct ccw *ccw, struct outcome *outcome)
+{
+	struct response response;
+	int err = ccw_async(ccw, VFIO_CCW_ASYNC_CMD_CSCH);
+
+	outcome->err = -ETIMEDOUT;
+	return err ? err : ccw_response(ccw, &response);
+}
+
+static int run_translated(const struct ccw *ccw, __u8 *memory, __u64 base,
+			  __u32 flags, const __u8 *image,
+			  struct outcome *outcome)
+{
+	struct ccw_io_region region;
+	__u32 word;
+	int err;
+
+	memcpy(memory, image, RAW_CCW_SIZE);
+	memset(outcome->irb, 0, sizeof(outcome->irb));
+	outcome->err = ccw_start(ccw, flags, base + CODE);
+	while (!outcome->err) {
+		if (!eventfd_wait(ccw->io, RUN_MS))
+			return end_translated(ccw, outcome);
+		eventfd_take(ccw->io);
+		err = region_read(ccw, REGION_IO, &region, sizeof(region));
+		if (err)
+			return err;
+		memcpy(outcome->irb, region.irb_area, sizeof(outcome->irb));
+		memcpy(&word, region.irb_area, sizeof(word));
+		if (be32toh(word) & STCTL_LAST)
+			break;
+	}
+	memcpy(outcome->memory, memory, RAW_CCW_SIZE);
+	return 0;
+}
+
+/*
+ * A word of the IRB as far as it says something: after a program check the count
+ * is none of the program's
+ */
+static __u32 irb_word(const struct outcome *outcome, int i)
+{
+	__u32 word = be32toh(outcome->irb[i]);
+
+	return i == IRB_STATUS && word & STATUS_PROGRAM ? word & ~0xffffU : word;
+}
+
+/* The first difference: a name of the place, and where in it. NULL for none */
+static const char *difference(const struct outcome *outcomes, int *where)
+{
+	int i;
+
+	*where = 0;
+	if (outcomes[0].err != outcomes[1].err)
+		return "the start";
+	for (i = 0; !outcomes[0].err && i < (int)IRB_WORDS; i++) {
+		*where = i;
+		if (irb_word(&outcomes[0], i) != irb_word(&outcomes[1], i))
+			return "word of the IRB";
+	}
+	/* What did not end may have come to anything */
+	if (outcomes[0].err || !memcmp(outcomes[0].memory, outcomes[1].memory,
+				       RAW_CCW_SIZE))
+		return NULL;
+	for (i = 0; i < RAW_CCW_SIZE; i++) {
+		*where = i;
+		if (outcomes[0].memory[i] != outcomes[1].memory[i])
+			return "byte of memory";
+	}
+	return NULL;
+}
+
+/* Random programs */
+
+static const __u8 disk_commands[] = {
+	CMD_NOP, CMD_SENSE, CMD_SENSE_ID, 0x64, 0xfa, 0x06, 0x06, 0x86, 0x0e,
+	0x1e, 0x12, 0x1a, 0x16, 0x5e, 0x05, 0x07, 0x47, 0x63, 0x31, 0xb1, 0x51,
+	0x71, 0x29, 0x1f, 0x13, 0x0b, 0x22, 0xde, 0xff, 0x00, 0x44, 0x54,
+};
+
+static const __u8 printer_commands[] = {
+	CMD_NOP, CMD_SENSE, CMD_SENSE_ID, 0x01, 0x09, 0x11, 0x19, 0x0b, 0x13,
+	0x1b, 0x8b, 0x00, 0xff,
+};
+
+/* Commands that take less than a page have their arguments in one place */
+static bool takes_arguments(__u8 cmd)
+{
+	return cmd == 0x07 || cmd == 0x47 || cmd == 0x63 || cmd == 0x31 ||
+	       cmd == 0xb1 || cmd == 0x51 || cmd == 0x71 || cmd == 0x1f ||
+	       cmd == 0x0b;
+}
+
+static __u32 argument_of(__u8 cmd)
+{
+	switch (cmd) {
+	case 0x07:
+	case 0x0b:
+		return ARGUMENTS;
+	case 0x63:
+		return ARGUMENTS + 0x20;
+	case 0x47:
+		return ARGUMENTS + 0x40;
+	case 0x1f:
+		return ARGUMENTS + 0x60;
+	default:
+		return ARGUMENTS + 2;	/* cylinder and head of the seek's */
+	}
+}
+
+static __u16 count_of(__u8 cmd)
+{
+	switch (cmd) {
+	case 0x07:
+	case 0x0b:
+		return 6;
+	case 0x63:
+	case 0x47:
+		return 16;
+	case 0x1f:
+		return 1;
+	default:
+		return 5;
+	}
+}
+
+static void put_arguments(__u8 *image)
+{
+	__u8 cylinder = some(10), head = some(15), record = 1 + some(13);
+	__u8 *seek = image + ARGUMENTS, *extent = seek + 0x20;
+	__u8 *locate = seek + 0x40;
+	static const __u8 operations[] = { 0x01, 0x06, 0x06, 0x16, 0x0c, 0x81 };
+
+	seek[3] = cylinder;
+	seek[5] = head;
+	seek[6] = record;
+	extent[0] = one_in(2) ? 0x80 : 0x40;
+	extent[1] = 0xc0;
+	extent[9] = cylinder;
+	extent[11] = head;
+	extent[13] = cylinder;
+	extent[15] = head;
+	locate[0] = operations[some(sizeof(operations))];
+	locate[1] = one_in(2) ? 0x80 : 0;
+	locate[3] = 1 + some(3);
+	locate[5] = cylinder;
+	locate[7] = head;
+	locate[9] = cylinder;
+	locate[11] = head;
+	locate[12] = record;
+	locate[14] = locate[1] ? 0x10 : 0;
+}
+
+static void some_ccw(struct program *program, __u8 cmd)
+{
+	static const __u8 flags[] = {
+		CCW_CC | CCW_SLI, CCW_CC | CCW_SLI, CCW_CC | CCW_SLI, CCW_CC,
+		CCW_DC, CCW_DC | CCW_SLI, CCW_SLI, CCW_CC | CCW_SLI | CCW_SKIP,
+		CCW_DC | CCW_SKIP, CCW_CC | CCW_SLI | CCW_DC,
+	};
+	int i = program->n++;
+
+	program->ccws[i].cmd = cmd;
+	program->ccws[i].list = false;
+	if (takes_arguments(cmd) && !one_in(12)) {
+		program->ccws[i].flags = CCW_CC | CCW_SLI;
+		program->ccws[i].count = count_of(cmd);
+		program->ccws[i].offset = argument_of(cmd);
+		return;
+	}
+	program->ccws[i].flags = flags[some(sizeof(flags))];
+	/* Hercules fetches more data of a no-operation, which has none */
+	if (cmd == CMD_NOP)
+		program->ccws[i].flags &= ~CCW_DC;
+	program->ccws[i].count = one_in(4) ? some(MAX_COUNT) : some(64);
+	if (one_in(6))
+		program->ccws[i].count = 4096;
+	program->ccws[i].offset = SPACE + some(SPACE_SIZE - MAX_COUNT);
+	program->ccws[i].list = one_in(3);
+}
+
+static void some_tic(struct program *program, __u32 to)
+{
+	int i = program->n++;
+
+	program->ccws[i].cmd = CMD_TIC;
+	program->ccws[i].flags = 0;
+	program->ccws[i].count = 0;
+	program->ccws[i].offset = CODE + to * 8;
+	program->ccws[i].list = false;
+}
+
+/* Of one command or another; for a disk there are more kinds of pieces */
+static void some_program(struct program *program, const __u8 *commands,
+			 size_t n)
+{
+	static const __u32 formats[] = { 0, ORB_IDA64, ORB_IDA64 | ORB_IDA2K };
+	int pieces = 1 + some(6), search;
+
+	memset(program, 0, sizeof(*program));
+	program->flags = ORB_FORMAT1 | formats[some(3)];
+	while (pieces-- && program->n < MAX_CCWS - 6) {
+		switch (commands == disk_commands ? some(6) : 2 + some(4)) {
+		case 0:		/* a search that loops */
+			some_ccw(program, 0x07);
+			search = program->n;
+			some_ccw(program, 0x31);
+			some_tic(program, search);
+			break;
+		case 1:
+			some_ccw(program, 0x63);
+			some_ccw(program, 0x47);
+			break;
+		case 2:		/* over what follows; never the first */
+			if (program->n)
+				some_tic(program, program->n + 1 + some(2));
+			break;
+		default:
+			some_ccw(program, commands[some(n)]);
+		}
+	}
+	some_ccw(program, CMD_NOP);
+	some_ccw(program, CMD_NOP);
+	some_ccw(program, CMD_NOP);
+	program->ccws[program->n - 1].flags = CCW_SLI;
+}
+
+/* The CCW that comes behind one, over a TIC; may be none of the program's */
+static int behind(const struct program *program, int i)
+{
+	i++;
+	if (i < program->n && program->ccws[i].cmd == CMD_TIC)
+		i = (program->ccws[i].offset - CODE) / 8;
+	return i;
+}
+
+/*
+ * Whether there is what is known to differ. The translator: a TIC to a TIC
+ * is refused before it is reached, and a CCW that one CCW chains data to and
+ * another one a command may have a program check for one of them. Hercules lets
+ * a control command be chained to a count of 0, which is a program check.
+ */
+static bool is_known_to_differ(const struct program *program)
+{
+	bool command[MAX_CCWS + 8] = { true }, data[MAX_CCWS + 8] = { };
+	int i, next;
+
+	for (i = 0; i < program->n; i++) {
+		next = behind(program, i);
+		if (next >= program->n)
+			continue;
+		if (program->ccws[i].cmd == CMD_TIC) {
+			next = (program->ccws[i].offset - CODE) / 8;
+			if (next < program->n &&
+			    program->ccws[next].cmd == CMD_TIC)
+				return true;
+			continue;
+		}
+		if (program->ccws[i].flags & CCW_DC)
+			data[next] = true;
+		else if (program->ccws[i].flags & CCW_CC)
+			command[next] = true;
+		/* A search may skip one */
+		if (program->ccws[i].flags & CCW_CC)
+			command[behind(program, i + 1)] = true;
+	}
+	for (i = 0; i < program->n; i++)
+		if (data[i] && (command[i] || !program->ccws[i].count))
+			return true;
+	return false;
+}
+
+static void print_program(struct __test_metadata *_metadata,
+			  const struct program *program, __u32 number)
+{
+	int i;
+
+	TH_LOG("program %u, flags %#x:", number, program->flags);
+	for (i = 0; i < program->n; i++)
+		TH_LOG("  %2d: %02x %02x %04x %05x%s", i, program->ccws[i].cmd,
+		       program->ccws[i].flags, program->ccws[i].count,
+		       program->ccws[i].offset,
+		       program->ccws[i].list ? " by a list" : "");
+}
+
+/* Without one of its CCWs; those that TIC names move with them */
+static struct program without(const struct program *program, int which)
+{
+	struct program shorter = *program;
+	int i;
+
+	shorter.n--;
+	memmove(shorter.ccws + which, shorter.ccws + which + 1,
+		(shorter.n - which) * sizeof(shorter.ccws[0]));
+	for (i = 0; i < shorter.n; i++)
+		if (shorter.ccws[i].cmd == CMD_TIC &&
+		    shorter.ccws[i].offset > CODE + (__u32)which * 8)
+			shorter.ccws[i].offset -= 8;
+	return shorter;
+}
+
+#define compare_once(program, name, where) do {				\
+	const __u32 raw_id = subchannel_id(&self->ccw);			\
+									\
+	put_program(self->image, self->base, program);			\
+	ASSERT_EQ(0, run_raw(self->fd, raw_id, self->base,		\
+			     (program)->flags, self->image,		\
+			     &self->outcomes[0]));			\
+	ASSERT_EQ(0, run_translated(&self->ccw, self->memory, self->base, \
+				    (program)->flags, self->image,	\
+				    &self->outcomes[1]));		\
+	name = difference(self->outcomes, where);			\
+} while (0)
+
+/*
+ * The raw side begins with what the program before has left of the device, and
+ * the other one with what this one has. It is the same the second time
+ */
+#define compare(program, name, where) do {				\
+	compare_once(program, name, where);				\
+	if (name)							\
+		compare_once(program, name, where);			\
+} while (0)
+
+/* Prints the smallest program that differs of those that lack CCWs of @whole */
+#define report(whole, number) do {					\
+	struct program small = *(whole), shorter;			\
+	int at, where;							\
+	const char *name = difference(self->outcomes, &where);		\
+									\
+	TH_LOG("program %u differs in %s %d", number, name, where);	\
+	for (at = 0; at < small.n && small.n > 1; at++) {		\
+		shorter = without(&small, at);				\
+		/* Hercules lets a program begin with a TIC */		\
+		if (shorter.ccws[0].cmd == CMD_TIC ||			\
+		    is_known_to_differ(&shorter))				\
+			continue;					\
+		compare(&shorter, name, &where);			\
+		if (name) {						\
+			small = shorter;				\
+			at = -1;					\
+		}							\
+	}								\
+	compare(&small, name, &where);					\
+	print_program(_metadata, &small, number);			\
+	TH_LOG("differs in %s %d", name ?: "nothing any more", where);	\
+	TH_LOG("raw: %d, %08x %08x %08x %08x; translated: %d, %08x %08x %08x %08x", \
+	       self->outcomes[0].err, self->outcomes[0].irb[0],		\
+	       self->outcomes[0].irb[1], self->outcomes[0].irb[2],	\
+	       self->outcomes[0].irb[3], self->outcomes[1].err,		\
+	       self->outcomes[1].irb[0], self->outcomes[1].irb[1],	\
+	       self->outcomes[1].irb[2], self->outcomes[1].irb[3]);	\
+} while (0)
+
+static unsigned long setting(const char *name, unsigned long otherwise)
+{
+	const char *text = getenv(name);
+
+	return text ? strtoul(text, NULL, 0) : otherwise;
+}
+
+#define one_at_a_time(device, commands) do {				\
+	__u32 seed = setting("RAW_SEED", 1), i;				\
+	__u32 n = setting("RAW_PROGRAMS", PROGRAMS), differ = 0;	\
+	__u32 ended = 0;						\
+	struct program program;						\
+	const char *place;						\
+	int byte;							\
+									\
+	open_device(device);						\
+	for (i = SPACE; i < RAW_CCW_SIZE; i++)				\
+		self->image[i] = i * 13 + (i >> 8);			\
+	for (i = seed; i < seed + n && differ < MOST; i++) {		\
+		state = i * 2654435761ULL;				\
+		memset(self->image + ARGUMENTS, 0, 0x80);		\
+		put_arguments(self->image);				\
+		do {							\
+			some_program(&program, commands,		\
+				     sizeof(commands));			\
+		} while (is_known_to_differ(&program));			\
+		compare(&program, place, &byte);			\
+		ended += !self->outcomes[0].err &&			\
+			 !(self->outcomes[0].irb[IRB_STATUS] &		\
+			   htobe32(DSTAT_UNITCHECK << 24));		\
+		if (!place)						\
+			continue;					\
+		differ++;						\
+		report(&program, i);					\
+	}								\
+	TH_LOG("%u programs, %u without a unit check, %u differ", n,	\
+	       ended, differ);						\
+	EXPECT_EQ(0, differ);						\
+	EXPECT_LT(n / 20, ended);					\
+} while (0)
+
+TEST_F_TIMEOUT(raw, random_programs_of_a_disk_do_the_same, 3600)
+{
+	one_at_a_time(DISK, disk_commands);
+}
+
+TEST_F_TIMEOUT(raw, random_programs_of_a_printer_do_the_same, 3600)
+{
+	one_at_a_time(PRINTER, printer_commands);
+}
+
+#define C		(CCW_CC | CCW_SLI)
+
+static const struct program by_hand[] = {
+	{ .n = 1, .ccws = { { CMD_SENSE_ID, CCW_SLI, 256, SPACE + 5 } } },
+	{ .n = 1, .ccws = { { CMD_SENSE_ID, 0, 3, SPACE } } },
+	{ .n = 1, .ccws = { { CMD_SENSE_ID, CCW_SLI | CCW_SKIP, 7, SPACE } } },
+	{ .n = 1, .ccws = { { 0x64, 0, 64, SPACE + 0xfff, true } } },
+	{ .n = 1, .ccws = { { 0xfa, CCW_SLI, 256, SPACE + 0x7ff, true } } },
+	{ .n = 2, .ccws = { { 0xff, C, 1, SPACE }, { CMD_NOP, CCW_SLI, 1, 0 } } },
+	{ .n = 3, .ccws = {
+		{ 0x63, CCW_CC, 16, ARGUMENTS + 0x20 },
+		{ 0x47, CCW_CC, 16, ARGUMENTS + 0x40 },
+		{ 0x86, CCW_SLI, 4096, SPACE + 0x123, true },
+	} },
+	{ .n = 5, .ccws = {
+		{ 0x63, CCW_CC, 16, ARGUMENTS + 0x20 },
+		{ 0x47, CCW_CC, 16, ARGUMENTS + 0x40 },
+		{ 0x06, CCW_DC, 1000, SPACE },
+		{ 0x00, CCW_DC | CCW_SKIP, 2000, SPACE + 1000 },
+		{ 0x00, CCW_SLI, 4096, SPACE + 0x3000, true },
+	} },
+	{ .n = 4, .ccws = {
+		{ 0x07, CCW_CC, 6, ARGUMENTS },
+		{ 0x31, CCW_CC, 5, ARGUMENTS + 2 },
+		{ CMD_TIC, 0, 0, CODE + 8 },
+		{ 0x06, CCW_SLI, 4096, SPACE + 0x801 },
+	} },
+	{ .n = 5, .ccws = {
+		{ 0x07, CCW_CC, 6, ARGUMENTS },
+		{ 0x31, CCW_CC, 5, ARGUMENTS + 2 },
+		{ CMD_TIC, 0, 0, CODE + 8 },
+		{ 0x1e, CCW_CC | CCW_SLI, 0x2000, SPACE + 1, true },
+		{ 0x12, 0, 8, SPACE + 0x4000 },
+	} },
+	{ .n = 3, .ccws = {
+		{ 0x07, CCW_CC, 6, ARGUMENTS },
+		{ 0x16, CCW_CC | CCW_SLI, 100, SPACE },
+		{ 0x5e, CCW_SLI, 0x2000, SPACE + 0x1001, true },
+	} },
+};
+
+TEST_F_TIMEOUT(raw, programs_of_a_disk_by_hand_do_the_same, 120)
+{
+	static const __u32 formats[] = { 0, ORB_IDA64, ORB_IDA64 | ORB_IDA2K };
+	__u32 i, format, place;
+	struct program program;
+	const char *name;
+	int where;
+
+	open_device(DISK);
+	for (i = SPACE; i < RAW_CCW_SIZE; i++)
+		self->image[i] = i * 13 + (i >> 8);
+	for (place = 0; place < 4; place++) {
+		state = place;
+		put_arguments(self->image);
+		for (i = 0; i < ARRAY_SIZE(by_hand); i++) {
+			for (format = 0; format < 3; format++) {
+				program = by_hand[i];
+				program.flags = ORB_FORMAT1 | formats[format];
+				compare(&program, name, &where);
+				EXPECT_EQ(NULL, name);
+				if (name)
+					report(&program, i);
+			}
+		}
+	}
+}
+
+/* The judge is awake: a byte, a word of the IRB and an errno each count */
+TEST_F(raw, a_difference_is_found)
+{
+	int where;
+
+	EXPECT_EQ(NULL, difference(self->outcomes, &where));
+	self->outcomes[1].memory[RAW_CCW_SIZE - 1] = 1;
+	EXPECT_STREQ("byte of memory", difference(self->outcomes, &where));
+	EXPECT_EQ(RAW_CCW_SIZE - 1, where);
+	self->outcomes[0].irb[IRB_WORDS - 1] = 1;
+	EXPECT_STREQ("word of the IRB", difference(self->outcomes, &where));
+	self->outcomes[0].err = -EBUSY;
+	EXPECT_STREQ("the start", difference(self->outcomes, &where));
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: GPL-2.0
+"""
+A guest's machine, as Hercules emulates it: a mainframe whose channel programs run beside the processor, with disks, a
+tape and unit-record devices.
+
+Hercules takes the operator's commands from a pipe, one a line, as from a program that shows its panel; its log, with
+the guest's console in it, is what it prints. tools/testing/modules/hercules_channel.c is the guest's end of the
+channel: its text stands in the log, and the text for it is stored in the guest's memory.
+"""
+
+import contextlib
+import os
+import re
+import select
+import shutil
+import struct
+import subprocess
+import sys
+import time
+import urllib.parse
+
+from report import Failure
+
+# Where things are loaded, and where the kernel finds the initramfs's place and its command line.
+INITRD = 0x4000000
+INITRD_ADDRESS, INITRD_SIZE, CMDLINE = 0x1040c, 0x10414, 0x10480
+CMDLINE_LIMIT = 896
+
+MACHINE = """\
+ARCHMODE ESAME
+CPUMODEL 2097
+CPUSERIAL 000001
+MAINSIZE 1024
+NUMCPU 1
+OSTAILOR QUIET
+PANRATE 1000
+HERCPRIO 0
+TODPRIO 0
+DEVPRIO 0
+CPUPRIO 0
+PGMPRDOS LICENSED
+DIAG8CMD ENABLE
+SHCMDOPT DISABLE NODIAG8
+"""
+
+# Tests know these by their numbers. A disk works within START SUBCHANNEL unless it is told not to. There are several
+# card readers, for tests that may cost them one.
+DEVICES = """\
+0009 3215-C / noprompt
+000c 3505 {logs}/reader.txt ascii trunc
+0010.20 3505 {logs}/reader.txt ascii trunc
+000d 3525 {logs}/punch.bin
+000e 1403 {logs}/printer.txt
+0120 3390 {logs}/disk0.cckd nosyncio
+0121 3390 {logs}/disk1.cckd
+0580 3480 {logs}/tape.aws
+"""
+
+# The kernel's console is the 3215. Whatever z/VM has and Hercules has not is left alone.
+CONSOLE = ("conmode=3215 condev=0x0009 initcall_blacklist=hvc_iucv_init nokaslr cryptomgr.notests loglevel=5 oops=panic "
+           "log_buf_len=4M")
+
+# What Hercules says of a guest that has come to its end: a panic does in a disabled wait, and a power-off stops.
+_DOWN = re.compile(rb"HHCCP011I|SIGP Stop \(05\)|HHCIN900I")
+_FRAME = re.compile(rb"=vm([=@])([0-9A-Za-z%]*)=\n?")
+
+# The page that the guest reads from, and how many bytes one of the operator's commands stores.
+RING = 4096
+STORE = 24
+
+# What devices write, and how much of its end a test can have.
+MADE_BY = ("punch.bin", "printer.txt")
+MADE = 400
+
+# Seconds that Hercules has for a command.
+LIMIT = 30
+
+
+class Hercules:
+    channel = "/dev/hercules"
+    channel_modules = ["hercules_channel"]
+
+    def __init__(self, setup, test, logs):
+        """test: the first of those that share the boot, or None for a shell."""
+        if setup.kvm or test and (test.qemu or test.disk or test.packages or test.host):
+            raise Failure(f"{setup.target.name}: {test.name if test else 'this'} asks for what Hercules does not have")
+        self._setup = setup
+        self._test = test
+        self._logs = logs
+        self._process = None
+        self._console = None
+        self._ring = None       # the address of the guest's page, and where in it comes the next byte
+        self._position = 0
+        self._log = b""         # what Hercules said, from the last command on
+        self._rest = b""
+        # Channel text that came while a command was waited for. The answer's way into the guest has more to be read.
+        self._early = b""
+        self._down = False
+        self.console = logs / "console.log"
+
+    def _media(self):
+        """Disks, a tape and cards, new for each boot."""
+        for name, volume in (("disk0", "VFIO00"), ("disk1", "VFIO01")):
+            (self._logs / f"{name}.cckd").unlink(missing_ok=True)
+            self._tool("dasdinit", "-z", "-lfs", "-linux", f"{name}.cckd", "3390", volume, "10")
+        (self._logs / "tape.aws").unlink(missing_ok=True)
+        self._tool("hetinit", "-d", "-n", "tape.aws")
+        (self._logs / "reader.txt").write_text("".join(f"card {i}\n" for i in range(1, 2001)))
+        for name in MADE_BY:
+            (self._logs / name).write_bytes(b"")
+
+    def _tool(self, *argv):
+        done = subprocess.run(argv, cwd=self._logs, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True)
+        if done.returncode:
+            raise Failure(f"{' '.join(argv)} failed:\n{done.stdout}")
+
+    def _arrange(self, initrd):
+        """All that Hercules reads. It takes no file from outside of the folder of the list of those to load."""
+        target, test = self._setup.target, self._test
+        cmdline = f"{CONSOLE} {target.cmdline} {test.cmdline if test else ''}".encode() + b"\0"
+        if len(cmdline) > CMDLINE_LIMIT:
+            raise Failure(f"{target.name}: the kernel's command line is too long")
+        self._media()
+        shutil.copyfile(self._setup.kernel.image, self._logs / "kernel")
+        for name, data in (("address", struct.pack(">I", INITRD)), ("size", struct.pack(">I", initrd.stat().st_size)),
+                           ("cmdline", cmdline)):
+            (self._logs / name).write_bytes(data)
+        (self._logs / "boot.ins").write_text(f"kernel 0x0\naddress {INITRD_ADDRESS:#x}\nsize {INITRD_SIZE:#x}\n"
+                                             f"cmdline {CMDLINE:#x}\n{initrd.name} {INITRD:#x}\n")
+        (self._logs / "hercules.cnf").write_text(MACHINE + DEVICES.format(logs=self._logs))
+        (self._logs / "hercules.rc").write_text(f"ipl {self._logs / 'boot.ins'}\n")
+
+    @contextlib.contextmanager
+    def running(self, initrd):
+        """It is up within this. Yields the pipe that received() has to be given the data of."""
+        self._arrange(initrd)
+        with open(self._logs / "hercules.log", "w") as errors, open(self.console, "wb") as self._console:
+            self._process = subprocess.Popen(["hercules", "-d", "-f", self._logs / "hercules.cnf", "EXTERNALGUI"],
+                                             env={**os.environ, "HERCULES_RC": str(self._logs / "hercules.rc")},
+                                             cwd=self._logs, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                             stderr=errors, bufsize=0)
+            try:
+                yield self._process.stdout
+            finally:
+                self._process.kill()
+                self._process.wait()
+                for pipe in (self._process.stdin, self._process.stdout):
+                    pipe.close()
+
+    def _command(self, text):
+        try:
+            self._process.stdin.write(text.encode() + b"\n")
+        except OSError:
+            self._down = True
+
+    def _split(self, data):
+        """Takes the channel's text out of what Hercules said; the rest is the console's, and Hercules's own."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        channel = b""
+        for line in lines:
+            line += b"\n"
+            while frame := _FRAME.search(line):
+                if frame[1] == b"@":
+                    self._ring = int(frame[2], 16)
+                else:
+                    channel += urllib.parse.unquote_to_bytes(frame[2])
+                line = line[:frame.start()] + line[frame.end():]
+            self._console.write(line)
+            self._log += line
+            self._down = self._down or bool(_DOWN.search(line))
+        self._console.flush()
+        return channel
+
+    def received(self, data):
+        """What of it came over the guest's channel, or None when the guest is down."""
+        if not data:
+            return None
+        self._log = b""
+        channel, self._early = self._early + self._split(data), b""
+        return channel or (None if self._down else b"")
+
+    def send(self, text):
+        """To the guest, over its channel."""
+        data = text.encode()
+        while data and self._ring is not None:
+            size = min(STORE, len(data), RING - self._position)
+            self._command(f"r {self._ring + self._position:x}={data[:size].hex()}")
+            self._position = (self._position + size) % RING
+            data = data[size:]
+
+    def ask(self, line):
+        """
+        A command of Hercules's, or "made FILE": returns "ok" with what Hercules says, or what a device has written, in
+        hexadecimal; or "error".
+        """
+        word, _, name = line.partition(" ")
+        if word == "made":
+            return f"ok {(self._logs / name).read_bytes()[-MADE:].hex()}" if name in MADE_BY else "error no such device"
+        mark = f"* answered {time.monotonic_ns()}"
+        self._log = b""
+        self._command(line)
+        self._command(mark)
+        deadline = time.monotonic() + LIMIT
+        while mark.encode() not in self._log:
+            if not select.select([self._process.stdout], [], [], max(0, deadline - time.monotonic()))[0]:
+                return "error Hercules does not answer"
+            data = self._process.stdout.read(65536)
+            if not data:
+                return "error Hercules has ended"
+            self._early += self._split(data)
+        said = self._log.partition(mark.encode())[0].decode(errors="replace").splitlines()
+        failed = any(re.match(r"HHC\w+E ", text) for text in said)
+        return f"{'error' if failed else 'ok'} {' / '.join(text for text in said if text != line)}"
+
+    def shell(self, initrd):
+        """A person has the console: lines are for the guest, or behind a dot for Hercules. Returns the exit code."""
+        with self.running(initrd) as output:
+            sources = [output, sys.stdin]
+            while True:
+                ready = select.select(sources, [], [])[0]
+                if output in ready:
+                    data = output.read(65536)
+                    self._split(data)
+                    sys.stdout.write(self._log.decode(errors="replace"))
+                    sys.stdout.flush()
+                    self._log = b""
+                    if not data or self._down:
+                        return 0
+                if sys.stdin in ready:
+                    line = sys.stdin.readline()
+                    if not line:
+                        sources.remove(sys.stdin)
+                    else:
+                        self._command(line[1:-1] if line.startswith(".") else f"/{line[:-1]}")

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A guest's machine, as QEMU emulates it."""
+
+import contextlib
+import subprocess
+import tempfile
+
+from host import Host
+
+
+class Qemu:
+    def __init__(self, setup, test, logs):
+        """test: the first of those that share the boot, or None for a shell."""
+        self._setup = setup
+        self._test = test
+        self._logs = logs
+        self._process = None
+        self._host = None
+        self.console = logs / "console.log"
+        self.channel = setup.target.arch.channel
+        self.channel_modules = setup.target.arch.channel_modules
+
+    def _disks(self):
+        """
+        QEMU's flags for the disks. A guest's changes of its root are its own; the serial number of the other disk is
+        its name, by which the guest finds it.
+        """
+        test, device, flags = self._test, self._setup.target.arch.disk_device, []
+        if test and test.packages:
+            flags += ["-drive", "if=none,id=root,format=raw,snapshot=on,"
+                                f"file={self._setup.disks[tuple(test.packages)]}", "-device", f"{device},drive=root"]
+        if test and test.disk:
+            flags += ["-blockdev", f"file,node-name=disk,read-only=on,filename={self._setup.disks[test.disk]}",
+                      "-device", f"{device},drive=disk,serial={test.disk}"]
+        return flags
+
+    def _command(self, initrd, console, channel, sockets):
+        setup, target, arch, test = self._setup, self._setup.target, self._setup.target.arch, self._test
+        more = [word.replace("{sockets}", sockets).replace("{kernel}", str(setup.kernel.image))
+                for word in (test.qemu if test else [])]
+        return [*arch.qemu, *target.qemu, "-accel", "kvm" if setup.kvm else "tcg",
+                "-nodefaults", "-display", "none", "-no-reboot", "-chardev", console, "-chardev", channel,
+                "-kernel", str(setup.kernel.image), "-initrd", str(initrd),
+                "-append", f"{arch.cmdline} panic=-1 oops=panic log_buf_len=16M {target.cmdline} "
+                           f"{test.cmdline if test else ''}",
+                *self._disks(), *more]
+
+    def shell(self, initrd):
+        """A person has the console. Returns the exit code."""
+        with tempfile.TemporaryDirectory() as sockets:
+            return subprocess.run(self._command(initrd, "stdio,id=console,signal=off",
+                                                f"file,id=channel,path={self._logs / 'channel.log'}",
+                                                sockets)).returncode
+
+    @contextlib.contextmanager
+    def running(self, initrd):
+        """It is up within this. Yields the pipe that received() has to be given the data of."""
+        # The name of a socket has to be short.
+        with (open(self._logs / "qemu.log", "w") as errors, tempfile.TemporaryDirectory() as sockets,
+              contextlib.closing(Host(self._test.host, errors)) as self._host):
+            command = self._command(initrd, f"file,id=console,path={self.console}", "stdio,id=channel,signal=off",
+                                    sockets)
+            self._process = subprocess.Popen(command + self._host.arguments, stdin=subprocess.PIPE,
+                                             stdout=subprocess.PIPE, stderr=errors, bufsize=0, pass_fds=self._host.fds)
+            self._host.started()
+            try:
+                yield self._process.stdout
+            finally:
+                self._process.kill()
+                self._process.wait()
+                for pipe in (self._process.stdin, self._process.stdout):
+                    pipe.close()
+
+    def received(self, data):
+        """What of it came over the guest's channel, or None when the guest is down."""
+        return data or None
+
+    def send(self, text):
+        """To the guest, over its channel."""
+        self._process.stdin.write(text.encode())
+
+    def ask(self, line):
+        """What a test asks of its host; see Host."""
+        return self._host.ask(line)
