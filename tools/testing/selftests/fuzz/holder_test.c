@@ -9,10 +9,13 @@
  * and remove of another device answer at all times, each process ends when it is
  * killed, each device can be removed then, and nothing is left behind.
  *
- * A holder can crash the kernel's own VFIO, if the last group leaves a container
- * while an ioctl of it is under way. That is not what is looked for: each worker
- * has one container, which a group of its own never leaves, and keeps it to
- * itself.
+ * A holder can crash the kernel's own VFIO, which is not what is looked for:
+ *
+ * - if the last group leaves a container while an ioctl of it is under way: each
+ *   worker has one container, which a group of its own never leaves, and keeps
+ *   it to itself;
+ * - if two threads unmap one range of a container with several devices: see
+ *   unmap_lock.
  *
  *	FUZZ_SECONDS	how long (30)
  *	FUZZ_SEED	of what is random; the threads' order is not (1)
@@ -147,6 +150,14 @@ static int post[2];
 static unsigned char *memories[5];
 static size_t page;
 
+/*
+ * Held around each ioctl that may unmap a range of the worker's container. The
+ * kernel's own VFIO drops its lock to tell each device of the range, and reads
+ * the range anew for each: another unmap may have freed it. A thread that finds
+ * the lock taken makes another call, so that all but unmaps still race with one.
+ */
+static pthread_mutex_t unmap_lock = PTHREAD_MUTEX_INITIALIZER;
+
 static __thread __u64 state;
 
 static __u64 random64(void)
@@ -266,7 +277,10 @@ static void fuzz_unmap(void)
 		unmap.iova = 0;
 		unmap.size = 0;
 	}
+	if (pthread_mutex_trylock(&unmap_lock))
+		return;
 	count(UNMAP, ioctl(random_fd(CONTAINER), VFIO_IOMMU_UNMAP_DMA, &unmap));
+	pthread_mutex_unlock(&unmap_lock);
 }
 
 static void fuzz_dirty_pages(void)
@@ -313,6 +327,19 @@ static void fuzz_set_irqs(void)
 	if (chance(20))
 		arg.set.flags = random_int();
 	count(SET_IRQS, ioctl(random_fd(DEVICE), VFIO_DEVICE_SET_IRQS, &arg));
+}
+
+/* A call of VFIO's numbers, known or not, that is right for none of them */
+static void fuzz_junk(void)
+{
+	unsigned int cmd = _IO(VFIO_TYPE, below(256));
+	bool unmaps = cmd == VFIO_IOMMU_UNMAP_DMA;
+
+	if (unmaps && pthread_mutex_trylock(&unmap_lock))
+		return;
+	count(JUNK, ioctl(random_fd(below(NR_SORTS)), cmd, random_memory()));
+	if (unmaps)
+		pthread_mutex_unlock(&unmap_lock);
 }
 
 static off_t random_offset(void)
@@ -366,15 +393,18 @@ static void fuzz_send(void)
 		.msg_controllen = sizeof(room),
 	};
 	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-	int fd = random_fd(GROUP + below(NR_SORTS - GROUP));
+	/* A number of its own: nobody makes a container of it meanwhile */
+	int fd = dup(random_fd(GROUP + below(NR_SORTS - GROUP)));
 
-	if (fd < 0 || is_container(fd))
-		return;
-	header->cmsg_level = SOL_SOCKET;
-	header->cmsg_type = SCM_RIGHTS;
-	header->cmsg_len = CMSG_LEN(sizeof(fd));
-	memcpy(CMSG_DATA(header), &fd, sizeof(fd));
-	count(SEND, sendmsg(post[0], &message, MSG_DONTWAIT));
+	if (fd >= 0 && !is_container(fd)) {
+		header->cmsg_level = SOL_SOCKET;
+		header->cmsg_type = SCM_RIGHTS;
+		header->cmsg_len = CMSG_LEN(sizeof(fd));
+		memcpy(CMSG_DATA(header), &fd, sizeof(fd));
+		count(SEND, sendmsg(post[0], &message, MSG_DONTWAIT));
+	}
+	if (fd >= 0)
+		close(fd);
 }
 
 static void fuzz_receive(void)
@@ -514,8 +544,7 @@ static void fuzz_call(enum kind kind)
 		fuzz_receive();
 		break;
 	case JUNK:
-		count(kind, ioctl(random_fd(below(NR_SORTS)), ';' << 8 | below(256),
-				  random_memory()));
+		fuzz_junk();
 		break;
 	case SETUP:
 		fuzz_setup();
