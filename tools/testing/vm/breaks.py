@@ -66,6 +66,12 @@ def _edit(entry, src):
     link.write_text(text.replace(entry.was, entry.becomes))
 
 
+def _forget(file):
+    """Otherwise the next build takes for up to date what was made of the edited file, or includes it."""
+    for path in file.parent.glob("*.o" if file.suffix == ".h" else f"{file.stem}.o"):
+        path.unlink()
+
+
 def _run(entry, tests, args, report):
     """Returns what the test said: its failures."""
     target = config.load_target(entry.target)
@@ -82,9 +88,7 @@ def _run(entry, tests, args, report):
         try:
             modules = build.build_modules(target, kernel, logs, src, lambda: _edit(entry, src))
         finally:
-            # Otherwise the next build takes for up to date what was made of it, or includes it.
-            for path in (src / entry.file).parent.glob("*.o"):
-                path.unlink()
+            _forget(src / entry.file)
         archive = initramfs.base_archive(target, kernel, modules, programs, False)
     quiet = _Quiet()
     Boot(Setup(target, kernel, archive, disks, False, args.kvm), [test], quiet).run()
