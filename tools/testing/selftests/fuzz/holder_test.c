@@ -52,6 +52,12 @@
 #define ANSWER_MS	(3000 * time_scale())
 #define LAST_MS		(5000 * time_scale())
 
+/*
+ * How long a worker lives at most: an unbind waits for the holder of a device that
+ * cannot be revoked, and all who bind or unbind that device wait behind it
+ */
+#define LIFE_MS		(10000 * time_scale())
+
 /* Of calls: those of holders, and from CREATE on those of administrators */
 enum kind {
 	OPEN_CONTAINER, SET_IOMMU, OPEN_GROUP, SET_CONTAINER,
@@ -768,19 +774,27 @@ static pid_t start_worker(int i)
 
 static void fuzz(__s64 end)
 {
+	__s64 deaths[WORKERS];
 	int i;
 
-	for (i = 0; i < WORKERS; i++)
+	for (i = 0; i < WORKERS; i++) {
 		shared->workers[i] = start_worker(i);
+		deaths[i] = now_ms() + LIFE_MS;
+	}
 	for (i = 0; i < ADMINISTRATORS; i++)
 		shared->administrators[i] =
 			child_start(run_administrator,
 				    (void *)(random64() | 1), -1, -1);
 	while (now_ms() < end) {
 		usleep(20000);
-		for (i = 0; i < WORKERS; i++)
-			if (waitpid(shared->workers[i], NULL, WNOHANG) > 0)
+		for (i = 0; i < WORKERS; i++) {
+			if (now_ms() > deaths[i])
+				kill(shared->workers[i], SIGKILL);
+			if (waitpid(shared->workers[i], NULL, WNOHANG) > 0) {
 				shared->workers[i] = start_worker(i);
+				deaths[i] = now_ms() + LIFE_MS;
+			}
+		}
 	}
 }
 
