@@ -44,6 +44,7 @@
 #define ADMINISTRATORS	3
 #define THREADS		4
 #define DEVICES		6
+#define REVOCABLE	4	/* of them: the first ones */
 #define SLOTS		4	/* descriptors of each sort, of one worker */
 #define PAGES		16	/* of each kind of memory */
 #define IOVAS		32	/* pages that may be mapped */
@@ -55,10 +56,7 @@
 #define ANSWER_MS	(3000 * time_scale() + 20 * lateness)
 #define LAST_MS		(5000 * time_scale() + 20 * lateness)
 
-/*
- * How long a worker lives at most: an unbind waits for the holder of a device that
- * cannot be revoked, and all who bind or unbind that device wait behind it
- */
+/* How long a worker lives at most: then all that it holds goes, but what it sent */
 #define LIFE_MS		(10000 * time_scale())
 
 /* Of calls: those of holders, and from CREATE on those of administrators */
@@ -152,12 +150,17 @@ struct parent {
 	char type[128];
 };
 
-/* Where random devices come from, and one that is not for them */
-static struct parent parents[8];
-static struct parent watched;
-static int nr_parents;
+struct parents {
+	struct parent all[8];
+	int nr;
+};
 
-#define WATCHED	"mdev_relay.2"
+/* Where random devices come from, and one that is not for them */
+static struct parents revocable, unrevocable;
+static struct parent watched;
+
+#define WATCHED		"mdev_relay.2"
+#define UNREVOCABLE	"mdev_legacy"	/* its driver has no revoke callback */
 
 /* Of one worker */
 static int slots[NR_SORTS][SLOTS];
@@ -671,9 +674,14 @@ static int run_worker(void *arg)
 	return 0;
 }
 
-static const struct parent *random_parent(void)
+static int create_random(void)
 {
-	return &parents[below(nr_parents)];
+	unsigned int i = below(DEVICES);
+	const struct parents *parents = i < REVOCABLE ? &revocable :
+							&unrevocable;
+	const struct parent *parent = &parents->all[below(parents->nr)];
+
+	return mdev_create(parent->name, parent->type, &shared->uuids[i]);
 }
 
 static int run_remover(void *uuid)
@@ -706,8 +714,7 @@ static void administrate(void)
 		kind = chance(2) ? REMOVE : REVOKE;
 	switch (kind) {
 	case CREATE:
-		count(kind, mdev_create(random_parent()->name,
-					random_parent()->type, uuid));
+		count(kind, create_random());
 		break;
 	case REMOVE:
 		count(kind, remove_for(uuid, below(1500)) ? -1 : 0);
@@ -719,8 +726,13 @@ static void administrate(void)
 		count(kind, file_puts(mdev_path(uuid, "request").text,
 				      chance(2) ? "1" : "0"));
 		break;
+	/*
+	 * An unbind waits for a holder from whom it cannot take the device, with
+	 * the driver core's lock of that device: others would wait behind it
+	 */
 	case UNBIND:
 	case BIND:
+		uuid = &shared->uuids[below(REVOCABLE)];
 		snprintf(path, sizeof(path), MDEV_DRIVER "%s",
 			 kind == BIND ? "bind" : "unbind");
 		count(kind, file_puts(path, uuid->text));
@@ -836,23 +848,30 @@ static void find_type(struct parent *parent)
 		closedir(types);
 }
 
+static void add_parent(const char *name)
+{
+	struct parents *parents = strncmp(name, UNREVOCABLE,
+					  strlen(UNREVOCABLE)) ?
+				  &revocable : &unrevocable;
+	struct parent *parent = &watched;
+
+	if (strcmp(name, WATCHED)) {
+		if (parents->nr == (int)ARRAY_SIZE(parents->all))
+			return;
+		parent = &parents->all[parents->nr++];
+	}
+	snprintf(parent->name, sizeof(parent->name), "%.60s", name);
+	find_type(parent);
+}
+
 static void find_parents(void)
 {
 	DIR *all = opendir("/sys/class/mdev_bus");
 	struct dirent *entry;
 
-	while (all && (entry = readdir(all)) &&
-	       nr_parents < (int)ARRAY_SIZE(parents)) {
-		struct parent *parent = strcmp(entry->d_name, WATCHED) ?
-					&parents[nr_parents] : &watched;
-
-		if (entry->d_name[0] == '.')
-			continue;
-		snprintf(parent->name, sizeof(parent->name), "%.60s",
-			 entry->d_name);
-		find_type(parent);
-		nr_parents += parent != &watched;
-	}
+	while (all && (entry = readdir(all)))
+		if (entry->d_name[0] != '.')
+			add_parent(entry->d_name);
 	if (all)
 		closedir(all);
 }
@@ -952,8 +971,8 @@ int main(void)
 	ksft_print_header();
 	page = sysconf(_SC_PAGESIZE);
 	find_parents();
-	if (!nr_parents || !watched.type[0])
-		ksft_exit_fail_msg("no parents, or no " WATCHED "\n");
+	if (!revocable.nr || !unrevocable.nr || !watched.type[0])
+		ksft_exit_fail_msg("a parent driver is missing\n");
 	ksft_set_plan(4);
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
