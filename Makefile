@@ -32,7 +32,7 @@ clean:
 # These need no KDIR: the VM runner fetches kernels and headers of its own. ARGS are for it; ERRORS is the file
 # descriptor for its complaints.
 ERRORS := 2
-demo check check-all bench breaks vm install-test:
+demo check check-all bench breaks vm build-test install-test:
 	@$(RUNNER) $@ $(ARGS) 2>&$(ERRORS)
 
 help:
@@ -43,9 +43,10 @@ help:
 	@echo 'make demo                    show in a VM what this is about'
 	@echo 'make check                   run all tests but the long ones, in VMs'
 	@echo 'make check-all               those, and what takes longer'
+	@echo 'make build-test              build for two kernels in turn, twice'
 	@echo 'make install-test            install it in all ways, below build/, and boot VMs with it'
 	@echo 'make breaks                  see that deliberate breaks of the sources are noticed'
 	@echo 'make bench                   measure against the mdev of the kernel, in VMs'
 	@echo 'make vm ARGS="--help"        run single tests, or a shell, in a VM'
 
-.PHONY: modules install uninstall clean demo check check-all bench breaks vm install-test help
+.PHONY: modules install uninstall clean demo check check-all bench breaks vm build-test install-test help

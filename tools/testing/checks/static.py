@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 
+from breaks import forget_edits
 from build import build_source, link_sources, run_make
 from config import BUILD, LOGS, TOP, locked
 from report import FAILED, PASSED, Failure
@@ -227,9 +228,28 @@ def symbol_versions(target, kernel):
     return found
 
 
+def edits(target, kernel):
+    """What was made of an edited file is not taken for up to date by the next break, nor is anything else made anew."""
+    found = []
+    for edited, gone in (("compat/compat.h", set()), ("drivers/vfio/mdev/mdev_bus.c", {"mdev_bus.o"}),
+                         ("drivers/vfio/mdev/mdev_gate.h", {"mdev_bus.o", "mdev_main.o"})):
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name) / "drivers/vfio/mdev"
+            folder.mkdir(parents=True)
+            (folder / "mdev_main.c").symlink_to(TOP / "drivers/vfio/mdev/mdev_main.c")
+            objects = {file: folder / file for file in ("mdev_bus.o", "mdev_main.o")}
+            for path in (*objects.values(), pathlib.Path(name) / edited):
+                path.parent.mkdir(exist_ok=True)
+                path.write_text("")
+            forget_edits(pathlib.Path(name))
+            if (went := {file for file, path in objects.items() if not path.exists()}) != gone:
+                found.append(f"{edited}: {sorted(went)} went, not {sorted(gone)}")
+    return found
+
+
 CHECKS = {"checkpatch --strict": checkpatch, "kernel-doc": kernel_doc, "documentation": documentation, "sparse": sparse,
           "no names of machines or registries": foreign_names, "one version": versions, "calls go down": circles,
-          "links lead into this tree": farm,
+          "links lead into this tree": farm, "breaks leave nothing behind": edits,
           "versions of symbols are compared": symbol_versions, "vfio_ap links with our symbols": vfio_ap}
 
 # What an architecture's files are needed for: each has some of its own. Or only one has.

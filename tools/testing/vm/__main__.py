@@ -22,6 +22,7 @@ from report import FAILED, PASSED, Failure, Report
 
 sys.path.append(str(TOP / "tools/testing/checks"))
 import install  # noqa: E402
+import rebuild  # noqa: E402
 import static  # noqa: E402 (they stand outside of this folder)
 import userspace  # noqa: E402
 
@@ -135,6 +136,7 @@ def check(args, report, long=False):
     run_tests(tests, report, args, peer=long and any(test.peer for test in tests),
               checks=() if args.test else static.CHECKS, folders=() if args.test else userspace.FOLDERS)
     if long and not args.test:
+        rebuild.run(args, report)
         install.run(args, report)
         breaks.run([], [HERE / path for path in TESTS], args, report)
     return report.finish()
@@ -168,6 +170,11 @@ def run_breaks(args, report):
     return report.finish()
 
 
+def build_test(args, report):
+    rebuild.run(args, report)
+    return report.finish()
+
+
 def install_test(args, report):
     install.run(args, report)
     return report.finish()
@@ -183,6 +190,7 @@ def main():
                                  (benchmark, "bench", "measure against the kernel's own modules"),
                                  (vm, "vm", "run chosen tests, or a shell"),
                                  (run_breaks, "breaks", "see that deliberate breaks of the sources are noticed"),
+                                 (build_test, "build-test", "build for two kernels in turn, twice"),
                                  (install_test, "install-test", "install it in all ways, below build/")):
         command = commands.add_parser(name, help=text)
         command.set_defaults(function=function, peer=False, shell=False)

@@ -66,6 +66,17 @@ def _edit(entry, src):
     link.write_text(text.replace(entry.was, entry.becomes))
 
 
+def forget_edits(src):
+    """
+    What was made of an edited file, or includes it, goes: the next build takes it for up to date. Such a file is no
+    link, and it is still there if the run that edited it was killed.
+    """
+    for file in src.rglob("*.[ch]"):
+        if not file.is_symlink() and (TOP / file.relative_to(src)).exists():
+            for path in file.parent.glob("*.o" if file.suffix == ".h" else f"{file.stem}.o"):
+                path.unlink()
+
+
 def _run(entry, tests, args, report):
     """Returns what the test said: its failures."""
     target = config.load_target(entry.target)
@@ -79,12 +90,8 @@ def _run(entry, tests, args, report):
         disks = {test.disk: disk.named(target, test.disk, report, False)} if test.disk else {}
         if test.packages:
             disks[tuple(test.packages)] = disk.root(target, tuple(test.packages), report, False)
-        try:
-            modules = build.build_modules(target, kernel, logs, src, lambda: _edit(entry, src))
-        finally:
-            # Otherwise the next build takes for up to date what was made of it, or includes it.
-            for path in (src / entry.file).parent.glob("*.o"):
-                path.unlink()
+        forget_edits(src)
+        modules = build.build_modules(target, kernel, logs, src, lambda: _edit(entry, src))
         modules |= build.kernel_drivers(target, kernel, logs, [test])
         archive = initramfs.base_archive(target, kernel, modules, programs, False)
     quiet = _Quiet()

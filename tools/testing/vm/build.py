@@ -66,10 +66,10 @@ def _kbuild(kernel, folder, log, *more):
         raise Failure(f"the build warns, see {log.relative_to(TOP)}:\n" + "\n".join(found[:5]))
 
 
-def build_modules(target, kernel, logs, src=None, edit=None):
+def build_modules(target, kernel, logs, src=None, edit=None, top=TOP):
     """This project's modules and those that only tests use; returns {name: file}. The farm may be edited."""
     src = src or target.dir / "src"
-    link_sources(src)
+    link_sources(src, top=top)
     if edit:
         edit()
     _kbuild(kernel, src, logs / "build-modules.log")

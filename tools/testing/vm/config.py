@@ -18,6 +18,7 @@ LOGS = BUILD / "logs"
 @dataclasses.dataclass
 class Arch:
     name: str
+    kernel_name: str        # what the kernel's Makefile calls it
     cross_compile: str
     image_suffix: str
     qemu: list
@@ -48,7 +49,7 @@ class Target:
     modules: list
     image: str = ""         # Debian's image and headers, or
     headers: str = ""
-    config: str = ""        # the options, a file in targets/, with which a kernel is built from the source
+    config: list = dataclasses.field(default_factory=list)  # files in targets/: options to build the source with
     # Modules that Debian does not build, to measure against, and their folders in the source. None: no peer at all.
     peer: dict = dataclasses.field(default_factory=dict)
     # Drivers of the kernel's own interface, which tests have run on our mdev.ko, and their folders in the source

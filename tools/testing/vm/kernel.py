@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Builds a kernel of Debian's source with options of our own, for a target that names a file of them."""
+"""Builds a kernel of Debian's source with options of our own, for a target that names files of them."""
 
 import json
 import re
@@ -18,14 +18,14 @@ def _options(text):
     return {name: value or "n" for name, value in _OPTION.findall(text)}
 
 
-def _configure(tree, fragment, logs):
+def _configure(tree, options, logs):
     """The options on top of tinyconfig. One that has a dependency too few is dropped by kbuild, without a word."""
     run_make(["-C", tree, "tinyconfig"], logs / "build-kernel-tinyconfig.log")
     with open(tree / ".config", "a") as file:
-        file.write(fragment)
+        file.writelines(f"{name}={value}\n" for name, value in options.items())
     run_make(["-C", tree, "olddefconfig"], logs / "build-kernel-config.log")
     have = _options((tree / ".config").read_text())
-    if lost := [f"{name} is {have.get(name, 'n')}, not {value}" for name, value in _options(fragment).items()
+    if lost := [f"{name} is {have.get(name, 'n')}, not {value}" for name, value in options.items()
                 if have.get(name, "n") != value]:
         raise Failure(f"the kernel's configuration is not what is asked for: {', '.join(lost)}")
 
@@ -33,21 +33,23 @@ def _configure(tree, fragment, logs):
 def build(target, kernel, logs, report):
     """Builds it where that is not yet done. The tree that it is built in is the headers, too."""
     tree = target.dir / "linux"
-    fragment = (HERE / "targets" / target.config).read_text()
+    options = _options("".join((HERE / "targets" / name).read_text() for name in target.config))
     compiler = f"{target.arch.cross_compile}{target.compiler}"
     version = subprocess.run([compiler, "--version"], text=True, check=True, stdout=subprocess.PIPE).stdout
     # Absolute names are in what kbuild leaves, so the folder counts too.
-    wanted = [str(tree), kernel.source_package.name, version, fragment]
+    wanted = [str(tree), kernel.source_package.name, version, options]
     stamp = tree / ".built"
     have = json.loads(stamp.read_text()) if stamp.exists() else {}
     if have.get("wanted") != wanted:
-        report.say(target.name, f"building a kernel of {kernel.source_package.stem} with {target.config}: ten minutes "
-                   "on two cores")
+        report.say(target.name, f"building a kernel of {kernel.source_package.stem} with {' '.join(target.config)}: "
+                   "ten minutes on two cores")
         packages.unpack_source(kernel.source_package, tree)
         stamp.unlink(missing_ok=True)
         # Debian's Makefile reads this, for the modules too.
-        (tree / ".kernelvariables").write_text(f"CC := {compiler}\nHOSTCC := {target.compiler}\n")
-        _configure(tree, fragment, logs)
+        (tree / ".kernelvariables").write_text(
+            f"ARCH := {target.arch.kernel_name}\nCROSS_COMPILE := {target.arch.cross_compile}\n"
+            f"CC := {compiler}\nHOSTCC := {target.compiler}\n")
+        _configure(tree, options, logs)
         run_make(["-C", tree, "all"], logs / "build-kernel.log")
         have = {"wanted": wanted}
         for name in ("kernelrelease", "image_name"):

@@ -9,10 +9,13 @@
  * and remove of another device answer at all times, each process ends when it is
  * killed, each device can be removed then, and nothing is left behind.
  *
- * A holder can crash the kernel's own VFIO, if the last group leaves a container
- * while an ioctl of it is under way. That is not what is looked for: each worker
- * has one container, which a group of its own never leaves, and keeps it to
- * itself.
+ * A holder can crash the kernel's own VFIO, which is not what is looked for:
+ *
+ * - if the last group leaves a container while an ioctl of it is under way: each
+ *   worker has one container, which a group of its own never leaves, and keeps
+ *   it to itself;
+ * - if two threads unmap one range of a container with several devices: see
+ *   unmap_lock.
  *
  *	FUZZ_SECONDS	how long (30)
  *	FUZZ_SEED	of what is random; the threads' order is not (1)
@@ -41,13 +44,20 @@
 #define ADMINISTRATORS	3
 #define THREADS		4
 #define DEVICES		6
+#define REVOCABLE	4	/* of them: the first ones */
 #define SLOTS		4	/* descriptors of each sort, of one worker */
 #define PAGES		16	/* of each kind of memory */
 #define IOVAS		32	/* pages that may be mapped */
 
-/* How long another device's create and remove may take, and the last removals */
-#define ANSWER_MS	(3000 * time_scale())
-#define LAST_MS		(5000 * time_scale())
+/*
+ * How long another device's create and remove may take, and the last removals. In
+ * a guest that gets no CPU all takes longer: as long as some twenty sleeps
+ */
+#define ANSWER_MS	(3000 * time_scale() + 20 * lateness)
+#define LAST_MS		(5000 * time_scale() + 20 * lateness)
+
+/* How long a worker lives at most: then all that it holds goes, but what it sent */
+#define LIFE_MS		(10000 * time_scale())
 
 /* Of calls: those of holders, and from CREATE on those of administrators */
 enum kind {
@@ -131,14 +141,26 @@ struct shared {
 
 static struct shared *shared;
 
-/* A parent and its first type */
+/* The longest that a sleep of the test's first process has overrun */
+static __s64 lateness;
+
+/* A parent and one of its types */
 struct parent {
 	char name[64];
 	char type[128];
 };
 
-static struct parent parents[8];
-static int nr_parents;
+struct parents {
+	struct parent all[8];
+	int nr;
+};
+
+/* Where random devices come from, and one that is not for them */
+static struct parents revocable, unrevocable;
+static struct parent watched;
+
+#define WATCHED		"mdev_relay.2"
+#define UNREVOCABLE	"mdev_legacy"	/* its driver has no revoke callback */
 
 /* Of one worker */
 static int slots[NR_SORTS][SLOTS];
@@ -146,6 +168,14 @@ static int container;
 static int post[2];
 static unsigned char *memories[5];
 static size_t page;
+
+/*
+ * Held around each ioctl that may unmap a range of the worker's container. The
+ * kernel's own VFIO drops its lock to tell each device of the range, and reads
+ * the range anew for each: another unmap may have freed it. A thread that finds
+ * the lock taken makes another call, so that all but unmaps still race with one.
+ */
+static pthread_mutex_t unmap_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static __thread __u64 state;
 
@@ -188,9 +218,14 @@ static int *random_slot(enum sort sort)
 	return &slots[sort][below(SLOTS)];
 }
 
+/* Most often one that is open */
 static int random_fd(enum sort sort)
 {
-	return __atomic_load_n(random_slot(sort), __ATOMIC_RELAXED);
+	int i, fd = -1;
+
+	for (i = 0; fd < 0 && i < 2 * SLOTS; i++)
+		fd = __atomic_load_n(random_slot(sort), __ATOMIC_RELAXED);
+	return fd;
 }
 
 /* What was there is closed: most often it has another thread in a call */
@@ -266,7 +301,10 @@ static void fuzz_unmap(void)
 		unmap.iova = 0;
 		unmap.size = 0;
 	}
+	if (pthread_mutex_trylock(&unmap_lock))
+		return;
 	count(UNMAP, ioctl(random_fd(CONTAINER), VFIO_IOMMU_UNMAP_DMA, &unmap));
+	pthread_mutex_unlock(&unmap_lock);
 }
 
 static void fuzz_dirty_pages(void)
@@ -313,6 +351,19 @@ static void fuzz_set_irqs(void)
 	if (chance(20))
 		arg.set.flags = random_int();
 	count(SET_IRQS, ioctl(random_fd(DEVICE), VFIO_DEVICE_SET_IRQS, &arg));
+}
+
+/* A call of VFIO's numbers, known or not, that is right for none of them */
+static void fuzz_junk(void)
+{
+	unsigned int cmd = _IO(VFIO_TYPE, below(256));
+	bool unmaps = cmd == VFIO_IOMMU_UNMAP_DMA;
+
+	if (unmaps && pthread_mutex_trylock(&unmap_lock))
+		return;
+	count(JUNK, ioctl(random_fd(below(NR_SORTS)), cmd, random_memory()));
+	if (unmaps)
+		pthread_mutex_unlock(&unmap_lock);
 }
 
 static off_t random_offset(void)
@@ -366,15 +417,18 @@ static void fuzz_send(void)
 		.msg_controllen = sizeof(room),
 	};
 	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-	int fd = random_fd(GROUP + below(NR_SORTS - GROUP));
+	/* A number of its own: nobody makes a container of it meanwhile */
+	int fd = dup(random_fd(GROUP + below(NR_SORTS - GROUP)));
 
-	if (fd < 0 || is_container(fd))
-		return;
-	header->cmsg_level = SOL_SOCKET;
-	header->cmsg_type = SCM_RIGHTS;
-	header->cmsg_len = CMSG_LEN(sizeof(fd));
-	memcpy(CMSG_DATA(header), &fd, sizeof(fd));
-	count(SEND, sendmsg(post[0], &message, MSG_DONTWAIT));
+	if (fd >= 0 && !is_container(fd)) {
+		header->cmsg_level = SOL_SOCKET;
+		header->cmsg_type = SCM_RIGHTS;
+		header->cmsg_len = CMSG_LEN(sizeof(fd));
+		memcpy(CMSG_DATA(header), &fd, sizeof(fd));
+		count(SEND, sendmsg(post[0], &message, MSG_DONTWAIT));
+	}
+	if (fd >= 0)
+		close(fd);
 }
 
 static void fuzz_receive(void)
@@ -514,8 +568,7 @@ static void fuzz_call(enum kind kind)
 		fuzz_receive();
 		break;
 	case JUNK:
-		count(kind, ioctl(random_fd(below(NR_SORTS)), ';' << 8 | below(256),
-				  random_memory()));
+		fuzz_junk();
 		break;
 	case SETUP:
 		fuzz_setup();
@@ -621,9 +674,14 @@ static int run_worker(void *arg)
 	return 0;
 }
 
-static const struct parent *random_parent(void)
+static int create_random(void)
 {
-	return &parents[below(nr_parents)];
+	unsigned int i = below(DEVICES);
+	const struct parents *parents = i < REVOCABLE ? &revocable :
+							&unrevocable;
+	const struct parent *parent = &parents->all[below(parents->nr)];
+
+	return mdev_create(parent->name, parent->type, &shared->uuids[i]);
 }
 
 static int run_remover(void *uuid)
@@ -656,8 +714,7 @@ static void administrate(void)
 		kind = chance(2) ? REMOVE : REVOKE;
 	switch (kind) {
 	case CREATE:
-		count(kind, mdev_create(random_parent()->name,
-					random_parent()->type, uuid));
+		count(kind, create_random());
 		break;
 	case REMOVE:
 		count(kind, remove_for(uuid, below(1500)) ? -1 : 0);
@@ -669,8 +726,13 @@ static void administrate(void)
 		count(kind, file_puts(mdev_path(uuid, "request").text,
 				      chance(2) ? "1" : "0"));
 		break;
+	/*
+	 * An unbind waits for a holder from whom it cannot take the device, with
+	 * the driver core's lock of that device: others would wait behind it
+	 */
 	case UNBIND:
 	case BIND:
+		uuid = &shared->uuids[below(REVOCABLE)];
 		snprintf(path, sizeof(path), MDEV_DRIVER "%s",
 			 kind == BIND ? "bind" : "unbind");
 		count(kind, file_puts(path, uuid->text));
@@ -739,49 +801,77 @@ static pid_t start_worker(int i)
 
 static void fuzz(__s64 end)
 {
+	__s64 deaths[WORKERS], before, late;
 	int i;
 
-	for (i = 0; i < WORKERS; i++)
+	for (i = 0; i < WORKERS; i++) {
 		shared->workers[i] = start_worker(i);
+		deaths[i] = now_ms() + LIFE_MS;
+	}
 	for (i = 0; i < ADMINISTRATORS; i++)
 		shared->administrators[i] =
 			child_start(run_administrator,
 				    (void *)(random64() | 1), -1, -1);
 	while (now_ms() < end) {
+		before = now_ms();
 		usleep(20000);
-		for (i = 0; i < WORKERS; i++)
-			if (waitpid(shared->workers[i], NULL, WNOHANG) > 0)
+		late = now_ms() - before - 20;
+		lateness = late > lateness ? late : lateness;
+		for (i = 0; i < WORKERS; i++) {
+			if (now_ms() > deaths[i])
+				kill(shared->workers[i], SIGKILL);
+			if (waitpid(shared->workers[i], NULL, WNOHANG) > 0) {
 				shared->workers[i] = start_worker(i);
+				deaths[i] = now_ms() + LIFE_MS;
+			}
+		}
 	}
+}
+
+/* That of a parent of which there can be many devices, and they can be created */
+static void find_type(struct parent *parent)
+{
+	struct dirent *entry;
+	char path[256];
+	DIR *types;
+
+	snprintf(path, sizeof(path),
+		 "/sys/class/mdev_bus/%s/mdev_supported_types", parent->name);
+	types = opendir(path);
+	while (types && (entry = readdir(types)))
+		if (entry->d_name[0] != '.' &&
+		    !strstr(entry->d_name, "failing") &&
+		    !strstr(entry->d_name, "limited"))
+			snprintf(parent->type, sizeof(parent->type), "%.120s",
+				 entry->d_name);
+	if (types)
+		closedir(types);
+}
+
+static void add_parent(const char *name)
+{
+	struct parents *parents = strncmp(name, UNREVOCABLE,
+					  strlen(UNREVOCABLE)) ?
+				  &revocable : &unrevocable;
+	struct parent *parent = &watched;
+
+	if (strcmp(name, WATCHED)) {
+		if (parents->nr == (int)ARRAY_SIZE(parents->all))
+			return;
+		parent = &parents->all[parents->nr++];
+	}
+	snprintf(parent->name, sizeof(parent->name), "%.60s", name);
+	find_type(parent);
 }
 
 static void find_parents(void)
 {
-	char path[256];
-	struct dirent *entry, *type;
-	DIR *all = opendir("/sys/class/mdev_bus"), *types;
+	DIR *all = opendir("/sys/class/mdev_bus");
+	struct dirent *entry;
 
-	while (all && (entry = readdir(all)) &&
-	       nr_parents < (int)ARRAY_SIZE(parents)) {
-		struct parent *parent = &parents[nr_parents];
-
-		if (entry->d_name[0] == '.')
-			continue;
-		snprintf(parent->name, sizeof(parent->name), "%.60s",
-			 entry->d_name);
-		snprintf(path, sizeof(path),
-			 "/sys/class/mdev_bus/%.60s/mdev_supported_types",
-			 entry->d_name);
-		types = opendir(path);
-		while (types && (type = readdir(types)))
-			if (type->d_name[0] != '.' &&
-			    !strstr(type->d_name, "failing"))
-				snprintf(parent->type, sizeof(parent->type),
-					 "%.120s", type->d_name);
-		if (types)
-			closedir(types);
-		nr_parents += !!parent->type[0];
-	}
+	while (all && (entry = readdir(all)))
+		if (entry->d_name[0] != '.')
+			add_parent(entry->d_name);
 	if (all)
 		closedir(all);
 }
@@ -881,8 +971,8 @@ int main(void)
 	ksft_print_header();
 	page = sysconf(_SC_PAGESIZE);
 	find_parents();
-	if (nr_parents < 2)
-		ksft_exit_skip("fewer than two parents\n");
+	if (!revocable.nr || !unrevocable.nr || !watched.type[0])
+		ksft_exit_fail_msg("a parent driver is missing\n");
 	ksft_set_plan(4);
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -893,8 +983,7 @@ int main(void)
 		shared->uuids[i] = uuid_new();
 	for (i = 0; i < WORKERS; i++) {
 		shared->anchors[i] = uuid_new();
-		if (mdev_create(parents[nr_parents - 1].name,
-				parents[nr_parents - 1].type,
+		if (mdev_create(watched.name, watched.type,
 				&shared->anchors[i]))
 			ksft_exit_fail_msg("no device for a worker\n");
 	}
@@ -903,13 +992,13 @@ int main(void)
 
 	/* An unbind waits for so long */
 	file_puts("/sys/module/mdev/parameters/revoke_after", "1");
-	/* The last one is the watcher's alone */
-	watcher = child_start(run_watcher, &parents[--nr_parents], -1, -1);
+	watcher = child_start(run_watcher, &watched, -1, -1);
 	fuzz(end);
 	ksft_test_result(processes_end(), "each_process_ends\n");
 	ksft_test_result(devices_go(), "each_device_can_be_removed\n");
 	__atomic_store_n(&shared->stop, true, __ATOMIC_RELAXED);
 	child_wait(watcher, LAST_MS);
+	ksft_print_msg("a sleep overran by %lld ms\n", (long long)lateness);
 	ksft_print_msg("another device: %lu times, at most %lld ms, error %d\n",
 		       shared->answers, (long long)shared->longest_answer,
 		       shared->answer_error);
