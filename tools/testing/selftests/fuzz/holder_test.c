@@ -19,6 +19,7 @@
  *
  *	FUZZ_SECONDS	how long (30)
  *	FUZZ_SEED	of what is random; the threads' order is not (1)
+ *	FUZZ_KERNELS_OWN	1 if all parents are of the kernel's own interface (0)
  */
 #include <dirent.h>
 #include <errno.h>
@@ -160,7 +161,11 @@ static struct parents revocable, unrevocable;
 static struct parent watched;
 
 #define WATCHED		"mdev_relay.2"
+#define KERNELS_WATCHED	"mdev_relay.0"
 #define UNREVOCABLE	"mdev_legacy"	/* its driver has no revoke callback */
+
+/* All drivers are of the kernel's own interface, which has no such callback */
+static bool kernels_own;
 
 /* Of one worker */
 static int slots[NR_SORTS][SLOTS];
@@ -677,8 +682,8 @@ static int run_worker(void *arg)
 static int create_random(void)
 {
 	unsigned int i = below(DEVICES);
-	const struct parents *parents = i < REVOCABLE ? &revocable :
-							&unrevocable;
+	const struct parents *parents = i < REVOCABLE && !kernels_own ?
+					&revocable : &unrevocable;
 	const struct parent *parent = &parents->all[below(parents->nr)];
 
 	return mdev_create(parent->name, parent->type, &shared->uuids[i]);
@@ -850,12 +855,13 @@ static void find_type(struct parent *parent)
 
 static void add_parent(const char *name)
 {
-	struct parents *parents = strncmp(name, UNREVOCABLE,
-					  strlen(UNREVOCABLE)) ?
-				  &revocable : &unrevocable;
+	struct parents *parents = kernels_own ||
+				  !strncmp(name, UNREVOCABLE,
+					   strlen(UNREVOCABLE)) ?
+				  &unrevocable : &revocable;
 	struct parent *parent = &watched;
 
-	if (strcmp(name, WATCHED)) {
+	if (strcmp(name, kernels_own ? KERNELS_WATCHED : WATCHED)) {
 		if (parents->nr == (int)ARRAY_SIZE(parents->all))
 			return;
 		parent = &parents->all[parents->nr++];
@@ -970,8 +976,10 @@ int main(void)
 
 	ksft_print_header();
 	page = sysconf(_SC_PAGESIZE);
+	kernels_own = setting("FUZZ_KERNELS_OWN", 0);
 	find_parents();
-	if (!revocable.nr || !unrevocable.nr || !watched.type[0])
+	if ((!revocable.nr && !kernels_own) || !unrevocable.nr ||
+	    !watched.type[0])
 		ksft_exit_fail_msg("a parent driver is missing\n");
 	ksft_set_plan(4);
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
