@@ -91,11 +91,13 @@ enum vfio_ccw_event {
  * struct vfio_ccw_response - an interrupt on its way to the user
  * @irb: what the hardware stored; with guest addresses when @mapped
  * @of_program: it is about the channel program that is translated in cp
+ * @over: a program, a halt or a clear ends with it
  * @mapped: its addresses are the guest's
  */
 struct vfio_ccw_response {
 	struct irb irb;
 	bool of_program;
+	bool over;
 	bool mapped;
 };
 
@@ -112,8 +114,6 @@ struct vfio_ccw_response {
  * @orb_flags: word 1 of the guest's ORB of that program
  * @revoked: a thread that has io_lock, and a reference, found so
  * @broken: the hardware may still be using @cp; under the subchannel's lock
- * @again: a bit for each region that could not be given to the user, whose
- *	memory was not there: the next read is given the same
  * @region: the I/O region
  * @cmd_region: the region of asynchronous commands
  * @crw_region: the region of channel reports
@@ -127,7 +127,6 @@ struct vfio_ccw_user {
 	u32 orb_flags;
 	bool revoked;
 	bool broken;
-	unsigned long again;
 	struct ccw_io_region region;
 	struct ccw_cmd_region cmd_region;
 	struct ccw_crw_region crw_region;
@@ -150,6 +149,10 @@ struct vfio_ccw_user {
  *	the subchannel's device, and frees this where @pulled_leaves
  * @left: it has taken the mediated device away
  * @state: under the subchannel's lock
+ * @down: the machine goes down: nothing is started any more; under the
+ *	subchannel's lock
+ * @silent: responses are nothing to the user, and there is no signal; under the
+ *	subchannel's lock
  * @responses: a ring, under the subchannel's lock
  * @first: the oldest response
  * @count: how many there are
@@ -176,6 +179,8 @@ struct vfio_ccw {
 	struct completion left;
 
 	enum vfio_ccw_state state;
+	bool down;
+	bool silent;
 	struct vfio_ccw_response responses[VFIO_CCW_RESPONSES];
 	unsigned int first;
 	unsigned int count;
@@ -205,12 +210,14 @@ int vfio_ccw_start(struct vfio_ccw *vc, struct vfio_ccw_user *user);
 int vfio_ccw_async(struct vfio_ccw *vc, u32 command);
 int vfio_ccw_read_schib(struct vfio_ccw *vc, struct vfio_ccw_user *user,
 			struct ccw_schib_region *schib);
-int vfio_ccw_fetch_response(struct vfio_ccw *vc, struct vfio_ccw_user *user);
+int vfio_ccw_show_response(struct vfio_ccw *vc, struct vfio_ccw_user *user);
+void vfio_ccw_take_response(struct vfio_ccw *vc);
 void vfio_ccw_dma_unmap(struct vfio_ccw *vc, u64 iova, u64 length);
 void vfio_ccw_interrupt(struct vfio_ccw *vc, const struct irb *irb);
 void vfio_ccw_gone(struct vfio_ccw *vc);
 bool vfio_ccw_has_changed(struct vfio_ccw *vc);
 void vfio_ccw_terminate(struct vfio_ccw *vc);
+void vfio_ccw_shutdown(struct vfio_ccw *vc);
 
 /**
  * vfio_ccw_user_lock - begin what threads of the user do one after the other
@@ -242,7 +249,8 @@ static inline void vfio_ccw_user_unlock(struct vfio_ccw_user *user)
 /* vfio_ccw_crw.c */
 void vfio_ccw_crw_add(struct vfio_ccw *vc, unsigned int erc,
 		      struct chp_id chpid);
-u32 vfio_ccw_crw_fetch(struct vfio_ccw *vc);
+u32 vfio_ccw_crw_show(struct vfio_ccw *vc);
+void vfio_ccw_crw_take(struct vfio_ccw *vc);
 void vfio_ccw_crw_drop(struct vfio_ccw *vc);
 
 /* vfio_ccw_ops.c */

@@ -40,25 +40,36 @@ void vfio_ccw_crw_add(struct vfio_ccw *vc, unsigned int erc,
 }
 
 /**
- * vfio_ccw_crw_fetch - take the oldest channel report
+ * vfio_ccw_crw_show - the oldest channel report
  * @vc: the subchannel
  *
  * Return: the report, or 0 where there is none.
  */
-u32 vfio_ccw_crw_fetch(struct vfio_ccw *vc)
+u32 vfio_ccw_crw_show(struct vfio_ccw *vc)
 {
 	u32 word = 0;
 
 	BUILD_BUG_ON(sizeof(struct crw) != sizeof(word));
 
 	spin_lock_irq(&vc->crw_lock);
-	if (vc->crw_count) {
+	if (vc->crw_count)
 		memcpy(&word, &vc->crws[vc->crw_first], sizeof(word));
-		vc->crw_first = (vc->crw_first + 1) % VFIO_CCW_CRWS;
-		vc->crw_count--;
-	}
 	spin_unlock_irq(&vc->crw_lock);
 	return word;
+}
+
+/**
+ * vfio_ccw_crw_take - the user has the report that vfio_ccw_crw_show() gave
+ * @vc: the subchannel
+ *
+ * Context: under io_lock, which was not dropped since.
+ */
+void vfio_ccw_crw_take(struct vfio_ccw *vc)
+{
+	spin_lock_irq(&vc->crw_lock);
+	vc->crw_first = (vc->crw_first + 1) % VFIO_CCW_CRWS;
+	vc->crw_count--;
+	spin_unlock_irq(&vc->crw_lock);
 }
 
 /* The next user gets none of this one's reports */

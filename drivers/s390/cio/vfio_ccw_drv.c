@@ -107,7 +107,7 @@ static void vfio_ccw_leave(struct vfio_ccw *vc)
 	spin_lock_irq(&sch->lock);
 	dev_set_drvdata(&sch->dev, NULL);
 	/* Pulled while we waited: nobody has seen to it yet */
-	if (first && vc->state == VFIO_CCW_NOT_OPER)
+	if (first && vfio_ccw_has_changed(vc))
 		css_sched_sch_todo(sch, SCH_TODO_UNREG);
 	pulled = vc->pulled;
 	spin_unlock_irq(&sch->lock);
@@ -179,11 +179,10 @@ static void vfio_ccw_sch_shutdown(struct subchannel *sch)
 
 	spin_lock_irq(&sch->lock);
 	vc = vfio_ccw_of_sch(sch);
-	if (vc) {
-		vfio_ccw_terminate(vc);
-		cio_disable_subchannel(sch);
-	}
 	spin_unlock_irq(&sch->lock);
+	/* The driver core keeps remove away */
+	if (vc)
+		vfio_ccw_shutdown(vc);
 }
 
 static void vfio_ccw_sch_irq(struct subchannel *sch)
@@ -199,10 +198,14 @@ static int vfio_ccw_sch_event(struct subchannel *sch, int slow)
 {
 	struct vfio_ccw *vc;
 	unsigned long flags;
+	int ret = 0;
 
 	spin_lock_irqsave(&sch->lock, flags);
-	if (!device_is_registered(&sch->dev) || work_pending(&sch->todo_work))
+	/* The channel subsystem comes again when that is over */
+	if (!device_is_registered(&sch->dev) || work_pending(&sch->todo_work)) {
+		ret = -EAGAIN;
 		goto unlock;
+	}
 
 	vc = vfio_ccw_of_sch(sch);
 	if (vc && vfio_ccw_has_changed(vc)) {
@@ -216,7 +219,7 @@ static int vfio_ccw_sch_event(struct subchannel *sch, int slow)
 	}
 unlock:
 	spin_unlock_irqrestore(&sch->lock, flags);
-	return 0;
+	return ret;
 }
 
 /*
@@ -234,7 +237,7 @@ static int vfio_ccw_chp_event(struct subchannel *sch, struct chp_link *link,
 
 	if (!vc || !paths || event > CHP_VARY_OFF)
 		return 0;
-	if (!varied && cio_update_schib(sch))
+	if (cio_update_schib(sch))
 		return -ENODEV;
 
 	if (varied)

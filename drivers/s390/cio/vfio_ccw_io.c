@@ -11,11 +11,13 @@
 
 #include "vfio_ccw.h"
 
-/* How long the channel subsystem may take to end a program that is halted or
- * cleared, in seconds, and when the log says that it is waited for
+/*
+ * How long the channel subsystem may take in all to end a program and to have
+ * the subchannel disabled, and when a program that was cancelled or halted is
+ * cleared
  */
-#define QUIESCE_LIMIT		10
-#define QUIESCE_NOTICE		1
+#define STOP_LIMIT		(2 * HZ)
+#define STOP_STEP		(HZ / 4)
 
 /* The path mask of the ORB's word 1 */
 #define ORB_LPM_SHIFT		8
@@ -27,11 +29,16 @@
  */
 #define SCSW_OF_ORB		0xf8f80000
 
+/* Functions that were requested and not done yet */
+#define SCSW_ACTL_PENDING						\
+	(SCSW_ACTL_RESUME_PEND | SCSW_ACTL_START_PEND |			\
+	 SCSW_ACTL_HALT_PEND | SCSW_ACTL_CLEAR_PEND)
+
 /* Activity after which more of the program is to come */
 #define SCSW_ACTL_ACTIVE						\
-	(SCSW_ACTL_SUSPENDED | SCSW_ACTL_DEVACT | SCSW_ACTL_SCHACT)
+	(SCSW_ACTL_PENDING | SCSW_ACTL_SUSPENDED | SCSW_ACTL_SCHACT)
 
-/* What cio_cancel_halt_clear() wants to begin with, whatever its stage */
+/* What cio_cancel_halt_clear() wants to begin with */
 #define RETRIES			255
 
 /* Drop a reference */
@@ -198,6 +205,42 @@ static void vfio_ccw_drop_responses(struct vfio_ccw *vc)
 	vc->count = 0;
 }
 
+/*
+ * Does the channel program end with this status? Then the channel fetches and
+ * stores nothing for it any more. The device may still be active: its own end
+ * comes later, and the next program need not wait for it. A halt or a clear that
+ * is done ends the program, whatever activity the subchannel shows; a status
+ * that is intermediate and no more never does.
+ */
+static bool vfio_ccw_ends_program(union scsw *scsw)
+{
+	if (!scsw_is_solicited(scsw) || scsw->cmd.actl & SCSW_ACTL_PENDING)
+		return false;
+	if (scsw->cmd.fctl & (SCSW_FCTL_HALT_FUNC | SCSW_FCTL_CLEAR_FUNC))
+		return true;
+	if (scsw->cmd.actl & SCSW_ACTL_ACTIVE)
+		return false;
+	return scsw->cmd.stctl & (SCSW_STCTL_PRIM_STATUS |
+				  SCSW_STCTL_SEC_STATUS) ||
+	       !(scsw->cmd.stctl & SCSW_STCTL_INTER_STATUS);
+}
+
+/*
+ * Where the next response goes. If the user fetches none, one that ends nothing
+ * gives way; the end of a program never does.
+ */
+static struct vfio_ccw_response *vfio_ccw_next_response(struct vfio_ccw *vc,
+							bool over)
+{
+	struct vfio_ccw_response *last;
+
+	if (vc->count < VFIO_CCW_RESPONSES)
+		return &vc->responses[(vc->first + vc->count++) %
+				      VFIO_CCW_RESPONSES];
+	last = &vc->responses[(vc->first + vc->count - 1) % VFIO_CCW_RESPONSES];
+	return over || !last->over ? last : NULL;
+}
+
 /**
  * vfio_ccw_interrupt - the hardware has a response
  * @vc: the subchannel
@@ -210,139 +253,166 @@ void vfio_ccw_interrupt(struct vfio_ccw *vc, const struct irb *irb)
 	bool active = vc->state == VFIO_CCW_PENDING;
 	struct vfio_ccw_response *response;
 	union scsw scsw = irb->scsw;
-	/*
-	 * The function control is of no use: fetching any status but an
-	 * intermediate one clears it, and the end of the device's part may come
-	 * after that of the channel's.
-	 */
-	bool over = scsw_is_solicited(&scsw) &&
-		    !(scsw.cmd.actl & SCSW_ACTL_ACTIVE);
+	bool over = vfio_ccw_ends_program(&scsw);
 
 	if (vfio_ccw_fsm(vc, over ? VFIO_CCW_ENDED : VFIO_CCW_INTERRUPT))
 		return;
-
-	/* When nobody fetches them, the latest is what counts */
-	if (vc->count < VFIO_CCW_RESPONSES)
-		vc->count++;
-	response = &vc->responses[(vc->first + vc->count - 1) %
-				  VFIO_CCW_RESPONSES];
-	response->irb = *irb;
-	response->of_program = active;
-	response->mapped = false;
-
 	if (over && wq_has_sleeper(&vc->wait))
 		wake_up_all(&vc->wait);
+	if (vc->silent)
+		return;
+
+	response = vfio_ccw_next_response(vc, over);
+	if (response) {
+		response->irb = *irb;
+		response->of_program = active;
+		response->over = over;
+		response->mapped = false;
+	}
 	mdev_trigger_signal(&vc->io_trigger);
 }
 
 /**
- * vfio_ccw_fetch_response - make the oldest response that of the I/O region
+ * vfio_ccw_show_response - make the oldest response that of the I/O region
  * @vc: the subchannel
  * @user: its user, locked
  *
- * Where there is none the region stays as it is. The user may have been told of
- * several by one reading of its eventfd: as long as there are more, the caller
- * has to signal it again.
+ * Where there is none the region stays as it is.
  *
- * Return: how many more there are; -ENODEV when the device was revoked.
+ * Return: how many there are; -ENODEV when the device was revoked.
  */
-int vfio_ccw_fetch_response(struct vfio_ccw *vc, struct vfio_ccw_user *user)
+int vfio_ccw_show_response(struct vfio_ccw *vc, struct vfio_ccw_user *user)
 {
 	bool active;
-	int more;
+	int count;
 
 	spin_lock_irq(&vc->sch->lock);
 	vfio_ccw_map_responses(vc, user);
-	if (vc->count) {
-		BUILD_BUG_ON(sizeof(struct irb) > IRB_AREA_SIZE);
+	BUILD_BUG_ON(sizeof(struct irb) > IRB_AREA_SIZE);
+	count = vc->count;
+	if (count)
 		memcpy(user->region.irb_area, &vc->responses[vc->first].irb,
 		       sizeof(struct irb));
-		vc->first = (vc->first + 1) % VFIO_CCW_RESPONSES;
-		vc->count--;
-	}
-	more = vc->count;
 	active = vc->state == VFIO_CCW_PENDING;
 	spin_unlock_irq(&vc->sch->lock);
 	if (!active && vfio_ccw_release(vc, user))
 		return -ENODEV;
-	return more;
+	return count;
+}
+
+/**
+ * vfio_ccw_take_response - the user has what vfio_ccw_show_response() showed
+ * @vc: the subchannel
+ *
+ * The user may have been told of several responses by one reading of its
+ * eventfd: as long as there are more, it is signalled again.
+ *
+ * Context: under io_lock, which was not dropped since.
+ */
+void vfio_ccw_take_response(struct vfio_ccw *vc)
+{
+	bool more;
+
+	spin_lock_irq(&vc->sch->lock);
+	vc->first = (vc->first + 1) % VFIO_CCW_RESPONSES;
+	more = --vc->count;
+	spin_unlock_irq(&vc->sch->lock);
+	if (more)
+		mdev_trigger_signal(&vc->io_trigger);
 }
 
 /*
- * Make the subchannel quiet: cancel, halt, then clear what is active, and wait
- * for the end of it. Where @tell is set the user hears of the end by a response
- * of its own: then it is cleared at once, since a program that is cancelled
- * gives none. The hardware has a limited time for all that; a subchannel that
- * takes longer is broken, and not used any more.
+ * What the channel may still fetch or store is never given back, neither by a
+ * later call, which finds nothing active any more, nor by the last one.
  */
-static int vfio_ccw_quiesce(struct vfio_ccw *vc, bool tell)
+static void vfio_ccw_give_up(struct vfio_ccw *vc, const char *what)
 {
-	unsigned long start = jiffies;
-	struct subchannel *sch = vc->sch;
+	dev_err(&vc->sch->dev, "the channel subsystem does not %s: the subchannel is not used any more\n",
+		what);
+	spin_lock_irq(&vc->sch->lock);
+	vfio_ccw_fsm(vc, VFIO_CCW_GONE);
+	if (vc->user)
+		vc->user->broken = true;
+	spin_unlock_irq(&vc->sch->lock);
+}
+
+/* One step towards the end of the program; -EBUSY: an interrupt is to come */
+static int vfio_ccw_end_program(struct vfio_ccw *vc, bool clear)
+{
 	int retries = RETRIES;
-	bool noticed = false;
+	int ret;
+
+	lockdep_assert_held(&vc->sch->lock);
+	if (vc->state != VFIO_CCW_PENDING)
+		return 0;
+	if (clear)
+		ret = csch(vc->sch->schid) == 0 ? -EBUSY : -ENODEV;
+	else
+		ret = cio_cancel_halt_clear(vc->sch, &retries);
+	if (!ret)
+		vfio_ccw_fsm(vc, VFIO_CCW_ENDED);
+	else if (ret == -ENODEV)
+		vfio_ccw_fsm(vc, VFIO_CCW_GONE);
+	return ret;
+}
+
+/*
+ * Make the subchannel quiet, by a time in jiffies: cancel or halt what is
+ * active, and clear it if that does not end it. Where @tell is set the user
+ * hears of the end by a response of its own: then it is cleared at once, since a
+ * program that is cancelled gives none. Hardware that does not even clear is
+ * broken, and not used any more.
+ */
+static int vfio_ccw_quiesce(struct vfio_ccw *vc, bool tell,
+			    unsigned long deadline)
+{
+	bool clear = tell;
+	int ret;
+
+	for (;;) {
+		spin_lock_irq(&vc->sch->lock);
+		ret = vfio_ccw_end_program(vc, clear);
+		spin_unlock_irq(&vc->sch->lock);
+		if (!ret || ret == -ENODEV)
+			return ret;
+		if (time_after(jiffies, deadline))
+			break;
+		wait_event_timeout(vc->wait,
+				   READ_ONCE(vc->state) != VFIO_CCW_PENDING,
+				   STOP_STEP);
+		clear = true;
+	}
+
+	vfio_ccw_give_up(vc, "end a channel program");
+	return -EIO;
+}
+
+/*
+ * Disable the subchannel by a time in jiffies. Status that is pending is taken
+ * away first; activity that is left, which may be of the device alone, is
+ * cleared.
+ */
+static void vfio_ccw_disable(struct vfio_ccw *vc, unsigned long deadline)
+{
+	unsigned long clear = jiffies + STOP_STEP / 2;
+	struct subchannel *sch = vc->sch;
 	int ret;
 
 	for (;;) {
 		spin_lock_irq(&sch->lock);
-		if (vc->state != VFIO_CCW_PENDING)
-			ret = 0;
-		else if (tell)
-			ret = csch(sch->schid) == 0 ? -EBUSY : -ENODEV;
-		else
-			ret = cio_cancel_halt_clear(sch, &retries);
-		if (!ret)
-			vfio_ccw_fsm(vc, VFIO_CCW_ENDED);
-		else if (ret == -ENODEV)
-			vfio_ccw_fsm(vc, VFIO_CCW_GONE);
-		spin_unlock_irq(&sch->lock);
-		if (ret != -EBUSY)
-			break;
-
-		if (time_after(jiffies, start + QUIESCE_LIMIT * HZ)) {
-			ret = -EIO;
-			break;
-		}
-		if (!noticed && time_after(jiffies, start + QUIESCE_NOTICE * HZ)) {
-			dev_warn(&sch->dev, "waiting for the channel subsystem to end a channel program\n");
-			noticed = true;
-		}
-		wait_event_timeout(vc->wait,
-				   READ_ONCE(vc->state) != VFIO_CCW_PENDING,
-				   HZ / 4);
-	}
-
-	if (ret && ret != -ENODEV) {
-		dev_err(&sch->dev, "the channel subsystem does not end a channel program: error %d\n",
-			ret);
-		spin_lock_irq(&sch->lock);
-		vfio_ccw_fsm(vc, VFIO_CCW_GONE);
-		/* For good: a later call finds nothing active any more */
-		if (vc->user)
-			vc->user->broken = true;
-		spin_unlock_irq(&sch->lock);
-	}
-	return ret;
-}
-
-/* Disable the subchannel. One with status pending has it taken away first */
-static void vfio_ccw_disable(struct vfio_ccw *vc)
-{
-	unsigned long start = jiffies;
-	struct subchannel *sch = vc->sch;
-	int ret;
-
-	do {
-		spin_lock_irq(&sch->lock);
 		ret = cio_disable_subchannel(sch);
+		if (ret == -EBUSY && time_after(jiffies, clear)) {
+			csch(sch->schid);
+			clear = deadline;
+		}
 		spin_unlock_irq(&sch->lock);
-		if (ret != -EBUSY)
+		if (ret != -EBUSY || time_after(jiffies, deadline))
 			break;
-		fsleep(10 * USEC_PER_MSEC);
-	} while (time_before(jiffies, start + QUIESCE_LIMIT * HZ));
+		fsleep(5 * USEC_PER_MSEC);
+	}
 
 	if (ret && ret != -ENODEV)
-		dev_err(&sch->dev, "cannot be disabled: error %d\n", ret);
+		vfio_ccw_give_up(vc, "disable it");
 }
 
 /**
@@ -370,13 +440,22 @@ static int vfio_ccw_enable(struct vfio_ccw *vc)
 
 	spin_lock_irq(&sch->lock);
 	/* The interrupt handler finds the subchannel by this parameter */
-	ret = cio_enable_subchannel(sch, (u32)virt_to_phys(sch));
+	ret = vc->down ? -ENODEV :
+	      cio_enable_subchannel(sch, (u32)virt_to_phys(sch));
 	if (!ret && vfio_ccw_has_changed(vc)) {
 		cio_disable_subchannel(sch);
 		ret = -ENODEV;
 	}
 	spin_unlock_irq(&sch->lock);
 	return ret;
+}
+
+/* What the driver does by itself gives the user no response */
+static void vfio_ccw_set_silent(struct vfio_ccw *vc, bool silent)
+{
+	spin_lock_irq(&vc->sch->lock);
+	vc->silent = silent;
+	spin_unlock_irq(&vc->sch->lock);
 }
 
 /* Nothing of what was before this is shown to the user, or to the next */
@@ -430,9 +509,9 @@ put_user:
 }
 
 /* The subchannel is quiet: it has no user any more */
-static void vfio_ccw_end_use(struct vfio_ccw *vc)
+static void vfio_ccw_end_use(struct vfio_ccw *vc, unsigned long deadline)
 {
-	vfio_ccw_disable(vc);
+	vfio_ccw_disable(vc, deadline);
 	spin_lock_irq(&vc->sch->lock);
 	vfio_ccw_fsm(vc, VFIO_CCW_CLOSE);
 	vc->user = NULL;
@@ -450,16 +529,18 @@ static void vfio_ccw_end_use(struct vfio_ccw *vc)
 void vfio_ccw_close(struct vfio_ccw *vc)
 {
 	struct vfio_ccw_user *user;
+	unsigned long deadline;
 
 	user = vfio_ccw_user_lock(vc);
 	if (IS_ERR(user))
 		return;
-	vfio_ccw_quiesce(vc, false);
+	deadline = jiffies + STOP_LIMIT;
+	vfio_ccw_quiesce(vc, false, deadline);
 	if (vfio_ccw_release(vc, user)) {
 		vfio_ccw_user_unlock(user);
 		return;
 	}
-	vfio_ccw_end_use(vc);
+	vfio_ccw_end_use(vc, deadline);
 	vfio_ccw_user_unlock(user);
 	/* Pairs with vfio_ccw_user_alloc() in vfio_ccw_open() */
 	vfio_ccw_user_put(user);
@@ -475,10 +556,11 @@ void vfio_ccw_close(struct vfio_ccw *vc)
  */
 void vfio_ccw_revoke(struct vfio_ccw *vc)
 {
+	unsigned long deadline = jiffies + STOP_LIMIT;
 	struct vfio_ccw_user *user = vc->user;
 
-	vfio_ccw_quiesce(vc, false);
-	vfio_ccw_end_use(vc);
+	vfio_ccw_quiesce(vc, false, deadline);
+	vfio_ccw_end_use(vc, deadline);
 	if (mutex_trylock(&user->io_lock)) {
 		ccw_cp_release(user->cp);
 		mutex_unlock(&user->io_lock);
@@ -492,26 +574,29 @@ void vfio_ccw_revoke(struct vfio_ccw *vc)
  * @vc: the subchannel
  * @user: its user, locked
  *
+ * The user hears nothing of what ends its program.
+ *
  * Return: 0 or a negative errno.
  */
 int vfio_ccw_reset(struct vfio_ccw *vc, struct vfio_ccw_user *user)
 {
-	int quiet, ret;
+	unsigned long deadline = jiffies + STOP_LIMIT;
+	int ret;
 
-	quiet = vfio_ccw_quiesce(vc, false);
-	ret = vfio_ccw_settle(vc, user);
-	if (ret)
-		return ret;
+	vfio_ccw_set_silent(vc, true);
+	ret = vfio_ccw_quiesce(vc, false, deadline);
+	vfio_ccw_disable(vc, deadline);
+	vfio_ccw_set_silent(vc, false);
+	if (vfio_ccw_settle(vc, user))
+		return -ENODEV;
 
 	vfio_ccw_forget(vc);
-	user->again = 0;
 	memset(&user->region, 0, sizeof(user->region));
 	memset(&user->cmd_region, 0, sizeof(user->cmd_region));
-	if (quiet)
-		return quiet;
+	if (ret)
+		return ret;
 	if (READ_ONCE(vc->state) == VFIO_CCW_NOT_OPER)
 		return -ENODEV;
-	vfio_ccw_disable(vc);
 	return vfio_ccw_enable(vc);
 }
 
@@ -521,18 +606,23 @@ static int vfio_ccw_ssch(struct vfio_ccw *vc, const struct ccw_cp_start *start,
 {
 	struct subchannel *sch = vc->sch;
 	union orb orb = {};
+	u8 paths;
 	int ret;
 
 	orb.word[0] = (u32)virt_to_phys(sch);
 	orb.word[1] = start->flags;
 	orb.word[2] = start->cpa;
-	if (!lpm)
-		orb.word[1] |= sch->lpm << ORB_LPM_SHIFT;
+	orb.word[1] &= ~CCW_ORB_LPM;
 
 	spin_lock_irq(&sch->lock);
-	if (vc->state != VFIO_CCW_PROCESSING) {
+	/* Never by a path that the host's administrator has varied off */
+	paths = lpm ? lpm & sch->opm : sch->lpm;
+	orb.word[1] |= paths << ORB_LPM_SHIFT;
+	if (vc->state != VFIO_CCW_PROCESSING || vc->down) {
 		/* Gone while the program was translated */
 		ret = -ENODEV;
+	} else if (lpm && !paths) {
+		ret = -EACCES;
 	} else {
 		switch (ssch(sch->schid, &orb)) {
 		case 0:
@@ -663,7 +753,7 @@ int vfio_ccw_read_schib(struct vfio_ccw *vc, struct vfio_ccw_user *user,
 {
 	struct subchannel *sch = vc->sch;
 	struct schib *copy = (struct schib *)schib->schib_area;
-	u32 cpa = 0;
+	u32 cpa = 0, word;
 	int ret = 0;
 
 	BUILD_BUG_ON(sizeof(sch->schib) != SCHIB_AREA_SIZE);
@@ -686,6 +776,9 @@ int vfio_ccw_read_schib(struct vfio_ccw *vc, struct vfio_ccw_user *user,
 	copy->pmcw.mbi = 0;
 	copy->mba = 0;
 	copy->scsw.cmd.cpa = (__force dma32_t)cpa;
+	memcpy(&word, &copy->scsw, sizeof(word));
+	word = (word & ~SCSW_OF_ORB) | (user->orb_flags & SCSW_OF_ORB);
+	memcpy(&copy->scsw, &word, sizeof(word));
 	return 0;
 }
 
@@ -716,7 +809,7 @@ void vfio_ccw_dma_unmap(struct vfio_ccw *vc, u64 iova, u64 length)
 	if (mutex_trylock(&user->io_lock)) {
 		if (!vfio_ccw_settle(vc, user) &&
 		    ccw_cp_uses(user->cp, iova, length)) {
-			vfio_ccw_quiesce(vc, true);
+			vfio_ccw_quiesce(vc, true, jiffies + STOP_LIMIT);
 			vfio_ccw_settle(vc, user);
 		}
 		vfio_ccw_user_unlock(user);
@@ -749,4 +842,22 @@ void vfio_ccw_terminate(struct vfio_ccw *vc)
 {
 	if (vc->state == VFIO_CCW_PENDING)
 		csch(vc->sch->schid);
+}
+
+/**
+ * vfio_ccw_shutdown - the machine goes down
+ * @vc: the subchannel
+ *
+ * Nothing is started any more, and what is active ends: else it might store into
+ * the memory of the kernel that comes next.
+ */
+void vfio_ccw_shutdown(struct vfio_ccw *vc)
+{
+	unsigned long deadline = jiffies + HZ;
+
+	spin_lock_irq(&vc->sch->lock);
+	vc->down = true;
+	spin_unlock_irq(&vc->sch->lock);
+	vfio_ccw_quiesce(vc, true, deadline);
+	vfio_ccw_disable(vc, deadline);
 }

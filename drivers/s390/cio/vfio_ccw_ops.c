@@ -197,27 +197,17 @@ static int vfio_ccw_copy_in(void *to, const char __user *from, size_t count)
 	return left ? -EFAULT : 0;
 }
 
-/* A read of @count bytes at @offset of the I/O region; bring that up to date */
-static int vfio_ccw_update_io(struct vfio_ccw *vc, struct vfio_ccw_user *user,
-			      size_t offset, size_t count)
+/* Are @count bytes at @offset of the I/O region some of the response? */
+static bool vfio_ccw_is_response(size_t offset, size_t count)
 {
-	int more;
-
-	/* Whoever reads a part of the response has had it */
-	if (offset >= offsetofend(struct ccw_io_region, irb_area) ||
-	    offset + count <= offsetof(struct ccw_io_region, irb_area))
-		return 0;
-	more = vfio_ccw_fetch_response(vc, user);
-	if (more < 0)
-		return more;
-	if (more)
-		mdev_trigger_signal(&vc->io_trigger);
-	return 0;
+	return offset < offsetofend(struct ccw_io_region, irb_area) &&
+	       offset + count > offsetof(struct ccw_io_region, irb_area);
 }
 
 /*
- * Copy a part of a region to the user. What is fetched by that is not lost when
- * the user's memory is not there: the user, or mdev for it, comes again.
+ * Copy a part of a region to the user. A response or a report is taken when the
+ * user has it: if the user's memory is not there, the user, or mdev for it, comes
+ * again. Whoever reads a part of the response has had it.
  */
 static int vfio_ccw_copy_region(struct vfio_ccw *vc, struct vfio_ccw_user *user,
 				int index, size_t offset, char __user *buf,
@@ -225,12 +215,14 @@ static int vfio_ccw_copy_region(struct vfio_ccw *vc, struct vfio_ccw_user *user,
 {
 	struct ccw_schib_region schib;
 	const void *region;
+	bool takes = false;
 	int ret = 0;
 
 	switch (index) {
 	case REGION_IO:
-		if (!(user->again & BIT(REGION_IO)))
-			ret = vfio_ccw_update_io(vc, user, offset, count);
+		if (vfio_ccw_is_response(offset, count))
+			ret = vfio_ccw_show_response(vc, user);
+		takes = ret > 0;
 		region = &user->region;
 		break;
 	case REGION_CMD:
@@ -241,18 +233,19 @@ static int vfio_ccw_copy_region(struct vfio_ccw *vc, struct vfio_ccw_user *user,
 		region = &schib;
 		break;
 	default:
-		if (!(user->again & BIT(REGION_CRW)))
-			user->crw_region.crw = vfio_ccw_crw_fetch(vc);
+		user->crw_region.crw = vfio_ccw_crw_show(vc);
+		takes = user->crw_region.crw;
 		region = &user->crw_region;
 	}
-	if (ret)
+	if (ret < 0)
 		return ret;
 
-	if (vfio_ccw_copy_out(buf, region + offset, count)) {
-		user->again |= BIT(index);
+	if (vfio_ccw_copy_out(buf, region + offset, count))
 		return -EFAULT;
-	}
-	user->again &= ~BIT(index);
+	if (takes && index == REGION_IO)
+		vfio_ccw_take_response(vc);
+	else if (takes)
+		vfio_ccw_crw_take(vc);
 	return 0;
 }
 

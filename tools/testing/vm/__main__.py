@@ -32,7 +32,7 @@ WAITING_GUESTS = 1
 
 TESTS = ("tests.toml", "kernel-tests.toml", "ccw-tests.toml", "ccw-hercules-tests.toml", "client-tests.toml",
          "runner-tests.toml")
-LISTS = (*TESTS, "ccw-active-tests.toml", "demo.toml", "bench.toml")
+LISTS = (*TESTS, "demo.toml", "bench.toml")
 
 
 def prepare(name, tests, report, args, ours, peer):

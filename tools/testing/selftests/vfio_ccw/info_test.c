@@ -548,6 +548,27 @@ TEST_F(info, huge_accesses_fail)
 	expect_usable();
 }
 
+/* A response is taken by the read that succeeds, whatever is read in between */
+TEST_F(info, response_that_could_not_be_read_is_the_next)
+{
+	struct response response;
+	int i;
+
+	if (self->ccw.kernels_own)
+		SKIP(return, "the kernel's own keeps the last one");
+	EXPECT_EQ(0, ccw_async(&self->ccw, VFIO_CCW_ASYNC_CMD_CSCH));
+	ASSERT_TRUE(eventfd_wait(self->ccw.io, SOON_MS));
+	ASSERT_EQ(0, ccw_async(&self->ccw, VFIO_CCW_ASYNC_CMD_HSCH));
+	EXPECT_EQ(-EFAULT, access_read(self->device, self->ccw.offset[REGION_IO],
+				       bad_address(), sizes[REGION_IO]));
+	for (i = 0; i < 3; i++)
+		EXPECT_EQ(0, ret_code(&self->ccw, REGION_IO));
+	ASSERT_EQ(0, ccw_response(&self->ccw, &response));
+	EXPECT_EQ(SCSW_CLEAR, response.fctl);
+	ASSERT_EQ(0, ccw_response(&self->ccw, &response));
+	EXPECT_EQ(SCSW_HALT, response.fctl & SCSW_HALT);
+}
+
 TEST_F(info, bad_addresses_fail)
 {
 	struct response response;
