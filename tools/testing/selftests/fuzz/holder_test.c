@@ -161,7 +161,7 @@ static struct parents revocable, unrevocable;
 static struct parent watched;
 
 #define WATCHED		"mdev_relay.2"
-#define KERNELS_WATCHED	"mdev_relay.0"
+#define KERNELS_WATCHED	"mdev_relay_peer.0"
 #define UNREVOCABLE	"mdev_legacy"	/* its driver has no revoke callback */
 
 /* All drivers are of the kernel's own interface, which has no such callback */
