@@ -19,7 +19,7 @@ IGNORED = (
     ("PARENTHESIS_ALIGNMENT", r"_trace\.h$", "TRACE_EVENT() is laid out so everywhere"),
     ("MACRO_ARG_REUSE", r"mdev_request\.h$", "a condition is waited for until it is true, as with wait_event()"),
     ("CONST_STRUCT", r"", "a struct bus_type is registered, and older kernels take no const one"),
-    ("AVOID_EXTERNS", r"mdev_kernel_(parent|driver)\.c$", 
+    ("AVOID_EXTERNS", r"mdev_kernel_(parent|driver)\.c$",
      "no header of ours may be included: it would change the versions"),
     ("MACRO_ARG_REUSE", r"mdev_kernel\.c$", "names of members"),
     ("COMPLEX_MACRO", r"^(compat|tools/testing/modules/peer)/",

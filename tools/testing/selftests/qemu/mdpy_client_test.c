@@ -9,11 +9,10 @@
 #include <string.h>
 
 #include "kselftest_harness.h"
-#include "qemu.h"
+#include "pci_client.h"
 
 #define PARENT		"mdpy"
 #define TYPE		"mdpy-vga"
-#define DRIVER		"vfio-pci"
 #define device_uuid	(&self->uuid)
 
 FIXTURE(client)
@@ -39,22 +38,6 @@ FIXTURE_VARIANT_ADD(client, refusing)
 {
 	.command_line = "display",
 };
-
-static int start(struct qemu *qemu, const struct uuid *uuid,
-		 const char *command_line)
-{
-	const char * const argv[] = {
-		"/usr/bin/qemu-system-x86_64",
-		"-M", "pc", "-accel", "tcg", "-m", "32",
-		"-nodefaults", "-display", "none",
-		"-chardev", "stdio,id=console,signal=off",
-		"-device", "isa-debugcon,chardev=console,iobase=0xe9",
-		"-kernel", GUEST_PROGRAM("pci_guest"), "-append", command_line,
-		NULL,
-	};
-
-	return qemu_start(qemu, argv, DRIVER, uuid);
-}
 
 #define expect_at_work() do {						\
 	ASSERT_TRUE(qemu_says(&self->qemu, "card in slot "));		\

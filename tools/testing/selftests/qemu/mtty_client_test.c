@@ -12,9 +12,8 @@
 
 #include "kselftest_harness.h"
 #include "../mtty/card.h"
-#include "qemu.h"
+#include "pci_client.h"
 
-#define DRIVER		"vfio-pci"
 #define device_uuid	(&self->uuid)
 
 FIXTURE(client)
@@ -54,22 +53,6 @@ FIXTURE_VARIANT_ADD(client, refusing_io)
 {
 	.type = "mtty-1", .command_line = "io", .at_work = "round ",
 };
-
-static int start(struct qemu *qemu, const struct uuid *uuid,
-		 const char *command_line)
-{
-	const char * const argv[] = {
-		"/usr/bin/qemu-system-x86_64",
-		"-M", "pc", "-accel", "tcg", "-m", "32",
-		"-nodefaults", "-display", "none",
-		"-chardev", "stdio,id=console,signal=off",
-		"-device", "isa-debugcon,chardev=console,iobase=0xe9",
-		"-kernel", GUEST_PROGRAM("pci_guest"), "-append", command_line,
-		NULL,
-	};
-
-	return qemu_start(qemu, argv, DRIVER, uuid);
-}
 
 /* The guest has found the card, and bytes pass through it */
 #define expect_at_work() do {						\

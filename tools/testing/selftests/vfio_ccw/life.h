@@ -20,6 +20,7 @@
 #include "ccw.h"
 
 #define RELAYED		"relaying device request to holder"
+#define REVOKED		"revoked from its holder"
 #define FORWARDED	"relaying device request to driver"
 #define BLOCKED		"removal blocked until device is released by its holder"
 
@@ -179,5 +180,15 @@ static inline int run_stuck_user(void *arg)
 	host_ask("device_add driver=virtio-rng-ccw id=" id " devno=" devno, \
 		 NULL, 0)
 #define host_pull(id)	host_ask("device_del id=" id, NULL, 0)
+
+/* In the words of the log, and in the fate of the holder's descriptor */
+#define expect_taken_from_holder()					\
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->ccw.uuid.text,	\
+			      REVOKED, named()))
+
+#define expect_holder_lost_it() do {					\
+	EXPECT_EQ(-ENODEV, holder_order(&self->holder, HOLDER_USE));	\
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));	\
+} while (0)
 
 #endif /* SELFTESTS_VFIO_CCW_LIFE_H */

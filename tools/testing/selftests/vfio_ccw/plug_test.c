@@ -11,8 +11,6 @@
 #include "kselftest_harness.h"
 #include "life.h"
 
-#define REVOKED		"revoked from its holder"
-
 /*
  * Card readers: one that goes and comes again, one that goes while it is active
  * and does not (Hercules does not have its number again), and another
@@ -70,15 +68,6 @@ FIXTURE_TEARDOWN(plug)
 			 is_there(NEXT)));				\
 	self->ccw.created = false;					\
 	self->ccw.bound = false;					\
-} while (0)
-
-#define expect_taken_from_holder()					\
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->ccw.uuid.text,	\
-			      REVOKED, named()))
-
-#define expect_holder_lost_it() do {					\
-	EXPECT_EQ(-ENODEV, holder_order(&self->holder, HOLDER_USE));	\
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));	\
 } while (0)
 
 TEST_F(plug, unused_device_goes_at_once)

@@ -7,7 +7,6 @@
 #include "kselftest_harness.h"
 #include "life.h"
 
-#define REVOKED		"revoked from its holder"
 #define REVOKE_AFTER	"/sys/module/mdev/parameters/revoke_after"
 
 /* What is left of a device that was revoked */
@@ -47,16 +46,6 @@
 
 #define stop_holder() ASSERT_EQ(0, kill(self->holder.pid, SIGSTOP))
 #define continue_holder() ASSERT_EQ(0, kill(self->holder.pid, SIGCONT))
-
-/* In the words of the log, and in the fate of the holder's descriptor */
-#define expect_taken_from_holder()					\
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->ccw.uuid.text,	\
-			      REVOKED, named()))
-
-#define expect_holder_lost_it() do {					\
-	EXPECT_EQ(-ENODEV, holder_order(&self->holder, HOLDER_USE));	\
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));	\
-} while (0)
 
 FIXTURE(taken)
 {

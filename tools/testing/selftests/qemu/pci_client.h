@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A QEMU for a PCI device, with our own program as its guest: guests/pci_guest.c */
+#ifndef SELFTESTS_QEMU_PCI_CLIENT_H
+#define SELFTESTS_QEMU_PCI_CLIENT_H
+
+#include "qemu.h"
+
+#define DRIVER		"vfio-pci"
+
+static inline int start(struct qemu *qemu, const struct uuid *uuid,
+			const char *command_line)
+{
+	const char * const argv[] = {
+		"/usr/bin/qemu-system-x86_64",
+		"-M", "pc", "-accel", "tcg", "-m", "32",
+		"-nodefaults", "-display", "none",
+		"-chardev", "stdio,id=console,signal=off",
+		"-device", "isa-debugcon,chardev=console,iobase=0xe9",
+		"-kernel", GUEST_PROGRAM("pci_guest"), "-append", command_line,
+		NULL,
+	};
+
+	return qemu_start(qemu, argv, DRIVER, uuid);
+}
+
+#endif /* SELFTESTS_QEMU_PCI_CLIENT_H */
