@@ -35,8 +35,7 @@
 	 SCSW_ACTL_HALT_PEND | SCSW_ACTL_CLEAR_PEND)
 
 /* Activity after which more of the program is to come */
-#define SCSW_ACTL_ACTIVE						\
-	(SCSW_ACTL_PENDING | SCSW_ACTL_SUSPENDED | SCSW_ACTL_SCHACT)
+#define SCSW_ACTL_ACTIVE	(SCSW_ACTL_SUSPENDED | SCSW_ACTL_SCHACT)
 
 /* What cio_cancel_halt_clear() wants to begin with */
 #define RETRIES			255
@@ -118,6 +117,16 @@ static u32 vfio_ccw_guest_address(struct vfio_ccw_user *user, dma32_t host)
 	return ccw_cp_guest_cpa(user->cp, (__force u32)host);
 }
 
+/* What an SCSW repeats of the ORB is what the guest's ORB says */
+static void vfio_ccw_map_orb_flags(struct vfio_ccw_user *user, union scsw *scsw)
+{
+	u32 word;
+
+	memcpy(&word, scsw, sizeof(word));
+	word = (word & ~SCSW_OF_ORB) | (user->orb_flags & SCSW_OF_ORB);
+	memcpy(scsw, &word, sizeof(word));
+}
+
 /*
  * Let the user have nothing of the host in an IRB: addresses of CCWs become
  * the guest's, or 0 where the program is none of this user's; what repeats the
@@ -128,16 +137,13 @@ static void vfio_ccw_map_irb(struct vfio_ccw_user *user, struct irb *irb,
 			     bool of_program)
 {
 	u32 cpa = 0, saddr = 0;
-	u32 word;
 
 	if (of_program) {
 		cpa = vfio_ccw_guest_address(user, irb->scsw.cmd.cpa);
 		if (irb->scsw.cmd.eswf && irb->esw.esw0.erw.scavf)
 			saddr = vfio_ccw_guest_address(user,
 						       irb->esw.esw0.saddr);
-		memcpy(&word, irb, sizeof(word));
-		word = (word & ~SCSW_OF_ORB) | (user->orb_flags & SCSW_OF_ORB);
-		memcpy(irb, &word, sizeof(word));
+		vfio_ccw_map_orb_flags(user, &irb->scsw);
 	}
 	irb->scsw.cmd.cpa = (__force dma32_t)cpa;
 	if (irb->scsw.cmd.eswf) {
@@ -394,16 +400,18 @@ static int vfio_ccw_quiesce(struct vfio_ccw *vc, bool tell,
  */
 static void vfio_ccw_disable(struct vfio_ccw *vc, unsigned long deadline)
 {
-	unsigned long clear = jiffies + STOP_STEP / 2;
+	unsigned long start = jiffies;
 	struct subchannel *sch = vc->sch;
+	bool cleared = false;
 	int ret;
 
 	for (;;) {
 		spin_lock_irq(&sch->lock);
 		ret = cio_disable_subchannel(sch);
-		if (ret == -EBUSY && time_after(jiffies, clear)) {
+		if (ret == -EBUSY && !cleared &&
+		    time_after(jiffies, start + STOP_STEP / 2)) {
 			csch(sch->schid);
-			clear = deadline;
+			cleared = true;
 		}
 		spin_unlock_irq(&sch->lock);
 		if (ret != -EBUSY || time_after(jiffies, deadline))
@@ -413,6 +421,21 @@ static void vfio_ccw_disable(struct vfio_ccw *vc, unsigned long deadline)
 
 	if (ret && ret != -ENODEV)
 		vfio_ccw_give_up(vc, "disable it");
+}
+
+/*
+ * Stop: no program is active, and the subchannel is disabled, within @limit
+ * jiffies. It is made quiet as @tell says. Nothing that waits for user space may
+ * come in between: the time is the hardware's.
+ */
+static int vfio_ccw_stop(struct vfio_ccw *vc, bool tell, unsigned long limit)
+{
+	unsigned long deadline = jiffies + limit;
+	int ret;
+
+	ret = vfio_ccw_quiesce(vc, tell, deadline);
+	vfio_ccw_disable(vc, deadline);
+	return ret;
 }
 
 /**
@@ -508,10 +531,9 @@ put_user:
 	return ret;
 }
 
-/* The subchannel is quiet: it has no user any more */
-static void vfio_ccw_end_use(struct vfio_ccw *vc, unsigned long deadline)
+/* The subchannel was stopped: it has no user any more */
+static void vfio_ccw_end_use(struct vfio_ccw *vc)
 {
-	vfio_ccw_disable(vc, deadline);
 	spin_lock_irq(&vc->sch->lock);
 	vfio_ccw_fsm(vc, VFIO_CCW_CLOSE);
 	vc->user = NULL;
@@ -529,18 +551,16 @@ static void vfio_ccw_end_use(struct vfio_ccw *vc, unsigned long deadline)
 void vfio_ccw_close(struct vfio_ccw *vc)
 {
 	struct vfio_ccw_user *user;
-	unsigned long deadline;
 
 	user = vfio_ccw_user_lock(vc);
 	if (IS_ERR(user))
 		return;
-	deadline = jiffies + STOP_LIMIT;
-	vfio_ccw_quiesce(vc, false, deadline);
+	vfio_ccw_stop(vc, false, STOP_LIMIT);
 	if (vfio_ccw_release(vc, user)) {
 		vfio_ccw_user_unlock(user);
 		return;
 	}
-	vfio_ccw_end_use(vc, deadline);
+	vfio_ccw_end_use(vc);
 	vfio_ccw_user_unlock(user);
 	/* Pairs with vfio_ccw_user_alloc() in vfio_ccw_open() */
 	vfio_ccw_user_put(user);
@@ -556,11 +576,10 @@ void vfio_ccw_close(struct vfio_ccw *vc)
  */
 void vfio_ccw_revoke(struct vfio_ccw *vc)
 {
-	unsigned long deadline = jiffies + STOP_LIMIT;
 	struct vfio_ccw_user *user = vc->user;
 
-	vfio_ccw_quiesce(vc, false, deadline);
-	vfio_ccw_end_use(vc, deadline);
+	vfio_ccw_stop(vc, false, STOP_LIMIT);
+	vfio_ccw_end_use(vc);
 	if (mutex_trylock(&user->io_lock)) {
 		ccw_cp_release(user->cp);
 		mutex_unlock(&user->io_lock);
@@ -580,12 +599,10 @@ void vfio_ccw_revoke(struct vfio_ccw *vc)
  */
 int vfio_ccw_reset(struct vfio_ccw *vc, struct vfio_ccw_user *user)
 {
-	unsigned long deadline = jiffies + STOP_LIMIT;
 	int ret;
 
 	vfio_ccw_set_silent(vc, true);
-	ret = vfio_ccw_quiesce(vc, false, deadline);
-	vfio_ccw_disable(vc, deadline);
+	ret = vfio_ccw_stop(vc, false, STOP_LIMIT);
 	vfio_ccw_set_silent(vc, false);
 	if (vfio_ccw_settle(vc, user))
 		return -ENODEV;
@@ -610,9 +627,8 @@ static int vfio_ccw_ssch(struct vfio_ccw *vc, const struct ccw_cp_start *start,
 	int ret;
 
 	orb.word[0] = (u32)virt_to_phys(sch);
-	orb.word[1] = start->flags;
+	orb.word[1] = start->flags & ~CCW_ORB_LPM;
 	orb.word[2] = start->cpa;
-	orb.word[1] &= ~CCW_ORB_LPM;
 
 	spin_lock_irq(&sch->lock);
 	/* Never by a path that the host's administrator has varied off */
@@ -753,7 +769,7 @@ int vfio_ccw_read_schib(struct vfio_ccw *vc, struct vfio_ccw_user *user,
 {
 	struct subchannel *sch = vc->sch;
 	struct schib *copy = (struct schib *)schib->schib_area;
-	u32 cpa = 0, word;
+	u32 cpa = 0;
 	int ret = 0;
 
 	BUILD_BUG_ON(sizeof(sch->schib) != SCHIB_AREA_SIZE);
@@ -776,9 +792,7 @@ int vfio_ccw_read_schib(struct vfio_ccw *vc, struct vfio_ccw_user *user,
 	copy->pmcw.mbi = 0;
 	copy->mba = 0;
 	copy->scsw.cmd.cpa = (__force dma32_t)cpa;
-	memcpy(&word, &copy->scsw, sizeof(word));
-	word = (word & ~SCSW_OF_ORB) | (user->orb_flags & SCSW_OF_ORB);
-	memcpy(&copy->scsw, &word, sizeof(word));
+	vfio_ccw_map_orb_flags(user, &copy->scsw);
 	return 0;
 }
 
@@ -853,11 +867,8 @@ void vfio_ccw_terminate(struct vfio_ccw *vc)
  */
 void vfio_ccw_shutdown(struct vfio_ccw *vc)
 {
-	unsigned long deadline = jiffies + HZ;
-
 	spin_lock_irq(&vc->sch->lock);
 	vc->down = true;
 	spin_unlock_irq(&vc->sch->lock);
-	vfio_ccw_quiesce(vc, true, deadline);
-	vfio_ccw_disable(vc, deadline);
+	vfio_ccw_stop(vc, true, HZ);
 }
