@@ -19,6 +19,7 @@ import sys
 import time
 import urllib.parse
 
+from host import DIES_WITH_RUNNER
 from report import Failure
 
 # Where things are loaded, and where the kernel finds the initramfs's place and its command line.
@@ -136,7 +137,8 @@ class Hercules:
         """It is up within this. Yields the pipe that received() has to be given the data of."""
         self._arrange(initrd)
         with open(self._logs / "hercules.log", "w") as errors, open(self.console, "wb") as self._console:
-            self._process = subprocess.Popen(["hercules", "-d", "-f", self._logs / "hercules.cnf", "EXTERNALGUI"],
+            self._process = subprocess.Popen([*DIES_WITH_RUNNER, "hercules", "-d", "-f",
+                                              self._logs / "hercules.cnf", "EXTERNALGUI"],
                                              env={**os.environ, "HERCULES_RC": str(self._logs / "hercules.rc")},
                                              cwd=self._logs, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                              stderr=errors, bufsize=0)

@@ -8,6 +8,9 @@ import subprocess
 # Seconds that QEMU has for an answer.
 LIMIT = 30
 
+# Before a command that runs until it is told to end: the kernel kills it when the runner ends, however that does.
+DIES_WITH_RUNNER = ["setpriv", "--pdeathsig", "KILL"]
+
 
 class _Program:
     """
@@ -20,7 +23,7 @@ class _Program:
         self._socket.settimeout(LIMIT)
         self._lines = self._socket.makefile()
         with theirs:
-            self._process = subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=errors)
+            self._process = subprocess.Popen([*DIES_WITH_RUNNER, *argv], stdin=theirs, stdout=theirs, stderr=errors)
 
     def close(self):
         self._lines.close()

@@ -5,7 +5,7 @@ import contextlib
 import subprocess
 import tempfile
 
-from host import Host
+from host import DIES_WITH_RUNNER, Host
 
 
 class Qemu:
@@ -38,7 +38,7 @@ class Qemu:
         setup, target, arch, test = self._setup, self._setup.target, self._setup.target.arch, self._test
         more = [word.replace("{sockets}", sockets).replace("{kernel}", str(setup.kernel.image))
                 for word in (test.qemu if test else [])]
-        return [*arch.qemu, *target.qemu, "-accel", "kvm" if setup.kvm else "tcg",
+        return [*DIES_WITH_RUNNER, *arch.qemu, *target.qemu, "-accel", "kvm" if setup.kvm else "tcg",
                 "-nodefaults", "-display", "none", "-no-reboot", "-chardev", console, "-chardev", channel,
                 "-kernel", str(setup.kernel.image), "-initrd", str(initrd),
                 "-append", f"{arch.cmdline} panic=-1 oops=panic log_buf_len=16M {target.cmdline} "
