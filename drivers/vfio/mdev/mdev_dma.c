@@ -18,6 +18,11 @@
  * - a notice that takes too long returns, so that the other thread goes on.
  *   Later ones wait longer, and the last for ever. So the machine goes on,
  *   whatever a holder or a parent driver does.
+ *
+ * iommufd has no lock held while it tells a device, and does so only once when
+ * the holder detaches it. So no notice of iommufd's returns before the range is
+ * settled. It unpins exactly what was pinned by one call: pages are pinned one
+ * at a time, so that a parent driver may give back any of them.
  */
 #include <linux/anon_inodes.h>
 #include <linux/export.h>
@@ -32,6 +37,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "compat.h"
 #include "mdev_vfio.h"
 
 /* How long a first notice waits; each later one waits twice as long */
@@ -250,6 +256,47 @@ static void mdev_pin_forget(struct mdev_dma *dma, u64 start, u64 last)
 		wake_up_all(&dma->wait);
 }
 
+/* iommufd has another error for a range that is not mapped than type 1 has */
+static int mdev_dma_errno(int ret)
+{
+	return ret == -ENOENT ? -EINVAL : ret;
+}
+
+/* Returns how many were pinned, if there are any */
+static int mdev_iommufd_pin(struct vfio_device *vdev, dma_addr_t iova,
+			    int npage, int prot, struct page **pages)
+{
+	int done, ret;
+
+	if (npage > VFIO_PIN_PAGES_MAX_ENTRIES)
+		return -E2BIG;
+	for (done = 0; done < npage; done++) {
+		ret = vfio_pin_pages(vdev, iova + (dma_addr_t)done * PAGE_SIZE,
+				     1, prot, pages + done);
+		if (ret < 0)
+			return done ?: mdev_dma_errno(ret);
+	}
+	return done;
+}
+
+static int mdev_vfio_pin(struct vfio_device *vdev, dma_addr_t iova, int npage,
+			 int prot, struct page **pages)
+{
+	if (vfio_device_has_iommufd(vdev))
+		return mdev_iommufd_pin(vdev, iova, npage, prot, pages);
+	return vfio_pin_pages(vdev, iova, npage, prot, pages);
+}
+
+/* At most VFIO_PIN_PAGES_MAX_ENTRIES */
+static void mdev_vfio_unpin(struct vfio_device *vdev, dma_addr_t iova,
+			    int npage)
+{
+	int step = vfio_device_has_iommufd(vdev) ? 1 : npage;
+
+	for (; npage > 0; npage -= step, iova += (dma_addr_t)step * PAGE_SIZE)
+		vfio_unpin_pages(vdev, iova, step);
+}
+
 /* The first and the last address of some pages */
 static int mdev_dma_range(dma_addr_t iova, int npage, u64 *start, u64 *last)
 {
@@ -303,9 +350,9 @@ int mdev_pin_pages(struct mdev_device *mdev, dma_addr_t iova, int npage,
 		return ret;
 	}
 
-	ret = vfio_pin_pages(&vmdev->vdev, iova, npage, prot, pages);
+	ret = mdev_vfio_pin(&vmdev->vdev, iova, npage, prot, pages);
 	if (ret > 0 && mdev_pin_end(dma, pin, ret)) {
-		vfio_unpin_pages(&vmdev->vdev, iova, ret);
+		mdev_vfio_unpin(&vmdev->vdev, iova, ret);
 		ret = -EINVAL;
 	}
 	if (ret <= 0)
@@ -320,7 +367,7 @@ static void mdev_unpin_now(struct mdev_use *use, dma_addr_t iova, int npage)
 
 	for (; npage > 0; npage -= n, iova += (dma_addr_t)n * PAGE_SIZE) {
 		n = min_t(int, npage, VFIO_PIN_PAGES_MAX_ENTRIES);
-		vfio_unpin_pages(&use->vmdev->vdev, iova, n);
+		mdev_vfio_unpin(&use->vmdev->vdev, iova, n);
 		mdev_pin_forget(&use->dma, iova,
 				iova + (u64)n * PAGE_SIZE - 1);
 	}
@@ -685,6 +732,8 @@ static void mdev_bar_notify(struct mdev_vfio *vmdev, const struct mdev_bar *bar)
  */
 static void mdev_bar_settle(struct mdev_vfio *vmdev, const struct mdev_bar *bar)
 {
+	bool is_last = bar->notices >= LAST_NOTICE ||
+		       vfio_device_has_iommufd(&vmdev->vdev);
 	unsigned int shift = min(bar->notices - 1, LAST_NOTICE - 1u);
 	unsigned long end = jiffies + (NOTICE_WAIT << shift);
 	struct mdev_dma *dma = &bar->use->dma;
@@ -695,7 +744,7 @@ static void mdev_bar_settle(struct mdev_vfio *vmdev, const struct mdev_bar *bar)
 					    mdev_bar_is_settled(dma, bar),
 					    ASK_AGAIN))
 			return;
-		if (bar->notices < LAST_NOTICE && time_after(jiffies, end))
+		if (!is_last && time_after(jiffies, end))
 			return;
 	}
 }
@@ -722,7 +771,7 @@ static struct mdev_use *mdev_use_get(struct mdev_vfio *vmdev)
  * @iova: the first address
  * @length: how many bytes
  *
- * Context: process context, VFIO's list of devices is locked.
+ * Context: process context, type 1's list of devices is locked.
  */
 void mdev_dma_unmap(struct mdev_vfio *vmdev, u64 iova, u64 length)
 {
@@ -757,7 +806,7 @@ int mdev_dma_rw(struct mdev_device *mdev, dma_addr_t iova, void *data,
 
 	if (!vmdev || !mdev_phase_is_held(READ_ONCE(mdev->state.phase)))
 		return -ENODEV;
-	return vfio_dma_rw(&vmdev->vdev, iova, data, len, write);
+	return mdev_dma_errno(vfio_dma_rw(&vmdev->vdev, iova, data, len, write));
 }
 EXPORT_SYMBOL_GPL(mdev_dma_rw);
 
