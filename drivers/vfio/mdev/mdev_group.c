@@ -9,11 +9,13 @@
  * container: with a global lock held, waiting for one that the holder can keep,
  * and without regard to ioctls that are under way on the container.
  */
+#include <linux/device.h>
 #include <linux/err.h>
 #include <linux/fcntl.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/fsnotify_backend.h>
+#include <linux/iommu.h>
 #include <linux/jiffies.h>
 #include <linux/namei.h>
 #include <linux/path.h>
@@ -24,7 +26,7 @@
 
 #include "mdev_group.h"
 
-#define GROUP_PATH_LEN	32
+#define GROUP_PATH_LEN	48
 
 /*
  * How often to look without having been told of a close: the holder may have
@@ -36,7 +38,7 @@
 #define CLOSE_INTERVAL	(HZ / 50 ?: 1)
 #define CLOSE_LOOKS	50
 
-/* Tells of closes of the groups' files in /dev */
+/* Tells of closes of the files of groups and devices in /dev */
 static struct fsnotify_group *mdev_group_watch;
 
 /* Counts closes; threads that wait for one */
@@ -123,7 +125,6 @@ static struct file *mdev_group_open_closing(const char *path)
 
 static struct file *mdev_group_open_when_closed(const char *path)
 {
-	struct fsnotify_mark *mark = mdev_group_mark(path);
 	struct file *file;
 	int closes;
 
@@ -131,15 +132,13 @@ static struct file *mdev_group_open_when_closed(const char *path)
 		closes = atomic_read(&mdev_group_closes);
 		file = mdev_group_open(path);
 		if (file != ERR_PTR(-EBUSY))
-			break;
+			return file;
 		if (!mdev_group_wait_close(closes))
 			continue;
 		file = mdev_group_open_closing(path);
 		if (file != ERR_PTR(-EBUSY))
-			break;
+			return file;
 	}
-	mdev_group_unmark(mark);
-	return file;
 }
 
 static void mdev_group_path(char *path, int id)
@@ -147,9 +146,33 @@ static void mdev_group_path(char *path, int id)
 	snprintf(path, GROUP_PATH_LEN, "/dev/vfio/%d", id);
 }
 
+/* That by which a device is opened without its group */
+static void mdev_group_device_path(char *path, const struct device *dev)
+{
+	snprintf(path, GROUP_PATH_LEN, "/dev/vfio/devices/%s", dev_name(dev));
+}
+
+/**
+ * mdev_group_id - the number of a device's VFIO group
+ * @dev: the mediated device
+ *
+ * Return: the number, or -ENODEV if VFIO has no groups.
+ */
+int mdev_group_id(struct device *dev)
+{
+	struct iommu_group *group = iommu_group_get(dev);
+	int id;
+
+	if (!group)
+		return -ENODEV;
+	id = iommu_group_id(group);
+	iommu_group_put(group);
+	return id;
+}
+
 /**
  * mdev_group_try - open a VFIO group, if nobody has it open
- * @id: its number
+ * @id: its number, which is not negative
  *
  * Context: a thread of its own: waits for whatever the holder lets VFIO wait
  * for, while it opens or closes the group.
@@ -167,17 +190,30 @@ struct file *mdev_group_try(int id)
 /**
  * mdev_group_take - open a VFIO group, so that nobody else has it open
  * @id: its number
+ * @dev: VFIO's device of it
  *
- * Context: as for mdev_group_try(). Waits until the holder has closed the group.
+ * Context: as for mdev_group_try(). Waits until the holder has closed the group,
+ * or the device that it opened without the group.
  * Return: the file, for mdev_group_put(), or an ERR_PTR, if it cannot be opened
  * for another reason than that it is open.
  */
-struct file *mdev_group_take(int id)
+struct file *mdev_group_take(int id, const struct device *dev)
 {
-	char path[GROUP_PATH_LEN];
+	char path[GROUP_PATH_LEN], device_path[GROUP_PATH_LEN];
+	struct fsnotify_mark *mark, *device_mark;
+	struct file *file;
 
 	mdev_group_path(path, id);
-	return mdev_group_open_when_closed(path);
+	mdev_group_device_path(device_path, dev);
+	mark = mdev_group_mark(path);
+	device_mark = mdev_group_mark(device_path);
+	/* VFIO is done with the group a little after the device's release */
+	file = mdev_group_open_closing(path);
+	if (file == ERR_PTR(-EBUSY))
+		file = mdev_group_open_when_closed(path);
+	mdev_group_unmark(device_mark);
+	mdev_group_unmark(mark);
+	return file;
 }
 
 /**

@@ -3,10 +3,12 @@
 #ifndef _MDEV_GROUP_H
 #define _MDEV_GROUP_H
 
+struct device;
 struct file;
 
+int mdev_group_id(struct device *dev);
 struct file *mdev_group_try(int id);
-struct file *mdev_group_take(int id);
+struct file *mdev_group_take(int id, const struct device *dev);
 void mdev_group_put(struct file *file);
 struct file *mdev_group_leave(int id);
 void mdev_group_left(struct file *file);

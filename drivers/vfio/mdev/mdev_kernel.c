@@ -13,7 +13,6 @@
 #include <linux/atomic.h>
 #include <linux/build_bug.h>
 #include <linux/err.h>
-#include <linux/iommu.h>
 #include <linux/slab.h>
 #include <linux/stddef.h>
 #include <linux/string.h>
@@ -210,17 +209,12 @@ static int mdev_kernel_bind(struct device *dev)
  */
 static struct file *mdev_kernel_group_leave(struct mdev_device *mdev)
 {
-	struct iommu_group *group;
-	struct file *file;
+	int id;
 
 	if (!mdev->watch->used && !mdev->watch->blind)
 		return ERR_PTR(-EBUSY);
-	group = iommu_group_get(&mdev->dev);
-	if (!group)
-		return ERR_PTR(-EBUSY);
-	file = mdev_group_leave(iommu_group_id(group));
-	iommu_group_put(group);
-	return file;
+	id = mdev_group_id(&mdev->dev);
+	return id < 0 ? ERR_PTR(-EBUSY) : mdev_group_leave(id);
 }
 
 /* The wait comes first; the driver's own one, for the same, is none then */

@@ -60,7 +60,10 @@ static bool mdev_shell_take_turn(struct mdev_shell *shell, int from, int to)
 	return true;
 }
 
-/* With the group open. Returns whether somebody waits for the end of this */
+/*
+ * With the group open; or without, if VFIO has none: then the unregistration
+ * waits for the holder. Returns whether somebody waits for the end of this.
+ */
 static bool mdev_shell_run(struct mdev_device *mdev, struct file *group)
 {
 	struct mdev_shell *shell = &mdev->shell;
@@ -76,7 +79,8 @@ static bool mdev_shell_run(struct mdev_device *mdev, struct file *group)
 
 	vfio_unregister_group_dev(&vmdev->vdev);
 	/* From here on nobody can open it */
-	mdev_group_put(group);
+	if (group)
+		mdev_group_put(group);
 	mdev_gate_wait_quiet(&vmdev->gate);
 	/* If nobody waits, there may soon be another shell */
 	waited_for = atomic_read(&shell->turn) == MDEV_SHELL_THREAD;
@@ -93,6 +97,14 @@ static bool mdev_shell_run(struct mdev_device *mdev, struct file *group)
 	return waited_for;
 }
 
+static struct file *mdev_shell_take_group(struct mdev_device *mdev)
+{
+	if (mdev->shell.group_id < 0)
+		return NULL;
+	return mdev_group_take(mdev->shell.group_id,
+			       &mdev->vmdev->vdev.device);
+}
+
 /*
  * Somebody has the group open. If this thread is waited for, the one that waits
  * drops the reference to it, and sees it end before this module can go.
@@ -101,7 +113,7 @@ static int mdev_shell_thread(void *data)
 {
 	struct mdev_device *mdev = data;
 
-	if (mdev_shell_run(mdev, mdev_group_take(mdev->shell.group_id)))
+	if (mdev_shell_run(mdev, mdev_shell_take_group(mdev)))
 		return 0;
 	put_device(&mdev->dev);
 	put_task_struct(current);
@@ -130,6 +142,13 @@ static void mdev_shell_end(struct mdev_device *mdev, struct file *group)
 	module_put(THIS_MODULE);
 }
 
+/* Without groups there is no knowing whether somebody has the device open */
+static struct file *mdev_shell_try_group(struct mdev_device *mdev)
+{
+	return mdev->shell.group_id < 0 ?
+	       ERR_PTR(-EBUSY) : mdev_group_try(mdev->shell.group_id);
+}
+
 static void mdev_shell_work(struct work_struct *work)
 {
 	struct mdev_shell_job *job =
@@ -138,11 +157,11 @@ static void mdev_shell_work(struct work_struct *work)
 	struct file *group;
 
 	kfree(job);
-	group = mdev_group_try(mdev->shell.group_id);
+	group = mdev_shell_try_group(mdev);
 	if (group == ERR_PTR(-EBUSY)) {
 		if (mdev_shell_start_thread(mdev))
 			return;
-		group = mdev_group_take(mdev->shell.group_id);
+		group = mdev_shell_take_group(mdev);
 	}
 	mdev_shell_end(mdev, group);
 }
@@ -259,13 +278,11 @@ void mdev_shell_waits(struct mdev_vfio *vmdev)
 /* Before the probe of vfio_mdev ends; the mediated device has no other shell */
 void mdev_shell_init(struct mdev_device *mdev)
 {
-	struct iommu_group *group = iommu_group_get(&mdev->dev);
 	struct mdev_shell *shell = &mdev->shell;
 
 	atomic_set(&shell->turn, MDEV_SHELL_UNDECIDED);
 	shell->thread = NULL;
-	shell->group_id = iommu_group_id(group);
-	iommu_group_put(group);
+	shell->group_id = mdev_group_id(&mdev->dev);
 }
 
 int mdev_shell_init_module(void)

@@ -28,7 +28,7 @@ enum mdev_shell_turn {
  * struct mdev_shell - the detached VFIO device of a mediated device
  * @thread: the thread, once there is one; a reference is held
  * @turn: an enum mdev_shell_turn; waited for at mdev_wait_queue
- * @group_id: the number of its VFIO group
+ * @group_id: the number of its VFIO group, or negative if VFIO has none
  *
  * Part of the mediated device, which has at most one.
  */
