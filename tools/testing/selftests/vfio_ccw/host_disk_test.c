@@ -31,6 +31,7 @@ FIXTURE_TEARDOWN(host)
 		tear_down();
 }
 
+#define DISK_DRIVER	"/sys/bus/ccw/devices/" DISK "/driver"
 #define DISK_ONLINE	"/sys/bus/ccw/devices/" DISK "/online"
 #define DISK_NODE	"/dev/dasda"
 
@@ -68,6 +69,8 @@ TEST_F_TIMEOUT(host, host_and_user_read_each_others_records, 90)
 	ccw_close(&self->ccw);
 	EXPECT_EQ(0, ccw_unbind(&self->ccw));
 
+	/* The device comes first, and its driver after that */
+	EXPECT_TRUE(soon(file_exists(DISK_DRIVER)));
 	EXPECT_EQ(0, file_puts(DISK_ONLINE, "1"));
 	EXPECT_TRUE(soon(file_exists(DISK_NODE)));
 	EXPECT_EQ(0, host_transfer(7, 4, 3, record, false));
