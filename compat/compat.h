@@ -9,6 +9,7 @@
 
 #include <linux/device.h>
 #include <linux/eventfd.h>
+#include <linux/fs_struct.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/vfio.h>
@@ -29,6 +30,43 @@
 									\
 	__class_create(THIS_MODULE, name, &__key);			\
 })
+#endif
+
+/* Linux 6.14, "driver core: class: remove class_compat_link()'s device_link" */
+#ifndef HAVE_CLASS_COMPAT_WITHOUT_ATTR
+#define class_compat_create_link(cls, dev)				\
+	class_compat_create_link(cls, dev, NULL)
+#define class_compat_remove_link(cls, dev)				\
+	class_compat_remove_link(cls, dev, NULL)
+#endif
+
+/*
+ * Linux 6.19, "vfio: Provide a get_region_info op", and what follows it: VFIO
+ * answers VFIO_DEVICE_GET_REGION_INFO by itself
+ */
+#ifdef HAVE_GET_REGION_INFO_CAPS
+#define VFIO_REGION_INFO_OPS(function)	.get_region_info_caps = function,
+#define vfio_passes_region_info	false
+/* Nor does anything else tell that these kernels' VFIO shows a device's path */
+#define vfio_shows_path		true
+#else
+#define VFIO_REGION_INFO_OPS(function)	VFIO_NO_OPS(function)
+#define VFIO_NO_OPS(...)
+#define vfio_passes_region_info	true
+#define vfio_shows_path		false
+#endif
+
+/* Linux 6.18, "workqueue: Add new WQ_PERCPU flag": before, that goes without saying */
+#ifndef HAVE_WQ_PERCPU
+#define WQ_PERCPU 0
+#endif
+
+/*
+ * Since Linux 7.1 a kernel thread has an empty file system, and says that it
+ * wants that of user space; before, it has nothing else
+ */
+#ifndef HAVE_SCOPED_WITH_INIT_FS
+#define scoped_with_init_fs()
 #endif
 
 /*
@@ -66,7 +104,7 @@
 
 /* Whether the holder brought iommufd in place of a type 1 container, since 6.2 */
 #ifdef HAVE_VFIO_IOMMUFD_OPS
-#define vfio_device_has_iommufd(vdev)	((vdev)->iommufd_access != NULL)
+#define vfio_device_has_iommufd(vdev)	(!!(vdev)->iommufd_access)
 #else
 #define vfio_device_has_iommufd(vdev)	((void)(vdev), false)
 #endif

@@ -20,6 +20,8 @@
 
 struct mdev_device;
 struct page;
+struct vfio_info_cap;
+struct vfio_region_info;
 struct vm_area_struct;
 
 /**
@@ -47,6 +49,11 @@ struct vm_area_struct;
  * @read: read(2) of the device; -EINVAL if it is missing
  * @write: write(2) of the device; -EINVAL if it is missing
  * @ioctl: the VFIO_DEVICE_* ioctls; -EINVAL if it is missing
+ * @get_region_info_caps: addition: describes the region @info->index, for
+ *	VFIO_DEVICE_GET_REGION_INFO: sets @info's flags, size and offset, and
+ *	adds capabilities to @caps by vfio_info_add_capability(). Return 0 or a
+ *	negative errno: -EINVAL if there is no such region. If it is missing,
+ *	@ioctl is called
  * @mmap: mmap(2) of the device; -EINVAL if it is missing
  * @request: addition: the device's release is requested; ask the holder, usually
  *	with mdev_request_relay() and nothing else. @count rises from 0 with
@@ -77,11 +84,12 @@ struct vm_area_struct;
  * @dma_unmap are made with locks of the VFIO core held, and so may be @request.
  *
  * With @revoke, no callback waits for user space, but between mdev_wait_begin()
- * and mdev_wait_end(). @read, @write, @ioctl, @dma_unmap and @release are called
- * with page faults disabled: copying from or to memory of the holder's that is
- * not present fails. A callback that then returns -EFAULT is called again when
- * the memory has been faulted in, so until then it must not have changed
- * anything. @mmap inserts no pages, its vm_ops' fault does, and returns
+ * and mdev_wait_end(). @read, @write, @ioctl, @get_region_info_caps, @dma_unmap
+ * and @release are called with page faults disabled: copying from or to memory
+ * of the holder's that is not present fails. A callback that then returns
+ * -EFAULT is called again when the memory has been faulted in, so until then it
+ * must not have changed anything. @mmap inserts no pages, its vm_ops' fault does,
+ * and returns
  * VM_FAULT_NOPAGE: what @mmap or the memory management inserted could not be
  * taken away.
  */
@@ -101,6 +109,9 @@ struct mdev_parent_ops {
 			 size_t count, loff_t *ppos);
 	long (*ioctl)(struct mdev_device *mdev, unsigned int cmd,
 		      unsigned long arg);
+	int (*get_region_info_caps)(struct mdev_device *mdev,
+				    struct vfio_region_info *info,
+				    struct vfio_info_cap *caps);
 	int (*mmap)(struct mdev_device *mdev, struct vm_area_struct *vma);
 	void (*request)(struct mdev_device *mdev, unsigned int count);
 	void (*revoke)(struct mdev_device *mdev);

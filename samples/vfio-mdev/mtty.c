@@ -787,22 +787,20 @@ static long mtty_get_device_info(void __user *arg)
 	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
 }
 
-static long mtty_get_region_info(struct mtty *mtty, void __user *arg)
+static int mtty_get_region_info(struct mdev_device *mdev,
+				struct vfio_region_info *info,
+				struct vfio_info_cap *caps)
 {
-	const size_t minsz = offsetofend(struct vfio_region_info, offset);
-	struct vfio_region_info info;
+	struct mtty *mtty = mdev_get_drvdata(mdev);
 
-	if (copy_from_user(&info, arg, minsz))
-		return -EFAULT;
-	if (info.argsz < minsz || info.index >= VFIO_PCI_NUM_REGIONS)
+	if (info->index >= VFIO_PCI_NUM_REGIONS)
 		return -EINVAL;
 
-	info.size = mtty_region_size(mtty, info.index);
-	info.flags = info.size ? VFIO_REGION_INFO_FLAG_READ |
-				 VFIO_REGION_INFO_FLAG_WRITE : 0;
-	info.offset = (u64)info.index << MTTY_REGION_SHIFT;
-	info.cap_offset = 0;
-	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
+	info->size = mtty_region_size(mtty, info->index);
+	info->flags = info->size ? VFIO_REGION_INFO_FLAG_READ |
+				   VFIO_REGION_INFO_FLAG_WRITE : 0;
+	info->offset = (u64)info->index << MTTY_REGION_SHIFT;
+	return 0;
 }
 
 static long mtty_get_irq_info(void __user *arg)
@@ -941,8 +939,6 @@ static long mtty_ioctl(struct mdev_device *mdev, unsigned int cmd,
 	switch (cmd) {
 	case VFIO_DEVICE_GET_INFO:
 		return mtty_get_device_info(uarg);
-	case VFIO_DEVICE_GET_REGION_INFO:
-		return mtty_get_region_info(mtty, uarg);
 	case VFIO_DEVICE_GET_IRQ_INFO:
 		return mtty_get_irq_info(uarg);
 	case VFIO_DEVICE_SET_IRQS:
@@ -1194,6 +1190,7 @@ static const struct mdev_parent_ops mtty_ops = {
 	.read = mtty_read,
 	.write = mtty_write,
 	.ioctl = mtty_ioctl,
+	.get_region_info_caps	= mtty_get_region_info,
 	.request = mtty_request,
 	/* There is nothing to take back but what a release gives back */
 	.revoke = mtty_release,

@@ -334,51 +334,30 @@ static long vfio_ccw_get_info(void __user *arg)
 	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
 }
 
-/* The capability that says what a region beyond the first one is for */
-static long vfio_ccw_put_region_type(struct vfio_region_info *info,
-				     const struct vfio_ccw_region *region,
-				     void __user *arg)
+/* Beyond the first region, a capability says what a region is for */
+static int vfio_ccw_get_region_info(struct mdev_device *mdev,
+				    struct vfio_region_info *info,
+				    struct vfio_info_cap *caps)
 {
-	const size_t minsz = offsetofend(struct vfio_region_info, offset);
 	struct vfio_region_info_cap_type cap = {
 		.header.id = VFIO_REGION_INFO_CAP_TYPE,
 		.header.version = 1,
 		.type = VFIO_REGION_TYPE_CCW,
-		.subtype = region->subtype,
 	};
-
-	info->flags |= VFIO_REGION_INFO_FLAG_CAPS;
-	if (info->argsz < sizeof(*info) + sizeof(cap)) {
-		/* How much room it takes; the user comes again */
-		info->argsz = sizeof(*info) + sizeof(cap);
-		info->cap_offset = 0;
-	} else {
-		info->cap_offset = sizeof(*info);
-		if (copy_to_user(arg + sizeof(*info), &cap, sizeof(cap)))
-			return -EFAULT;
-	}
-	return copy_to_user(arg, info, minsz) ? -EFAULT : 0;
-}
-
-static long vfio_ccw_get_region_info(void __user *arg)
-{
-	const size_t minsz = offsetofend(struct vfio_region_info, offset);
 	const struct vfio_ccw_region *region;
-	struct vfio_region_info info;
+	u32 index = info->index;
 
-	if (copy_from_user(&info, arg, minsz))
-		return -EFAULT;
-	if (info.argsz < minsz || info.index >= NR_REGIONS)
+	if (index >= NR_REGIONS)
 		return -EINVAL;
 
-	region = &vfio_ccw_regions[array_index_nospec(info.index, NR_REGIONS)];
-	info.flags = region->flags;
-	info.size = region->size;
-	info.offset = (u64)info.index << OFFSET_SHIFT;
-	info.cap_offset = 0;
-	if (region->subtype)
-		return vfio_ccw_put_region_type(&info, region, arg);
-	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
+	region = &vfio_ccw_regions[array_index_nospec(index, NR_REGIONS)];
+	info->flags = region->flags;
+	info->size = region->size;
+	info->offset = (u64)index << OFFSET_SHIFT;
+	if (!region->subtype)
+		return 0;
+	cap.subtype = region->subtype;
+	return vfio_info_add_capability(caps, &cap.header, sizeof(cap));
 }
 
 static long vfio_ccw_get_irq_info(void __user *arg)
@@ -437,8 +416,6 @@ static long vfio_ccw_mdev_ioctl(struct mdev_device *mdev, unsigned int cmd,
 	switch (cmd) {
 	case VFIO_DEVICE_GET_INFO:
 		return vfio_ccw_get_info(uarg);
-	case VFIO_DEVICE_GET_REGION_INFO:
-		return vfio_ccw_get_region_info(uarg);
 	case VFIO_DEVICE_GET_IRQ_INFO:
 		return vfio_ccw_get_irq_info(uarg);
 	case VFIO_DEVICE_SET_IRQS:
@@ -460,6 +437,7 @@ const struct mdev_parent_ops vfio_ccw_mdev_ops = {
 	.read			= vfio_ccw_mdev_read,
 	.write			= vfio_ccw_mdev_write,
 	.ioctl			= vfio_ccw_mdev_ioctl,
+	.get_region_info_caps	= vfio_ccw_get_region_info,
 	.request		= vfio_ccw_mdev_request,
 	.revoke			= vfio_ccw_mdev_revoke,
 	.dma_unmap		= vfio_ccw_mdev_dma_unmap,

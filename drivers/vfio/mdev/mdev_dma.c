@@ -262,7 +262,17 @@ static int mdev_dma_errno(int ret)
 	return ret == -ENOENT ? -EINVAL : ret;
 }
 
-/* Returns how many were pinned, if there are any */
+/* At most VFIO_PIN_PAGES_MAX_ENTRIES */
+static void mdev_vfio_unpin(struct vfio_device *vdev, dma_addr_t iova,
+			    int npage)
+{
+	int step = vfio_device_has_iommufd(vdev) ? 1 : npage;
+
+	for (; npage > 0; npage -= step, iova += (dma_addr_t)step * PAGE_SIZE)
+		vfio_unpin_pages(vdev, iova, step);
+}
+
+/* All of them, or none */
 static int mdev_iommufd_pin(struct vfio_device *vdev, dma_addr_t iova,
 			    int npage, int prot, struct page **pages)
 {
@@ -274,9 +284,13 @@ static int mdev_iommufd_pin(struct vfio_device *vdev, dma_addr_t iova,
 		ret = vfio_pin_pages(vdev, iova + (dma_addr_t)done * PAGE_SIZE,
 				     1, prot, pages + done);
 		if (ret < 0)
-			return done ?: mdev_dma_errno(ret);
+			goto unpin;
 	}
 	return done;
+
+unpin:
+	mdev_vfio_unpin(vdev, iova, done);
+	return mdev_dma_errno(ret);
 }
 
 static int mdev_vfio_pin(struct vfio_device *vdev, dma_addr_t iova, int npage,
@@ -285,16 +299,6 @@ static int mdev_vfio_pin(struct vfio_device *vdev, dma_addr_t iova, int npage,
 	if (vfio_device_has_iommufd(vdev))
 		return mdev_iommufd_pin(vdev, iova, npage, prot, pages);
 	return vfio_pin_pages(vdev, iova, npage, prot, pages);
-}
-
-/* At most VFIO_PIN_PAGES_MAX_ENTRIES */
-static void mdev_vfio_unpin(struct vfio_device *vdev, dma_addr_t iova,
-			    int npage)
-{
-	int step = vfio_device_has_iommufd(vdev) ? 1 : npage;
-
-	for (; npage > 0; npage -= step, iova += (dma_addr_t)step * PAGE_SIZE)
-		vfio_unpin_pages(vdev, iova, step);
 }
 
 /* The first and the last address of some pages */

@@ -24,6 +24,7 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
+#include "compat.h"
 #include "mdev_group.h"
 
 #define GROUP_PATH_LEN	48
@@ -45,12 +46,22 @@ static struct fsnotify_group *mdev_group_watch;
 static atomic_t mdev_group_closes;
 static DECLARE_WAIT_QUEUE_HEAD(mdev_group_wait);
 
+/**
+ * mdev_group_released - a device was released that was opened without its group
+ *
+ * Its file tells of a close at the begin, and a release may take its time.
+ */
+void mdev_group_released(void)
+{
+	atomic_inc(&mdev_group_closes);
+	wake_up_all(&mdev_group_wait);
+}
+
 static int mdev_group_closed(struct fsnotify_mark *mark, u32 mask,
 			     struct inode *inode, struct inode *dir,
 			     const struct qstr *name, u32 cookie)
 {
-	atomic_inc(&mdev_group_closes);
-	wake_up_all(&mdev_group_wait);
+	mdev_group_released();
 	return 0;
 }
 
@@ -69,8 +80,11 @@ static struct fsnotify_mark *mdev_group_mark(const char *path)
 {
 	struct fsnotify_mark *mark;
 	struct path found;
+	int err = -ENOENT;
 
-	if (kern_path(path, LOOKUP_FOLLOW, &found))
+	scoped_with_init_fs()
+		err = kern_path(path, LOOKUP_FOLLOW, &found);
+	if (err)
 		return NULL;
 	mark = kzalloc(sizeof(*mark), GFP_KERNEL);
 	if (!mark)
@@ -97,7 +111,11 @@ static void mdev_group_unmark(struct fsnotify_mark *mark)
 
 static struct file *mdev_group_open(const char *path)
 {
-	return filp_open(path, O_RDWR | O_CLOEXEC, 0);
+	struct file *file = ERR_PTR(-ENOENT);
+
+	scoped_with_init_fs()
+		file = filp_open(path, O_RDWR | O_CLOEXEC, 0);
+	return file;
 }
 
 /* Until a group was closed since @closes were counted */

@@ -257,7 +257,7 @@ int mdev_parent_register(struct device *dev, const struct mdev_parent_ops *ops,
 	if (ret)
 		goto delete_parent;
 
-	ret = class_compat_create_link(mdev_parent_class, dev, NULL);
+	ret = class_compat_create_link(mdev_parent_class, dev);
 	if (ret)
 		goto remove_groups;
 
@@ -273,7 +273,7 @@ int mdev_parent_register(struct device *dev, const struct mdev_parent_ops *ops,
 remove_types:
 	mdev_parent_drain(parent);
 	mdev_types_remove(parent);
-	class_compat_remove_link(mdev_parent_class, dev, NULL);
+	class_compat_remove_link(mdev_parent_class, dev);
 remove_groups:
 	sysfs_remove_groups(&dev->kobj, ops->dev_attr_groups);
 delete_parent:
@@ -384,7 +384,7 @@ const struct mdev_parent_ops *mdev_parent_unregister(struct device *dev)
 
 	mdev_parent_drain(parent);
 	mdev_types_remove(parent);
-	class_compat_remove_link(mdev_parent_class, dev, NULL);
+	class_compat_remove_link(mdev_parent_class, dev);
 	sysfs_remove_groups(&dev->kobj, ops->dev_attr_groups);
 	mdev_parent_event(parent, MDEV_UEVENT_UNREGISTERED);
 	mdev_parent_delete(parent);

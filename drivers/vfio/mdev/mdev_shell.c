@@ -24,7 +24,9 @@
 #include <linux/sched/task.h>
 #include <linux/slab.h>
 
+#include "compat.h"
 #include "mdev_group.h"
+#include "mdev_phys.h"
 #include "mdev_request.h"
 #include "mdev_vfio.h"
 
@@ -68,6 +70,7 @@ static bool mdev_shell_run(struct mdev_device *mdev, struct file *group)
 {
 	struct mdev_shell *shell = &mdev->shell;
 	struct mdev_vfio *vmdev = mdev->vmdev;
+	struct device *phys = vmdev->vdev.dev;
 	bool revoked = mdev->revoked;
 	bool waited_for;
 
@@ -92,6 +95,7 @@ static bool mdev_shell_run(struct mdev_device *mdev, struct file *group)
 	mutex_unlock(&mdev->lock);
 	/* Pairs with vfio_alloc_device() in mdev_vfio_probe() */
 	vfio_put_device(&vmdev->vdev);
+	mdev_phys_free(phys);
 	if (waited_for)
 		mdev_shell_take_turn(shell, MDEV_SHELL_THREAD, MDEV_SHELL_DONE);
 	return waited_for;
@@ -251,7 +255,7 @@ void mdev_shell_detach(struct mdev_vfio *vmdev)
 	mdev_shell_start(mdev);
 	mdev_shell_wait(mdev, vmdev);
 	mdev_shell_reap(&mdev->shell);
-	/* VFIO added it, and looks for it in mdev_vfio_dev */
+	/* VFIO added it, and looks for it in its physical device */
 	iommu_group_remove_device(&mdev->dev);
 }
 
@@ -287,8 +291,8 @@ void mdev_shell_init(struct mdev_device *mdev)
 
 int mdev_shell_init_module(void)
 {
-	mdev_shell_wq = alloc_workqueue("mdev_shell", WQ_HIGHPRI,
-					WQ_MAX_ACTIVE);
+	mdev_shell_wq = alloc_workqueue("mdev_shell",
+					WQ_HIGHPRI | WQ_PERCPU, WQ_MAX_ACTIVE);
 	return mdev_shell_wq ? 0 : -ENOMEM;
 }
 

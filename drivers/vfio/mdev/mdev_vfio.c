@@ -12,23 +12,16 @@
 #include <linux/vfio.h>
 
 #include "compat.h"
+#include "mdev_group.h"
 #include "mdev_irqs.h"
 #include "mdev_mmap.h"
+#include "mdev_phys.h"
+#include "mdev_region.h"
 #include "mdev_request.h"
 #include "mdev_revoke.h"
 #include "mdev_trace.h"
 #include "mdev_triggers.h"
 #include "mdev_vfio.h"
-
-/*
- * What VFIO takes for the physical device. VFIO looks at its driver at each
- * open, close and ioctl, and a mediated device has none any more when it was
- * detached: this one always has.
- */
-static struct device mdev_vfio_dev = {
-	.init_name	= "vfio_mdev",
-	.driver		= &mdev_vfio_driver.driver,
-};
 
 /* VFIO opens and closes one at a time */
 static int mdev_vfio_new_use(struct mdev_vfio *vmdev)
@@ -141,6 +134,8 @@ static void mdev_vfio_close(struct vfio_device *vdev)
 	mdev_wait_timeout(!mdev_is_in_use(mdev), TASK_IDLE,
 			  MAX_SCHEDULE_TIMEOUT);
 	mdev_vfio_end_use(vmdev);
+	if (vfio_device_has_iommufd(vdev))
+		mdev_group_released();
 }
 
 /*
@@ -241,7 +236,10 @@ static inline long mdev_vfio_call_ioctl(struct mdev_vfio *vmdev,
 
 	if (!mdev_call_begin(&vmdev->gate))
 		return -ENODEV;
-	if (vmdev->ops->ioctl)
+	if (vfio_passes_region_info && cmd == VFIO_DEVICE_GET_REGION_INFO &&
+	    vmdev->ops->get_region_info_caps)
+		ret = mdev_region_ioctl(vmdev, (void __user *)arg);
+	else if (vmdev->ops->ioctl)
 		ret = vmdev->ops->ioctl(vmdev->mdev, cmd, arg);
 	mdev_vfio_call_end(vmdev);
 	return ret;
@@ -263,6 +261,40 @@ static long mdev_vfio_ioctl(struct vfio_device *vdev, unsigned int cmd,
 	    mdev_gate_is_closed(&vmdev->gate) &&
 	    mdev_irqs_are_taken_away((void __user *)arg))
 		return 0;
+	return ret;
+}
+
+/* Of a driver that answers the ioctl; see mdev_region.c */
+static int mdev_vfio_region_ioctl(struct vfio_device *vdev,
+				  struct vfio_region_info *info)
+{
+	void __user *arg = mdev_region_arg(info);
+	long ret;
+
+	if (!arg)
+		return -EINVAL;
+	ret = mdev_vfio_ioctl(vdev, VFIO_DEVICE_GET_REGION_INFO,
+			      (unsigned long)arg);
+	return ret ?: mdev_region_read_back(info, arg);
+}
+
+/* Newer kernels' VFIO reads and writes the holder's memory itself */
+static int __maybe_unused
+mdev_vfio_get_region_info_caps(struct vfio_device *vdev,
+			       struct vfio_region_info *info,
+			       struct vfio_info_cap *caps)
+{
+	struct mdev_vfio *vmdev = to_mdev_vfio(vdev);
+	int ret;
+
+	if (!vmdev->ops->get_region_info_caps)
+		return mdev_vfio_region_ioctl(vdev, info);
+	if (!mdev_call_begin(&vmdev->gate))
+		return -ENODEV;
+	/* Else it is what the holder has passed */
+	info->cap_offset = 0;
+	ret = vmdev->ops->get_region_info_caps(vmdev->mdev, info, caps);
+	mdev_vfio_call_end(vmdev);
 	return ret;
 }
 
@@ -319,6 +351,7 @@ static const struct vfio_device_ops mdev_vfio_ops = {
 	.read		= mdev_vfio_read,
 	.write		= mdev_vfio_write,
 	.ioctl		= mdev_vfio_ioctl,
+	VFIO_REGION_INFO_OPS(mdev_vfio_get_region_info_caps)
 	.mmap		= mdev_vfio_mmap,
 	.request	= mdev_vfio_request,
 	.match		= mdev_vfio_match,
@@ -332,6 +365,7 @@ static int mdev_vfio_probe(struct device *dev)
 {
 	struct mdev_device *mdev = to_mdev_device(dev);
 	struct mdev_vfio *vmdev;
+	struct device *phys;
 	int ret;
 
 	if (READ_ONCE(mdev->vmdev)) {
@@ -339,9 +373,14 @@ static int mdev_vfio_probe(struct device *dev)
 		return -EBUSY;
 	}
 
+	phys = mdev_phys_new(mdev, dev->driver);
+	if (!phys)
+		return -ENOMEM;
 	vmdev = vfio_alloc_device(mdev_vfio, vdev, dev, &mdev_vfio_ops);
-	if (IS_ERR(vmdev))
-		return PTR_ERR(vmdev);
+	if (IS_ERR(vmdev)) {
+		ret = PTR_ERR(vmdev);
+		goto free_phys;
+	}
 	vmdev->mdev = mdev;
 	vmdev->ops = mdev_parent(mdev)->ops;
 	mdev_gate_init(&vmdev->gate, vmdev->ops->owner, vmdev->ops->revoke);
@@ -368,13 +407,15 @@ static int mdev_vfio_probe(struct device *dev)
 	mdev->vmdev = vmdev;
 	mutex_unlock(&mdev->lock);
 	mutex_lock(&vmdev->vdev.dev_set->lock);
-	vmdev->vdev.dev = &mdev_vfio_dev;
+	vmdev->vdev.dev = phys;
 	WRITE_ONCE(vmdev->settled, true);
 	mutex_unlock(&vmdev->vdev.dev_set->lock);
 	return 0;
 
 put_vmdev:
 	vfio_put_device(&vmdev->vdev);
+free_phys:
+	mdev_phys_free(phys);
 	return ret;
 }
 

@@ -577,26 +577,22 @@ static long relay_get_info(void __user *arg)
 	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
 }
 
-static long relay_get_region_info(void __user *arg)
+static int relay_get_region_info(struct mdev_device *mdev,
+				 struct vfio_region_info *info,
+				 struct vfio_info_cap *caps)
 {
-	const size_t minsz = offsetofend(struct vfio_region_info, offset);
-	struct vfio_region_info info = {};
-
-	if (copy_from_user(&info, arg, minsz))
-		return -EFAULT;
-	if (info.argsz < minsz || info.index >= MDEV_RELAY_NUM_REGIONS)
+	if (info->index >= MDEV_RELAY_NUM_REGIONS)
 		return -EINVAL;
-	info.flags = VFIO_REGION_INFO_FLAG_WRITE;
-	info.size = BIT_ULL(MDEV_RELAY_INDEX_SHIFT);
-	if (info.index == MDEV_RELAY_MEMORY_REGION) {
-		info.flags |= VFIO_REGION_INFO_FLAG_READ;
-	} else if (info.index >= MDEV_RELAY_FAULT_REGION) {
-		info.flags = VFIO_REGION_INFO_FLAG_MMAP;
-		info.size = PAGE_SIZE;
+	info->flags = VFIO_REGION_INFO_FLAG_WRITE;
+	info->size = BIT_ULL(MDEV_RELAY_INDEX_SHIFT);
+	if (info->index == MDEV_RELAY_MEMORY_REGION) {
+		info->flags |= VFIO_REGION_INFO_FLAG_READ;
+	} else if (info->index >= MDEV_RELAY_FAULT_REGION) {
+		info->flags = VFIO_REGION_INFO_FLAG_MMAP;
+		info->size = PAGE_SIZE;
 	}
-	info.cap_offset = 0;
-	info.offset = (u64)info.index << MDEV_RELAY_INDEX_SHIFT;
-	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
+	info->offset = (u64)info->index << MDEV_RELAY_INDEX_SHIFT;
+	return 0;
 }
 
 static long relay_get_irq_info(void __user *arg)
@@ -628,8 +624,6 @@ static long relay_ioctl(struct mdev_device *mdev, unsigned int cmd,
 	switch (cmd) {
 	case VFIO_DEVICE_GET_INFO:
 		return relay_get_info((void __user *)arg);
-	case VFIO_DEVICE_GET_REGION_INFO:
-		return relay_get_region_info((void __user *)arg);
 	case VFIO_DEVICE_GET_IRQ_INFO:
 		return relay_get_irq_info((void __user *)arg);
 	case VFIO_DEVICE_SET_IRQS:
@@ -783,6 +777,7 @@ ATTRIBUTE_GROUPS(relay_driver);
 	.read = relay_read,						\
 	.write = relay_write,						\
 	.ioctl = relay_ioctl,						\
+	.get_region_info_caps = relay_get_region_info,			\
 	.mmap = relay_mmap,						\
 	.request = relay_request,					\
 	.dma_unmap = relay_dma_unmap

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * VFIO_DEVICE_GET_REGION_INFO. There are two sorts of kernels and two of parent
+ * drivers:
+ *
+ *			VFIO asks for one region	VFIO passes the ioctl on
+ *			(get_region_info_caps)		(older kernels)
+ * the driver
+ * - describes a region	its callback is called		mdev_region_ioctl()
+ * - answers the ioctl	its callback is called with	its callback is called
+ *			mdev_region_arg()
+ */
+#include <linux/sched.h>
+#include <linux/sched/task_stack.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/vfio.h>
+
+#include <asm/syscall.h>
+
+#include "mdev_region.h"
+#include "mdev_vfio.h"
+
+/* What each holder knows of the structure; the rest is capabilities */
+#define REGION_MINSZ	offsetofend(struct vfio_region_info, offset)
+
+/* The capabilities go behind the structure, if there is room for them */
+static int mdev_region_put_caps(struct vfio_region_info *info,
+				struct vfio_info_cap *caps, void __user *arg)
+{
+	size_t size = sizeof(*info) + caps->size;
+
+	info->flags |= VFIO_REGION_INFO_FLAG_CAPS;
+	if (info->argsz < size) {
+		/* The holder comes again, with that much room */
+		info->argsz = size;
+		return 0;
+	}
+	vfio_info_cap_shift(caps, sizeof(*info));
+	info->cap_offset = sizeof(*info);
+	return copy_to_user(arg + sizeof(*info), caps->buf, caps->size) ?
+	       -EFAULT : 0;
+}
+
+/**
+ * mdev_region_ioctl - answer the ioctl as newer kernels' VFIO does
+ * @vmdev: the device, whose parent driver describes its regions
+ * @arg: the ioctl's argument
+ *
+ * Context: inside the gate.
+ * Return: 0 or a negative errno.
+ */
+long mdev_region_ioctl(struct mdev_vfio *vmdev, void __user *arg)
+{
+	struct vfio_info_cap caps = {};
+	struct vfio_region_info info;
+	int ret;
+
+	if (copy_from_user(&info, arg, REGION_MINSZ))
+		return -EFAULT;
+	if (info.argsz < REGION_MINSZ)
+		return -EINVAL;
+
+	info.cap_offset = 0;
+	ret = vmdev->ops->get_region_info_caps(vmdev->mdev, &info, &caps);
+	if (!ret && caps.size)
+		ret = mdev_region_put_caps(&info, &caps, arg);
+	kfree(caps.buf);
+	if (!ret && copy_to_user(arg, &info, REGION_MINSZ))
+		ret = -EFAULT;
+	return ret;
+}
+
+static bool mdev_region_is_asked_for(const struct vfio_region_info *info,
+				     const void __user *arg)
+{
+	struct vfio_region_info asked;
+
+	return !copy_from_user(&asked, arg, REGION_MINSZ) &&
+	       asked.argsz == info->argsz && asked.index == info->index;
+}
+
+/**
+ * mdev_region_arg - the argument of the ioctl that VFIO is answering
+ * @info: what VFIO has read of it
+ *
+ * VFIO does not pass it on. It stands among the arguments of the system call:
+ * registers of the caller's, which nobody can change meanwhile.
+ *
+ * Return: the argument, or NULL if this is not such a system call.
+ */
+void __user *mdev_region_arg(const struct vfio_region_info *info)
+{
+	unsigned long args[6];
+	void __user *arg;
+
+	syscall_get_arguments(current, task_pt_regs(current), args);
+	arg = (void __user *)args[2];
+	if ((unsigned int)args[1] != VFIO_DEVICE_GET_REGION_INFO ||
+	    !mdev_region_is_asked_for(info, arg))
+		return NULL;
+	return arg;
+}
+
+/**
+ * mdev_region_read_back - give VFIO what a driver has told the holder
+ * @info: where to; VFIO writes it to the holder once more
+ * @arg: where the driver has written it to, with its capabilities behind it
+ *
+ * Return: 0 or -EFAULT.
+ */
+int mdev_region_read_back(struct vfio_region_info *info,
+			  const void __user *arg)
+{
+	return copy_from_user(info, arg, REGION_MINSZ) ? -EFAULT : 0;
+}

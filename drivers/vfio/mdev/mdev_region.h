@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What a holder is told of a region, by VFIO_DEVICE_GET_REGION_INFO */
+#ifndef _MDEV_REGION_H
+#define _MDEV_REGION_H
+
+struct mdev_vfio;
+struct vfio_region_info;
+
+long mdev_region_ioctl(struct mdev_vfio *vmdev, void __user *arg);
+void __user *mdev_region_arg(const struct vfio_region_info *info);
+int mdev_region_read_back(struct vfio_region_info *info,
+			  const void __user *arg);
+
+#endif /* _MDEV_REGION_H */
