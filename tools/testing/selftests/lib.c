@@ -270,6 +270,152 @@ int vfio_ioctl(int device, unsigned long cmd, void *arg)
 	return ret < 0 ? -errno : ret;
 }
 
+/*
+ * The interface of iommufd, and of a device's own file, which the headers of the
+ * oldest distribution do not have; see linux/iommufd.h and linux/vfio.h.
+ */
+struct iommufd_ioas_alloc {
+	__u32 size;
+	__u32 flags;
+	__u32 out_ioas_id;
+};
+
+struct iommufd_vfio_ioas {
+	__u32 size;
+	__u32 ioas_id;
+	__u16 op;
+	__u16 reserved;
+};
+
+struct vfio_bind {
+	__u32 argsz;
+	__u32 flags;
+	__s32 iommufd;
+	__u32 out_devid;
+};
+
+struct vfio_attach {
+	__u32 argsz;
+	__u32 flags;
+	__u32 pt_id;
+};
+
+struct vfio_detach {
+	__u32 argsz;
+	__u32 flags;
+};
+
+#define IOMMUFD_IOAS_ALLOC	_IO(';', 0x81)
+#define IOMMUFD_VFIO_IOAS	_IO(';', 0x88)
+#define IOMMUFD_VFIO_IOAS_SET	1
+#define VFIO_BIND		_IO(VFIO_TYPE, VFIO_BASE + 18)
+#define VFIO_ATTACH		_IO(VFIO_TYPE, VFIO_BASE + 19)
+#define VFIO_DETACH		_IO(VFIO_TYPE, VFIO_BASE + 20)
+
+enum vfio_way vfio_way(void)
+{
+	const char *way = getenv("VFIO_WAY");
+
+	if (!way || !strcmp(way, "type1"))
+		return VFIO_WAY_TYPE1;
+	if (!strcmp(way, "iommufd"))
+		return VFIO_WAY_IOMMUFD;
+	if (!strcmp(way, "cdev"))
+		return VFIO_WAY_CDEV;
+	fprintf(stderr, "VFIO_WAY is %s\n", way);
+	exit(1);
+}
+
+int vfio_open_container(void)
+{
+	int fd = open(vfio_way() == VFIO_WAY_TYPE1 ? "/dev/vfio/vfio" :
+		      "/dev/iommu", O_RDWR | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* The device's own file, which is of no use before it is bound to an iommufd */
+int vfio_open_unbound(const struct uuid *uuid)
+{
+	struct path folder = mdev_path(uuid, "vfio-dev");
+	DIR *dir = opendir(folder.text);
+	struct dirent *entry;
+	int fd = -ENOENT;
+
+	if (!dir)
+		return -errno;
+	while ((entry = readdir(dir))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		fd = open(path_format("/dev/vfio/devices/%s",
+				      entry->d_name).text, O_RDWR | O_CLOEXEC);
+		if (fd < 0)
+			fd = -errno;
+	}
+	closedir(dir);
+	return fd;
+}
+
+/* Memory that is mapped by type 1's ioctls is mapped for this, too */
+int vfio_new_ioas(struct vfio_user *user)
+{
+	struct iommufd_ioas_alloc alloc = { .size = sizeof(alloc) };
+	struct iommufd_vfio_ioas ioas = {
+		.size = sizeof(ioas),
+		.op = IOMMUFD_VFIO_IOAS_SET,
+	};
+	int err = vfio_ioctl(user->container, IOMMUFD_IOAS_ALLOC, &alloc);
+
+	if (err)
+		return err;
+	user->ioas = alloc.out_ioas_id;
+	ioas.ioas_id = alloc.out_ioas_id;
+	return vfio_ioctl(user->container, IOMMUFD_VFIO_IOAS, &ioas);
+}
+
+int vfio_cdev_bind(int device, int iommufd)
+{
+	struct vfio_bind bind = {
+		.argsz = sizeof(bind),
+		.iommufd = iommufd,
+	};
+
+	return vfio_ioctl(device, VFIO_BIND, &bind);
+}
+
+int vfio_cdev_attach(int device, __u32 ioas)
+{
+	struct vfio_attach attach = {
+		.argsz = sizeof(attach),
+		.pt_id = ioas,
+	};
+
+	return vfio_ioctl(device, VFIO_ATTACH, &attach);
+}
+
+int vfio_cdev_detach(int device)
+{
+	struct vfio_detach detach = { .argsz = sizeof(detach) };
+
+	return vfio_ioctl(device, VFIO_DETACH, &detach);
+}
+
+static int vfio_open_cdev(const struct vfio_user *user,
+			  const struct uuid *uuid)
+{
+	int fd = vfio_open_unbound(uuid);
+	int err;
+
+	if (fd < 0)
+		return fd;
+	err = vfio_cdev_bind(fd, user->container) ?:
+	      vfio_cdev_attach(fd, user->ioas);
+	if (!err)
+		return fd;
+	close(fd);
+	return err;
+}
+
 /* Opens the device's group, and puts it into the container */
 int vfio_open_group(const struct uuid *uuid, int container)
 {
@@ -292,29 +438,29 @@ int vfio_open_group(const struct uuid *uuid, int container)
 	return group;
 }
 
-/*
- * Opens the device through its group and a type 1 container. On failure, what
- * was opened is closed.
- */
+static int vfio_prepare_group(struct vfio_user *user, const struct uuid *uuid)
+{
+	user->group = vfio_open_group(uuid, user->container);
+	if (user->group < 0)
+		return user->group;
+	return vfio_ioctl(user->container, VFIO_SET_IOMMU,
+			  (void *)VFIO_TYPE1v2_IOMMU);
+}
+
+/* Opens the device in the present way. On failure, what was opened is closed */
 int vfio_open(struct vfio_user *user, const struct uuid *uuid)
 {
 	int err;
 
 	user->group = -1;
 	user->device = -1;
-	user->container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	user->container = vfio_open_container();
 	if (user->container < 0)
-		return -errno;
-	user->group = vfio_open_group(uuid, user->container);
-	if (user->group < 0) {
-		err = user->group;
+		return user->container;
+	err = vfio_way() == VFIO_WAY_CDEV ? vfio_new_ioas(user) :
+	      vfio_prepare_group(user, uuid);
+	if (err)
 		goto err_close;
-	}
-	err = ioctl(user->container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU);
-	if (err) {
-		err = -errno;
-		goto err_close;
-	}
 	user->device = vfio_get_device(user, uuid);
 	if (user->device < 0) {
 		err = user->device;
@@ -329,6 +475,8 @@ err_close:
 
 int vfio_get_device(const struct vfio_user *user, const struct uuid *uuid)
 {
+	if (vfio_way() == VFIO_WAY_CDEV)
+		return vfio_open_cdev(user, uuid);
 	return vfio_ioctl(user->group, VFIO_GROUP_GET_DEVICE_FD,
 			  (void *)uuid->text);
 }
@@ -476,14 +624,24 @@ void *bad_address(void)
 	return (void *)8;
 }
 
-bool vfio_mappings_can_be_taken(void)
+static bool kernel_is_at_least(int wanted, int wanted_minor)
 {
 	struct utsname name;
 	int major, minor;
 
 	return !uname(&name) &&
 	       sscanf(name.release, "%d.%d", &major, &minor) == 2 &&
-	       (major > 6 || (major == 6 && minor >= 10));
+	       (major > wanted || (major == wanted && minor >= wanted_minor));
+}
+
+bool vfio_mappings_can_be_taken(void)
+{
+	return kernel_is_at_least(6, 10);
+}
+
+bool vfio_shows_path(void)
+{
+	return kernel_is_at_least(7, 0);
 }
 
 int missing_new(struct missing *missing, size_t size)

@@ -9,6 +9,7 @@
 #ifndef SELFTESTS_LIB_H
 #define SELFTESTS_LIB_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -95,15 +96,57 @@ bool mdev_is_kernels_own(const struct uuid *uuid);
 bool driver_is_kernels_own(const struct uuid *uuid);
 int mdev_count(void);
 
-/* VFIO */
+/*
+ * VFIO, in one of its ways: VFIO_WAY in the environment is "type1" or missing,
+ * "iommufd", which stands in for the container, or "cdev": the device by its
+ * own file, without a group, with iommufd.
+ */
+enum vfio_way {
+	VFIO_WAY_TYPE1,
+	VFIO_WAY_IOMMUFD,
+	VFIO_WAY_CDEV,
+};
+
+enum vfio_way vfio_way(void);
+
+/* For a test that is about groups, or about several descriptors of a device */
+#define SKIP_WITHOUT_GROUP()						\
+	do {								\
+		if (vfio_way() == VFIO_WAY_CDEV)			\
+			SKIP(return, "this device is opened without a group"); \
+	} while (0)
+
+/* For a test that is about what type 1 does, and iommufd does not */
+#define SKIP_WITHOUT_TYPE1()						\
+	do {								\
+		if (vfio_way() != VFIO_WAY_TYPE1)			\
+			SKIP(return, "this is about a container of type 1"); \
+	} while (0)
+
+/*
+ * What there is for a further descriptor of a device that is open, in place of
+ * @value: without a group there can be none
+ */
+static inline int vfio_further(int value)
+{
+	return vfio_way() == VFIO_WAY_CDEV ? -EINVAL : value;
+}
+
 struct vfio_user {
-	int container;
-	int group;
+	int container;	/* or iommufd */
+	int group;	/* -1 without one */
 	int device;
+	__u32 ioas;	/* iommufd's, of a device without a group */
 };
 
 #define VFIO_USER_NONE	{ .container = -1, .group = -1, .device = -1 }
 
+int vfio_open_container(void);
+int vfio_open_unbound(const struct uuid *uuid);
+int vfio_new_ioas(struct vfio_user *user);
+int vfio_cdev_bind(int device, int iommufd);
+int vfio_cdev_attach(int device, __u32 ioas);
+int vfio_cdev_detach(int device);
 int vfio_open_group(const struct uuid *uuid, int container);
 int vfio_open(struct vfio_user *user, const struct uuid *uuid);
 int vfio_get_device(const struct vfio_user *user, const struct uuid *uuid);
@@ -128,6 +171,9 @@ void *bad_address(void);
 
 /* Can the kernel take away what is mapped of a device? Since 6.10 */
 bool vfio_mappings_can_be_taken(void);
+
+/* Does /proc/PID/fdinfo show where a device is in sysfs? */
+bool vfio_shows_path(void);
 
 /*
  * Memory that is not there, and does not come before the test says so: whoever

@@ -30,8 +30,8 @@ import userspace  # noqa: E402
 GUESTS = 2
 WAITING_GUESTS = 1
 
-TESTS = ("tests.toml", "kernel-tests.toml", "ccw-tests.toml", "ccw-hercules-tests.toml", "client-tests.toml",
-         "runner-tests.toml")
+TESTS = ("tests.toml", "iommufd-tests.toml", "kernel-tests.toml", "ccw-tests.toml", "ccw-hercules-tests.toml",
+         "client-tests.toml", "runner-tests.toml")
 LISTS = (*TESTS, "demo.toml", "bench.toml")
 
 

@@ -20,6 +20,10 @@
  *	FUZZ_SECONDS	how long (30)
  *	FUZZ_SEED	of what is random; the threads' order is not (1)
  *	FUZZ_KERNELS_OWN	1 if all parents are of the kernel's own interface (0)
+ *	VFIO_WAY	as in lib.h
+ *
+ * With VFIO_WAY=cdev, what opens a group opens a device's own file, what sets
+ * and unsets the container binds and detaches, and what gets a device attaches.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -170,6 +174,7 @@ static bool kernels_own;
 /* Of one worker */
 static int slots[NR_SORTS][SLOTS];
 static int container;
+static __u32 ioas;		/* of a container that is an iommufd */
 static int post[2];
 static unsigned char *memories[5];
 static size_t page;
@@ -457,9 +462,16 @@ static void fuzz_receive(void)
 /* All that has to be there for a device to be open */
 static void fuzz_setup(void)
 {
-	struct vfio_user user = { .container = container };
+	struct vfio_user user = { .container = container, .ioas = ioas };
 	const struct uuid *uuid = random_uuid();
+	int fd;
 
+	if (vfio_way() == VFIO_WAY_CDEV) {
+		fd = vfio_get_device(&user, uuid);
+		count(SETUP, fd);
+		keep(DEVICE, fd);
+		return;
+	}
 	user.group = vfio_open_group(uuid, container);
 	count(SETUP, user.group);
 	if (user.group < 0)
@@ -483,9 +495,65 @@ static void fuzz_open_group(void)
 	keep(GROUP, fd);
 }
 
-static void fuzz_call(enum kind kind)
+static void fuzz_group_call(enum kind kind)
 {
 	int fd, arg;
+
+	switch (kind) {
+	case OPEN_GROUP:
+		fuzz_open_group();
+		break;
+	case SET_CONTAINER:
+		arg = random_fd(CONTAINER);
+		count(kind, ioctl(random_fd(GROUP), VFIO_GROUP_SET_CONTAINER, &arg));
+		break;
+	case UNSET_CONTAINER:
+		count(kind, ioctl(random_fd(GROUP), VFIO_GROUP_UNSET_CONTAINER));
+		break;
+	default:
+		fd = ioctl(random_fd(GROUP), VFIO_GROUP_GET_DEVICE_FD,
+			   random_uuid()->text);
+		count(kind, fd);
+		keep(DEVICE, fd);
+		break;
+	}
+}
+
+static int fuzz_new_ioas(void)
+{
+	struct vfio_user user = { .container = container };
+
+	return vfio_new_ioas(&user) ? -1 : (int)user.ioas;
+}
+
+static void fuzz_cdev_call(enum kind kind)
+{
+	int fd, err;
+
+	switch (kind) {
+	case OPEN_GROUP:
+		fd = vfio_open_unbound(random_uuid());
+		count(kind, fd);
+		keep(DEVICE, fd);
+		return;
+	case SET_CONTAINER:
+		err = vfio_cdev_bind(random_fd(DEVICE), random_fd(CONTAINER));
+		break;
+	case UNSET_CONTAINER:
+		err = vfio_cdev_detach(random_fd(DEVICE));
+		break;
+	default:
+		err = vfio_cdev_attach(random_fd(DEVICE),
+				       chance(8) ? random_int() :
+				       chance(8) ? fuzz_new_ioas() : (int)ioas);
+		break;
+	}
+	count(kind, err);
+}
+
+static void fuzz_call(enum kind kind)
+{
+	int fd;
 
 	switch (kind) {
 	case OPEN_CONTAINER:
@@ -499,20 +567,13 @@ static void fuzz_call(enum kind kind)
 				  VFIO_TYPE1v2_IOMMU));
 		break;
 	case OPEN_GROUP:
-		fuzz_open_group();
-		break;
 	case SET_CONTAINER:
-		arg = random_fd(CONTAINER);
-		count(kind, ioctl(random_fd(GROUP), VFIO_GROUP_SET_CONTAINER, &arg));
-		break;
 	case UNSET_CONTAINER:
-		count(kind, ioctl(random_fd(GROUP), VFIO_GROUP_UNSET_CONTAINER));
-		break;
 	case GET_DEVICE:
-		fd = ioctl(random_fd(GROUP), VFIO_GROUP_GET_DEVICE_FD,
-			   random_uuid()->text);
-		count(kind, fd);
-		keep(DEVICE, fd);
+		if (vfio_way() == VFIO_WAY_CDEV)
+			fuzz_cdev_call(kind);
+		else
+			fuzz_group_call(kind);
 		break;
 	case CLOSE:
 		fd = __atomic_exchange_n(random_slot(below(NR_SORTS)), -1, __ATOMIC_RELAXED);
@@ -629,11 +690,18 @@ static unsigned char *memory_of(int prot, int flags)
 /* The worker's container, with a group that nobody else has or removes */
 static int open_container(const struct uuid *anchor)
 {
+	struct vfio_user user = { .container = vfio_open_container() };
 	__s64 end = now_ms() + LAST_MS;
-	int fd = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	int fd = user.container;
 
 	if (fd < 0)
 		return fd;
+	if (vfio_way() == VFIO_WAY_CDEV) {
+		if (vfio_new_ioas(&user))
+			return -1;
+		ioas = user.ioas;
+		return fd;
+	}
 	/* The worker before may still be on its way out */
 	while (vfio_open_group(anchor, fd) < 0) {
 		if (now_ms() > end)

@@ -5,6 +5,7 @@
  */
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -567,6 +568,27 @@ TEST_F(mdev, uevents_of_a_device_can_be_triggered)
 	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "uevent").text, "change"));
 	EXPECT_TRUE(uevent_wait(fd, SOON_MS, "change", self->uuid.text, NULL));
 	close(fd);
+}
+
+TEST_F(mdev, fdinfo_shows_where_the_device_is)
+{
+	char text[4096], path[PATH_MAX], fdinfo[64], line[PATH_MAX + 64];
+	struct vfio_user user;
+
+	if (!vfio_shows_path())
+		SKIP(return, "this kernel's VFIO does not show it");
+	ASSERT_EQ(0, create(&self->uuid));
+	ASSERT_NE(NULL, realpath(mdev_path(&self->uuid, "").text, path));
+	ASSERT_EQ(0, vfio_open(&user, &self->uuid));
+	snprintf(fdinfo, sizeof(fdinfo), "/proc/self/fdinfo/%d", user.device);
+	EXPECT_LT(0, file_read(fdinfo, text, sizeof(text)));
+	snprintf(line, sizeof(line), "vfio-device-syspath: %s\n", path);
+	/* Its last newline is not read */
+	strcat(text, "\n");
+	EXPECT_NE(NULL, strstr(text, line)) {
+		TH_LOG("%s is not in '%s'", line, text);
+	}
+	vfio_close(&user);
 }
 
 /* mtty: two types share one number of ports */

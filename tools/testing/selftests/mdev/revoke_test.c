@@ -215,6 +215,7 @@ TEST_F(held, user_without_eventfd_is_not_told)
 
 TEST_F(held, descriptors_of_the_group_open_nothing_any_more)
 {
+	SKIP_WITHOUT_GROUP();
 	start_holder(true);
 	EXPECT_EQ(0, revoke(&self->uuid));
 	EXPECT_EQ(-ENODEV, holder_order(&self->holder, HOLDER_OPEN_AGAIN));
@@ -257,9 +258,11 @@ TEST_F(held, uuid_can_be_used_at_once)
 	start_holder(true);
 	/* The old user has a shell, the new one a device */
 	EXPECT_EQ(-ENODEV, holder_order(&old, HOLDER_USE));
-	EXPECT_EQ(-ENODEV, holder_order(&old, HOLDER_OPEN_AGAIN));
+	EXPECT_EQ(vfio_further(-ENODEV),
+		  holder_order(&old, HOLDER_OPEN_AGAIN));
 	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_USE));
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_OPEN_AGAIN));
+	EXPECT_EQ(vfio_further(0),
+		  holder_order(&self->holder, HOLDER_OPEN_AGAIN));
 	expect_holder_shown();
 	eventfd_take(old.eventfd);
 	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "request").text, "1"));
@@ -613,6 +616,7 @@ TEST_F(used, each_descriptor_is_a_shell)
 	int third = dup(self->user.device);
 	struct vfio_device_info info;
 
+	SKIP_WITHOUT_GROUP();
 	ASSERT_LE(0, second);
 	ASSERT_LE(0, third);
 	expect_revoked();
@@ -967,11 +971,16 @@ TEST_F_TIMEOUT(guest, dma_unmap_meanwhile_finds_nothing_pinned, 120)
 	}
 }
 
-/* Another device's group in the same container */
+/* Another device's group, if there are groups, in the same container */
 static int vfio_join(struct vfio_user *user, const struct vfio_user *first,
 		     const struct uuid *uuid)
 {
 	*user = (struct vfio_user)VFIO_USER_NONE;
+	if (vfio_way() == VFIO_WAY_CDEV) {
+		user->container = dup(first->container);
+		user->ioas = first->ioas;
+		return user->container < 0 ? -errno : 0;
+	}
 	user->group = vfio_open_group(uuid, first->container);
 	return user->group < 0 ? user->group : 0;
 }
@@ -1055,6 +1064,7 @@ TEST_F(guest, device_that_is_being_opened_can_be_revoked)
 	struct uuid uuid = uuid_new();
 	struct vfio_user other;
 
+	SKIP_WITHOUT_GROUP();
 	ASSERT_EQ(0, mdev_create("mdev_relay.1", RELAY_TYPE, &uuid));
 	ASSERT_EQ(0, vfio_join(&other, &self->user, &uuid));
 	start_stuck_access();
@@ -1153,7 +1163,8 @@ TEST_F(guest, calls_during_a_revocation_fail)
 	/* A close does not wait for it */
 	other = child_start(run_opener, &uuid, -1, -1);
 	ret = child_wait(other, SOON_MS);
-	EXPECT_TRUE(ret == ENODEV || ret == EBUSY || ret == ENOENT) {
+	EXPECT_TRUE(ret == ENODEV || ret == EBUSY || ret == ENOENT ||
+		    ret == -vfio_further(-ENODEV)) {
 		TH_LOG("the open ended with %d", ret);
 	}
 	EXPECT_EQ(0, child_wait(pid, SOON_MS));
@@ -1333,7 +1344,10 @@ TEST_F(mapped, inherited_mapping_gives_sigbus)
 	mapping.memory = map_region(self->user.device,
 				    MDEV_RELAY_FAULT_REGION);
 	ASSERT_NE(NULL, mapping.memory);
-	madvise(mapping.memory, self->page, MADV_DOFORK);
+	if (madvise(mapping.memory, self->page, MADV_DOFORK)) {
+		munmap(mapping.memory, self->page);
+		SKIP(return, "this kernel has no mapping of a device inherited");
+	}
 	EXPECT_EQ(0, touch(mapping.memory, true));
 	pid = fork();
 	ASSERT_LE(0, pid);
