@@ -121,7 +121,7 @@ def rounds(kernels, report):
 def run(args, report):
     LOGS.mkdir(parents=True, exist_ok=True)
     targets = [config.load_target(name) for name in args.target or config.target_names()]
-    kernels = two_kernels([target for target in targets if target.headers])
+    kernels = two_kernels([target for target in targets if target.headers and not target.toolchain])
     if not kernels:
         report.result(WHO, "two kernels in turn", SKIPPED, "there are no two kernels of one architecture among these")
         return

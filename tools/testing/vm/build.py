@@ -25,11 +25,13 @@ _GENERATED = re.compile(r"(/compat/features\.h|\.mod\.c|/\.module-common\.c)$")
 _WARNING = re.compile(r"^WARNING: |: warning: |: error: ")
 
 
-def run_make(argv, log):
-    """Runs make with its output in a log file; returns that output."""
+def run_make(argv, log, toolchain=None):
+    """Runs make, in a toolchain if there is one, with its output in a log file; returns that output."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(["make", f"-j{os.cpu_count()}", *map(str, argv)], text=True, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, env={**os.environ, "LC_ALL": "C", "MAKEFLAGS": ""})
+    argv = ["make", f"-j{os.cpu_count()}", *map(str, argv)]
+    done = subprocess.run(toolchain.command(argv) if toolchain else argv, text=True, errors="replace",
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          env={**os.environ, "LC_ALL": "C", "MAKEFLAGS": ""})
     log.write_text(done.stdout)
     if done.returncode:
         lines = done.stdout.splitlines()
@@ -61,7 +63,8 @@ def link_sources(into, parts=MODULE_PARTS, top=TOP):
 
 
 def _kbuild(kernel, folder, log, *more):
-    output = run_make(["-C", kernel.headers, f"M={folder}", "W=1", "KCFLAGS=-Werror", *more, "modules"], log)
+    output = run_make(["-C", kernel.headers, f"M={folder}", "W=1", "KCFLAGS=-Werror", *more, "modules"], log,
+                      kernel.toolchain)
     if found := warnings(output):
         raise Failure(f"the build warns, see {log.relative_to(TOP)}:\n" + "\n".join(found[:5]))
 
@@ -92,7 +95,8 @@ def build_source(kernel, folder, name, into, symbols, log):
     # The folder's own rules, but for what else it would build.
     (into / "Kbuild").write_text(f"include $(src)/Makefile\nobj-y :=\nobj-m := {name}.o\n")
     # Not our code: its warnings are not our failures.
-    run_make(["-C", kernel.headers, f"M={into}", f"KBUILD_EXTRA_SYMBOLS={' '.join(map(str, symbols))}", "modules"], log)
+    run_make(["-C", kernel.headers, f"M={into}", f"KBUILD_EXTRA_SYMBOLS={' '.join(map(str, symbols))}", "modules"], log,
+             kernel.toolchain)
 
 
 def build_peer(target, kernel, logs):

@@ -50,6 +50,8 @@ class Target:
     image: str = ""         # Debian's image and headers, or
     headers: str = ""
     config: list = dataclasses.field(default_factory=list)  # files in targets/: options to build the source with
+    # Packages of the suites with the compiler that the kernel was built with, where the host has none
+    toolchain: list = dataclasses.field(default_factory=list)
     # Modules that Debian does not build, to measure against, and their folders in the source. None: no peer at all.
     peer: dict = dataclasses.field(default_factory=dict)
     # Drivers of the kernel's own interface, which tests have run on our mdev.ko, and their folders in the source
@@ -130,15 +132,18 @@ def _read(kind, path, **more):
 
 
 def target_names(long=False):
-    """Newest kernel first: it is the primary one of its architecture. Those of the long set are the last."""
-    names = [path.stem for path in (HERE / "targets").glob("*.toml")]
-    is_long = {name: load_target(name).long for name in names}
-    return sorted((name for name in names if long or not is_long[name]),
-                  key=lambda name: (is_long[name], [-int(part) for part in name.split("-")[1].split(".")], name))
+    """
+    The first one of an architecture is its primary one: the newest kernel that the host's compiler builds for. Those of
+    the long set are the last.
+    """
+    targets = [load_target(path.stem) for path in (HERE / "targets").glob("*.toml")]
+    targets.sort(key=lambda target: (target.long, bool(target.toolchain),
+                                     [-int(part) for part in target.name.split("-")[1].split(".")], target.name))
+    return [target.name for target in targets if long or not target.long]
 
 
 def primary_targets():
-    """The newest kernel of each architecture."""
+    """The first kernel of each architecture."""
     found = {}
     for name in target_names():
         found.setdefault(name.split("-")[0], name)

@@ -136,10 +136,10 @@ def unpack_source(deb, into, parts=("*",)):
 
 
 def _relocate_headers(root):
-    """Debian's header trees name each other by absolute names; point them at where they are now."""
+    """Debian's header trees name each other, and themselves, by absolute names; point them at where they are now."""
     for makefile in root.glob("usr/src/linux-headers-*/Makefile"):
         text = makefile.read_text()
-        makefile.write_text(re.sub(r"^include /usr/src/", f"include {root}/usr/src/", text, flags=re.M))
+        makefile.write_text(re.sub(r"^(include |KBUILD_OUTPUT=)/usr/src/", rf"\1{root}/usr/src/", text, flags=re.M))
 
 
 class Kernel:
@@ -153,12 +153,24 @@ class Kernel:
         # Image, headers, and what these need: what an administrator installs.
         self.debs = [BUILD / "packages" / name for name in debs]
         self.root = target.dir / "root"
-        self.image = self.root / "boot" / f"vmlinuz-{release}"
-        self.modules = self.root / "lib/modules" / release
+        self.image, self.modules = self._places(release)
         self.headers = self.root / "usr/src" / f"linux-headers-{release}"
         self.source = BUILD / sources[target.source]
         self.source_package = BUILD / "packages" / f"{sources[target.source]}.deb"
         self.tools = BUILD / sources[target.tools]
+        self.toolchain = None   # what kbuild is run in, if that is not the host; see toolchain.py
+
+    def source_tree(self, name):
+        """A file of the kernel's source among the headers: those that all flavours share."""
+        return next(path for folder in (self.headers, *self.root.glob("usr/src/linux-headers-*-common"))
+                    if (path := folder / name).exists())
+
+    def _places(self, release):
+        """The image and the modules: where kernels have them whose image is a package of its own, or the older place."""
+        together = self.root / "usr/lib/modules" / release
+        if (together / "vmlinuz").exists():
+            return together / "vmlinuz", together
+        return self.root / "boot" / f"vmlinuz-{release}", self.root / "lib/modules" / release
 
 
 def fetch(target, report, refresh=False):
@@ -183,10 +195,12 @@ def fetch(target, report, refresh=False):
             host_apt.update()
         names, host_names, release = list(target.packages), [], ""
         if target.image:
-            image = apt.depends(target.image, "linux-image-")[0] + target.arch.image_suffix
+            image = apt.depends(target.image, "linux-image-")[0]
+            parts = apt.depends(image, "linux-binary-") + apt.depends(image, "linux-modules-")
             headers = apt.depends(target.headers, "linux-headers-")[0]
             release = headers.removeprefix("linux-headers-")
-            names += [image, headers, *apt.depends(headers, "linux-headers-")]
+            names += parts or [image + target.arch.image_suffix]
+            names += [headers, *apt.depends(headers, "linux-headers-")]
             host_names = apt.depends(headers, "linux-kbuild-")
         source_names = sorted({target.source, target.tools})
         report.say(target.name, f"fetching {' '.join(names + host_names + source_names)}")
