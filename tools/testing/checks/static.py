@@ -228,6 +228,42 @@ def symbol_versions(target, kernel):
     return found
 
 
+def kernel_range(target, kernel):
+    """Which kernels the build refuses: what their VFIO has counts, beside the oldest version."""
+    text = (TOP / "compat/range.mk").read_text()
+    limits = dict(re.findall(r"^(KERNEL_M..) := (\S+)$", text, flags=re.M))
+    oldest, newest = limits["KERNEL_MIN"], limits["KERNEL_MAX"]
+    major, minor = newest.split(".")
+    newer = f"{major}.{int(minor) + 1}"
+    header = kernel.source_tree("include/linux/vfio.h").read_text()
+    more = header.replace("\tint\t(*init)(", "\tint\t(*frobnicate)(struct vfio_device *vdev /* ; */,\n\t\tint);\n\tint\t(*init)(")
+    found = []
+
+    def run(version, header, code, says):
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name) / "include/linux"
+            folder.mkdir(parents=True)
+            if header:
+                (folder / "vfio.h").write_text(header)
+            major, minor = version.split(".")
+            done = subprocess.run(["make", "-f", TOP / "compat/range.mk", "--eval", "supported:;@:",
+                                   f"VERSION={major}", f"PATCHLEVEL={minor}", f"srctree={name}", "supported"],
+                                  text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if bool(done.returncode) != code or says not in done.stdout or bool(says) != bool(done.stdout):
+            found.append(f"{version} ended with {done.returncode}, and said {done.stdout.strip()!r}")
+
+    if more == header:
+        found.append("the header has no place for a new operation")
+    run(newest, header, False, "")
+    run(oldest, header, False, "")
+    run(newer, header, False, f"note: Linux {newer} is newer than {newest}, the newest kernel tested")
+    run(newer, more, True, "has what is not known here: frobnicate.")
+    run(oldest, more, True, "has what is not known here: frobnicate.")
+    run(newer, "", True, "its headers have no linux/vfio.h")
+    run(f"{oldest.split('.')[0]}.{int(oldest.split('.')[1]) - 1}", header, True, f"is older than {oldest}")
+    return found
+
+
 def edits(target, kernel):
     """What was made of an edited file is not taken for up to date by the next break, nor is anything else made anew."""
     found = []
@@ -250,6 +286,7 @@ def edits(target, kernel):
 CHECKS = {"checkpatch --strict": checkpatch, "kernel-doc": kernel_doc, "documentation": documentation, "sparse": sparse,
           "no names of machines or registries": foreign_names, "one version": versions, "calls go down": circles,
           "links lead into this tree": farm, "breaks leave nothing behind": edits,
+          "kernels are refused by what their VFIO has": kernel_range,
           "versions of symbols are compared": symbol_versions, "vfio_ap links with our symbols": vfio_ap}
 
 # What an architecture's files are needed for: each has some of its own. Or only one has.
