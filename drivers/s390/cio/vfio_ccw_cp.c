@@ -51,12 +51,13 @@
 #define AS_OUTPUT	0x04	/* the device reads memory */
 #define AS_BACKWARD	0x08	/* the device writes memory, downwards */
 #define AS_NODATA	0x10	/* a kind of command only: it chains no data */
+#define AS_SEARCH	0x20	/* as output, and may end with status modifier */
 
 /* What is known about a CCW */
 #define IS_TIC		0x01
 #define IS_INVALID	0x02	/* gives a program check when it is reached */
 #define IS_OPTIONAL	0x04	/* reached by nothing but a status modifier */
-#define IS_CHAINING	0x08	/* chains a command, which was seen to */
+#define IS_MODIFYING	0x08	/* a status modifier there was seen to */
 #define IS_DATA_ONLY	0x10	/* invalid as a command, see cp_conflict() */
 #define IS_CUT		0x20	/* invalid, but only here */
 #define IS_ACCEPTED	0x40	/* valid, in one way at least */
@@ -364,12 +365,15 @@ static int cp_slot_at(struct ccw_cp *cp, u32 addr, bool optional)
 	return slot;
 }
 
-/* What a command does with data; 0 for an invalid one */
+/*
+ * What a command does with data; 0 for an invalid one. Those that search, and
+ * those that poll, are write commands for the channel.
+ */
 static u8 cp_kind(u8 cmd)
 {
 	static const u8 kinds[] = {
-		[0x01] = AS_OUTPUT, [0x05] = AS_OUTPUT,		/* write */
-		[0x09] = AS_OUTPUT, [0x0d] = AS_OUTPUT,
+		[0x01] = AS_SEARCH, [0x05] = AS_SEARCH,		/* write */
+		[0x09] = AS_SEARCH, [0x0d] = AS_SEARCH,
 		[0x02] = AS_INPUT, [0x06] = AS_INPUT,		/* read */
 		[0x0a] = AS_INPUT, [0x0e] = AS_INPUT,
 		[0x03] = AS_OUTPUT, [0x07] = AS_OUTPUT,		/* control */
@@ -548,6 +552,7 @@ static u8 cp_data_of(const struct cp_slot *slot, u8 kind)
 		return 0;
 	switch (kind) {
 	case AS_OUTPUT:
+	case AS_SEARCH:
 		return DATA_READ; /* which knows of no skipping */
 	case AS_INPUT:
 		return input;
@@ -710,8 +715,8 @@ static int cp_follow(struct ccw_cp *cp, u32 addr, bool optional)
 			break;
 		/* What is chained to this one is where the last one's leads */
 		modifier = NO_CCW;
-		if (!(slot->is & IS_CHAINING)) {
-			slot->is |= IS_CHAINING;
+		if (kind == AS_SEARCH && !(slot->is & IS_MODIFYING)) {
+			slot->is |= IS_MODIFYING;
 			modifier = addr + 2 * sizeof(struct cp_ccw);
 		}
 		as = AS_COMMAND;
@@ -723,7 +728,8 @@ static int cp_follow(struct ccw_cp *cp, u32 addr, bool optional)
 
 /*
  * Where a command ends with status modifier, the program goes on behind the
- * next CCW. Which commands do that is up to the device, so any may.
+ * next CCW. Which commands do that is up to the device: a write command may, and
+ * no other one.
  */
 static int cp_follow_modifiers(struct ccw_cp *cp)
 {

@@ -22,6 +22,9 @@
 /* What a CCW's count can say at most */
 #define COUNT_MAX	0xffff
 
+/* Where a TIC leads: to another page */
+#define ELSEWHERE	(PROGRAM + 0x10000)
+
 static struct ccw ccw;
 
 static const struct shape {
@@ -30,6 +33,7 @@ static const struct shape {
 	int number;		/* of CCWs, chained by command */
 	__u32 count;		/* bytes a CCW */
 	__u32 stride;		/* from one CCW's data to the next one's */
+	int behind;		/* CCWs of 64 KiB behind a TIC, which nothing reaches */
 } shapes[] = {
 	{ "ccw-nop",		CMD_NOP,	1,	1,		0 },
 	{ "ccw-sense-id",	CMD_SENSE_ID,	1,	4,		0 },
@@ -39,7 +43,18 @@ static const struct shape {
 	{ "ccw-64k",		CMD_READ_CONF,	1,	COUNT_MAX,	0 },
 	{ "ccw-4k-16",		CMD_READ_CONF,	16,	0x1000,		0x1000 },
 	{ "ccw-64k-8",		CMD_READ_CONF,	8,	COUNT_MAX,	0x10000 },
+	{ "ccw-tic",		CMD_NOP,	2,	1,		0,	500 },
 };
+
+/* To a page of its own. Returns the address there */
+static __u32 put_tic(const struct shape *shape, __u32 addr)
+{
+	addr = put_ccw(&ccw, addr, CMD_TIC, 0, 0, ELSEWHERE);
+	for (int i = 0; i < shape->behind; i++)
+		addr = put_ccw(&ccw, addr, CMD_READ_CONF, CCW_SLI | CCW_CC,
+			       COUNT_MAX, DATA);
+	return ELSEWHERE;
+}
 
 static void put_program(const struct shape *shape)
 {
@@ -51,6 +66,8 @@ static void put_program(const struct shape *shape)
 		addr = put_ccw(&ccw, addr, shape->command, flags, shape->count,
 			       data);
 		data += shape->stride;
+		if (i == 1 && shape->behind)
+			addr = put_tic(shape, addr);
 	}
 }
 

@@ -331,6 +331,9 @@ struct model_result model_run(const struct model_orb *orb,
 		act = model_device_next(device);
 		if (dir == NONE)
 			act.immediate = true;
+		/* Searches and polls are write commands */
+		if ((ch.ccw.code & 3) != 1)
+			act.modifier = false;
 
 		for (;;) {
 			ch.result.interrupts += ch.ccw.interrupt;

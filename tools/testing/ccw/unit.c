@@ -355,7 +355,7 @@ static void what_is_never_reached_does_no_harm(void)
 	for (i = 0; begin_form(i); i++)
 		for (k = 0; k < ARRAY_SIZE(junk); k++) {
 			at = PROGRAM;
-			ccw(NOP, CC, 1, 0);
+			ccw(SEARCH, CC, 5, DATA);
 			ccw(NOP, 0, 1, 0);
 			ccw(junk[k][0], junk[k][1], junk[k][0] == TIC ? 0 : 80,
 			    NOWHERE);
@@ -375,6 +375,44 @@ static void optional_data_is_there_as_far_as_it_can_be(void)
 	runs_with(MODEL_PROGRAM_CHECK, MODIFIER, ALL);
 	EQUAL(p.guest.bytes, 5 + 4096);
 	runs_with(MODEL_NORMAL, MODIFIER, BYTES_80);
+}
+
+/* Neither a control command, nor one that reads or senses, passes over a CCW */
+static void what_a_program_does_not_name_is_left_alone(void)
+{
+	static const u8 commands[] = { NOP, READ, 0x04, 0x0f, BACK };
+	u32 elsewhere = PROGRAM + 0x1000;
+	unsigned int i, k, n;
+
+	for (i = 0; begin_form(i); i++)
+		for (k = 0; k < ARRAY_SIZE(commands); k++) {
+			at = PROGRAM;
+			ccw(commands[k], CC | SLI, 1, DATA);
+			ccw(TIC, 0, 0, elsewhere);
+			for (n = 0; n < 100; n++)
+				ccw(READ, CC, 4096, DATA + 0x1000);
+			at = elsewhere;
+			ccw(NOP, 0, 1, 0);
+			EQUAL(proof_translate(&p, flags, PROGRAM), 0);
+			EQUAL(ccw_cp_uses(p.cp, DATA + 0x1000, 4096), false);
+			ccw_cp_release(p.cp);
+			runs_with(MODEL_NORMAL, MODIFIER, ALL);
+			EQUAL(p.guest.cpa, elsewhere + 8);
+		}
+}
+
+static void search_that_passes_over_a_tic_to_elsewhere_goes_on(void)
+{
+	begin(FMT1);
+	ccw(SEARCH, CC, 5, DATA);
+	ccw(TIC, 0, 0, PROGRAM + 0x1000);
+	ccw(READ, 0, 512, DATA + 0x1000);
+	at = PROGRAM + 0x1000;
+	ccw(NOP, 0, 1, 0);
+	runs_with(MODEL_NORMAL, MODIFIER, ALL);
+	EQUAL(p.guest.cpa, PROGRAM + 24);
+	runs(MODEL_NORMAL);
+	EQUAL(p.guest.cpa, PROGRAM + 0x1008);
 }
 
 static void tic_leads_to_another_part(void)
@@ -841,9 +879,9 @@ static void scsw_address_is_the_guests(void)
 	for (i = 0; i <= 6; i++)
 		EQUAL(ccw_cp_guest_cpa(p.cp, p.start.cpa + i * 8),
 		      PROGRAM + i * 8);
-	/* The slot behind the TIC is reached by a status modifier only */
+	/* Behind the TIC nothing is reached */
 	for (i = 0; i <= 3; i++)
-		EQUAL(ccw_cp_guest_cpa(p.cp, p.start.cpa + (9 + i) * 8),
+		EQUAL(ccw_cp_guest_cpa(p.cp, p.start.cpa + (8 + i) * 8),
 		      island + i * 8);
 	EQUAL(ccw_cp_guest_cpa(p.cp, p.start.cpa - 8), 0);
 	EQUAL(ccw_cp_guest_cpa(p.cp, p.start.cpa + 1), 0);
@@ -1187,6 +1225,8 @@ static const struct {
 	TEST(data_chain_goes_through_a_tic),
 	TEST(search_loop_ends_by_status_modifier),
 	TEST(status_modifier_leads_behind_the_last_ccw),
+	TEST(what_a_program_does_not_name_is_left_alone),
+	TEST(search_that_passes_over_a_tic_to_elsewhere_goes_on),
 	TEST(what_is_never_reached_does_no_harm),
 	TEST(optional_data_is_there_as_far_as_it_can_be),
 	TEST(tic_leads_to_another_part),
