@@ -989,7 +989,8 @@ static const struct {
 	{ CCW_ORB_ZERO, -EINVAL, "reserved bits in the ORB" },
 };
 
-#define CCW_ORB_PASSED	(CCW_ORB_STREAM | CCW_ORB_MODIFY | CCW_ORB_SYNC | \
+#define CCW_ORB_PASSED	(CCW_ORB_KEY | CCW_ORB_STREAM | \
+			 CCW_ORB_MODIFY | CCW_ORB_SYNC | \
 			 CCW_ORB_PREFETCH | CCW_ORB_INITIAL | \
 			 CCW_ORB_SUPPRESS | CCW_ORB_LPM | CCW_ORB_ILS)
 
