@@ -105,8 +105,6 @@ struct vfio_ccw_response {
  * struct vfio_ccw_user - what there is for one user of the subchannel
  * @refs: one for the open, one for each thread that is waiting for user space,
  *	or has found that the device was revoked
- * @unmaps: counts how often guest memory went away while another thread had
- *	@io_lock: if that translates, it gives up
  * @io_lock: serialises all that user space does; protects all that follows
  * @pages: how @cp gets at guest memory
  * @cp: the channel program being translated, or translated and not yet
@@ -120,7 +118,6 @@ struct vfio_ccw_response {
  */
 struct vfio_ccw_user {
 	refcount_t refs;
-	atomic_t unmaps;
 	struct mutex io_lock; /* see above */
 	struct vfio_ccw_pages *pages;
 	struct ccw_cp *cp;

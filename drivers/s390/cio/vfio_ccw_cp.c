@@ -400,7 +400,7 @@ static int cp_alloc_idal(struct ccw_cp *cp, struct cp_slot *slot,
 		cp->nidaws += IDAW_CHUNK - cp->nidaws % IDAW_CHUNK;
 	chunk = cp->nidaws / IDAW_CHUNK;
 	if (!cp->idaws[chunk]) {
-		cp->idaws[chunk] = (u64 *)__get_free_page(GFP_KERNEL | GFP_DMA);
+		cp->idaws[chunk] = (u64 *)__get_free_page(GFP_KERNEL_ACCOUNT | GFP_DMA);
 		if (!cp->idaws[chunk])
 			return cp_fail(cp, -ENOMEM, "no memory for IDAWs");
 		cp->idaw_addrs[chunk] = virt_to_phys(cp->idaws[chunk]);
@@ -788,8 +788,8 @@ static int cp_grow_pages(struct ccw_cp *cp)
 	kvfree(cp->pfns);
 	kvfree(cp->addrs);
 	cp->max_pages = 0;
-	cp->pfns = kvmalloc_array(max, sizeof(*cp->pfns), GFP_KERNEL);
-	cp->addrs = kvmalloc_array(max, sizeof(*cp->addrs), GFP_KERNEL);
+	cp->pfns = kvmalloc_array(max, sizeof(*cp->pfns), GFP_KERNEL_ACCOUNT);
+	cp->addrs = kvmalloc_array(max, sizeof(*cp->addrs), GFP_KERNEL_ACCOUNT);
 	if (!cp->pfns || !cp->addrs)
 		return cp_fail(cp, -ENOMEM, "no memory for pages");
 	cp->max_pages = max;
@@ -1199,8 +1199,8 @@ static struct cp_sink *cp_alloc_sink(void)
 	struct cp_sink *sink;
 	unsigned int i;
 
-	sink = (void *)__get_free_pages(GFP_KERNEL | GFP_DMA | __GFP_ZERO,
-					order);
+	sink = (void *)__get_free_pages(GFP_KERNEL_ACCOUNT | GFP_DMA |
+					__GFP_ZERO, order);
 	if (!sink)
 		return NULL;
 	for (i = 0; i < IDAL_MAX; i++) {
@@ -1221,13 +1221,14 @@ static struct cp_sink *cp_alloc_sink(void)
  */
 struct ccw_cp *ccw_cp_alloc(const struct ccw_cp_mem_ops *ops, void *ctx)
 {
-	struct ccw_cp *cp = kvzalloc(sizeof(*cp), GFP_KERNEL);
+	struct ccw_cp *cp = kvzalloc(sizeof(*cp), GFP_KERNEL_ACCOUNT);
 
 	if (!cp)
 		return NULL;
 	cp->ops = ops;
 	cp->ctx = ctx;
-	cp->host = (void *)__get_free_pages(GFP_KERNEL | GFP_DMA, HOST_ORDER);
+	cp->host = (void *)__get_free_pages(GFP_KERNEL_ACCOUNT | GFP_DMA,
+					    HOST_ORDER);
 	cp->sink = cp_alloc_sink();
 	if (!cp->host || !cp->sink) {
 		ccw_cp_free(cp);

@@ -57,14 +57,15 @@ void vfio_ccw_user_put(struct vfio_ccw_user *user)
 
 static struct vfio_ccw_user *vfio_ccw_user_alloc(struct mdev_device *mdev)
 {
-	struct vfio_ccw_user *user = kzalloc(sizeof(*user), GFP_KERNEL);
+	struct vfio_ccw_user *user =
+		kzalloc(sizeof(*user), GFP_KERNEL_ACCOUNT);
 
 	if (!user)
 		return NULL;
 
 	refcount_set(&user->refs, 1);
 	mutex_init(&user->io_lock);
-	user->pages = vfio_ccw_pages_alloc(mdev, &user->unmaps);
+	user->pages = vfio_ccw_pages_alloc(mdev);
 	if (user->pages)
 		user->cp = ccw_cp_alloc(&vfio_ccw_pages_ops, user->pages);
 	if (!user->cp) {
@@ -702,10 +703,15 @@ int vfio_ccw_start(struct vfio_ccw *vc, struct vfio_ccw_user *user)
 	ret = ccw_cp_translate(user->cp, orb, &start);
 	if (vfio_ccw_wait_end(mdev, user))
 		return -ENODEV;
-	if (ret) {
+	if (vfio_ccw_pages_end(user->pages)) {
+		ccw_cp_release(user->cp);
+		ret = -EAGAIN;
+	} else if (ret) {
 		dev_info_ratelimited(&vc->sch->dev, "channel program not started: %s (error %d)\n",
 				     ccw_cp_why(user->cp) ?: "it cannot be translated",
 				     ret);
+	}
+	if (ret) {
 		spin_lock_irq(&vc->sch->lock);
 		vfio_ccw_fsm(vc, VFIO_CCW_REFUSED);
 		spin_unlock_irq(&vc->sch->lock);
@@ -804,8 +810,8 @@ int vfio_ccw_read_schib(struct vfio_ccw *vc, struct vfio_ccw_user *user,
  *
  * Ends a program that uses it. If another thread has io_lock this does not wait:
  * that thread may need a lock of VFIO's that is not free before this returns. If
- * it translates it gives up, and the framework calls again while a page of the
- * range is pinned.
+ * it translates a program that has to do with the range it gives up, and the
+ * framework calls again while a page of the range is pinned.
  */
 void vfio_ccw_dma_unmap(struct vfio_ccw *vc, u64 iova, u64 length)
 {
@@ -828,7 +834,7 @@ void vfio_ccw_dma_unmap(struct vfio_ccw *vc, u64 iova, u64 length)
 		}
 		vfio_ccw_user_unlock(user);
 	} else {
-		atomic_inc(&user->unmaps);
+		vfio_ccw_pages_unmap(user->pages, iova, length);
 	}
 	vfio_ccw_user_put(user);
 }

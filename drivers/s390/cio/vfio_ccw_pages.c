@@ -5,6 +5,11 @@
  * All of the driver's dealings with guest memory are in here, so that a cache
  * of pinned pages has one place to go. Which pages a program has pinned is
  * what ccw_cp_uses() knows.
+ *
+ * Memory may go away while a program is translated. That another thread does not
+ * wait for: it says so, and the translation gives up if it has to do with that
+ * memory. Both ranges are from the first to the last address, whatever lies
+ * between: a translation may give up without need, which is tried again.
  */
 #include <linux/errno.h>
 #include <linux/io.h>
@@ -12,29 +17,62 @@
 #include <linux/mdev.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 
 #include "vfio_ccw_cp.h"
 #include "vfio_ccw_pages.h"
 
-/* Used by one call at a time: those that the translator's caller lets in */
+/* Addresses; none if @first is behind @last */
+struct range {
+	u64 first;
+	u64 last;
+};
+
+static const struct range no_range = { .first = U64_MAX };
+
+/*
+ * Used by one call at a time: those that the translator's caller lets in. But
+ * for @lock and @unmapped, which belong to both threads: what has gone away
+ * since the translation began.
+ */
 struct vfio_ccw_pages {
 	struct mdev_device *mdev;
-	const atomic_t *unmaps;
-	int seen;
+	spinlock_t lock; /* protects @unmapped */
+	struct range unmapped;
+	struct range used;
 	struct page *pages[CCW_CP_MAX_PIN];
 };
 
-/* Since the translation began, memory has gone away that it may have pinned */
-static bool vfio_ccw_pages_are_unmapped(const struct vfio_ccw_pages *pages)
+static void range_add(struct range *range, u64 first, u64 last)
 {
-	return atomic_read(pages->unmaps) != pages->seen;
+	range->first = min(range->first, first);
+	range->last = max(range->last, last);
+}
+
+/* Has what the translation has to do with gone away meanwhile? */
+static bool vfio_ccw_pages_are_unmapped(struct vfio_ccw_pages *pages)
+{
+	bool unmapped;
+
+	spin_lock(&pages->lock);
+	unmapped = pages->unmapped.first <= pages->used.last &&
+		   pages->used.first <= pages->unmapped.last;
+	spin_unlock(&pages->lock);
+	return unmapped;
+}
+
+static bool vfio_ccw_pages_use(struct vfio_ccw_pages *pages, u64 addr,
+			       u64 len)
+{
+	range_add(&pages->used, addr, addr + (len - 1));
+	return !vfio_ccw_pages_are_unmapped(pages);
 }
 
 static int vfio_ccw_pages_read(void *ctx, u64 addr, void *buf, size_t len)
 {
 	struct vfio_ccw_pages *pages = ctx;
 
-	if (vfio_ccw_pages_are_unmapped(pages))
+	if (!vfio_ccw_pages_use(pages, addr, len))
 		return -EINTR;
 	return mdev_dma_rw(pages->mdev, addr, buf, len, false);
 }
@@ -46,7 +84,8 @@ static int vfio_ccw_pages_pin(void *ctx, u64 pfn, unsigned int npages,
 	struct vfio_ccw_pages *pages = ctx;
 	int i, n;
 
-	if (vfio_ccw_pages_are_unmapped(pages))
+	if (!vfio_ccw_pages_use(pages, pfn << PAGE_SHIFT,
+				(u64)npages << PAGE_SHIFT))
 		return -EINTR;
 	n = mdev_pin_pages(pages->mdev, pfn << PAGE_SHIFT, npages, prot,
 			   pages->pages);
@@ -78,20 +117,20 @@ const struct ccw_cp_mem_ops vfio_ccw_pages_ops = {
 /**
  * vfio_ccw_pages_alloc - make the way to a device's guest memory
  * @mdev: the device; it has to be open while &vfio_ccw_pages_ops are called
- * @unmaps: when it changes, memory is going away, and the calls fail until
- *	vfio_ccw_pages_begin()
  *
  * Context: may sleep.
  * Return: the context of &vfio_ccw_pages_ops, or NULL if memory is short.
  */
-struct vfio_ccw_pages *vfio_ccw_pages_alloc(struct mdev_device *mdev,
-					    const atomic_t *unmaps)
+struct vfio_ccw_pages *vfio_ccw_pages_alloc(struct mdev_device *mdev)
 {
-	struct vfio_ccw_pages *pages = kzalloc(sizeof(*pages), GFP_KERNEL);
+	struct vfio_ccw_pages *pages =
+		kzalloc(sizeof(*pages), GFP_KERNEL_ACCOUNT);
 
 	if (pages) {
 		pages->mdev = mdev;
-		pages->unmaps = unmaps;
+		spin_lock_init(&pages->lock);
+		pages->unmapped = no_range;
+		pages->used = no_range;
 	}
 	return pages;
 }
@@ -102,7 +141,37 @@ struct vfio_ccw_pages *vfio_ccw_pages_alloc(struct mdev_device *mdev,
  */
 void vfio_ccw_pages_begin(struct vfio_ccw_pages *pages)
 {
-	pages->seen = atomic_read(pages->unmaps);
+	pages->used = no_range;
+	spin_lock(&pages->lock);
+	pages->unmapped = no_range;
+	spin_unlock(&pages->lock);
+}
+
+/**
+ * vfio_ccw_pages_end - a translation is over
+ * @pages: the context
+ *
+ * Return: 0, or -EAGAIN if memory has gone away that it had to do with: what it
+ * found there is of no use, and what it pinned has to be unpinned.
+ */
+int vfio_ccw_pages_end(struct vfio_ccw_pages *pages)
+{
+	return vfio_ccw_pages_are_unmapped(pages) ? -EAGAIN : 0;
+}
+
+/**
+ * vfio_ccw_pages_unmap - guest memory goes away
+ * @pages: the context
+ * @iova: where it begins
+ * @length: how many bytes, which is not 0
+ *
+ * Context: any thread; the one that translates is not waited for.
+ */
+void vfio_ccw_pages_unmap(struct vfio_ccw_pages *pages, u64 iova, u64 length)
+{
+	spin_lock(&pages->lock);
+	range_add(&pages->unmapped, iova, iova + (length - 1));
+	spin_unlock(&pages->lock);
 }
 
 /**

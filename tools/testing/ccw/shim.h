@@ -43,7 +43,7 @@
 
 #define hweight8(x)	__builtin_popcount((u8)(x))
 
-#define GFP_KERNEL	1U
+#define GFP_KERNEL_ACCOUNT	1U
 #define GFP_DMA		2U
 #define __GFP_ZERO	4U
 
