@@ -400,7 +400,8 @@ static int cp_alloc_idal(struct ccw_cp *cp, struct cp_slot *slot,
 		cp->nidaws += IDAW_CHUNK - cp->nidaws % IDAW_CHUNK;
 	chunk = cp->nidaws / IDAW_CHUNK;
 	if (!cp->idaws[chunk]) {
-		cp->idaws[chunk] = (u64 *)__get_free_page(GFP_KERNEL_ACCOUNT | GFP_DMA);
+		cp->idaws[chunk] = (u64 *)__get_free_page(GFP_KERNEL_ACCOUNT |
+							  GFP_DMA);
 		if (!cp->idaws[chunk])
 			return cp_fail(cp, -ENOMEM, "no memory for IDAWs");
 		cp->idaw_addrs[chunk] = virt_to_phys(cp->idaws[chunk]);

@@ -197,4 +197,54 @@ TEST_F_TIMEOUT(hostile, range_is_unmapped_when_nothing_else_runs, 120)
 	race(1, true);
 }
 
+/* One CCW after the other, so that translating them takes a while */
+static void put_long_program(const struct ccw *ccw)
+{
+	__u32 addr = PROGRAM;
+	int i;
+
+	for (i = 0; i < 100; i++)
+		addr = put_ccw(ccw, addr, CMD_SENSE_ID, CCW_SLI | CCW_CC, 64,
+			       DATA + i * 0x2000);
+	put_ccw(ccw, addr, CMD_SENSE_ID, CCW_SLI, 64, DATA);
+}
+
+TEST_F_TIMEOUT(hostile, other_memory_that_goes_away_fails_no_program, 120)
+{
+	struct racer mapper = {
+		.ccw = &self->ccw, .at = range(0),
+		.memory = guest(&self->ccw, DATA),
+	};
+	__s64 end = now_ms() + RACE_MS / 3;
+	struct response response;
+	bool stop = false;
+	long started = 0;
+	int ret;
+
+	if (self->ccw.kernels_own)
+		SKIP(return, "the kernel's own stops the machine");
+	mapper.stop = &stop;
+	put_long_program(&self->ccw);
+	start_racer(&mapper, run_mapper);
+	while (now_ms() < end) {
+		ret = ccw_start(&self->ccw, ORB_FORMAT1, PROGRAM);
+		EXPECT_TRUE(!ret || ret == -EBUSY) {
+			TH_LOG("the start ended with %d", ret);
+		}
+		if (ret && ret != -EBUSY)
+			break;
+		started += !ret;
+		read_irb(&self->ccw, &response);
+	}
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	pthread_join(mapper.thread, NULL);
+	EXPECT_EQ(0, mapper.error);
+	EXPECT_LT(0, mapper.rounds);
+	EXPECT_LT(0, started);
+	EXPECT_EQ(0, vfio_ioctl(self->ccw.user.device, VFIO_DEVICE_RESET,
+				NULL));
+	eventfd_take(self->ccw.io);
+	expect_usable();
+}
+
 TEST_HARNESS_MAIN
