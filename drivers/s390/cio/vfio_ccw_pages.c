@@ -23,12 +23,12 @@
 #include "vfio_ccw_pages.h"
 
 /* Addresses; none if @first is behind @last */
-struct range {
+struct iova_range {
 	u64 first;
 	u64 last;
 };
 
-static const struct range no_range = { .first = U64_MAX };
+static const struct iova_range no_iova_range = { .first = U64_MAX };
 
 /*
  * Used by one call at a time: those that the translator's caller lets in. But
@@ -38,12 +38,12 @@ static const struct range no_range = { .first = U64_MAX };
 struct vfio_ccw_pages {
 	struct mdev_device *mdev;
 	spinlock_t lock; /* protects @unmapped */
-	struct range unmapped;
-	struct range used;
+	struct iova_range unmapped;
+	struct iova_range used;
 	struct page *pages[CCW_CP_MAX_PIN];
 };
 
-static void range_add(struct range *range, u64 first, u64 last)
+static void iova_range_add(struct iova_range *range, u64 first, u64 last)
 {
 	range->first = min(range->first, first);
 	range->last = max(range->last, last);
@@ -64,7 +64,7 @@ static bool vfio_ccw_pages_are_unmapped(struct vfio_ccw_pages *pages)
 static bool vfio_ccw_pages_use(struct vfio_ccw_pages *pages, u64 addr,
 			       u64 len)
 {
-	range_add(&pages->used, addr, addr + (len - 1));
+	iova_range_add(&pages->used, addr, addr + (len - 1));
 	return !vfio_ccw_pages_are_unmapped(pages);
 }
 
@@ -129,8 +129,8 @@ struct vfio_ccw_pages *vfio_ccw_pages_alloc(struct mdev_device *mdev)
 	if (pages) {
 		pages->mdev = mdev;
 		spin_lock_init(&pages->lock);
-		pages->unmapped = no_range;
-		pages->used = no_range;
+		pages->unmapped = no_iova_range;
+		pages->used = no_iova_range;
 	}
 	return pages;
 }
@@ -141,9 +141,9 @@ struct vfio_ccw_pages *vfio_ccw_pages_alloc(struct mdev_device *mdev)
  */
 void vfio_ccw_pages_begin(struct vfio_ccw_pages *pages)
 {
-	pages->used = no_range;
+	pages->used = no_iova_range;
 	spin_lock(&pages->lock);
-	pages->unmapped = no_range;
+	pages->unmapped = no_iova_range;
 	spin_unlock(&pages->lock);
 }
 
@@ -170,7 +170,7 @@ int vfio_ccw_pages_end(struct vfio_ccw_pages *pages)
 void vfio_ccw_pages_unmap(struct vfio_ccw_pages *pages, u64 iova, u64 length)
 {
 	spin_lock(&pages->lock);
-	range_add(&pages->unmapped, iova, iova + (length - 1));
+	iova_range_add(&pages->unmapped, iova, iova + (length - 1));
 	spin_unlock(&pages->lock);
 }
 
