@@ -23,7 +23,7 @@
 #define COUNT_MAX	0xffff
 
 /* Where a TIC leads: to another page */
-#define ELSEWHERE	(PROGRAM + 0x10000)
+#define TIC_TARGET	(PROGRAM + 0x10000)
 
 static struct ccw ccw;
 
@@ -49,11 +49,11 @@ static const struct shape {
 /* To a page of its own. Returns the address there */
 static __u32 put_tic(const struct shape *shape, __u32 addr)
 {
-	addr = put_ccw(&ccw, addr, CMD_TIC, 0, 0, ELSEWHERE);
+	addr = put_ccw(&ccw, addr, CMD_TIC, 0, 0, TIC_TARGET);
 	for (int i = 0; i < shape->behind; i++)
 		addr = put_ccw(&ccw, addr, CMD_READ_CONF, CCW_SLI | CCW_CC,
 			       COUNT_MAX, DATA);
-	return ELSEWHERE;
+	return TIC_TARGET;
 }
 
 static void put_program(const struct shape *shape)
