@@ -5,6 +5,7 @@
  */
 #include "kselftest_harness.h"
 #include "life.h"
+#include "mdev/call.h"
 
 /* Where the memory is that comes and goes: a range for each that unmaps it */
 #define RANGE		0x1000000U
@@ -44,6 +45,7 @@ struct racer {
 	__u32 at;		/* of its program, or of its range */
 	void *memory;
 	bool idle;		/* the others run first, whenever they can */
+	const int *pinner;	/* another device, which pins its range */
 	long rounds;
 	__s64 longest;
 	int error;
@@ -101,6 +103,9 @@ static void *run_mapper(void *arg)
 	while (!racer_stops(racer) && !racer->error) {
 		ret = vfio_map(&racer->ccw->user, racer->memory, racer->at,
 			       RANGE_SIZE);
+		if (!ret && racer->pinner)
+			ret = relay_pin(*racer->pinner, MDEV_RELAY_PIN,
+					racer->at, 1);
 		if (ret)
 			racer->error = ret;
 		else
@@ -209,11 +214,14 @@ static void put_long_program(const struct ccw *ccw)
 	put_ccw(ccw, addr, CMD_SENSE_ID, CCW_SLI, 64, DATA);
 }
 
+/* VFIO tells each device of the container of what any of them has pinned */
 TEST_F_TIMEOUT(hostile, other_memory_that_goes_away_fails_no_program, 120)
 {
+	struct vfio_user other = VFIO_USER_NONE;
+	struct uuid uuid = uuid_new();
 	struct racer mapper = {
 		.ccw = &self->ccw, .at = range(0),
-		.memory = guest(&self->ccw, DATA),
+		.memory = guest(&self->ccw, DATA), .pinner = &other.device,
 	};
 	__s64 end = now_ms() + RACE_MS / 3;
 	struct response response;
@@ -223,6 +231,11 @@ TEST_F_TIMEOUT(hostile, other_memory_that_goes_away_fails_no_program, 120)
 
 	if (self->ccw.kernels_own)
 		SKIP(return, "the kernel's own stops the machine");
+	ASSERT_EQ(0, mdev_create("mdev_relay.0", "mdev_relay-relay", &uuid));
+	other.group = vfio_open_group(&uuid, self->ccw.user.container);
+	ASSERT_LE(0, other.group);
+	other.device = vfio_get_device(&other, &uuid);
+	ASSERT_LE(0, other.device);
 	mapper.stop = &stop;
 	put_long_program(&self->ccw);
 	start_racer(&mapper, run_mapper);
@@ -245,6 +258,8 @@ TEST_F_TIMEOUT(hostile, other_memory_that_goes_away_fails_no_program, 120)
 				NULL));
 	eventfd_take(self->ccw.io);
 	expect_usable();
+	vfio_close(&other);
+	EXPECT_EQ(0, mdev_remove(&uuid));
 }
 
 TEST_HARNESS_MAIN
