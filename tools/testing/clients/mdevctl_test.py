@@ -262,7 +262,8 @@ def registration_starts_what_is_defined_so():
         check(not (BUS / parent.name).exists(), "the parent is still registered")
         parent.register()
         until(lambda: (DEVICES / UUID).exists(), "the device was started")
-        command("udevadm", "settle")
+        # udevd may be too busy to answer at once.
+        until(lambda: attempt("udevadm", "settle")[0] == 0, "udev is done with its events")
         same(active(), {parent.name: {UUID: parent.type}}, "sysfs")
         same(command("mdevctl", "list"), f"{UUID} {parent.name} {parent.type} auto (defined)", "mdevctl list")
 
