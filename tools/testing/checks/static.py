@@ -228,6 +228,17 @@ def symbol_versions(target, kernel):
     return found
 
 
+# Members of a struct vfio_device_ops of a kernel to come, and how they are named
+NEW_OPS = {
+    "\tint\t(*frobnicate)(struct vfio_device *vdev /* ; */,\n\t\tint);\n": "frobnicate",
+    "\tint\t(*frobnicate)(void (*callback)(int));\n": "frobnicate",
+    "#ifdef CONFIG_IOMMUFD\n\tvoid\t(*frobnicate)(void);\n#endif\n": "frobnicate",
+    "\tunion {\n\t\tint\t(*frobnicate)(void);\n\t\tint\t(*read)(void);\n\t};\n\tint\t(*defrobnicate)(void);\n":
+        "frobnicate defrobnicate",
+    "\tconst struct frobnicate *frob_ops;\n\tu8\tfrob[2];\n": "frob_ops frob",
+}
+
+
 def kernel_range(target, kernel):
     """Which kernels the build refuses: what their VFIO has counts, beside the oldest version."""
     text = (TOP / "compat/range.mk").read_text()
@@ -236,29 +247,33 @@ def kernel_range(target, kernel):
     major, minor = newest.split(".")
     newer = f"{major}.{int(minor) + 1}"
     header = kernel.source_tree("include/linux/vfio.h").read_text()
-    more = header.replace("\tint\t(*init)(", "\tint\t(*frobnicate)(struct vfio_device *vdev /* ; */,\n\t\tint);\n\tint\t(*init)(")
+    begin = "struct vfio_device_ops {\n"
     found = []
 
     def run(version, header, code, says):
         with tempfile.TemporaryDirectory() as name:
+            # As the runner builds: it links what kbuild needs.
+            link_sources(pathlib.Path(name), ("compat",))
             folder = pathlib.Path(name) / "include/linux"
             folder.mkdir(parents=True)
             if header:
                 (folder / "vfio.h").write_text(header)
             major, minor = version.split(".")
-            done = subprocess.run(["make", "-f", TOP / "compat/range.mk", "--eval", "supported:;@:",
+            done = subprocess.run(["make", "-f", f"{name}/compat/range.mk", "--eval", "supported:;@:",
                                    f"VERSION={major}", f"PATCHLEVEL={minor}", f"srctree={name}", "supported"],
                                   text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if bool(done.returncode) != code or says not in done.stdout or bool(says) != bool(done.stdout):
             found.append(f"{version} ended with {done.returncode}, and said {done.stdout.strip()!r}")
 
-    if more == header:
+    if begin not in header:
         found.append("the header has no place for a new operation")
     run(newest, header, False, "")
     run(oldest, header, False, "")
     run(newer, header, False, f"note: Linux {newer} is newer than {newest}, the newest kernel tested")
-    run(newer, more, True, "has what is not known here: frobnicate.")
-    run(oldest, more, True, "has what is not known here: frobnicate.")
+    for members, names in NEW_OPS.items():
+        run(newer, header.replace(begin, begin + members), True, f"has what is not known here: {names}.")
+    run(oldest, header.replace(begin, begin + next(iter(NEW_OPS))), True, "has what is not known here: frobnicate.")
+    run(newest, header.replace(begin, ""), True, "no struct vfio_device_ops was found")
     run(newer, "", True, "its headers have no linux/vfio.h")
     run(f"{oldest.split('.')[0]}.{int(oldest.split('.')[1]) - 1}", header, True, f"is older than {oldest}")
     return found
