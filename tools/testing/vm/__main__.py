@@ -23,6 +23,7 @@ from report import FAILED, PASSED, Failure, Report
 
 sys.path.append(str(TOP / "tools/testing/checks"))
 import install  # noqa: E402
+import newer  # noqa: E402
 import rebuild  # noqa: E402
 import static  # noqa: E402 (they stand outside of this folder)
 import userspace  # noqa: E402
@@ -139,6 +140,7 @@ def check(args, report, long=False):
               checks=() if args.test else static.CHECKS, folders=() if args.test else userspace.FOLDERS)
     if long and not args.test:
         rebuild.run(args, report)
+        newer.run(args, report)
         install.run(args, report)
         breaks.run([], [HERE / path for path in TESTS], args, report)
     return report.finish()
@@ -174,6 +176,7 @@ def run_breaks(args, report):
 
 def build_test(args, report):
     rebuild.run(args, report)
+    newer.run(args, report)
     return report.finish()
 
 
@@ -192,7 +195,7 @@ def main():
                                  (benchmark, "bench", "measure against the kernel's own modules"),
                                  (vm, "vm", "run chosen tests, or a shell"),
                                  (run_breaks, "breaks", "see that deliberate breaks of the sources are noticed"),
-                                 (build_test, "build-test", "build for two kernels in turn, twice"),
+                                 (build_test, "build-test", "build for two kernels in turn, and for a newer one"),
                                  (install_test, "install-test", "install it in all ways, below build/")):
         command = commands.add_parser(name, help=text)
         command.set_defaults(function=function, peer=False, shell=False)

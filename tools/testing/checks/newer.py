@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0
+"""
+Builds for a kernel that is newer than those tested: the headers are of one that was tested, the number is the next
+one. With the newest headers all is known; with older ones something is not as it is known of the newest.
+"""
+
+import shutil
+
+import build
+import config
+import packages
+import toolchain
+from config import BUILD, LOGS, TOP
+from report import FAILED, PASSED, SKIPPED, Failure
+
+WHO = "build"
+PLACE = BUILD / "newer"
+
+
+def limit():
+    """KERNEL_MAX of compat/range.mk: (7, 3), say."""
+    for line in (TOP / "compat/range.mk").read_text().splitlines():
+        if line.startswith("KERNEL_MAX := "):
+            return tuple(map(int, line.split()[2].split(".")))
+    raise Failure("compat/range.mk has no KERNEL_MAX")
+
+
+def number(target):
+    return tuple(map(int, target.name.split("-")[1].split(".")))
+
+
+def make(target, kernel, major, minor):
+    """Returns whether it was built, and what make said."""
+    farm, log = PLACE / target.name, LOGS / f"newer-{target.name}.log"
+    shutil.rmtree(farm, ignore_errors=True)
+    build.link_sources(farm)
+    try:
+        build.run_make(["-C", kernel.headers, f"M={farm}", f"VERSION={major}", f"PATCHLEVEL={minor}", "modules"], log,
+                       kernel.toolchain)
+    except Failure:
+        return False, log.read_text()
+    return True, log.read_text()
+
+
+def newest_is_built(target, kernel, major, minor):
+    built, said = make(target, kernel, major, minor + 1)
+    if not built or not (PLACE / target.name / "drivers/vfio/mdev/mdev.ko").exists():
+        raise Failure(f"it is not built; see {LOGS.relative_to(TOP)}/newer-{target.name}.log")
+    if f"note: Linux {major}.{minor + 1} is newer than {major}.{minor}" not in said:
+        raise Failure("make says nothing of it")
+
+
+def older_is_refused(target, kernel, major, minor):
+    built, said = make(target, kernel, major, minor + 1)
+    if built or "newer than those tested, and its interface is not known: compat/probes/" not in said:
+        raise Failure(f"it is not refused for a probe; see {LOGS.relative_to(TOP)}/newer-{target.name}.log")
+
+
+def run(args, report):
+    LOGS.mkdir(parents=True, exist_ok=True)
+    targets = [config.load_target(name) for name in args.target or config.target_names()]
+    targets = [target for target in targets if target.headers and not target.like]
+    newest = [target for target in targets if number(target) == limit()]
+    older = [target for target in targets if target.arch in [new.arch for new in newest] and target not in newest]
+    for chosen, name, test in ((newest[:1], "a newer kernel with known interfaces is built", newest_is_built),
+                               (older[:1], "a newer kernel with older interfaces is refused", older_is_refused)):
+        if not chosen:
+            report.result(WHO, name, SKIPPED, "the kernel for that is not among these")
+        for target in chosen:
+            kernel = packages.fetch(target, report, args.refresh)
+            kernel.toolchain = toolchain.fetch(target, report, args.refresh)
+            with config.locked(PLACE):
+                try:
+                    test(target, kernel, *limit())
+                except Failure as failure:
+                    report.result(WHO, name, FAILED, str(failure))
+                else:
+                    report.result(WHO, name, PASSED)
