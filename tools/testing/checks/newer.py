@@ -8,25 +8,12 @@ import shutil
 
 import build
 import config
-import packages
 import toolchain
 from config import BUILD, LOGS, TOP
 from report import FAILED, PASSED, SKIPPED, Failure
 
 WHO = "build"
 PLACE = BUILD / "newer"
-
-
-def limit():
-    """KERNEL_MAX of compat/range.mk: (7, 3), say."""
-    for line in (TOP / "compat/range.mk").read_text().splitlines():
-        if line.startswith("KERNEL_MAX := "):
-            return tuple(map(int, line.split()[2].split(".")))
-    raise Failure("compat/range.mk has no KERNEL_MAX")
-
-
-def number(target):
-    return tuple(map(int, target.name.split("-")[1].split(".")))
 
 
 def make(target, kernel, major, minor):
@@ -60,18 +47,18 @@ def run(args, report):
     LOGS.mkdir(parents=True, exist_ok=True)
     targets = [config.load_target(name) for name in args.target or config.target_names()]
     targets = [target for target in targets if target.headers and not target.like]
-    newest = [target for target in targets if number(target) == limit()]
+    limit = config.kernel_range()[1]
+    newest = [target for target in targets if target.version == limit]
     older = [target for target in targets if target.arch in [new.arch for new in newest] and target not in newest]
     for chosen, name, test in ((newest[:1], "a newer kernel with known interfaces is built", newest_is_built),
                                (older[:1], "a newer kernel with older interfaces is refused", older_is_refused)):
         if not chosen:
             report.result(WHO, name, SKIPPED, "the kernel for that is not among these")
         for target in chosen:
-            kernel = packages.fetch(target, report, args.refresh)
-            kernel.toolchain = toolchain.fetch(target, report, args.refresh)
+            kernel = toolchain.fetch_kernel(target, report, args.refresh)
             with config.locked(PLACE):
                 try:
-                    test(target, kernel, *limit())
+                    test(target, kernel, *limit)
                 except Failure as failure:
                     report.result(WHO, name, FAILED, str(failure))
                 else:

@@ -10,7 +10,7 @@ import tempfile
 
 from breaks import forget_edits
 from build import build_source, link_sources, run_make
-from config import BUILD, LOGS, TOP, locked
+from config import BUILD, LOGS, TOP, kernel_range, locked
 from report import FAILED, PASSED, Failure
 
 # What checkpatch says and is not followed: (type, where, why).
@@ -239,13 +239,11 @@ NEW_OPS = {
 }
 
 
-def kernel_range(target, kernel):
+def refused_kernels(target, kernel):
     """Which kernels the build refuses: what their VFIO has counts, beside the oldest version."""
-    text = (TOP / "compat/range.mk").read_text()
-    limits = dict(re.findall(r"^(KERNEL_M..) := (\S+)$", text, flags=re.M))
-    oldest, newest = limits["KERNEL_MIN"], limits["KERNEL_MAX"]
-    major, minor = newest.split(".")
-    newer = f"{major}.{int(minor) + 1}"
+    (low, minor), (high, newest_minor) = kernel_range()
+    older, oldest = f"{low}.{minor - 1}", f"{low}.{minor}"
+    newest, newer = f"{high}.{newest_minor}", f"{high}.{newest_minor + 1}"
     header = kernel.source_tree("include/linux/vfio.h").read_text()
     begin = "struct vfio_device_ops {\n"
     found = []
@@ -275,7 +273,7 @@ def kernel_range(target, kernel):
     run(oldest, header.replace(begin, begin + next(iter(NEW_OPS))), True, "has what is not known here: frobnicate.")
     run(newest, header.replace(begin, ""), True, "no struct vfio_device_ops was found")
     run(newer, "", True, "its headers have no linux/vfio.h")
-    run(f"{oldest.split('.')[0]}.{int(oldest.split('.')[1]) - 1}", header, True, f"is older than {oldest}")
+    run(older, header, True, f"is older than {oldest}")
     return found
 
 
@@ -301,7 +299,7 @@ def edits(target, kernel):
 CHECKS = {"checkpatch --strict": checkpatch, "kernel-doc": kernel_doc, "documentation": documentation, "sparse": sparse,
           "no names of machines or registries": foreign_names, "one version": versions, "calls go down": circles,
           "links lead into this tree": farm, "breaks leave nothing behind": edits,
-          "kernels are refused by what their VFIO has": kernel_range,
+          "kernels are refused by what their VFIO has": refused_kernels,
           "versions of symbols are compared": symbol_versions, "vfio_ap links with our symbols": vfio_ap}
 
 # What an architecture's files are needed for: each has some of its own. Or only one has.

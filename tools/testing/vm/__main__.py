@@ -15,7 +15,6 @@ import config
 import disk
 import initramfs
 import kernel as kernels
-import packages
 import toolchain
 from boot import Boot, Setup
 from config import HERE, LOGS, TOP
@@ -40,8 +39,7 @@ LISTS = (*TESTS, "demo.toml", "bench.toml")
 def prepare(name, tests, report, args, ours, peer):
     """Fetches, builds and packs what a target's boots need: a setup with our modules, one with the kernel's own."""
     target = config.load_target(name)
-    kernel = packages.fetch(target, report, args.refresh)
-    kernel.toolchain = toolchain.fetch(target, report, args.refresh)
+    kernel = toolchain.fetch_kernel(target, report, args.refresh)
     logs = LOGS / name
     here = [test for test in tests if test.runs_on(target)]
     programs = {"vm/guest/supervise"}.union(*([test.program, *test.needs] for test in here))

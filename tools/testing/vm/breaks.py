@@ -12,7 +12,7 @@ import build
 import config
 import disk
 import initramfs
-import packages
+import toolchain
 from boot import Boot, Setup
 from config import LOGS, TOP
 from report import FAILED, PASSED, Failure, Report
@@ -80,7 +80,7 @@ def forget_edits(src):
 def _run(entry, tests, args, report):
     """Returns what the test said: its failures."""
     target = config.load_target(entry.target)
-    kernel = packages.fetch(target, report)
+    kernel = toolchain.fetch_kernel(target, report)
     logs = LOGS / "breaks" / entry.name
     test = dataclasses.replace(tests[entry.test], boot=f"breaks-{entry.name}")
     src = target.dir / "broken"

@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import fcntl
 import pathlib
+import re
 import tomllib
 
 from report import Failure
@@ -69,6 +70,11 @@ class Target:
     @property
     def dir(self):
         return BUILD / (self.like or self.name)
+
+    @property
+    def version(self):
+        """The kernel's: (6, 12), say."""
+        return tuple(map(int, self.name.split("-")[1].split(".")))
 
 
 @dataclasses.dataclass
@@ -138,8 +144,14 @@ def target_names(long=False):
     """
     targets = [load_target(path.stem) for path in (HERE / "targets").glob("*.toml")]
     targets.sort(key=lambda target: (target.long, bool(target.toolchain),
-                                     [-int(part) for part in target.name.split("-")[1].split(".")], target.name))
+                                     [-part for part in target.version], target.name))
     return [target.name for target in targets if long or not target.long]
+
+
+def kernel_range():
+    """The oldest and the newest kernel of compat/range.mk: ((6, 1), (7, 3)), say."""
+    limits = dict(re.findall(r"^(KERNEL_M..) := (\S+)$", (TOP / "compat/range.mk").read_text(), flags=re.M))
+    return tuple(tuple(map(int, limits[name].split("."))) for name in ("KERNEL_MIN", "KERNEL_MAX"))
 
 
 def primary_targets():

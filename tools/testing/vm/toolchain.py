@@ -10,7 +10,7 @@ import shutil
 import subprocess
 
 from config import BUILD, TOP, locked
-from packages import Apt, host_architecture, run
+from packages import Apt, fetch, host_architecture, run
 from report import Failure
 
 # What kbuild needs beside the compiler. What apt takes for granted is named, too.
@@ -45,7 +45,7 @@ def _check(toolchain):
                       f"(kernel.unprivileged_userns_clone, user.max_user_namespaces)? {done.stdout.strip()}")
 
 
-def fetch(target, report, refresh=False):
+def _fetch_toolchain(target, report, refresh):
     """The target's toolchain, or None where the host's compiler is the right one."""
     if not target.toolchain:
         return None
@@ -73,3 +73,10 @@ def fetch(target, report, refresh=False):
             _check(toolchain)
             stamp.touch()
     return toolchain
+
+
+def fetch_kernel(target, report, refresh=False):
+    """The kernel of a target, as packages.fetch() has it, with what kbuild is run in."""
+    kernel = fetch(target, report, refresh)
+    kernel.toolchain = _fetch_toolchain(target, report, refresh)
+    return kernel
