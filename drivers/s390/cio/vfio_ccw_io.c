@@ -703,7 +703,7 @@ int vfio_ccw_start(struct vfio_ccw *vc, struct vfio_ccw_user *user)
 	ret = ccw_cp_translate(user->cp, orb, &start);
 	if (vfio_ccw_wait_end(mdev, user))
 		return -ENODEV;
-	if (vfio_ccw_pages_end(user->pages)) {
+	if (vfio_ccw_pages_are_unmapped(user->pages)) {
 		ccw_cp_release(user->cp);
 		ret = -EAGAIN;
 	} else if (ret) {

@@ -49,8 +49,14 @@ static void iova_range_add(struct iova_range *range, u64 first, u64 last)
 	range->last = max(range->last, last);
 }
 
-/* Has what the translation has to do with gone away meanwhile? */
-static bool vfio_ccw_pages_are_unmapped(struct vfio_ccw_pages *pages)
+/**
+ * vfio_ccw_pages_are_unmapped - has what a translation has to do with gone away?
+ * @pages: the context
+ *
+ * If so, what the translation found there is of no use, and what it pinned has
+ * to be unpinned.
+ */
+bool vfio_ccw_pages_are_unmapped(struct vfio_ccw_pages *pages)
 {
 	bool unmapped;
 
@@ -145,18 +151,6 @@ void vfio_ccw_pages_begin(struct vfio_ccw_pages *pages)
 	spin_lock(&pages->lock);
 	pages->unmapped = no_iova_range;
 	spin_unlock(&pages->lock);
-}
-
-/**
- * vfio_ccw_pages_end - a translation is over
- * @pages: the context
- *
- * Return: 0, or -EAGAIN if memory has gone away that it had to do with: what it
- * found there is of no use, and what it pinned has to be unpinned.
- */
-int vfio_ccw_pages_end(struct vfio_ccw_pages *pages)
-{
-	return vfio_ccw_pages_are_unmapped(pages) ? -EAGAIN : 0;
 }
 
 /**

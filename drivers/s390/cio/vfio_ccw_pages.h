@@ -16,7 +16,7 @@ extern const struct ccw_cp_mem_ops vfio_ccw_pages_ops;
 
 struct vfio_ccw_pages *vfio_ccw_pages_alloc(struct mdev_device *mdev);
 void vfio_ccw_pages_begin(struct vfio_ccw_pages *pages);
-int vfio_ccw_pages_end(struct vfio_ccw_pages *pages);
+bool vfio_ccw_pages_are_unmapped(struct vfio_ccw_pages *pages);
 void vfio_ccw_pages_unmap(struct vfio_ccw_pages *pages, u64 iova, u64 length);
 void vfio_ccw_pages_free(struct vfio_ccw_pages *pages);
 
