@@ -89,9 +89,8 @@ struct vm_area_struct;
  * of the holder's that is not present fails. A callback that then returns
  * -EFAULT is called again when the memory has been faulted in, so until then it
  * must not have changed anything. @mmap inserts no pages, its vm_ops' fault does,
- * and returns
- * VM_FAULT_NOPAGE: what @mmap or the memory management inserted could not be
- * taken away.
+ * and returns VM_FAULT_NOPAGE: what @mmap or the memory management inserted could
+ * not be taken away.
  */
 struct mdev_parent_ops {
 	struct module *owner;

@@ -1190,7 +1190,7 @@ static const struct mdev_parent_ops mtty_ops = {
 	.read = mtty_read,
 	.write = mtty_write,
 	.ioctl = mtty_ioctl,
-	.get_region_info_caps	= mtty_get_region_info,
+	.get_region_info_caps = mtty_get_region_info,
 	.request = mtty_request,
 	/* There is nothing to take back but what a release gives back */
 	.revoke = mtty_release,
