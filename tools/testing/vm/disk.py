@@ -17,6 +17,9 @@ MOUNT_POINTS = ("dev", "proc", "sys", "run", "tmp", "modules", "states", "tests"
 # The kind of those; there may be several.
 ROOT = "root"
 
+# Where newer packages have all below /usr, these links are their base system's.
+MERGED = ("bin", "lib", "lib64", "sbin")
+
 # Room for what tests write, beside the packages.
 SPARE = 64 << 20
 
@@ -40,6 +43,9 @@ def _image(target, kind, wanted, suites, names, arrange, report, refresh):
         report.say(target.name, f"fetching {len(closure)} packages: {' '.join(names)}, and what they depend on")
         for deb in apt.download(closure):
             apt.unpack(deb, unpacked)
+        for name in MERGED:
+            if (unpacked / "usr" / name).exists() and not (unpacked / name).exists():
+                (unpacked / name).symlink_to(f"usr/{name}")
         arrange(unpacked, tree)
         size = sum(path.lstat().st_size + 4096 for path in tree.rglob("*")) * 5 // 4 + SPARE
         # mke2fs stands where only root's PATH leads to.
@@ -61,8 +67,8 @@ def root(target, names, report, refresh=False):
             (unpacked / name).mkdir(parents=True, exist_ok=True)
         unpacked.rename(tree)
 
-    return _image(target, ROOT, (target.suites, sorted(names), MOUNT_POINTS), target.suites, names, arrange, report,
-                  refresh)
+    return _image(target, ROOT, (target.suites, sorted(names), MOUNT_POINTS, MERGED), target.suites, names, arrange,
+                  report, refresh)
 
 
 def named(target, name, report, refresh=False):
@@ -78,5 +84,5 @@ def named(target, name, report, refresh=False):
             (tree / kept).parent.mkdir(parents=True, exist_ok=True)
             (unpacked / kept).rename(tree / kept)
 
-    return _image(target, name, (disk.suites, disk.package, disk.keep), disk.suites, [disk.package], arrange, report,
-                  refresh)
+    return _image(target, name, (disk.suites, disk.package, disk.keep, MERGED), disk.suites, [disk.package], arrange,
+                  report, refresh)

@@ -23,6 +23,9 @@ SOURCE_PARTS = ("scripts", "Documentation/sphinx/kernel*.py",
                 "tools/testing/selftests/kselftest*.h", "samples/vfio-mdev", "drivers/vfio/mdev",
                 "drivers/s390/cio", "drivers/s390/crypto")
 
+# What a kernel's image needs, where it is split.
+IMAGE_PARTS = ("linux-binary-", "linux-modules-")
+
 
 def run(argv, **more):
     done = subprocess.run(argv, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **more)
@@ -177,7 +180,7 @@ def fetch(target, report, refresh=False):
     """The kernel of a target. Uses the network only where it is not there yet, or to refresh."""
     stamp = target.dir / "packages.json"
     wanted = [target.suites, target.image, target.headers, target.source, target.tools, target.packages,
-              list(SOURCE_PARTS)]
+              list(SOURCE_PARTS), list(IMAGE_PARTS)]
     if stamp.exists() and not refresh:
         have = json.loads(stamp.read_text())
         if have["wanted"] == wanted and have["top"] == str(BUILD) and "debs" in have:
@@ -196,7 +199,9 @@ def fetch(target, report, refresh=False):
         names, host_names, release = list(target.packages), [], ""
         if target.image:
             image = apt.depends(target.image, "linux-image-")[0]
-            parts = apt.depends(image, "linux-binary-") + apt.depends(image, "linux-modules-")
+            parts = [name for prefix in IMAGE_PARTS for name in apt.depends(image, prefix)]
+            if parts:
+                parts += [image, *apt.depends(parts[0], "linux-base-")]
             headers = apt.depends(target.headers, "linux-headers-")[0]
             release = headers.removeprefix("linux-headers-")
             names += parts or [image + target.arch.image_suffix]
