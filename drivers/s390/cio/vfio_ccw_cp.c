@@ -592,11 +592,11 @@ static int cp_copy_data(struct ccw_cp *cp, struct cp_slot *slot, u8 data)
  */
 static bool cp_conflicts(const struct cp_slot *slot, u8 data)
 {
-	if (!data || (cp_is_optional(slot) && !slot->data))
+	if (!data)
 		return false;
-	if (!slot->data || (slot->data ^ data) & (DATA_SKIP | DATA_DOWN))
+	if (slot->data && (slot->data ^ data) & (DATA_SKIP | DATA_DOWN))
 		return true;
-	return data & ~slot->data;
+	return !cp_is_optional(slot) && data & ~slot->data;
 }
 
 /*
