@@ -849,21 +849,41 @@ static int cp_pin_run(struct ccw_cp *cp, unsigned int i, unsigned int n)
 	return cp->ops->pin(cp->ctx, page >> 1, n, page & 1, &cp->addrs[i]);
 }
 
-static void cp_pin_pages(struct ccw_cp *cp)
+/* An error that is not about the pages: others would fare no better */
+static int cp_fail_pin(struct ccw_cp *cp, int err)
 {
-	unsigned int n;
+	switch (err) {
+	case -ENOMEM:
+		return cp_fail(cp, err,
+			       "memory is short, or RLIMIT_MEMLOCK is reached");
+	case -EINTR:
+		return cp_fail(cp, err, "guest memory is being unmapped");
+	}
+	return 0;
+}
+
+static int cp_pin_pages(struct ccw_cp *cp)
+{
+	unsigned int n, alone = 0;
+	int err;
 
 	while (cp->npinned < cp->npages) {
-		n = cp_run(cp, cp->npinned, cp->npages);
-		if (!cp_pin_run(cp, cp->npinned, n)) {
-			cp->npinned += n;
+		n = alone ? 1 : cp_run(cp, cp->npinned, cp->npages);
+		err = cp_pin_run(cp, cp->npinned, n);
+		if (cp_fail_pin(cp, err))
+			return err;
+		if (err && !alone) {
+			/* Which one was it? It must not harm the others */
+			alone = n;
 			continue;
 		}
-		/* Which one was it? Those that may fail must not harm others */
-		for (; n; n--, cp->npinned++)
-			if (cp_pin_run(cp, cp->npinned, 1))
-				cp->pfns[cp->npinned] = BAD_PAGE;
+		if (err)
+			cp->pfns[cp->npinned] = BAD_PAGE;
+		cp->npinned += n;
+		if (alone)
+			alone--;
 	}
+	return 0;
 }
 
 /* Step 4: write the host's program */
@@ -1048,7 +1068,9 @@ static int cp_translate(struct ccw_cp *cp, u32 flags, u32 cpa)
 	cp_lay_out(cp);
 	if (cp->nidaws) {
 		cp_list_pages(cp);
-		cp_pin_pages(cp);
+		err = cp_pin_pages(cp);
+		if (err)
+			return err;
 	}
 	return cp_write_ccws(cp);
 }
@@ -1065,8 +1087,8 @@ static int cp_translate(struct ccw_cp *cp, u32 flags, u32 cpa)
  * Context: may sleep. No other call for @cp at the same time.
  * Return: 0; -EOPNOTSUPP for what is not supported; -EINVAL for guest memory
  * that cannot be reached, a TIC to a TIC, a program that is too long or an
- * ORB that is wrong; -ENOMEM. Nothing is pinned then, and ccw_cp_why() tells
- * more.
+ * ORB that is wrong; -ENOMEM; -EINTR for guest memory that goes away. Nothing
+ * is pinned then, and ccw_cp_why() tells more.
  */
 int ccw_cp_translate(struct ccw_cp *cp, const __be32 *orb,
 		     struct ccw_cp_start *start)

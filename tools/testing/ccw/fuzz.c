@@ -42,7 +42,7 @@ struct builder {
 static u64 take_address(struct builder *b)
 {
 	static const u64 bases[] = {
-		WORLD_LOW + 0x4000, WORLD_LOW + 0x5000, WORLD_LOW + 0x6000,
+		WORLD_LOW + 0x4000, WORLD_LOW + 0x5000, WORLD_LONG,
 		WORLD_LOW + 0x8000, WORLD_LOW_END - 0x1000, WORLD_ISLAND,
 		WORLD_READONLY, WORLD_READONLY + 0x1000, WORLD_16M,
 		WORLD_16M + 0x1000, WORLD_2G, WORLD_2G + 0x1000, WORLD_HIGH,
@@ -217,6 +217,13 @@ static void put_program(struct builder *b)
 				put_ladder(b, n / 4, what);
 				break;
 			}
+			if (what & 0x20) {
+				/* Far more than one call pins */
+				for (i = 0; i < n; i++)
+					put_ccw(b, 2, 0x40, 0xf000, WORLD_LONG +
+						i % 42 * 0xf000);
+				break;
+			}
 			for (i = 0; i < n; i++)
 				put_ccw(b, what & 1 ? 3 : 2,
 					what & 2 ? 0x40 : 0xc0,
@@ -287,7 +294,14 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	cpa = b.at;
 
 	/* The script is in front, so that it stays when the program grows */
-	len = take(&in) & 31;
+	len = take(&in);
+	if (len & 0x20)
+		flags |= CCW_ORB_KEY & 0x90000000;
+	if (len & 0x40)
+		flags |= CCW_ORB_PREFETCH | CCW_ORB_SYNC;
+	if (len & 0x80)
+		flags ^= CCW_ORB_LPM & 0x5a00;
+	len &= 31;
 	if (len > in.len)
 		len = in.len;
 	script = in.data;
@@ -300,6 +314,9 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		proof.world.interfere = interfere;
 		proof.world.interfere_ctx = &race;
 	}
+
+	if ((what & 0xe0) == 0xa0)
+		proof.world.short_at = 1 + take(&in);
 
 	/* An ORB with anything else in it */
 	if ((what & 0xe0) == 0xc0) {

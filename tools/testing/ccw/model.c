@@ -12,16 +12,6 @@ const char *const model_end_names[] = {
 	"still running",
 };
 
-struct ccw {
-	uint8_t code;
-	bool chain_data, chain_command, suppress_length, skip;
-	bool interrupt, indirect;
-	uint32_t count;
-	uint32_t address;
-};
-
-enum direction { NONE, INPUT, OUTPUT, BACKWARD, INVALID };
-
 struct channel {
 	const struct model_orb *orb;
 	const struct model_mem *mem;
@@ -29,7 +19,7 @@ struct channel {
 	unsigned int fetches;
 
 	/* The current CCW, and where it is */
-	struct ccw ccw;
+	struct model_ccw ccw;
 	uint32_t at;
 
 	/* The current place in its data */
@@ -87,28 +77,28 @@ static struct action model_device_next(struct model_device *device)
 	return action;
 }
 
-static uint32_t address_limit(const struct model_orb *orb)
+uint32_t model_address_limit(const struct model_orb *orb)
 {
 	return orb->fmt1 ? 0x80000000U : 0x01000000U;
 }
 
-static bool is_tic(const struct ccw *ccw)
+bool model_is_tic(const struct model_ccw *ccw)
 {
 	return (ccw->code & 0x0f) == 8;
 }
 
-/* Fetches the CCW at @addr; false is a program check */
-static bool fetch_ccw(struct channel *ch, uint32_t addr, struct ccw *ccw)
+bool model_fetch_ccw(const struct model_orb *orb, const struct model_mem *mem,
+		     uint32_t addr, struct model_ccw *ccw)
 {
 	uint8_t raw[8], flags;
 
-	ch->fetches++;
-	if (addr >= address_limit(ch->orb) ||
-	    !ch->mem->fetch(ch->mem->ctx, addr, raw, sizeof(raw)))
+	if (addr >= model_address_limit(orb) ||
+	    !mem->fetch(mem->ctx, addr, raw, sizeof(raw)))
 		return false;
 
+	*ccw = (struct model_ccw){};
 	ccw->code = raw[0];
-	if (ch->orb->fmt1) {
+	if (orb->fmt1) {
 		flags = raw[1];
 		ccw->count = big_endian(raw + 2, 2);
 		ccw->address = big_endian(raw + 4, 4);
@@ -118,9 +108,9 @@ static bool fetch_ccw(struct channel *ch, uint32_t addr, struct ccw *ccw)
 		ccw->address = big_endian(raw + 1, 3);
 	}
 
-	if (is_tic(ccw)) {
+	if (model_is_tic(ccw)) {
 		/* Format 0 ignores all but the address */
-		if (ch->orb->fmt1 &&
+		if (orb->fmt1 &&
 		    (ccw->code != 8 || flags || ccw->count ||
 		     ccw->address >> 31))
 			return false;
@@ -138,9 +128,16 @@ static bool fetch_ccw(struct channel *ch, uint32_t addr, struct ccw *ccw)
 		return false;
 	if (ccw->address >> 31)
 		return false;
-	if (!ccw->count && (!ch->orb->fmt1 || ccw->chain_data))
+	if (!ccw->count && (!orb->fmt1 || ccw->chain_data))
 		return false;
 	return true;
+}
+
+/* Fetches the CCW at @addr; false is a program check */
+static bool fetch_ccw(struct channel *ch, uint32_t addr, struct model_ccw *ccw)
+{
+	ch->fetches++;
+	return model_fetch_ccw(ch->orb, ch->mem, addr, ccw);
 }
 
 /* Makes the CCW at @addr, or where a TIC leads from there, the current one */
@@ -151,7 +148,7 @@ static bool next_ccw(struct channel *ch, uint32_t addr, bool tic_allowed)
 	ch->at = addr;
 	if (!fetch_ccw(ch, addr, &ch->ccw))
 		return false;
-	if (!is_tic(&ch->ccw))
+	if (!model_is_tic(&ch->ccw))
 		return true;
 	if (!tic_allowed)
 		return false;
@@ -159,29 +156,29 @@ static bool next_ccw(struct channel *ch, uint32_t addr, bool tic_allowed)
 	tic = addr;
 	addr = ch->ccw.address;
 	/* The SCSW tells of the TIC, where it leads to nothing */
-	if (addr >= address_limit(ch->orb) ||
+	if (addr >= model_address_limit(ch->orb) ||
 	    !ch->mem->fetch(ch->mem->ctx, addr, &(uint64_t){0}, 8)) {
 		ch->at = tic;
 		return false;
 	}
 	ch->at = addr;
-	return fetch_ccw(ch, addr, &ch->ccw) && !is_tic(&ch->ccw);
+	return fetch_ccw(ch, addr, &ch->ccw) && !model_is_tic(&ch->ccw);
 }
 
-static enum direction direction_of(uint8_t code)
+enum model_direction model_direction_of(uint8_t code)
 {
 	if (code == 3)
-		return NONE;
+		return MODEL_NONE;
 	switch (code & 15) {
 	case 0:
 	case 8:
-		return INVALID;
+		return MODEL_INVALID;
 	case 4:
-		return INPUT;
+		return MODEL_INPUT;
 	case 12:
-		return BACKWARD;
+		return MODEL_BACKWARD;
 	}
-	return (code & 3) == 2 ? INPUT : OUTPUT;
+	return (code & 3) == 2 ? MODEL_INPUT : MODEL_OUTPUT;
 }
 
 static uint32_t block_size(const struct model_orb *orb)
@@ -189,53 +186,61 @@ static uint32_t block_size(const struct model_orb *orb)
 	return orb->fmt2_idaws && !orb->idaws_2k ? 4096 : 2048;
 }
 
-static bool next_idaw(struct channel *ch, bool first, bool backward)
+bool model_fetch_idaw(const struct model_orb *orb, const struct model_mem *mem,
+		      uint32_t addr, uint64_t *idaw)
 {
-	uint32_t size = ch->orb->fmt2_idaws ? 8 : 4;
-	uint32_t within;
+	uint32_t size = orb->fmt2_idaws ? 8 : 4;
 	uint8_t raw[8];
 
-	if (ch->idaw % size || ch->idaw >= address_limit(ch->orb) ||
-	    !ch->mem->fetch(ch->mem->ctx, ch->idaw, raw, size))
+	if (addr % size || addr >= model_address_limit(orb) ||
+	    !mem->fetch(mem->ctx, addr, raw, size))
 		return false;
-	ch->idaw += size;
-	ch->place = big_endian(raw, 4);
-	if (size == 8)
-		ch->place = ch->place << 32 | big_endian(raw + 4, 4);
-	else if (ch->place >> 31)
+	*idaw = big_endian(raw, 4);
+	if (size == 4)
+		return !(*idaw >> 31);
+	*idaw = *idaw << 32 | big_endian(raw + 4, 4);
+	return true;
+}
+
+static bool next_idaw(struct channel *ch, bool first, bool backward)
+{
+	uint32_t within;
+
+	if (!model_fetch_idaw(ch->orb, ch->mem, ch->idaw, &ch->place))
 		return false;
+	ch->idaw += ch->orb->fmt2_idaws ? 8 : 4;
 	within = ch->place % block_size(ch->orb);
 	return first || within == (backward ? block_size(ch->orb) - 1 : 0);
 }
 
 static uint8_t *place_data(struct channel *ch, bool write)
 {
-	if (!ch->ccw.indirect && ch->place >= address_limit(ch->orb))
+	if (!ch->ccw.indirect && ch->place >= model_address_limit(ch->orb))
 		return NULL;
 	return ch->mem->data(ch->mem->ctx, ch->place, write);
 }
 
-static bool uses_memory(struct channel *ch, enum direction dir)
+static bool uses_memory(struct channel *ch, enum model_direction dir)
 {
-	if (!ch->ccw.count || dir == NONE)
+	if (!ch->ccw.count || dir == MODEL_NONE)
 		return false;
-	return dir == OUTPUT || !ch->ccw.skip;
+	return dir == MODEL_OUTPUT || !ch->ccw.skip;
 }
 
 /* Where the current CCW's data begins; false is a program check */
-static bool begin_data(struct channel *ch, enum direction dir)
+static bool begin_data(struct channel *ch, enum model_direction dir)
 {
 	ch->exhausted = false;
 	if (!uses_memory(ch, dir))
 		return true;
 	if (ch->ccw.indirect) {
 		ch->idaw = ch->ccw.address;
-		if (!next_idaw(ch, true, dir == BACKWARD))
+		if (!next_idaw(ch, true, dir == MODEL_BACKWARD))
 			return false;
 	} else {
 		ch->place = ch->ccw.address;
 	}
-	return place_data(ch, dir != OUTPUT);
+	return place_data(ch, dir != MODEL_OUTPUT);
 }
 
 /* What the device sends as its byte number @n of its command number @command */
@@ -245,7 +250,7 @@ static uint8_t device_byte(uint32_t command, uint64_t n)
 }
 
 /* Moves @len bytes of the current CCW; false is a program check */
-static bool move(struct channel *ch, enum direction dir, uint32_t len,
+static bool move(struct channel *ch, enum model_direction dir, uint32_t len,
 		 uint64_t *sent, uint32_t *moved)
 {
 	uint32_t block = block_size(ch->orb);
@@ -262,31 +267,31 @@ static bool move(struct channel *ch, enum direction dir, uint32_t len,
 		if (ch->exhausted) {
 			ch->exhausted = false;
 			if (ch->ccw.indirect &&
-			    !next_idaw(ch, false, dir == BACKWARD))
+			    !next_idaw(ch, false, dir == MODEL_BACKWARD))
 				return false;
 		}
-		mem = place_data(ch, dir != OUTPUT);
+		mem = place_data(ch, dir != MODEL_OUTPUT);
 		if (!mem)
 			return false;
 		within = ch->place % block;
-		part = dir == BACKWARD ? within + 1 : block - within;
-		if (part == (dir == BACKWARD ? within + 1 : block - within) &&
+		part = dir == MODEL_BACKWARD ? within + 1 : block - within;
+		if (part == (dir == MODEL_BACKWARD ? within + 1 : block - within) &&
 		    part <= len - *moved)
 			ch->exhausted = true;
 		else
 			part = len - *moved;
 
 		for (i = 0; i < part; i++) {
-			if (dir == OUTPUT)
+			if (dir == MODEL_OUTPUT)
 				see(ch, mem + i, 1);
-			else if (dir == INPUT)
+			else if (dir == MODEL_INPUT)
 				mem[i] = device_byte(ch->result.commands,
 						     (*sent)++);
 			else
 				*(mem - i) = device_byte(ch->result.commands,
 							 (*sent)++);
 		}
-		ch->place += dir == BACKWARD ? -(uint64_t)part : part;
+		ch->place += dir == MODEL_BACKWARD ? -(uint64_t)part : part;
 		*moved += part;
 		ch->result.bytes += part;
 	}
@@ -315,21 +320,23 @@ struct model_result model_run(const struct model_orb *orb,
 	bool first = true;
 
 	for (;; first = false) {
-		enum direction dir;
+		enum model_direction dir;
 		struct action act;
 		uint64_t sent = 0;
 		uint32_t moved, len;
 		bool wrong;
 
+		ch.result.chained = false;
 		if (!next_ccw(&ch, addr, !first))
 			return finish(&ch, MODEL_PROGRAM_CHECK, 0);
-		dir = direction_of(ch.ccw.code);
-		if (dir == INVALID || !begin_data(&ch, dir))
+		dir = model_direction_of(ch.ccw.code);
+		ch.result.dir = dir;
+		if (dir == MODEL_INVALID || !begin_data(&ch, dir))
 			return finish(&ch, MODEL_PROGRAM_CHECK, 0);
 
 		see(&ch, &ch.ccw.code, 1);
 		act = model_device_next(device);
-		if (dir == NONE)
+		if (dir == MODEL_NONE)
 			act.immediate = true;
 		/* Searches and polls are write commands */
 		if ((ch.ccw.code & 3) != 1)
@@ -355,6 +362,7 @@ struct model_result model_run(const struct model_orb *orb,
 			    (!act.takes_all && !act.wants))
 				break;
 			/* Its command code counts for nothing */
+			ch.result.chained = true;
 			if (!next_ccw(&ch, ch.at + 8, true) || !ch.ccw.count ||
 			    !begin_data(&ch, dir))
 				return finish(&ch, MODEL_PROGRAM_CHECK, 0);

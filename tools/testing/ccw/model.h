@@ -48,6 +48,18 @@ enum model_end {
 	MODEL_RUNNING,		/* it was stopped by a bound of the model's */
 };
 
+enum model_direction {
+	MODEL_NONE, MODEL_INPUT, MODEL_OUTPUT, MODEL_BACKWARD, MODEL_INVALID,
+};
+
+struct model_ccw {
+	uint8_t code;
+	bool chain_data, chain_command, suppress_length, skip;
+	bool interrupt, indirect;
+	uint32_t count;
+	uint32_t address;
+};
+
 /* What was seen of the program from outside, apart from memory */
 struct model_result {
 	enum model_end end;
@@ -57,6 +69,8 @@ struct model_result {
 	uint32_t commands;
 	uint64_t bytes;
 	uint64_t view;		/* a digest of all that the device saw */
+	bool chained;		/* the CCW at the end was, as data */
+	enum model_direction dir;	/* of the command at the end */
 };
 
 extern const char *const model_end_names[];
@@ -64,5 +78,15 @@ extern const char *const model_end_names[];
 struct model_result model_run(const struct model_orb *orb,
 			      const struct model_mem *mem,
 			      struct model_device *device);
+
+/* What the channel makes of the guest's words */
+uint32_t model_address_limit(const struct model_orb *orb);
+/* false for what is a program check */
+bool model_fetch_ccw(const struct model_orb *orb, const struct model_mem *mem,
+		     uint32_t addr, struct model_ccw *ccw);
+bool model_fetch_idaw(const struct model_orb *orb, const struct model_mem *mem,
+		      uint32_t addr, uint64_t *idaw);
+bool model_is_tic(const struct model_ccw *ccw);
+enum model_direction model_direction_of(uint8_t code);
 
 #endif /* CCW_MODEL_H */

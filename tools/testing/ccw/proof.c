@@ -44,11 +44,36 @@ find(struct proof *proof, const char *format, ...)
 	return proof->finding;
 }
 
-/* The bounds are the translator's, no channel has them */
-static bool is_ours_to_refuse(const char *why)
+/* What the translator may refuse: its bounds are its own, no channel has them */
+static bool is_too_much(struct proof *proof, const struct model_orb *orb,
+			const struct model_mem *mem, const char *why)
 {
-	return !strncmp(why, "too many", 8) ||
-	       !strcmp(why, "data in two directions");
+	reach_look(&proof->reach, orb, mem);
+	if (!strcmp(why, "too many CCWs"))
+		return proof->reach.sure_n > CCW_CP_MAX_CCWS;
+	if (!strcmp(why, "too many TICs"))
+		return proof->reach.sure_parts > CCW_CP_MAX_SEGS;
+	if (!strcmp(why, "data in two directions"))
+		return reach_has_conflict(&proof->reach);
+	return false;
+}
+
+/*
+ * And what may end on the host only: where nothing but a status modifier leads
+ * to, if it is too much, or if it is what the guest's program uses elsewise.
+ */
+static bool is_cut(struct proof *proof, const struct model_orb *orb,
+		   const struct model_mem *mem, const struct model_result *host)
+{
+	u32 cpa = ccw_cp_guest_cpa(proof->cp, host->cpa);
+
+	if (host->end != MODEL_PROGRAM_CHECK)
+		return false;
+	reach_look(&proof->reach, orb, mem);
+	return proof->reach.n > CCW_CP_MAX_CCWS ||
+	       proof->reach.parts > CCW_CP_MAX_SEGS ||
+	       reach_is_conflict(&proof->reach, cpa - 8, host->chained,
+				 host->dir);
 }
 
 static const char *check_refusal(struct proof *proof, u32 flags, u32 cpa)
@@ -63,11 +88,16 @@ static const char *check_refusal(struct proof *proof, u32 flags, u32 cpa)
 	if (proof->world.pinned)
 		return find(proof, "pages pinned after error %d, %s",
 			    proof->err, why);
-	if (proof->world.interfere || is_ours_to_refuse(why))
+	if (proof->world.is_short && proof->err != -ENOMEM)
+		return find(proof, "error %d, %s, when memory is short",
+			    proof->err, why);
+	if (proof->world.interfere || proof->world.is_short)
 		return NULL;
 	if (flags & (CCW_ORB_TRANSPORT | CCW_ORB_SUSPEND | CCW_ORB_LIMIT |
 		     CCW_ORB_MIDA | CCW_ORB_EXTENDED | CCW_ORB_ZERO) ||
 	    cpa % 8 || cpa >= (flags & CCW_ORB_FMT1 ? 1U << 31 : 1U << 24))
+		return NULL;
+	if (is_too_much(proof, &orb, &mem, why))
 		return NULL;
 	/* Nor may a NOP's length end it early */
 	orb.ils = true;
@@ -108,7 +138,7 @@ static const char *check_uses(struct proof *proof)
 	for (i = 0; i < WORLD_PAGES; i++) {
 		const struct world_page *page = &proof->world.pages[i];
 
-		if (ccw_cp_uses(proof->cp, page->guest, WORLD_PAGE) !=
+		if (ccw_cp_uses(proof->cp, page->guest, page->len) !=
 		    !!page->pins)
 			return find(proof, "wrong about the use of %#llx",
 				    (unsigned long long)page->guest);
@@ -157,6 +187,11 @@ static const char *check_translation(struct proof *proof, u32 flags, u32 cpa,
 	struct model_result host;
 	const char *finding;
 
+	/* What the guest's ORB says of anything but formats holds here, too */
+	if ((proof->start.flags ^ flags) & ~(CCW_ORB_FMT1 | CCW_ORB_IDA64 |
+					     CCW_ORB_IDA2K | CCW_ORB_ILS))
+		return find(proof, "an ORB with %#x, not %#x",
+			    proof->start.flags, flags);
 	finding = world_inspect(&proof->world, proof->cp);
 	if (finding)
 		return finding;
@@ -175,8 +210,7 @@ static const char *check_translation(struct proof *proof, u32 flags, u32 cpa,
 		return NULL;
 	proof->guest = model_run(&guest_orb, &guest_mem, &guest_device);
 	finding = compare(proof, &proof->guest, &host);
-	if (finding && host.end == MODEL_PROGRAM_CHECK &&
-	    peek_is_cut(proof->cp))
+	if (finding && is_cut(proof, &guest_orb, &guest_mem, &host))
 		return NULL;
 	return finding;
 }

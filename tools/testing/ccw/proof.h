@@ -6,12 +6,14 @@
 #ifndef CCW_PROOF_H
 #define CCW_PROOF_H
 
+#include "reach.h"
 #include "world.h"
 
 struct proof {
 	struct world world;
 	struct world_copy copy;
 	struct ccw_cp *cp;
+	struct reach reach;
 
 	/* Of the last program */
 	int err;

@@ -1053,6 +1053,43 @@ static void memory_is_taken_once_only(void)
 	EQUAL(shim_allocs, before);
 }
 
+static void longest_run_takes_several_calls(void)
+{
+	unsigned int i;
+
+	begin(FMT1);
+	for (i = 0; i < 40; i++)
+		ccw(READ, i < 39 ? CC : 0, 0xf000, WORLD_LONG + i * 0xf000);
+	runs(MODEL_RUNNING);
+	EQUAL(p.pinned, 600);
+	EQUAL(p.pin_calls, 2);
+	EQUAL(p.world.largest_pin, CCW_CP_MAX_PIN);
+}
+
+static void limit_of_locked_memory_ends_it_at_once(void)
+{
+	unsigned int i, k;
+
+	begin(FMT1);
+	put_idaw(LISTS, 0, DATA);
+	put_idaw(LISTS, 1, DATA + 0x2000);
+	put_idaw(LISTS, 2, DATA + 0x4000);
+	put_idaw(LISTS, 3, DATA + 0x5000);
+	ccw(READ, IDA, 0x2000, LISTS);
+	/* Three runs; none of them is tried again, page by page */
+	for (i = 1; i <= 3; i++) {
+		k = p.world.pin_calls;
+		p.world.short_at = i;
+		fails(-ENOMEM);
+		EQUAL(p.world.pin_calls - k, i - 1);
+		expect(!!strstr(ccw_cp_why(p.cp), "RLIMIT_MEMLOCK"),
+		       "the reason is: %s", ccw_cp_why(p.cp));
+		p.world.is_short = false;
+	}
+	p.world.short_at = 0;
+	runs(MODEL_NORMAL);
+}
+
 static void short_memory_is_told_and_leaves_nothing(void)
 {
 	struct ccw_cp *cp = p.cp;
@@ -1264,6 +1301,8 @@ static const struct {
 	TEST(what_was_read_once_counts),
 	TEST(program_is_read_by_the_page),
 	TEST(memory_is_taken_once_only),
+	TEST(longest_run_takes_several_calls),
+	TEST(limit_of_locked_memory_ends_it_at_once),
 	TEST(short_memory_is_told_and_leaves_nothing),
 	TEST(each_orb_bit_has_its_fate),
 	TEST(each_bit_of_the_program_address_counts),

@@ -23,7 +23,8 @@ static const struct {
 	unsigned int n;
 } ranges[] = {
 	{ WORLD_LOW, 12 }, { WORLD_ISLAND, 2 }, { WORLD_READONLY, 2 },
-	{ WORLD_16M, 2 }, { WORLD_2G, 2 }, { WORLD_HIGH, 3 }, { WORLD_TOP, 1 },
+	{ WORLD_16M, 3 }, { WORLD_2G, 3 }, { WORLD_HIGH, 3 }, { WORLD_TOP, 1 },
+	{ WORLD_LONG, 1 },
 };
 
 static u32 template[WORLD_PAGES * WORLD_PAGE / 4];
@@ -46,7 +47,10 @@ void world_init(struct world *world)
 			struct world_page *page = &world->pages[n];
 
 			page->guest = ranges[r].start + i * WORLD_PAGE;
-			/* 7 is prime to 24: each one its own, none in line */
+			page->len = WORLD_PAGE;
+			if (page->guest == WORLD_LONG)
+				page->len = WORLD_LONG_END - WORLD_LONG;
+			/* 7 is prime to 27: each one its own, none in line */
 			page->host = n * 7 % WORLD_PAGES * 0x3000ULL;
 			page->host += n & 1 ? 0x40000000ULL : 0x9000000000ULL;
 			page->readonly = page->guest == WORLD_READONLY;
@@ -67,7 +71,7 @@ static struct world_page *page_at(struct world *world, u64 guest)
 	unsigned int i;
 
 	for (i = 0; i < WORLD_PAGES; i++)
-		if (world->pages[i].guest == (guest & ~0xfffULL))
+		if (guest - world->pages[i].guest < world->pages[i].len)
 			return &world->pages[i];
 	return NULL;
 }
@@ -128,6 +132,12 @@ static int world_pin(void *ctx, u64 pfn, unsigned int npages, bool write,
 
 	if (!npages || npages > CCW_CP_MAX_PIN)
 		broken("%u pages in one call", npages);
+	if (world->is_short)
+		broken("more is pinned when memory is short already");
+	if (world->short_at && !--world->short_at) {
+		world->is_short = true;
+		return -ENOMEM;
+	}
 	for (i = 0; i < npages; i++) {
 		page = page_at(world, (pfn + i) << 12);
 		if (pfn + i >= 1ULL << 52 || !page || (write && page->readonly))

@@ -10,7 +10,7 @@
 #include "shim.h"
 #include "vfio_ccw_cp.h"
 
-#define WORLD_PAGES	24
+#define WORLD_PAGES	27
 #define WORLD_PAGE	4096
 
 /* Guest addresses of interest. What is not named is not mapped */
@@ -18,13 +18,16 @@
 #define WORLD_LOW_END	0xc000ULL
 #define WORLD_ISLAND	0xd000ULL		/* 2 pages, nothing around */
 #define WORLD_READONLY	0x10000ULL		/* 2 pages, the 1st read only */
-#define WORLD_16M	0xffe000ULL		/* 2 pages, up to 16 MiB */
-#define WORLD_2G	0x7fffe000ULL		/* 2 pages, up to 2 GiB */
+#define WORLD_LONG	0x400000ULL		/* 640 times the same page */
+#define WORLD_LONG_END	0x680000ULL
+#define WORLD_16M	0xffe000ULL		/* 2 pages, up to 16 MiB, and 1 */
+#define WORLD_2G	0x7fffe000ULL		/* 2 pages, up to 2 GiB, and 1 */
 #define WORLD_HIGH	0x123450000ULL		/* 3 pages above 4 GiB */
 #define WORLD_TOP	0xfffffffffffff000ULL	/* the last page there can be */
 
 struct world_page {
 	u64 guest, host;
+	u64 len;		/* more than a page: it is there several times */
 	bool readonly;
 	unsigned int pins;
 	unsigned int write_pins;
@@ -36,6 +39,9 @@ struct world {
 	u8 (*mem)[WORLD_PAGE];
 	unsigned int pin_calls, unpin_calls, pinned, reads;
 	unsigned int largest_pin;
+	/* With this pin the host's memory is short, or the user's limit reached */
+	unsigned int short_at;
+	bool is_short;
 	/* Called behind each read, with what was read: a guest that interferes */
 	void (*interfere)(struct world *world, u64 addr, size_t len);
 	void *interfere_ctx;
@@ -77,6 +83,5 @@ const char *world_inspect(struct world *world, struct ccw_cp *cp);
 
 /* What only the translator knows: see peek.c */
 void *peek_host_ccws(struct ccw_cp *cp, unsigned int *n);
-bool peek_is_cut(struct ccw_cp *cp);
 
 #endif /* CCW_WORLD_H */

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Follows a program in all the ways that a device can lead through it */
+#include <string.h>
+
+#include "reach.h"
+
+/* Ways: as a command, or chained as data of a command of some kind */
+#define WAY_COMMAND	0x01
+#define WAY_INPUT	0x02
+#define WAY_BACKWARD	0x04
+#define WAY_CONTROL	0x08	/* the device reads memory */
+#define WAY_SEARCH	0x10	/* so it does, and may end with status modifier */
+
+/* Uses of the data */
+#define USE_NONE	0x01
+#define USE_READ	0x02	/* by the device */
+#define USE_WRITE	0x04
+#define USE_DOWNWARDS	0x08
+#define USE_DROP	0x10
+#define USE_DROP_DOWN	0x20
+
+static enum model_direction direction_of(unsigned int way, uint8_t code)
+{
+	switch (way) {
+	case WAY_COMMAND:
+		return model_direction_of(code);
+	case WAY_INPUT:
+		return MODEL_INPUT;
+	case WAY_BACKWARD:
+		return MODEL_BACKWARD;
+	}
+	return MODEL_OUTPUT;
+}
+
+static unsigned int use_of(const struct model_ccw *ccw,
+			   enum model_direction dir)
+{
+	if (!ccw->count || dir == MODEL_NONE || dir == MODEL_INVALID)
+		return USE_NONE;
+	if (dir == MODEL_OUTPUT)
+		return USE_READ;
+	if (dir == MODEL_INPUT)
+		return ccw->skip ? USE_DROP : USE_WRITE;
+	return ccw->skip ? USE_DROP_DOWN : USE_DOWNWARDS;
+}
+
+/* Or is the list of addresses none, whatever is at them? */
+static bool data_begins(const struct reach *reach, const struct model_ccw *ccw,
+			unsigned int use)
+{
+	uint64_t idaw;
+
+	if (!ccw->indirect || !(use & (USE_READ | USE_WRITE | USE_DOWNWARDS)))
+		return true;
+	return model_fetch_idaw(reach->orb, reach->mem, ccw->address, &idaw);
+}
+
+static bool is_one(unsigned int bits)
+{
+	return !(bits & (bits - 1));
+}
+
+static struct reach_ccw *find(const struct reach *reach, uint32_t addr)
+{
+	unsigned int i;
+
+	for (i = 0; i < reach->n; i++)
+		if (reach->ccws[i].addr == addr)
+			return (struct reach_ccw *)&reach->ccws[i];
+	return NULL;
+}
+
+/* NULL where there is no memory, or where that is too much */
+static struct reach_ccw *add(struct reach *reach, uint32_t addr)
+{
+	struct reach_ccw *node = &reach->ccws[reach->n];
+	uint64_t raw;
+
+	if (reach->n == REACH_MAX ||
+	    addr >= model_address_limit(reach->orb) ||
+	    !reach->mem->fetch(reach->mem->ctx, addr, &raw, sizeof(raw)))
+		return NULL;
+	*node = (struct reach_ccw){ .addr = addr };
+	node->is_ccw = model_fetch_ccw(reach->orb, reach->mem, addr,
+				       &node->ccw);
+	reach->n++;
+	return node;
+}
+
+static void walk(struct reach *reach, uint32_t addr, bool sure)
+{
+	bool after_tic = false, jumped = true;
+	unsigned int use, way = WAY_COMMAND;
+	enum model_direction dir;
+	struct reach_ccw *node;
+
+	for (;; addr += 8) {
+		node = find(reach, addr);
+		if (!node) {
+			node = add(reach, addr);
+			if (!node)
+				return;
+			/* Nobody has come to it by another road, so far */
+			reach->parts += jumped;
+			jumped = false;
+		} else {
+			/* It may be gone on from where another one stopped */
+			jumped = true;
+		}
+		if (!node->is_ccw || (model_is_tic(&node->ccw) && after_tic))
+			return;
+		if (node->ways & way)
+			return;
+		node->ways |= way;
+
+		after_tic = model_is_tic(&node->ccw);
+		if (after_tic) {
+			/* No program begins with one */
+			if (sure && reach->n == 1)
+				return;
+			addr = node->ccw.address - 8;
+			jumped = true;
+			continue;
+		}
+
+		dir = direction_of(way, node->ccw.code);
+		if (way != WAY_COMMAND && !node->ccw.count)
+			return;
+		use = use_of(&node->ccw, dir);
+		node->uses |= use;
+		if (!data_begins(reach, &node->ccw, use))
+			return;
+		if (sure)
+			node->sure |= use;
+		if (dir == MODEL_INVALID)
+			return;
+
+		if (way == WAY_COMMAND && dir == MODEL_INPUT)
+			way = WAY_INPUT;
+		else if (way == WAY_COMMAND && dir == MODEL_BACKWARD)
+			way = WAY_BACKWARD;
+		else if (way == WAY_COMMAND)
+			way = (node->ccw.code & 3) == 1 ? WAY_SEARCH
+							: WAY_CONTROL;
+		if (node->ccw.chain_data) {
+			/* A command that moves none is over with it */
+			if (dir == MODEL_NONE)
+				return;
+			continue;
+		}
+		if (!node->ccw.chain_command)
+			return;
+		if (way == WAY_SEARCH && reach->nmodifiers < REACH_MAX)
+			reach->modifiers[reach->nmodifiers++] = addr + 16;
+		way = WAY_COMMAND;
+	}
+}
+
+void reach_look(struct reach *reach, const struct model_orb *orb,
+		const struct model_mem *mem)
+{
+	unsigned int i;
+
+	reach->orb = orb;
+	reach->mem = mem;
+	reach->n = 0;
+	reach->parts = 0;
+	reach->nmodifiers = 0;
+	walk(reach, orb->cpa, true);
+	reach->sure_n = reach->n;
+	reach->sure_parts = reach->parts;
+	/* More come meanwhile */
+	for (i = 0; i < reach->nmodifiers; i++)
+		walk(reach, reach->modifiers[i], false);
+
+	/* Which are apart depends on the order in which they are come to */
+	reach->parts += reach->nmodifiers;
+	for (i = 0; i < reach->n; i++)
+		reach->parts += !is_one(reach->ccws[i].ways);
+}
+
+static bool has_conflict(const struct reach_ccw *node)
+{
+	return node && !is_one(node->uses);
+}
+
+bool reach_has_conflict(const struct reach *reach)
+{
+	unsigned int i;
+
+	for (i = 0; i < reach->n; i++)
+		if (has_conflict(&reach->ccws[i]))
+			return true;
+	return false;
+}
+
+/* What a CCW that chains data chains it to */
+static const struct reach_ccw *next_data(const struct reach *reach,
+					 const struct reach_ccw *node)
+{
+	const struct reach_ccw *next;
+
+	if (!node->ccw.chain_data)
+		return NULL;
+	next = find(reach, node->addr + 8);
+	if (next && next->is_ccw && model_is_tic(&next->ccw))
+		next = find(reach, next->ccw.address);
+	return next && next->is_ccw ? next : NULL;
+}
+
+bool reach_is_conflict(const struct reach *reach, uint32_t addr, bool chained,
+		       enum model_direction dir)
+{
+	const struct reach_ccw *next, *node = find(reach, addr);
+
+	if (!node || !node->is_ccw)
+		return false;
+	if (!chained)
+		dir = model_direction_of(node->ccw.code);
+	if (has_conflict(node) && !(use_of(&node->ccw, dir) & node->sure))
+		return true;
+	/* What is not sure itself may end ahead of what it leads to */
+	next = next_data(reach, node);
+	return !node->sure && has_conflict(next) &&
+	       !(use_of(&next->ccw, dir) & next->sure);
+}
