@@ -27,6 +27,7 @@
 #include <linux/mdev.h>
 #include <linux/mdev_trigger.h>
 #include <linux/mutex.h>
+#include <linux/ratelimit.h>
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
 #include <linux/vfio_ccw.h>
@@ -148,6 +149,8 @@ struct vfio_ccw_user {
  * @state: under the subchannel's lock
  * @down: the machine goes down: nothing is started any more; under the
  *	subchannel's lock
+ * @cleared: the driver has cleared the program that is active, of its own; under
+ *	the subchannel's lock
  * @silent: responses are nothing to the user, and there is no signal; under the
  *	subchannel's lock
  * @responses: a ring, under the subchannel's lock
@@ -158,6 +161,7 @@ struct vfio_ccw_user {
  * @crws: a ring
  * @crw_first: the oldest one
  * @crw_count: how many there are
+ * @refusals: how many programs that are refused the log tells of
  * @io_trigger: a response is there
  * @crw_trigger: a channel report is there
  * @req_trigger: the user is asked to release the device
@@ -177,6 +181,7 @@ struct vfio_ccw {
 
 	enum vfio_ccw_state state;
 	bool down;
+	bool cleared;
 	bool silent;
 	struct vfio_ccw_response responses[VFIO_CCW_RESPONSES];
 	unsigned int first;
@@ -187,6 +192,8 @@ struct vfio_ccw {
 	struct crw crws[VFIO_CCW_CRWS];
 	unsigned int crw_first;
 	unsigned int crw_count;
+
+	struct ratelimit_state refusals;
 
 	struct mdev_trigger io_trigger;
 	struct mdev_trigger crw_trigger;
@@ -215,6 +222,7 @@ void vfio_ccw_gone(struct vfio_ccw *vc);
 bool vfio_ccw_has_changed(struct vfio_ccw *vc);
 void vfio_ccw_terminate(struct vfio_ccw *vc);
 void vfio_ccw_shutdown(struct vfio_ccw *vc);
+void vfio_ccw_retire(struct vfio_ccw *vc);
 
 /**
  * vfio_ccw_user_lock - begin what threads of the user do one after the other

@@ -9,6 +9,7 @@
 #include <linux/slab.h>
 
 #include <asm/ccwdev.h>
+#include <asm/irq.h>
 #include <asm/isc.h>
 
 #include "vfio_ccw.h"
@@ -99,10 +100,12 @@ static void vfio_ccw_leave(struct vfio_ccw *vc)
 	first = vfio_ccw_begin_leaving(vc);
 	spin_unlock_irq(&sch->lock);
 
-	if (first)
+	if (first) {
 		mdev_unregister_device(&sch->dev);
-	else
+		vfio_ccw_retire(vc);
+	} else {
 		wait_for_completion(&vc->left);
+	}
 
 	spin_lock_irq(&sch->lock);
 	dev_set_drvdata(&sch->dev, NULL);
@@ -151,12 +154,17 @@ static int vfio_ccw_sch_probe(struct subchannel *sch)
 	atomic_set(&vc->available, 1);
 	spin_lock_init(&vc->crw_lock);
 	init_waitqueue_head(&vc->wait);
+	ratelimit_state_init(&vc->refusals, DEFAULT_RATELIMIT_INTERVAL,
+			     DEFAULT_RATELIMIT_BURST);
 	INIT_WORK(&vc->pulled_work, vfio_ccw_pulled);
 	init_completion(&vc->left);
 
 	sch->isc = VFIO_CCW_ISC;
 	opm = chp_get_sch_opm(sch);
 	spin_lock_irq(&sch->lock);
+	/* As the host's own drivers have it, whoever had the subchannel before */
+	memset(&sch->config, 0, sizeof(sch->config));
+	sch->config.csense = 1;
 	sch->opm = opm;
 	sch->lpm = sch->schib.pmcw.pam & opm;
 	dev_set_drvdata(&sch->dev, vc);
@@ -189,6 +197,8 @@ static void vfio_ccw_sch_irq(struct subchannel *sch)
 {
 	struct vfio_ccw *vc = vfio_ccw_of_sch(sch);
 
+	/* The column CIO of /proc/interrupts */
+	inc_irq_stat(IRQIO_CIO);
 	if (vc)
 		vfio_ccw_interrupt(vc, this_cpu_ptr(&cio_irb));
 }

@@ -248,6 +248,21 @@ static struct vfio_ccw_response *vfio_ccw_next_response(struct vfio_ccw *vc,
 	return over || !last->over ? last : NULL;
 }
 
+/*
+ * The driver itself has cleared the program: the user, which issued no clear,
+ * gets the end of its start by an interface-control check, as where a path goes
+ * away under it.
+ */
+static void vfio_ccw_tell_cleared(struct irb *irb)
+{
+	memset(irb, 0, sizeof(*irb));
+	irb->scsw.cmd.fctl = SCSW_FCTL_START_FUNC;
+	irb->scsw.cmd.stctl = SCSW_STCTL_ALERT_STATUS |
+			      SCSW_STCTL_PRIM_STATUS |
+			      SCSW_STCTL_SEC_STATUS | SCSW_STCTL_STATUS_PEND;
+	irb->scsw.cmd.cstat = SCHN_STAT_INTF_CTRL_CHK;
+}
+
 /**
  * vfio_ccw_interrupt - the hardware has a response
  * @vc: the subchannel
@@ -272,6 +287,8 @@ void vfio_ccw_interrupt(struct vfio_ccw *vc, const struct irb *irb)
 	response = vfio_ccw_next_response(vc, over);
 	if (response) {
 		response->irb = *irb;
+		if (active && over && vc->cleared)
+			vfio_ccw_tell_cleared(&response->irb);
 		response->of_program = active;
 		response->over = over;
 		response->mapped = false;
@@ -343,6 +360,13 @@ static void vfio_ccw_give_up(struct vfio_ccw *vc, const char *what)
 	spin_unlock_irq(&vc->sch->lock);
 }
 
+/* What the driver ends by itself; see vfio_ccw_tell_cleared() */
+static int vfio_ccw_clear(struct vfio_ccw *vc)
+{
+	vc->cleared = true;
+	return csch(vc->sch->schid);
+}
+
 /* One step towards the end of the program; -EBUSY: an interrupt is to come */
 static int vfio_ccw_end_program(struct vfio_ccw *vc, bool clear)
 {
@@ -353,7 +377,7 @@ static int vfio_ccw_end_program(struct vfio_ccw *vc, bool clear)
 	if (vc->state != VFIO_CCW_PENDING)
 		return 0;
 	if (clear)
-		ret = csch(vc->sch->schid) == 0 ? -EBUSY : -ENODEV;
+		ret = vfio_ccw_clear(vc) ? -ENODEV : -EBUSY;
 	else
 		ret = cio_cancel_halt_clear(vc->sch, &retries);
 	if (!ret)
@@ -437,6 +461,24 @@ static int vfio_ccw_stop(struct vfio_ccw *vc, bool tell, unsigned long limit)
 	ret = vfio_ccw_quiesce(vc, tell, deadline);
 	vfio_ccw_disable(vc, deadline);
 	return ret;
+}
+
+/**
+ * vfio_ccw_retire - the driver lets the subchannel go, which nobody uses
+ * @vc: the subchannel
+ *
+ * One that could not be disabled when its user went may have come to its senses
+ * meanwhile. If not, it stays enabled, and its interrupts are nobody's.
+ */
+void vfio_ccw_retire(struct vfio_ccw *vc)
+{
+	bool enabled;
+
+	spin_lock_irq(&vc->sch->lock);
+	enabled = !cio_update_schib(vc->sch) && vc->sch->schib.pmcw.ena;
+	spin_unlock_irq(&vc->sch->lock);
+	if (enabled)
+		vfio_ccw_disable(vc, jiffies + STOP_LIMIT);
 }
 
 /**
@@ -643,6 +685,7 @@ static int vfio_ccw_ssch(struct vfio_ccw *vc, const struct ccw_cp_start *start,
 	} else {
 		switch (ssch(sch->schid, &orb)) {
 		case 0:
+			vc->cleared = false;
 			ret = vfio_ccw_fsm(vc, VFIO_CCW_STARTED);
 			break;
 		case 1:		/* status pending */
@@ -706,10 +749,10 @@ int vfio_ccw_start(struct vfio_ccw *vc, struct vfio_ccw_user *user)
 	if (vfio_ccw_pages_are_unmapped(user->pages)) {
 		ccw_cp_release(user->cp);
 		ret = -EAGAIN;
-	} else if (ret) {
-		dev_info_ratelimited(&vc->sch->dev, "channel program not started: %s (error %d)\n",
-				     ccw_cp_why(user->cp) ?: "it cannot be translated",
-				     ret);
+	} else if (ret && __ratelimit(&vc->refusals)) {
+		dev_info(&vc->sch->dev, "channel program not started: %s (error %d)\n",
+			 ccw_cp_why(user->cp) ?: "it cannot be translated",
+			 ret);
 	}
 	if (ret) {
 		spin_lock_irq(&vc->sch->lock);
@@ -749,6 +792,8 @@ int vfio_ccw_async(struct vfio_ccw *vc, u32 command)
 		switch (command == VFIO_CCW_ASYNC_CMD_HSCH ?
 			hsch(sch->schid) : csch(sch->schid)) {
 		case 0:
+			/* The end is that of the user's own, from now on */
+			vc->cleared = false;
 			break;
 		case 1:		/* status pending */
 		case 2:		/* busy */
@@ -861,7 +906,7 @@ void vfio_ccw_gone(struct vfio_ccw *vc)
 void vfio_ccw_terminate(struct vfio_ccw *vc)
 {
 	if (vc->state == VFIO_CCW_PENDING)
-		csch(vc->sch->schid);
+		vfio_ccw_clear(vc);
 }
 
 /**

@@ -104,6 +104,7 @@
 #define DSTAT_END	0x0c	/* of channel and device */
 #define CSTAT_LENGTH	0x40
 #define CSTAT_PROGRAM	0x20
+#define CSTAT_INTERFACE	0x02	/* control check */
 
 struct ccw {
 	char sch[32];		/* the subchannel */

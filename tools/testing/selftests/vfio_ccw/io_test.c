@@ -5,9 +5,16 @@
  * so that one that stays active cannot be had here, and one that loops for
  * ever over data must not be tried.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include <linux/capability.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 
 #include "kselftest_harness.h"
 #include "ccw.h"
@@ -884,6 +891,102 @@ TEST_F(io, memory_whose_owner_took_it_back_fails)
 	expect_not_pinned(ORB_FORMAT1, base);
 	EXPECT_EQ(0, vfio_unmap(&self->ccw.user, base, 4096));
 	expect_usable();
+}
+
+/* Sets whether this process may lock more memory than its limit allows for */
+static int set_ipc_lock(bool may)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct data[2];
+
+	if (syscall(SYS_capget, &header, data))
+		return -errno;
+	data[0].effective &= ~(1U << CAP_IPC_LOCK);
+	data[0].effective |= (unsigned int)may << CAP_IPC_LOCK;
+	return syscall(SYS_capset, &header, data) ? -errno : 0;
+}
+
+TEST_F(io, memory_beyond_the_limit_is_told_once)
+{
+	const struct rlimit limit = { .rlim_cur = 4 * 4096,
+				      .rlim_max = RLIM_INFINITY };
+	const __u32 base = NOWHERE;
+	int log = kmsg_open(), vfio_log = kmsg_open();
+	__u8 *memory = mmap(NULL, 0x20000, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	ASSERT_NE(MAP_FAILED, memory);
+	ASSERT_EQ(0, set_ipc_lock(false));
+	ASSERT_EQ(0, setrlimit(RLIMIT_MEMLOCK, &limit));
+	/* Which holds for this memory, whatever the process may do later */
+	ASSERT_EQ(0, vfio_map(&self->ccw.user, memory, base, 0x20000));
+	ASSERT_EQ(0, set_ipc_lock(true));
+
+	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 0xfff0, base);
+	expect_refused(-ENOMEM, ORB_FORMAT1, PROGRAM);
+	EXPECT_EQ(1, kmsg_count(vfio_log, "RLIMIT_MEMLOCK", "exceeded"));
+	/* Those of the tests before may be enough for some seconds */
+	while (!self->ccw.kernels_own &&
+	       !kmsg_wait(log, 1000, "not started", "RLIMIT_MEMLOCK is reached",
+			  NULL))
+		EXPECT_EQ(-ENOMEM, ccw_start(&self->ccw, ORB_FORMAT1, PROGRAM));
+	/* Up to there it works */
+	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 0x3000, base);
+	expect_end(ORB_FORMAT1, PROGRAM, PROGRAM + 8);
+	close(vfio_log);
+	close(log);
+}
+
+/* What a user does wrong, again and again, is not all that the log has */
+TEST_F(io, refusals_hide_no_other_devices)
+{
+	const char *one = "0.0.1234", *two = "0.0.1235";
+	struct ccw other = {};
+	int log = kmsg_open();
+	int i;
+
+	if (self->ccw.kernels_own)
+		SKIP(return, "the kernel's own says nothing in the log");
+	ASSERT_EQ(0, ccw_grab(&other,
+			      strcmp(self->ccw.device, one) ? one : two));
+	ASSERT_EQ(0, ccw_open(&other));
+	for (i = 0; i < 30; i++)
+		EXPECT_EQ(-EINVAL, ccw_start(&self->ccw, ORB_FORMAT1, NOWHERE));
+	EXPECT_EQ(-EINVAL, ccw_start(&other, ORB_FORMAT1, NOWHERE));
+	EXPECT_TRUE(kmsg_wait(log, SOON_MS, other.sch, "not started", NULL));
+	EXPECT_EQ(0, ccw_release(&other));
+	close(log);
+}
+
+/* The host's administrator sees where its interrupts are */
+static long irqs_of(const char *column)
+{
+	FILE *file = fopen("/proc/interrupts", "re");
+	char line[512], name[16], *at;
+	long sum = 0;
+
+	while (file && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%15[^:]:", name) != 1 || strcmp(name, column))
+			continue;
+		for (at = strchr(line, ':') + 1; isdigit(at[strspn(at, " ")]);)
+			sum += strtol(at, &at, 10);
+	}
+	if (file)
+		fclose(file);
+	return sum;
+}
+
+TEST_F(io, interrupts_are_counted)
+{
+	long before = irqs_of("CIO");
+	int i;
+
+	put_ccw(&self->ccw, PROGRAM, CMD_NOP, CCW_SLI, 0, 0);
+	for (i = 0; i < 10; i++)
+		expect_end(ORB_FORMAT1, PROGRAM, PROGRAM + 8);
+	EXPECT_LE(before + 10, irqs_of("CIO"));
 }
 
 /* What is not supported is refused by name */
