@@ -149,7 +149,7 @@ int cio_disable_subchannel(struct subchannel *sch);
 int cio_update_schib(struct subchannel *sch);
 int cio_cancel_halt_clear(struct subchannel *sch, int *iretry);
 u8 chp_get_sch_opm(struct subchannel *sch);
-u8 chp_ssd_get_mask(struct chsc_ssd_info *ssd, struct chp_link *link);
+int chp_ssd_get_mask(struct chsc_ssd_info *ssd, struct chp_link *link);
 
 /* Principles of Operation, "Operation-Request Block", by words */
 union orb {

@@ -9,3 +9,4 @@ static struct io_subchannel_private layout_io_subchannel_private __used;
 static struct subchannel layout_subchannel __used;
 static struct css_driver layout_css_driver __used;
 static struct chp_link layout_chp_link __used;
+static enum sch_todo layout_sch_todo __used;

@@ -22,6 +22,7 @@ from report import FAILED, PASSED, Failure, Report
 
 sys.path.append(str(TOP / "tools/testing/checks"))
 import install  # noqa: E402
+import layout  # noqa: E402
 import newer  # noqa: E402
 import rebuild  # noqa: E402
 import static  # noqa: E402 (they stand outside of this folder)
@@ -139,6 +140,7 @@ def check(args, report, long=False):
     if long and not args.test:
         rebuild.run(args, report)
         newer.run(args, report)
+        layout.run(args, report)
         install.run(args, report)
         breaks.run([], [HERE / path for path in TESTS], args, report)
     return report.finish()
@@ -175,6 +177,7 @@ def run_breaks(args, report):
 def build_test(args, report):
     rebuild.run(args, report)
     newer.run(args, report)
+    layout.run(args, report)
     return report.finish()
 
 
