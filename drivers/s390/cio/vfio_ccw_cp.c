@@ -746,6 +746,70 @@ static int cp_follow_modifiers(struct ccw_cp *cp)
 	return 0;
 }
 
+static bool cp_overlaps(u64 first, u64 len, u64 other, u64 other_len)
+{
+	return first < other + other_len && other < first + len;
+}
+
+/* Are there CCWs of the program, or lists of IDAWs, in these bytes? */
+static bool cp_is_program(const struct ccw_cp *cp, u64 first, u64 len)
+{
+	u32 size = cp->fmt2_idaws ? sizeof(__be64) : sizeof(__be32);
+	const struct cp_slot *slot;
+	unsigned int i;
+
+	for (i = 0; i < cp->nsegs; i++)
+		if (cp_overlaps(first, len, cp->segs[i].guest,
+				cp->segs[i].n * sizeof(struct cp_ccw)))
+			return true;
+	for (i = 0; i < cp->nslots; i++) {
+		slot = &cp->slots[i];
+		if (slot->flags & FLAG_IDA &&
+		    cp_overlaps(first, len, slot->cda, slot->nidaws * size))
+			return true;
+	}
+	return false;
+}
+
+/* Does the device write there, with this CCW? */
+static bool cp_writes_program(const struct ccw_cp *cp,
+			      const struct cp_slot *slot)
+{
+	const u64 *idal = cp_idal(cp, slot);
+	u32 offset, len, left = slot->count;
+	unsigned int i;
+	u64 first;
+
+	for (i = 0; i < slot->nidaws && !(i && idal[i] == BAD_IDAW); i++) {
+		offset = idal[i] & (cp->block - 1);
+		len = slot->data & DATA_DOWN ? offset + 1 : cp->block - offset;
+		len = min(len, left);
+		first = slot->data & DATA_DOWN ? idal[i] - len + 1 : idal[i];
+		if (cp_is_program(cp, first, len))
+			return true;
+		left -= len;
+	}
+	return false;
+}
+
+/*
+ * Without permission to prefetch, a channel fetches each CCW when its turn has
+ * come, and what the program reads may be more of the program. It was copied as
+ * it was before: so that is not supported.
+ */
+static int cp_check_prefetch(struct ccw_cp *cp)
+{
+	const struct cp_slot *slot = cp->slots;
+	unsigned int s;
+
+	for (s = 0; s < cp->nslots; s++, slot++)
+		if (slot->data & DATA_WRITE && slot->nidaws &&
+		    cp_writes_program(cp, slot))
+			return cp_fail(cp, -EOPNOTSUPP,
+				       "a program that reads over itself, without prefetching");
+	return 0;
+}
+
 /* Step 2: lay it out */
 
 static void cp_lay_out(struct ccw_cp *cp)
@@ -1062,6 +1126,11 @@ static int cp_translate(struct ccw_cp *cp, u32 flags, u32 cpa)
 	err = cp_copy_program(cp, cpa);
 	if (err)
 		return err;
+	if (!(flags & CCW_ORB_PREFETCH)) {
+		err = cp_check_prefetch(cp);
+		if (err)
+			return err;
+	}
 	err = cp_grow_pages(cp);
 	if (err)
 		return err;

@@ -261,7 +261,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	struct input in = { data, size };
 	struct input race;
 	struct builder b = { .in = &in, .world = &proof.world };
-	u32 flags = CCW_ORB_LPM;
+	u32 flags = CCW_ORB_LPM | CCW_ORB_PREFETCH;
 	const char *finding;
 	const u8 *script;
 	size_t len;
@@ -298,7 +298,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	if (len & 0x20)
 		flags |= CCW_ORB_KEY & 0x90000000;
 	if (len & 0x40)
-		flags |= CCW_ORB_PREFETCH | CCW_ORB_SYNC;
+		flags ^= CCW_ORB_PREFETCH | CCW_ORB_SYNC;
 	if (len & 0x80)
 		flags ^= CCW_ORB_LPM & 0x5a00;
 	len &= 31;

@@ -55,6 +55,8 @@ static bool is_too_much(struct proof *proof, const struct model_orb *orb,
 		return proof->reach.sure_parts > CCW_CP_MAX_SEGS;
 	if (!strcmp(why, "data in two directions"))
 		return reach_has_conflict(&proof->reach);
+	if (strstr(why, "without prefetching"))
+		return proof->copy.live && reach_writes_itself(&proof->reach);
 	return false;
 }
 
@@ -221,6 +223,7 @@ const char *proof_run(struct proof *proof, u32 flags, u32 cpa,
 	const char *finding;
 
 	world_copy_refresh(&proof->copy);
+	proof->copy.live = !(flags & CCW_ORB_PREFETCH);
 	if (proof_translate(proof, flags, cpa))
 		return check_refusal(proof, flags, cpa);
 	finding = check_translation(proof, flags, cpa, script, len);

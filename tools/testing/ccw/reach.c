@@ -224,3 +224,60 @@ bool reach_is_conflict(const struct reach *reach, uint32_t addr, bool chained,
 	return !node->sure && has_conflict(next) &&
 	       !(use_of(&next->ccw, dir) & next->sure);
 }
+
+/* Whole blocks, as if each list had one address more: close enough to it */
+static uint32_t list_length(const struct reach_ccw *node)
+{
+	return node->ccw.indirect ? node->ccw.count / 2048 + 2 : 0;
+}
+
+static bool is_program(const struct reach *reach, uint64_t first, uint64_t end)
+{
+	const struct reach_ccw *node;
+	uint64_t list;
+	unsigned int i;
+
+	for (i = 0; i < reach->n; i++) {
+		node = &reach->ccws[i];
+		list = node->ccw.address;
+		if ((first < node->addr + 8ULL && node->addr < end) ||
+		    (first < list + list_length(node) * 8 && list < end))
+			return true;
+	}
+	return false;
+}
+
+static bool writes_program(const struct reach *reach,
+			   const struct reach_ccw *node)
+{
+	uint32_t size = reach->orb->fmt2_idaws ? 8 : 4;
+	uint64_t place = node->ccw.address;
+	unsigned int i;
+
+	if (!node->ccw.indirect && node->uses & USE_WRITE &&
+	    is_program(reach, place, place + node->ccw.count))
+		return true;
+	if (!node->ccw.indirect && node->uses & USE_DOWNWARDS)
+		return is_program(reach, place < node->ccw.count ? 0 :
+				  place - node->ccw.count, place + 1);
+	for (i = 0; i < list_length(node); i++) {
+		if (!model_fetch_idaw(reach->orb, reach->mem,
+				      node->ccw.address + i * size, &place))
+			return false;
+		place &= ~4095ULL;
+		if (is_program(reach, place, place + 4096))
+			return true;
+	}
+	return false;
+}
+
+bool reach_writes_itself(const struct reach *reach)
+{
+	unsigned int i;
+
+	for (i = 0; i < reach->n; i++)
+		if (reach->ccws[i].uses & (USE_WRITE | USE_DOWNWARDS) &&
+		    writes_program(reach, &reach->ccws[i]))
+			return true;
+	return false;
+}

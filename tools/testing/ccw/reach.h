@@ -49,4 +49,7 @@ bool reach_has_conflict(const struct reach *reach);
 bool reach_is_conflict(const struct reach *reach, uint32_t addr, bool chained,
 		       enum model_direction dir);
 
+/* May a device write to where CCWs or lists of addresses are? */
+bool reach_writes_itself(const struct reach *reach);
+
 #endif /* CCW_REACH_H */

@@ -1053,6 +1053,47 @@ static void memory_is_taken_once_only(void)
 	EQUAL(shim_allocs, before);
 }
 
+/* What a boot loader does: it reads its next CCWs */
+static void program_that_reads_over_itself_is_refused_by_name(void)
+{
+	static const struct {
+		u8 cmd, flag;
+		u16 count;
+		u32 data;
+		bool fails;
+	} reads[] = {
+		{ READ, 0, 16, PROGRAM + 16, true },
+		{ READ, 0, 1, PROGRAM + 23, true },
+		{ READ, 0, 64, PROGRAM + 24, false },
+		{ READ, 0, 16, PROGRAM - 16, false },
+		{ READ, 0, 17, PROGRAM - 16, true },
+		{ READ, SKIP, 16, PROGRAM + 16, false },
+		{ WRITE, 0, 16, PROGRAM + 16, false },
+		{ BACK, 0, 16, PROGRAM + 24, true },
+		{ BACK, 0, 16, PROGRAM + 39, false },
+		/* The list of the last one */
+		{ READ, 0, 5, LISTS + 3, true },
+		{ READ, 0, 16, LISTS + 4, false },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(reads); i++) {
+		begin(FMT1);
+		put_idaw(LISTS, 0, DATA);
+		ccw(reads[i].cmd, reads[i].flag | CC, reads[i].count,
+		    reads[i].data);
+		ccw(NOP, CC, 1, 0);
+		ccw(READ, IDA, 80, LISTS);
+		if (reads[i].fails) {
+			fails(-EOPNOTSUPP);
+			expect(!!strstr(ccw_cp_why(p.cp), "prefetch"),
+			       "the reason is: %s", ccw_cp_why(p.cp));
+			flags |= CCW_ORB_PREFETCH;
+		}
+		runs(MODEL_NORMAL);
+	}
+}
+
 static void longest_run_takes_several_calls(void)
 {
 	unsigned int i;
@@ -1301,6 +1342,7 @@ static const struct {
 	TEST(what_was_read_once_counts),
 	TEST(program_is_read_by_the_page),
 	TEST(memory_is_taken_once_only),
+	TEST(program_that_reads_over_itself_is_refused_by_name),
 	TEST(longest_run_takes_several_calls),
 	TEST(limit_of_locked_memory_ends_it_at_once),
 	TEST(short_memory_is_told_and_leaves_nothing),

@@ -220,7 +220,10 @@ u64 world_copy_differs(struct world_copy *copy)
 	return ~0ULL;
 }
 
-/* A program that changes itself is seen as it was when it was started */
+/*
+ * A program that changes itself is seen as it was when it was started, if the
+ * channel may prefetch
+ */
 static bool guest_fetch(void *ctx, uint64_t addr, void *buf, size_t len)
 {
 	struct world_copy *copy = ctx;
@@ -228,8 +231,8 @@ static bool guest_fetch(void *ctx, uint64_t addr, void *buf, size_t len)
 
 	if (!page)
 		return false;
-	memcpy(buf, &copy->program[page - copy->world->pages][addr % WORLD_PAGE],
-	       len);
+	memcpy(buf, &(copy->live ? copy->data : copy->program)
+	       [page - copy->world->pages][addr % WORLD_PAGE], len);
 	return true;
 }
 

@@ -63,6 +63,7 @@ struct world_copy {
 	struct world *world;
 	u8 (*program)[WORLD_PAGE];	/* as it was when the copy was made */
 	u8 (*data)[WORLD_PAGE];
+	bool live;		/* the channel fetches what is there by then */
 };
 
 void world_copy_init(struct world_copy *copy, struct world *world);
