@@ -149,8 +149,10 @@ struct vfio_ccw_user {
  * @state: under the subchannel's lock
  * @down: the machine goes down: nothing is started any more; under the
  *	subchannel's lock
- * @cleared: the driver has cleared the program that is active, of its own; under
+ * @users_end: the user has halted or cleared the program that is active; under
  *	the subchannel's lock
+ * @cleared: the driver has cleared it, and the user has not ended it; under the
+ *	subchannel's lock
  * @silent: responses are nothing to the user, and there is no signal; under the
  *	subchannel's lock
  * @responses: a ring, under the subchannel's lock
@@ -181,6 +183,7 @@ struct vfio_ccw {
 
 	enum vfio_ccw_state state;
 	bool down;
+	bool users_end;
 	bool cleared;
 	bool silent;
 	struct vfio_ccw_response responses[VFIO_CCW_RESPONSES];

@@ -360,10 +360,10 @@ static void vfio_ccw_give_up(struct vfio_ccw *vc, const char *what)
 	spin_unlock_irq(&vc->sch->lock);
 }
 
-/* What the driver ends by itself; see vfio_ccw_tell_cleared() */
+/* What the driver ends by itself, if the user has not; see vfio_ccw_tell_cleared() */
 static int vfio_ccw_clear(struct vfio_ccw *vc)
 {
-	vc->cleared = true;
+	vc->cleared = !vc->users_end;
 	return csch(vc->sch->schid);
 }
 
@@ -685,6 +685,7 @@ static int vfio_ccw_ssch(struct vfio_ccw *vc, const struct ccw_cp_start *start,
 	} else {
 		switch (ssch(sch->schid, &orb)) {
 		case 0:
+			vc->users_end = false;
 			vc->cleared = false;
 			ret = vfio_ccw_fsm(vc, VFIO_CCW_STARTED);
 			break;
@@ -792,7 +793,7 @@ int vfio_ccw_async(struct vfio_ccw *vc, u32 command)
 		switch (command == VFIO_CCW_ASYNC_CMD_HSCH ?
 			hsch(sch->schid) : csch(sch->schid)) {
 		case 0:
-			/* The end is that of the user's own, from now on */
+			vc->users_end = true;
 			vc->cleared = false;
 			break;
 		case 1:		/* status pending */

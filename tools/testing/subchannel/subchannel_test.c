@@ -1,0 +1,869 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * vfio_ccw's state machine and its I/O against a simulated subchannel: what was
+ * seen to go wrong, by name; then all that a user, an administrator and the
+ * hardware can do, at random, against a model of what the user has to see.
+ */
+#include "simulator.h"
+
+#define STOP_MS		2100U	/* what stopping takes at most, whatever happens */
+#define ORB_FLAGS	0x10c20000U	/* key 1, format 1, prefetch, IDAWs */
+
+const char *__asan_default_options(void);
+
+/* What broken hardware may use is never freed, and so is not looked for */
+const char *__asan_default_options(void)
+{
+	return "detect_leaks=0";
+}
+
+static struct vfio_ccw vc;
+static struct vfio_ccw_user *user;	/* while it is open */
+static bool failed;
+
+static void check(bool met, const char *what, int line)
+{
+	if (met)
+		return;
+	failed = true;
+	printf("# line %d: not so: %s\n", line, what);
+}
+
+#define CHECK(met) check(met, #met, __LINE__)
+
+/*
+ * The model: what the user has to see. It knows from the simulated hardware
+ * what ends a program, and from the test who has issued a clear.
+ */
+static struct {
+	bool active;		/* a program was started, and is not over */
+	bool silent;		/* a reset is under way */
+	bool users_own;		/* halt or clear, for this program */
+	unsigned int clears;	/* that were issued when that was known */
+	unsigned int count;
+	struct {
+		struct cmd_scsw scsw;
+		bool over;
+	} responses[VFIO_CCW_RESPONSES];
+} model;
+
+static bool driver_cleared(void)
+{
+	return !model.users_own && sim.clears != model.clears;
+}
+
+static struct cmd_scsw expected(const struct irb *irb, bool of_program,
+				bool ends)
+{
+	struct cmd_scsw scsw = irb->scsw.cmd;
+
+	if (of_program && ends && driver_cleared()) {
+		scsw = (struct cmd_scsw){};
+		scsw.fctl = SCSW_FCTL_START_FUNC;
+		scsw.stctl = SCSW_STCTL_ALERT_STATUS | SCSW_STCTL_PRIM_STATUS |
+			     SCSW_STCTL_SEC_STATUS | SCSW_STCTL_STATUS_PEND;
+		scsw.cstat = SCHN_STAT_INTF_CTRL_CHK;
+	} else if (of_program) {
+		scsw.cpa += GUEST_PROGRAM - HOST_PROGRAM;
+	} else {
+		scsw.cpa = 0;
+	}
+	if (of_program) {
+		/* What repeats the ORB is the guest's */
+		scsw.key = ORB_FLAGS >> 28;
+		scsw.fmt = 1;
+		scsw.pfch = 1;
+	}
+	return scsw;
+}
+
+void test_interrupt(const struct irb *irb, bool ends)
+{
+	unsigned int signals = vc.io_trigger.signals;
+	bool of_program = model.active;
+	unsigned int at = model.count;
+
+	if (vc.state == VFIO_CCW_STANDBY || vc.state == VFIO_CCW_NOT_OPER) {
+		vfio_ccw_interrupt(&vc, irb);
+		CHECK(vc.io_trigger.signals == signals);
+		return;
+	}
+	if (!model.silent) {
+		/* The last one gives way, but an end to nothing else */
+		if (at == VFIO_CCW_RESPONSES)
+			at--;
+		else
+			model.count++;
+		if (at + 1 == model.count &&
+		    (at < VFIO_CCW_RESPONSES - 1 || ends ||
+		     !model.responses[at].over || !model.responses[at].scsw.stctl)) {
+			model.responses[at].scsw = expected(irb, of_program,
+							    ends);
+			model.responses[at].over = ends;
+		}
+	}
+	if (ends) {
+		model.active = false;
+		model.users_own = false;
+		model.clears = sim.clears;
+	}
+	vfio_ccw_interrupt(&vc, irb);
+	CHECK((vc.io_trigger.signals != signals) == !model.silent);
+}
+
+void test_signal(const struct mdev_trigger *trigger)
+{
+	/* There is something to fetch */
+	CHECK(trigger != &vc.io_trigger || (model.count && !model.silent));
+}
+
+/* What a user does */
+
+static bool enter(void)
+{
+	struct vfio_ccw_user *locked;
+
+	if (!user)
+		return false;
+	locked = vfio_ccw_user_lock(&vc);
+	if (IS_ERR(locked))
+		return false;
+	CHECK(locked == user);
+	return true;
+}
+
+static int start(void)
+{
+	u32 orb[] = { 0x11111111, htobe32(ORB_FLAGS), htobe32(GUEST_PROGRAM) };
+	struct cmd_scsw scsw = { .fctl = SCSW_FCTL_START_FUNC };
+	/* It may be revoked meanwhile */
+	struct vfio_ccw_user *own = user;
+	bool active = model.active;
+	int ret;
+
+	if (!enter())
+		return -ENODEV;
+	memset(&own->region, 0, sizeof(own->region));
+	memcpy(own->region.orb_area, orb, sizeof(orb));
+	memcpy(own->region.scsw_area, &scsw, sizeof(scsw));
+	ret = vfio_ccw_start(&vc, own);
+	vfio_ccw_user_unlock(own);
+	if (ret)
+		return ret;
+	CHECK(!active);
+	model.active = true;
+	model.users_own = false;
+	model.clears = sim.clears;
+	return 0;
+}
+
+static int async(u32 command)
+{
+	int ret;
+
+	if (!enter())
+		return -ENODEV;
+	ret = vfio_ccw_async(&vc, command);
+	vfio_ccw_user_unlock(user);
+	if (!ret && model.active)
+		model.users_own = true;
+	return ret;
+}
+
+/* Shows it, and takes it. Returns whether there was one */
+static bool fetch(void)
+{
+	struct cmd_scsw scsw;
+	struct irb irb;
+	int count;
+
+	if (!enter())
+		return false;
+	count = vfio_ccw_show_response(&vc, user);
+	CHECK(count == (int)model.count);
+	if (count <= 0) {
+		vfio_ccw_user_unlock(user);
+		return false;
+	}
+	memcpy(&irb, user->region.irb_area, sizeof(irb));
+	scsw = irb.scsw.cmd;
+	CHECK(!memcmp(&scsw, &model.responses[0].scsw, sizeof(scsw)));
+	/* Nothing of the host's */
+	CHECK(!irb.esw.esw0.faddr[0] && !irb.esw.esw0.erw.fsavf);
+	CHECK(!irb.esw.esw0.saddr ||
+	      irb.esw.esw0.saddr - GUEST_PROGRAM <= PROGRAM_CCWS * 8);
+
+	memmove(&model.responses[0], &model.responses[1],
+		sizeof(model.responses) - sizeof(model.responses[0]));
+	model.count--;
+	vfio_ccw_take_response(&vc);
+	vfio_ccw_user_unlock(user);
+	return true;
+}
+
+static void forget(void)
+{
+	model.active = false;
+	model.count = 0;
+}
+
+/* Does it take longer than the hardware is given? */
+#define IN_TIME(call) do {						\
+	unsigned long began = jiffies;					\
+									\
+	call;								\
+	CHECK(jiffies - began <= STOP_MS);				\
+} while (0)
+
+static int reset(void)
+{
+	unsigned int signals = vc.io_trigger.signals;
+	int ret;
+
+	if (!enter())
+		return -ENODEV;
+	model.silent = true;
+	IN_TIME(ret = vfio_ccw_reset(&vc, user));
+	model.silent = false;
+	CHECK(vc.io_trigger.signals == signals);
+	vfio_ccw_user_unlock(user);
+	forget();
+	/* Whatever it comes to, nothing runs that is not given up */
+	CHECK(!sim.runs || user->broken || sim.gone);
+	return ret;
+}
+
+static int open_device(void)
+{
+	int ret;
+
+	forget();
+	model.clears = sim.clears;
+	ret = vfio_ccw_open(&vc);
+	if (!ret)
+		user = vc.user;
+	return ret;
+}
+
+static void close_device(void)
+{
+	if (!user)
+		return;
+	user = NULL;
+	IN_TIME(vfio_ccw_close(&vc));
+	CHECK(!sim.runs || vc.state == VFIO_CCW_NOT_OPER);
+	forget();
+}
+
+static void revoke(void)
+{
+	if (!user)
+		return;
+	user = NULL;
+	IN_TIME(vfio_ccw_revoke(&vc));
+	CHECK(!vc.user);
+	forget();
+}
+
+static void unmap(u64 iova)
+{
+	IN_TIME(vfio_ccw_dma_unmap(&vc, iova, 4096));
+}
+
+static void vary_off(void)
+{
+	spin_lock_irq(&sim_sch.lock);
+	vfio_ccw_terminate(&vc);
+	spin_unlock_irq(&sim_sch.lock);
+}
+
+static void pull(void)
+{
+	sim.gone = true;
+	/* And with it what it was doing */
+	sim.runs = false;
+	sim.pending = false;
+	spin_lock_irq(&sim_sch.lock);
+	vfio_ccw_gone(&vc);
+	spin_unlock_irq(&sim_sch.lock);
+}
+
+static void set_up(void)
+{
+	sim_reset();
+	memset(&model, 0, sizeof(model));
+	user = NULL;
+	vc = (struct vfio_ccw){
+		.sch = &sim_sch, .mdev = &sim_mdev, .devno = 0x1234,
+		.state = VFIO_CCW_STANDBY,
+	};
+}
+
+static void begin(enum sim_ending ending)
+{
+	set_up();
+	CHECK(!open_device());
+	sim.ending = ending;
+}
+
+/* By name */
+
+static void program_ends_and_is_told(void)
+{
+	enum sim_ending ending;
+
+	for (ending = SIM_AT_ONCE; ending < SIM_NEVER; ending++) {
+		begin(ending);
+		CHECK(!start());
+		CHECK(start() == -EBUSY);
+		time_passes(20);
+		CHECK(!model.active);
+		CHECK(fetch());
+		while (fetch())
+			;
+		CHECK(!start());
+		close_device();
+		CHECK(!sim.enabled);
+	}
+}
+
+static void device_end_does_not_hold_up_the_next_start(void)
+{
+	begin(SIM_DEVICE_LATER);
+	sim.delay = 3;
+	CHECK(!start());
+	while (!model.count)
+		time_passes(1);
+	CHECK(sim.actl & SCSW_ACTL_DEVACT);
+	CHECK(!start());
+	time_passes(50);
+	CHECK(!model.active);
+	close_device();
+}
+
+static void intermediate_status_ends_nothing(void)
+{
+	begin(SIM_INTERMEDIATE);
+	sim.delay = 5;
+	CHECK(!start());
+	while (!model.count)
+		time_passes(1);
+	CHECK(sim.runs);
+	CHECK(fetch());
+	CHECK(start() == -EBUSY);
+	time_passes(50);
+	CHECK(fetch());
+	close_device();
+}
+
+static void halt_that_leaves_the_device_active(void)
+{
+	begin(SIM_NEVER);
+	sim.halt_leaves_active = true;
+	CHECK(!start());
+	time_passes(10);
+	CHECK(!reset());
+	CHECK(vc.state == VFIO_CCW_IDLE);
+	CHECK(sim.enabled);
+	sim.ending = SIM_AT_ONCE;
+	CHECK(!start());
+	time_passes(10);
+	CHECK(fetch());
+	close_device();
+	CHECK(!open_device());
+	close_device();
+}
+
+static void halt_that_does_nothing_is_followed_by_a_clear(void)
+{
+	begin(SIM_NEVER);
+	sim.deaf_to_halt = true;
+	CHECK(!start());
+	time_passes(10);
+	CHECK(!reset());
+	sim.ending = SIM_AT_ONCE;
+	CHECK(!start());
+	time_passes(10);
+	CHECK(fetch());
+	close_device();
+}
+
+static void hardware_that_does_not_even_clear(void)
+{
+	begin(SIM_NEVER);
+	CHECK(!start());
+	time_passes(10);
+	sim.deaf = true;
+	unmap(GUEST_PAGE);
+	CHECK(user->broken);
+	/* Found once, and for good: what it may fetch is not freed */
+	CHECK(start() == -ENODEV);
+	close_device();
+	CHECK(open_device() == -ENODEV);
+	time_passes(10);
+	/* And tried again when the driver lets it go */
+	sim.deaf = false;
+	sim.actl = 0;
+	sim.fctl = 0;
+	sim.runs = false;
+	vfio_ccw_retire(&vc);
+	CHECK(!sim.enabled);
+}
+
+static void deaf_hardware_found_by_a_reset(void)
+{
+	begin(SIM_NEVER);
+	CHECK(!start());
+	time_passes(10);
+	sim.deaf = true;
+	CHECK(reset() < 0);
+	close_device();
+	time_passes(10);
+}
+
+static void responses_wait_and_ends_stay(void)
+{
+	unsigned int i;
+
+	begin(SIM_AT_ONCE);
+	for (i = 0; i < VFIO_CCW_RESPONSES - 1; i++) {
+		sim_attention();
+		time_passes(2);
+	}
+	CHECK(!start());
+	time_passes(10);
+	CHECK(model.count == VFIO_CCW_RESPONSES);
+	/* It ends nothing, and has to give way */
+	sim_attention();
+	time_passes(2);
+	while (model.count > 1)
+		CHECK(fetch());
+	CHECK(model.responses[0].scsw.fctl == SCSW_FCTL_START_FUNC);
+	CHECK(fetch());
+	close_device();
+}
+
+static void response_stays_until_it_is_taken(void)
+{
+	struct ccw_io_region first;
+
+	begin(SIM_AT_ONCE);
+	CHECK(!start());
+	time_passes(10);
+	CHECK(enter());
+	CHECK(vfio_ccw_show_response(&vc, user) == 1);
+	first = user->region;
+	CHECK(vfio_ccw_show_response(&vc, user) == 1);
+	CHECK(!memcmp(&first, &user->region, sizeof(first)));
+	vfio_ccw_user_unlock(user);
+	CHECK(fetch());
+	CHECK(!fetch());
+	close_device();
+}
+
+static void schib_shows_nothing_of_the_host(void)
+{
+	struct ccw_schib_region region;
+	struct schib schib;
+
+	begin(SIM_NEVER);
+	CHECK(!start());
+	time_passes(10);
+	CHECK(enter());
+	CHECK(!vfio_ccw_read_schib(&vc, user, &region));
+	vfio_ccw_user_unlock(user);
+	memcpy(&schib, region.schib_area, sizeof(schib));
+	CHECK(!schib.pmcw.intparm);
+	CHECK(schib.scsw.cmd.cpa == GUEST_PROGRAM);
+	CHECK(schib.scsw.cmd.key == ORB_FLAGS >> 28);
+	close_device();
+}
+
+static void what_the_driver_clears_ends_as_a_start(void)
+{
+	begin(SIM_NEVER);
+	CHECK(!start());
+	time_passes(10);
+	vary_off();
+	time_passes(10);
+	CHECK(model.responses[0].scsw.cstat == SCHN_STAT_INTF_CTRL_CHK);
+	CHECK(fetch());
+
+	CHECK(!start());
+	time_passes(10);
+	unmap(GUEST_PAGE);
+	CHECK(model.count == 1);
+	CHECK(model.responses[0].scsw.cstat == SCHN_STAT_INTF_CTRL_CHK);
+	CHECK(fetch());
+
+	/* And what the user clears, as a clear */
+	CHECK(!start());
+	time_passes(10);
+	CHECK(!async(VFIO_CCW_ASYNC_CMD_CSCH));
+	time_passes(10);
+	CHECK(model.responses[0].scsw.fctl == SCSW_FCTL_CLEAR_FUNC);
+	CHECK(fetch());
+	close_device();
+}
+
+static void device_that_changes_is_not_the_users(void)
+{
+	begin(SIM_AT_ONCE);
+	close_device();
+	sim.changed = true;
+	CHECK(open_device() == -ENODEV);
+	CHECK(!sim.enabled);
+
+	begin(SIM_AT_ONCE);
+	sim.changed = true;
+	CHECK(reset() == -ENODEV);
+	CHECK(start() == -ENODEV);
+	close_device();
+}
+
+static void machine_that_goes_down_starts_nothing(void)
+{
+	begin(SIM_NEVER);
+	CHECK(!start());
+	time_passes(10);
+	IN_TIME(vfio_ccw_shutdown(&vc));
+	CHECK(!sim.runs && !sim.enabled);
+	CHECK(start() == -ENODEV);
+	CHECK(reset() == -ENODEV);
+	close_device();
+}
+
+static void condition_codes_have_their_errors(void)
+{
+	static const int errors[] = { 0, -EBUSY, -EBUSY, -ENODEV };
+	unsigned int cc;
+
+	for (cc = 1; cc <= 3; cc++) {
+		begin(SIM_AT_ONCE);
+		sim.start_cc = cc;
+		CHECK(start() == errors[cc]);
+		CHECK(vc.state == VFIO_CCW_IDLE);
+		/* And nothing stays pinned */
+		CHECK(!ccw_cp_uses(user->cp, 0, U64_MAX));
+		close_device();
+	}
+}
+
+static void unmap_meanwhile(void)
+{
+	vfio_ccw_dma_unmap(&vc, GUEST_PAGE, 4096);
+}
+
+static void unmap_other_meanwhile(void)
+{
+	vfio_ccw_dma_unmap(&vc, GUEST_PAGE + 4096, 4096);
+}
+
+static void revoke_meanwhile(void)
+{
+	sim_revoked = true;
+	revoke();
+}
+
+static void memory_that_goes_away_meanwhile_is_tried_again(void)
+{
+	begin(SIM_AT_ONCE);
+	sim_meanwhile = unmap_meanwhile;
+	CHECK(start() == -EAGAIN);
+	CHECK(!ccw_cp_uses(user->cp, 0, U64_MAX));
+	sim_meanwhile = unmap_other_meanwhile;
+	CHECK(!start());
+	time_passes(10);
+	CHECK(fetch());
+	close_device();
+}
+
+static void subchannel_that_goes_meanwhile_starts_nothing(void)
+{
+	begin(SIM_AT_ONCE);
+	sim_meanwhile = pull;
+	CHECK(start() == -ENODEV);
+	close_device();
+}
+
+/* The table: what is said here in another way */
+
+static bool is_error(enum vfio_ccw_state state, enum vfio_ccw_event event)
+{
+	switch (event) {
+	case VFIO_CCW_CLOSE:
+	case VFIO_CCW_GONE:
+		return false;
+	case VFIO_CCW_REFUSED:
+		return state == VFIO_CCW_PENDING;
+	case VFIO_CCW_OPEN:
+		return state != VFIO_CCW_STANDBY;
+	case VFIO_CCW_START:
+		return state != VFIO_CCW_IDLE;
+	case VFIO_CCW_STARTED:
+		return state != VFIO_CCW_PROCESSING;
+	case VFIO_CCW_ASYNC:
+		return state != VFIO_CCW_IDLE && state != VFIO_CCW_PENDING;
+	default:
+		return state == VFIO_CCW_STANDBY || state == VFIO_CCW_NOT_OPER;
+	}
+}
+
+static enum vfio_ccw_state next_state(enum vfio_ccw_state state,
+				      enum vfio_ccw_event event)
+{
+	if (event == VFIO_CCW_GONE || state == VFIO_CCW_NOT_OPER)
+		return VFIO_CCW_NOT_OPER;
+	if (event == VFIO_CCW_CLOSE)
+		return VFIO_CCW_STANDBY;
+	if (is_error(state, event))
+		return state;
+	switch (event) {
+	case VFIO_CCW_OPEN:
+		return VFIO_CCW_IDLE;
+	case VFIO_CCW_START:
+		return VFIO_CCW_PROCESSING;
+	case VFIO_CCW_STARTED:
+		return VFIO_CCW_PENDING;
+	case VFIO_CCW_REFUSED:
+		return state == VFIO_CCW_PROCESSING ? VFIO_CCW_IDLE : state;
+	case VFIO_CCW_ENDED:
+		return state == VFIO_CCW_PENDING ? VFIO_CCW_IDLE : state;
+	default:
+		return state;
+	}
+}
+
+static void each_cell_is_as_the_rules_have_it(void)
+{
+	enum vfio_ccw_state state;
+	enum vfio_ccw_event event;
+
+	set_up();
+	spin_lock_irq(&sim_sch.lock);
+	for (state = 0; state < VFIO_CCW_NR_STATES; state++) {
+		for (event = 0; event < VFIO_CCW_NR_EVENTS; event++) {
+			vc.state = state;
+			CHECK(!!vfio_ccw_fsm(&vc, event) ==
+			      is_error(state, event));
+			CHECK(vc.state == next_state(state, event));
+		}
+	}
+	spin_unlock_irq(&sim_sch.lock);
+}
+
+static void reports_wait_and_the_last_one_tells_of_more(void)
+{
+	struct chp_id chpid = { .id = 7 };
+	struct crw crw;
+	unsigned int i;
+	u32 word;
+
+	begin(SIM_AT_ONCE);
+	for (i = 0; i < VFIO_CCW_CRWS + 3; i++)
+		vfio_ccw_crw_add(&vc, CRW_ERC_PERRN, chpid);
+	CHECK(vc.crw_trigger.signals == i);
+	for (i = 0; i < VFIO_CCW_CRWS; i++) {
+		word = vfio_ccw_crw_show(&vc);
+		memcpy(&crw, &word, sizeof(crw));
+		CHECK(crw.rsc == CRW_RSC_CPATH && crw.rsid == 7);
+		CHECK(crw.oflw == (i == VFIO_CCW_CRWS - 1));
+		vfio_ccw_crw_take(&vc);
+	}
+	CHECK(!vfio_ccw_crw_show(&vc));
+	close_device();
+}
+
+/* At random */
+
+static u32 seed;
+
+static u32 any(u32 n)
+{
+	seed = seed * 1664525 + 1013904223;
+	return (seed >> 8) % n;
+}
+
+static void random_meanwhile(void)
+{
+	switch (any(6)) {
+	case 0:
+		unmap_meanwhile();
+		break;
+	case 1:
+		unmap_other_meanwhile();
+		break;
+	case 2:
+		vary_off();
+		break;
+	case 3:
+		sim_attention();
+		time_passes(any(5));
+		break;
+	case 4:
+		if (!any(20))
+			revoke_meanwhile();
+		break;
+	case 5:
+		if (!any(50))
+			pull();
+		break;
+	}
+}
+
+static void one_step(void)
+{
+	int err;
+
+	switch (any(16)) {
+	case 0:
+	case 1:
+	case 2:
+		sim.ending = any(SIM_NR_ENDINGS);
+		sim.delay = any(4);
+		sim.start_cc = any(12) ? 0 : any(4);
+		sim.halt_leaves_active = !any(3);
+		sim.deaf_to_halt = !any(10);
+		sim_translate_error = any(10) ? 0 : -EINVAL;
+		sim_meanwhile = any(3) ? NULL : random_meanwhile;
+		start();
+		sim_meanwhile = NULL;
+		break;
+	case 3:
+		async(VFIO_CCW_ASYNC_CMD_HSCH);
+		break;
+	case 4:
+		async(VFIO_CCW_ASYNC_CMD_CSCH);
+		break;
+	case 5:
+	case 6:
+	case 7:
+		fetch();
+		break;
+	case 8:
+		reset();
+		break;
+	case 9:
+		unmap(any(2) ? GUEST_PAGE : GUEST_PAGE + 4096);
+		break;
+	case 10:
+		vary_off();
+		break;
+	case 11:
+		sim_attention();
+		break;
+	case 12:
+		if (any(4))
+			break;
+		if (user) {
+			close_device();
+			break;
+		}
+		err = open_device();
+		CHECK(!err || vc.state == VFIO_CCW_NOT_OPER || sim.gone);
+		break;
+	case 13:
+		if (!any(200))
+			sim.deaf = true;
+		if (!any(200))
+			pull();
+		break;
+	default:
+		time_passes(any(8));
+	}
+}
+
+static void whatever_happens_the_user_sees_what_is_right(void)
+{
+	unsigned int round, i;
+
+	for (round = 0; round < 20000 && !failed; round++) {
+		seed = round;
+		begin(SIM_AT_ONCE);
+		for (i = 0; i < 300 && !failed && !sim_revoked; i++)
+			one_step();
+		/* A program that ends by itself is told of */
+		if (user && model.active && sim.ending != SIM_NEVER &&
+		    !sim.gone && !sim.deaf && !sim.deaf_to_halt) {
+			time_passes(100);
+			CHECK(!model.active);
+		}
+		while (user && fetch() && !failed)
+			;
+		close_device();
+		CHECK(sim.gone || sim.deaf || sim_revoked || !sim.enabled);
+		if (failed)
+			printf("# in round %u, step %u\n", round, i);
+	}
+}
+
+/* Interrupts that come twice, or never: nothing hangs, nothing is used freed */
+static void interrupts_that_are_lost_or_come_again_do_no_harm(void)
+{
+	unsigned int i;
+
+	begin(SIM_AT_ONCE);
+	CHECK(!start());
+	sim.silent = true;
+	time_passes(20);
+	CHECK(start() == -EBUSY);
+	sim.silent = false;
+	CHECK(!reset());
+	CHECK(!start());
+	time_passes(20);
+	CHECK(fetch());
+
+	sim.twice = true;
+	for (i = 0; i < 20; i++) {
+		CHECK(!start());
+		time_passes(20);
+		while (fetch())
+			;
+	}
+	close_device();
+}
+
+#define TEST(name)	{ name, #name }
+
+static const struct {
+	void (*run)(void);
+	const char *name;
+} tests[] = {
+	TEST(each_cell_is_as_the_rules_have_it),
+	TEST(program_ends_and_is_told),
+	TEST(device_end_does_not_hold_up_the_next_start),
+	TEST(intermediate_status_ends_nothing),
+	TEST(halt_that_leaves_the_device_active),
+	TEST(halt_that_does_nothing_is_followed_by_a_clear),
+	TEST(hardware_that_does_not_even_clear),
+	TEST(deaf_hardware_found_by_a_reset),
+	TEST(responses_wait_and_ends_stay),
+	TEST(response_stays_until_it_is_taken),
+	TEST(schib_shows_nothing_of_the_host),
+	TEST(what_the_driver_clears_ends_as_a_start),
+	TEST(device_that_changes_is_not_the_users),
+	TEST(machine_that_goes_down_starts_nothing),
+	TEST(condition_codes_have_their_errors),
+	TEST(memory_that_goes_away_meanwhile_is_tried_again),
+	TEST(subchannel_that_goes_meanwhile_starts_nothing),
+	TEST(reports_wait_and_the_last_one_tells_of_more),
+	TEST(interrupts_that_are_lost_or_come_again_do_no_harm),
+	TEST(whatever_happens_the_user_sees_what_is_right),
+};
+
+int main(void)
+{
+	unsigned int i;
+	bool any_failed = false;
+
+	setbuf(stdout, NULL);
+	printf("TAP version 13\n1..%zu\n", ARRAY_SIZE(tests));
+	for (i = 0; i < ARRAY_SIZE(tests); i++) {
+		failed = false;
+		tests[i].run();
+		printf("%sok %u %s\n", failed ? "not " : "", i + 1,
+		       tests[i].name);
+		any_failed |= failed;
+	}
+	return any_failed;
+}
