@@ -42,32 +42,53 @@
 /* Tells of closes of the files of groups and devices in /dev */
 static struct fsnotify_group *mdev_group_watch;
 
-/* Counts closes; threads that wait for one */
-static atomic_t mdev_group_closes;
-static DECLARE_WAIT_QUEUE_HEAD(mdev_group_wait);
+/*
+ * Closes of groups are counted apart, by their numbers: the thread that waits for
+ * one is not to look each time that another one is closed.
+ */
+static struct mdev_group_closes {
+	atomic_t count;
+	wait_queue_head_t wait;
+} mdev_group_closes[256];
+
+static struct mdev_group_closes *mdev_group_closes_of(int id)
+{
+	return &mdev_group_closes[(unsigned int)id %
+				  ARRAY_SIZE(mdev_group_closes)];
+}
+
+/* A close of the group with the number @id, or of its device */
+struct mdev_group_mark {
+	struct fsnotify_mark mark;
+	int id;
+};
 
 /**
  * mdev_group_released - a device was released that was opened without its group
+ * @id: the group's number, or negative if VFIO has none
  *
  * Its file tells of a close at the begin, and a release may take its time.
  */
-void mdev_group_released(void)
+void mdev_group_released(int id)
 {
-	atomic_inc(&mdev_group_closes);
-	wake_up_all(&mdev_group_wait);
+	struct mdev_group_closes *closes = mdev_group_closes_of(id);
+
+	atomic_inc(&closes->count);
+	wake_up_all(&closes->wait);
 }
 
 static int mdev_group_closed(struct fsnotify_mark *mark, u32 mask,
 			     struct inode *inode, struct inode *dir,
 			     const struct qstr *name, u32 cookie)
 {
-	mdev_group_released();
+	mdev_group_released(container_of(mark, struct mdev_group_mark,
+					 mark)->id);
 	return 0;
 }
 
 static void mdev_group_free_mark(struct fsnotify_mark *mark)
 {
-	kfree(mark);
+	kfree(container_of(mark, struct mdev_group_mark, mark));
 }
 
 static const struct fsnotify_ops mdev_group_watch_ops = {
@@ -76,9 +97,9 @@ static const struct fsnotify_ops mdev_group_watch_ops = {
 };
 
 /* From now on closes of @path's file are counted. NULL: they are not */
-static struct fsnotify_mark *mdev_group_mark(const char *path)
+static struct fsnotify_mark *mdev_group_mark(const char *path, int id)
 {
-	struct fsnotify_mark *mark;
+	struct mdev_group_mark *mark;
 	struct path found;
 	int err = -ENOENT;
 
@@ -89,15 +110,16 @@ static struct fsnotify_mark *mdev_group_mark(const char *path)
 	mark = kzalloc(sizeof(*mark), GFP_KERNEL);
 	if (!mark)
 		goto put_path;
-	fsnotify_init_mark(mark, mdev_group_watch);
-	mark->mask = FS_CLOSE_WRITE | FS_CLOSE_NOWRITE;
-	if (fsnotify_add_inode_mark(mark, d_inode(found.dentry), 0)) {
-		fsnotify_put_mark(mark);
+	mark->id = id;
+	fsnotify_init_mark(&mark->mark, mdev_group_watch);
+	mark->mark.mask = FS_CLOSE_WRITE | FS_CLOSE_NOWRITE;
+	if (fsnotify_add_inode_mark(&mark->mark, d_inode(found.dentry), 0)) {
+		fsnotify_put_mark(&mark->mark);
 		mark = NULL;
 	}
 put_path:
 	path_put(&found);
-	return mark;
+	return mark ? &mark->mark : NULL;
 }
 
 static void mdev_group_unmark(struct fsnotify_mark *mark)
@@ -118,15 +140,15 @@ static struct file *mdev_group_open(const char *path)
 	return file;
 }
 
-/* Until a group was closed since @closes were counted */
-static bool mdev_group_wait_close(int closes)
+/* Until a group was closed since @count closes were counted */
+static bool mdev_group_wait_close(struct mdev_group_closes *closes, int count)
 {
-	return wait_event_idle_timeout(mdev_group_wait,
-				       atomic_read(&mdev_group_closes) != closes,
+	return wait_event_idle_timeout(closes->wait,
+				       atomic_read(&closes->count) != count,
 				       LOOK_INTERVAL);
 }
 
-/* A close has begun, of this group or another one */
+/* A close has begun, of this group or of one that is counted with it */
 static struct file *mdev_group_open_closing(const char *path)
 {
 	struct file *file;
@@ -141,17 +163,18 @@ static struct file *mdev_group_open_closing(const char *path)
 	return file;
 }
 
-static struct file *mdev_group_open_when_closed(const char *path)
+static struct file *mdev_group_open_when_closed(const char *path, int id)
 {
+	struct mdev_group_closes *closes = mdev_group_closes_of(id);
 	struct file *file;
-	int closes;
+	int count;
 
 	for (;;) {
-		closes = atomic_read(&mdev_group_closes);
+		count = atomic_read(&closes->count);
 		file = mdev_group_open(path);
 		if (file != ERR_PTR(-EBUSY))
 			return file;
-		if (!mdev_group_wait_close(closes))
+		if (!mdev_group_wait_close(closes, count))
 			continue;
 		file = mdev_group_open_closing(path);
 		if (file != ERR_PTR(-EBUSY))
@@ -223,12 +246,12 @@ struct file *mdev_group_take(int id, const struct device *dev)
 
 	mdev_group_path(path, id);
 	mdev_group_device_path(device_path, dev);
-	mark = mdev_group_mark(path);
-	device_mark = mdev_group_mark(device_path);
+	mark = mdev_group_mark(path, id);
+	device_mark = mdev_group_mark(device_path, id);
 	/* VFIO is done with the group a little after the device's release */
 	file = mdev_group_open_closing(path);
 	if (file == ERR_PTR(-EBUSY))
-		file = mdev_group_open_when_closed(path);
+		file = mdev_group_open_when_closed(path, id);
 	mdev_group_unmark(device_mark);
 	mdev_group_unmark(mark);
 	return file;
@@ -311,6 +334,10 @@ void mdev_group_left(struct file *file)
 
 int mdev_group_init_module(void)
 {
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(mdev_group_closes); i++)
+		init_waitqueue_head(&mdev_group_closes[i].wait);
 	mdev_group_watch = fsnotify_alloc_group(&mdev_group_watch_ops, 0);
 	return PTR_ERR_OR_ZERO(mdev_group_watch);
 }

@@ -10,7 +10,7 @@ int mdev_group_id(struct device *dev);
 struct file *mdev_group_try(int id);
 struct file *mdev_group_take(int id, const struct device *dev);
 void mdev_group_put(struct file *file);
-void mdev_group_released(void);
+void mdev_group_released(int id);
 struct file *mdev_group_leave(int id);
 void mdev_group_left(struct file *file);
 int mdev_group_init_module(void);

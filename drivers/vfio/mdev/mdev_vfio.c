@@ -135,7 +135,7 @@ static void mdev_vfio_close(struct vfio_device *vdev)
 			  MAX_SCHEDULE_TIMEOUT);
 	mdev_vfio_end_use(vmdev);
 	if (vfio_device_has_iommufd(vdev))
-		mdev_group_released();
+		mdev_group_released(mdev->shell.group_id);
 }
 
 /*
