@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The translator itself, with a look at what it keeps private */
-#include CCW_CP_SOURCE
-
+/* A look at what the translator keeps private */
+#include "vfio_ccw_program.h"
 #include "world.h"
 
 void *peek_host_ccws(struct ccw_cp *cp, unsigned int *n)

@@ -1,0 +1,624 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * vfio-ccw: copies a guest's channel program, as far as a channel can come in
+ * it, with the addresses of its data as guest IDAWs
+ */
+#include <linux/errno.h>
+#include <linux/gfp.h>
+#include <linux/io.h>
+#include <linux/minmax.h>
+
+#include "vfio_ccw_program.h"
+
+#define CMD_NOP		0x03
+
+/*
+ * How a CCW is reached: as a command, or chained as data of a command of some
+ * kind. One CCW can be reached in several ways.
+ */
+#define AS_COMMAND	0x01
+#define AS_INPUT	0x02	/* the device writes memory */
+#define AS_OUTPUT	0x04	/* the device reads memory */
+#define AS_BACKWARD	0x08	/* the device writes memory, downwards */
+#define AS_NODATA	0x10	/* a kind of command only: it chains no data */
+#define AS_SEARCH	0x20	/* as output, and may end with status modifier */
+
+static void cp_parse_tic(struct ccw_cp *cp, struct cp_slot *slot, u32 high)
+{
+	slot->is |= IS_TIC;
+	/* Format 0 looks at four bits of the code and the address, no more */
+	if ((cp->fmt1 && high != CMD_TIC << 24) || slot->cda & 7)
+		slot->is |= IS_INVALID;
+}
+
+/* What the Principles of Operation call an invalid CCW is left to the host */
+static void cp_parse(struct ccw_cp *cp, struct cp_slot *slot, u32 high, u32 low)
+{
+	*slot = (struct cp_slot){ .cmd = high >> 24 };
+
+	if (cp->fmt1) {
+		slot->flags = high >> 16;
+		slot->count = high;
+		slot->cda = low;
+		if (low >> 31)
+			slot->is = IS_INVALID;
+	} else {
+		slot->flags = low >> 24;
+		slot->count = low;
+		slot->cda = high & 0xffffff;
+	}
+
+	if ((slot->cmd & 0x0f) == CMD_TIC)
+		cp_parse_tic(cp, slot, high);
+	else if (!slot->count && (!cp->fmt1 || slot->flags & FLAG_DC))
+		slot->is = IS_INVALID;
+}
+
+/* Reads up to the end of the page: a program may end there */
+static int cp_read_chunk(struct ccw_cp *cp, u32 addr)
+{
+	u32 len = PG_SIZE - (addr & (PG_SIZE - 1));
+	int err;
+
+	cp->chunk_len = 0;
+	if (addr >= cp->limit)
+		return cp_fail(cp, -EINVAL, "a CCW's address is too high");
+	err = cp->ops->read(cp->ctx, addr, cp->chunk, len);
+	if (err)
+		return cp_fail(cp, -EINVAL, "a CCW cannot be read");
+	cp->chunk_start = addr;
+	cp->chunk_len = len;
+	return 0;
+}
+
+/* Copies the CCW at @addr behind the last slot. Inline, as that is most of it */
+static inline int cp_append(struct ccw_cp *cp, u32 addr, bool optional)
+{
+	struct cp_slot *slot;
+	const __be32 *words;
+	int err;
+
+	if (cp->nslots == CCW_CP_MAX_CCWS)
+		return cp_fail(cp, -EINVAL, "too many CCWs");
+	if (addr - cp->chunk_start >= cp->chunk_len) {
+		err = cp_read_chunk(cp, addr);
+		if (err)
+			return err;
+	}
+
+	words = &cp->chunk[(addr - cp->chunk_start) / sizeof(*words)];
+	slot = &cp->slots[cp->nslots];
+	cp_parse(cp, slot, be32_to_cpu(words[0]), be32_to_cpu(words[1]));
+	if (optional)
+		slot->is |= IS_OPTIONAL;
+	return cp->nslots++;
+}
+
+/* Begins a segment at @addr, which is in none so far */
+static int cp_new_segment(struct ccw_cp *cp, u32 addr, bool optional)
+{
+	struct cp_seg *seg = &cp->segs[cp->nsegs];
+	unsigned int i;
+	int slot;
+
+	if (cp->nsegs == CCW_CP_MAX_SEGS)
+		return cp_fail(cp, -EINVAL, "too many TICs");
+	slot = cp_append(cp, addr, optional);
+	if (slot < 0)
+		return slot;
+
+	seg->guest = addr;
+	seg->first = slot;
+	seg->n = 1;
+
+	cp->last = seg;
+	cp->grow = addr + sizeof(struct cp_ccw);
+	cp->stop = NO_CCW;
+	for (i = cp->nsegs; i && cp->segs[cp->order[i - 1]].guest > addr; i--) {
+		cp->order[i] = cp->order[i - 1];
+		cp->stop = cp->segs[cp->order[i]].guest;
+	}
+	cp->order[i] = cp->nsegs;
+	cp->cur = cp->nsegs++;
+	if (cp->grow == cp->stop)
+		cp->grow = NO_CCW;
+	return slot;
+}
+
+/* Where it is not simply the next CCW */
+static int cp_find_slot(struct ccw_cp *cp, u32 addr, bool optional)
+{
+	unsigned int i;
+
+	if (cp->nsegs && cp_seg_has(&cp->segs[cp->cur], addr))
+		return cp_seg_slot(&cp->segs[cp->cur], addr);
+
+	for (i = 0; i < cp->nsegs; i++) {
+		if (cp_seg_has(&cp->segs[i], addr)) {
+			cp->cur = i;
+			return cp_seg_slot(&cp->segs[i], addr);
+		}
+	}
+	return cp_new_segment(cp, addr, optional);
+}
+
+/* The slot of the CCW at @addr, which is copied where that was not yet done */
+static int cp_slot_at(struct ccw_cp *cp, u32 addr, bool optional)
+{
+	int slot;
+
+	if (addr != cp->grow)
+		return cp_find_slot(cp, addr, optional);
+
+	slot = cp_append(cp, addr, optional);
+	if (slot < 0)
+		return slot;
+	cp->last->n++;
+	cp->grow += sizeof(struct cp_ccw);
+	if (cp->grow == cp->stop)
+		cp->grow = NO_CCW;
+	return slot;
+}
+
+/*
+ * What a command does with data; 0 for an invalid one. Those that search, and
+ * those that poll, are write commands for the channel.
+ */
+static u8 cp_kind(u8 cmd)
+{
+	static const u8 kinds[] = {
+		[0x01] = AS_SEARCH, [0x05] = AS_SEARCH,		/* write */
+		[0x09] = AS_SEARCH, [0x0d] = AS_SEARCH,
+		[0x02] = AS_INPUT, [0x06] = AS_INPUT,		/* read */
+		[0x0a] = AS_INPUT, [0x0e] = AS_INPUT,
+		[0x03] = AS_OUTPUT, [0x07] = AS_OUTPUT,		/* control */
+		[0x0b] = AS_OUTPUT, [0x0f] = AS_OUTPUT,
+		[0x04] = AS_INPUT,				/* sense */
+		[0x0c] = AS_BACKWARD,
+	};
+
+	return cmd == CMD_NOP ? AS_NODATA : kinds[cmd & 0x0f];
+}
+
+/* A list does not leave its page, so each page keeps its place for good */
+static int cp_alloc_idal(struct ccw_cp *cp, struct cp_slot *slot,
+			 unsigned int n)
+{
+	unsigned int chunk;
+
+	if (cp->nidaws % IDAW_CHUNK + n > IDAW_CHUNK)
+		cp->nidaws += IDAW_CHUNK - cp->nidaws % IDAW_CHUNK;
+	chunk = cp->nidaws / IDAW_CHUNK;
+	if (!cp->idaws[chunk]) {
+		cp->idaws[chunk] = (u64 *)__get_free_page(GFP_KERNEL_ACCOUNT |
+							  GFP_DMA);
+		if (!cp->idaws[chunk])
+			return cp_fail(cp, -ENOMEM, "no memory for IDAWs");
+		cp->idaw_addrs[chunk] = virt_to_phys(cp->idaws[chunk]);
+	}
+	slot->idal = cp->nidaws;
+	slot->nidaws = n;
+	cp->nidaws += n;
+	return 0;
+}
+
+/* How many IDAWs it takes, if the first one is @first */
+static unsigned int cp_count_idaws(const struct ccw_cp *cp,
+				   const struct cp_slot *slot, u64 first)
+{
+	u32 offset = first & (cp->block - 1);
+
+	if (slot->data & DATA_DOWN)
+		offset = cp->block - 1 - offset;
+	return DIV_ROUND_UP(offset + slot->count, cp->block);
+}
+
+/* Makes IDAWs of a data address */
+static int cp_copy_direct(struct ccw_cp *cp, struct cp_slot *slot)
+{
+	unsigned int i, n = cp_count_idaws(cp, slot, slot->cda);
+	u64 addr = slot->cda;
+	u64 *idal;
+	int err;
+
+	err = cp_alloc_idal(cp, slot, n);
+	if (err)
+		return err;
+
+	idal = cp_idal(cp, slot);
+	if (slot->data & DATA_DOWN) {
+		for (i = 0; i < n; i++) {
+			/* Below 0 the address wraps, far beyond the limit */
+			idal[i] = addr < cp->limit ? addr : BAD_IDAW;
+			addr = (addr & ~(u64)(cp->block - 1)) - 1;
+		}
+	} else {
+		for (i = 0; i < n; i++) {
+			idal[i] = addr < cp->limit ? addr : BAD_IDAW;
+			addr = (addr | (cp->block - 1)) + 1;
+		}
+	}
+	return 0;
+}
+
+/* Returns how many of @n words of an IDAL, from number @from on, can be read */
+static unsigned int cp_read_idaws(struct ccw_cp *cp, const struct cp_slot *slot,
+				  void *buf, unsigned int from, unsigned int n)
+{
+	unsigned int size = cp->fmt2_idaws ? sizeof(__be64) : sizeof(__be32);
+	u32 addr = slot->cda + from * size;
+	unsigned int part, done = 0;
+
+	while (done < n && addr < cp->limit) {
+		part = (PG_SIZE - (addr & (PG_SIZE - 1))) / size;
+		part = min(part, n - done);
+		if (cp->ops->read(cp->ctx, addr, buf + done * size,
+				  part * size))
+			break;
+		done += part;
+		addr += part * size;
+	}
+	return done;
+}
+
+static bool cp_idaw_is_valid(const struct ccw_cp *cp,
+			     const struct cp_slot *slot, u64 idaw,
+			     unsigned int index)
+{
+	u64 offset = idaw & (cp->block - 1);
+
+	if (!cp->fmt2_idaws && idaw >> 31)
+		return false;
+	if (!index)
+		return true;
+	return offset == (slot->data & DATA_DOWN ? cp->block - 1 : 0);
+}
+
+static int cp_copy_idal(struct ccw_cp *cp, struct cp_slot *slot)
+{
+	unsigned int i, n, sure = DIV_ROUND_UP(slot->count, cp->block);
+	union {
+		__be32 fmt1[IDAL_MAX];
+		__be64 fmt2[IDAL_MAX];
+	} words;
+	unsigned int have;
+	u64 *idal;
+	u64 idaw;
+	int err;
+
+	if (slot->cda & (cp->fmt2_idaws ? 7 : 3)) {
+		slot->is |= IS_INVALID;
+		return 0;
+	}
+
+	/*
+	 * The first word tells whether there is one more than this, which
+	 * must not be read if not: the list may end in the last bytes of
+	 * memory.
+	 */
+	have = cp_read_idaws(cp, slot, &words, 0, sure);
+	n = sure;
+	if (have == sure) {
+		idaw = cp->fmt2_idaws ? be64_to_cpu(words.fmt2[0]) :
+					be32_to_cpu(words.fmt1[0]);
+		n = cp_count_idaws(cp, slot, idaw);
+		if (n > sure)
+			have += cp_read_idaws(cp, slot, cp->fmt2_idaws ?
+					      (void *)&words.fmt2[sure] :
+					      (void *)&words.fmt1[sure],
+					      sure, n - sure);
+	}
+	if (have < n) {
+		if (!have || !cp_is_optional(slot))
+			return cp_fail_slot(cp, slot, -EINVAL,
+					    "an IDAW cannot be read");
+	}
+
+	err = cp_alloc_idal(cp, slot, n);
+	if (err)
+		return err;
+
+	idal = cp_idal(cp, slot);
+	for (i = 0; i < have; i++) {
+		idaw = cp->fmt2_idaws ? be64_to_cpu(words.fmt2[i]) :
+					be32_to_cpu(words.fmt1[i]);
+		if (!cp_idaw_is_valid(cp, slot, idaw, i))
+			break;
+		idal[i] = idaw;
+	}
+	if (!i)
+		slot->is |= IS_INVALID;
+	/* The host's channel stops at the same byte as the guest's would */
+	for (; i < n; i++)
+		idal[i] = BAD_IDAW;
+	return 0;
+}
+
+/* What becomes of the data of a CCW that is reached as @kind */
+static u8 cp_data_of(const struct cp_slot *slot, u8 kind)
+{
+	u8 input = slot->flags & FLAG_SKIP ? DATA_SKIP : DATA_WRITE;
+
+	if (!slot->count)
+		return 0;
+	switch (kind) {
+	case AS_OUTPUT:
+	case AS_SEARCH:
+		return DATA_READ; /* which knows of no skipping */
+	case AS_INPUT:
+		return input;
+	case AS_BACKWARD:
+		return input | DATA_DOWN;
+	}
+	return 0;
+}
+
+/* Takes over where the data of a CCW is */
+static int cp_copy_data(struct ccw_cp *cp, struct cp_slot *slot, u8 data)
+{
+	if (!data)
+		return 0;
+	if (slot->data) {
+		/* One list of host addresses cannot serve both ways */
+		if ((slot->data ^ data) & (DATA_SKIP | DATA_DOWN))
+			return cp_fail(cp, -EINVAL, "data in two directions");
+		slot->data |= data;
+		return 0;
+	}
+
+	slot->data = data;
+	if (data & DATA_SKIP)
+		return 0;
+	if (slot->flags & FLAG_IDA)
+		return cp_copy_idal(cp, slot);
+	return cp_copy_direct(cp, slot);
+}
+
+/*
+ * Whether a CCW that a status modifier leads to cannot be reached that way,
+ * because its data has another use already, or has none. What is certain to be
+ * reached must not suffer from what hardly ever is: it keeps the permissions
+ * to memory that it has alone.
+ */
+static bool cp_conflicts(const struct cp_slot *slot, u8 data)
+{
+	if (!data)
+		return false;
+	if (slot->data && (slot->data ^ data) & (DATA_SKIP | DATA_DOWN))
+		return true;
+	return !cp_is_optional(slot) && data & ~slot->data;
+}
+
+/*
+ * Makes the way to @slot that is in conflict give a program check. @from is
+ * the CCW that chains data to it, or NULL where it is reached as a command.
+ */
+static int cp_conflict(struct ccw_cp *cp, struct cp_slot *slot,
+		       struct cp_slot *from)
+{
+	if (!from) {
+		/* Otherwise it is chained data, whose code is ignored */
+		slot->is |= IS_DATA_ONLY;
+		return 0;
+	}
+	if (!cp_is_optional(from))
+		return cp_fail(cp, -EINVAL, "data in two directions");
+	from->is |= IS_INVALID | IS_CUT;
+	return 0;
+}
+
+/* Remembers where a status modifier leads, if it is anywhere */
+static void cp_add_modifier(struct ccw_cp *cp, u32 addr)
+{
+	if (addr != NO_CCW)
+		cp->modifiers[cp->nmodifiers++] = addr;
+}
+
+/* Takes over a CCW's data. *@from is the CCW that chains data to it, or NULL */
+static int cp_follow_data(struct ccw_cp *cp, struct cp_slot *slot, u8 kind,
+			  bool optional, struct cp_slot *from)
+{
+	u8 data = cp_data_of(slot, kind);
+
+	if (optional && cp_conflicts(slot, data))
+		return cp_conflict(cp, slot, from) ?: 1;
+	return cp_copy_data(cp, slot, data);
+}
+
+/*
+ * Follows the program from @addr on. It has no forks: where status modifiers
+ * lead is remembered for later. Ends where the program does, or where it was
+ * already.
+ */
+static int cp_follow(struct ccw_cp *cp, u32 addr, bool optional)
+{
+	struct cp_slot *slot, *tic = NULL, *from = NULL;
+	u32 modifier = NO_CCW;
+	u8 as = AS_COMMAND;
+	int ret = 0;
+	u8 kind;
+
+	for (;; addr += sizeof(struct cp_ccw)) {
+		ret = cp_slot_at(cp, addr, optional);
+		if (ret < 0) {
+			if (!optional)
+				return ret;
+			/* Where it would have been is an invalid CCW */
+			if (tic)
+				tic->is |= IS_INVALID;
+			break;
+		}
+		slot = &cp->slots[ret];
+
+		if (slot->is & IS_TIC && tic) {
+			if (optional)
+				break;
+			return cp_fail(cp, -EINVAL, "a TIC to a TIC");
+		}
+		tic = NULL;
+
+		if (slot->as & as)
+			break;
+		slot->as |= as;
+		if (slot->is & IS_INVALID)
+			break;
+		if (slot->is & IS_TIC) {
+			slot->is |= IS_ACCEPTED;
+			tic = slot;
+			addr = slot->cda - sizeof(struct cp_ccw);
+			cp_add_modifier(cp, modifier);
+			modifier = NO_CCW;
+			continue;
+		}
+
+		kind = as == AS_COMMAND ? cp_kind(slot->cmd) : as;
+		if (!kind || (as != AS_COMMAND && !slot->count))
+			break;
+		if (slot->flags & (FLAG_SUSPEND | FLAG_MIDA)) {
+			ret = cp_fail_slot(cp, slot, -EOPNOTSUPP,
+					   slot->flags & FLAG_SUSPEND ?
+					   "a CCW that suspends" :
+					   "a CCW with MIDAWs");
+			if (ret)
+				return ret;
+			break;
+		}
+
+		slot->is |= IS_ACCEPTED;
+		if (kind != AS_NODATA && slot->count) {
+			ret = cp_follow_data(cp, slot, kind, optional, from);
+			if (ret < 0)
+				return ret;
+			if (ret || slot->is & IS_INVALID)
+				break;
+		}
+
+		if (slot->flags & FLAG_DC) {
+			if (kind == AS_NODATA)
+				break;
+			cp_add_modifier(cp, modifier);
+			modifier = NO_CCW;
+			as = kind;
+			from = slot;
+			continue;
+		}
+		if (!(slot->flags & FLAG_CC))
+			break;
+		/* What is chained to this one is where the last one's leads */
+		modifier = NO_CCW;
+		if (kind == AS_SEARCH && !(slot->is & IS_MODIFYING)) {
+			slot->is |= IS_MODIFYING;
+			modifier = addr + 2 * sizeof(struct cp_ccw);
+		}
+		as = AS_COMMAND;
+		from = NULL;
+	}
+	cp_add_modifier(cp, modifier);
+	return 0;
+}
+
+/*
+ * Where a command ends with status modifier, the program goes on behind the
+ * next CCW. Which commands do that is up to the device: a write command may, and
+ * no other one.
+ */
+static int cp_follow_modifiers(struct ccw_cp *cp)
+{
+	unsigned int i;
+	int err;
+
+	/* More can come meanwhile */
+	for (i = 0; i < cp->nmodifiers; i++) {
+		err = cp_follow(cp, cp->modifiers[i], true);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static bool cp_overlaps(u64 first, u64 len, u64 other, u64 other_len)
+{
+	return first < other + other_len && other < first + len;
+}
+
+/* Are there CCWs of the program, or lists of IDAWs, in these bytes? */
+static bool cp_is_program(const struct ccw_cp *cp, u64 first, u64 len)
+{
+	u32 size = cp->fmt2_idaws ? sizeof(__be64) : sizeof(__be32);
+	const struct cp_slot *slot;
+	unsigned int i;
+
+	for (i = 0; i < cp->nsegs; i++)
+		if (cp_overlaps(first, len, cp->segs[i].guest,
+				cp->segs[i].n * sizeof(struct cp_ccw)))
+			return true;
+	for (i = 0; i < cp->nslots; i++) {
+		slot = &cp->slots[i];
+		if (slot->flags & FLAG_IDA &&
+		    cp_overlaps(first, len, slot->cda, slot->nidaws * size))
+			return true;
+	}
+	return false;
+}
+
+/* Does the device write there, with this CCW? */
+static bool cp_writes_program(const struct ccw_cp *cp,
+			      const struct cp_slot *slot)
+{
+	const u64 *idal = cp_idal(cp, slot);
+	u32 offset, len, left = slot->count;
+	unsigned int i;
+	u64 first;
+
+	for (i = 0; i < slot->nidaws && !(i && idal[i] == BAD_IDAW); i++) {
+		offset = idal[i] & (cp->block - 1);
+		len = slot->data & DATA_DOWN ? offset + 1 : cp->block - offset;
+		len = min(len, left);
+		first = slot->data & DATA_DOWN ? idal[i] - len + 1 : idal[i];
+		if (cp_is_program(cp, first, len))
+			return true;
+		left -= len;
+	}
+	return false;
+}
+
+/*
+ * Without permission to prefetch, a channel fetches each CCW when its turn has
+ * come, and what the program reads may be more of the program. It was copied as
+ * it was before: so that is not supported.
+ */
+static int cp_check_prefetch(struct ccw_cp *cp)
+{
+	const struct cp_slot *slot = cp->slots;
+	unsigned int s;
+
+	for (s = 0; s < cp->nslots; s++, slot++)
+		if (slot->data & DATA_WRITE && slot->nidaws &&
+		    cp_writes_program(cp, slot))
+			return cp_fail(cp, -EOPNOTSUPP,
+				       "a program that reads over itself, without prefetching");
+	return 0;
+}
+
+/* Pass 1: nothing of the guest's program is read after it. @flags: the ORB's */
+int cp_copy_program(struct ccw_cp *cp, u32 flags, u32 cpa)
+{
+	int first, err;
+
+	first = cp_slot_at(cp, cpa, false);
+	if (first < 0)
+		return first;
+	/* No program begins with a TIC. One that does ends there */
+	if (cp->slots[first].is & IS_TIC) {
+		cp->slots[first].is |= IS_INVALID;
+		return 0;
+	}
+
+	err = cp_follow(cp, cpa, false);
+	if (err)
+		return err;
+	err = cp_follow_modifiers(cp);
+	if (err || flags & CCW_ORB_PREFETCH)
+		return err;
+	return cp_check_prefetch(cp);
+}

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * vfio-ccw: a channel program on its way from the guest to the host; what the
+ * passes of its translation share. Each pass is a file, see vfio_ccw_cp.c.
+ */
+#ifndef VFIO_CCW_PROGRAM_H
+#define VFIO_CCW_PROGRAM_H
+
+#include <linux/build_bug.h>
+#include <linux/kernel.h>
+#include <linux/limits.h>
+#include <linux/types.h>
+
+#include "vfio_ccw_cp.h"
+
+/* A guest's pages are of 4 KiB, and so are the host's: s390 has no others */
+#define PG_SHIFT	12
+#define PG_SIZE		4096U
+
+#define CMD_TIC		0x08
+
+#define FLAG_DC		0x80	/* chain data */
+#define FLAG_CC		0x40	/* chain command */
+#define FLAG_SKIP	0x10
+#define FLAG_IDA	0x04
+#define FLAG_SUSPEND	0x02
+#define FLAG_MIDA	0x01
+
+/* What is known about a CCW */
+#define IS_TIC		0x01
+#define IS_INVALID	0x02	/* gives a program check when it is reached */
+#define IS_OPTIONAL	0x04	/* reached by nothing but a status modifier */
+#define IS_MODIFYING	0x08	/* a status modifier there was seen to */
+#define IS_DATA_ONLY	0x10	/* invalid as a command, see cp_conflict() */
+#define IS_CUT		0x20	/* invalid, but only here */
+#define IS_ACCEPTED	0x40	/* valid, in one way at least */
+
+/* What becomes of its data */
+#define DATA_READ	0x01	/* the device reads it */
+#define DATA_WRITE	0x02
+#define DATA_DOWN	0x04	/* from the last byte to the first */
+#define DATA_SKIP	0x08	/* the device's data is dropped */
+
+struct cp_slot {
+	u8 cmd;
+	u8 flags;
+	u16 count;
+	u32 cda;
+	u8 as;
+	u8 is;
+	u8 data;
+	u8 nidaws;
+	u16 idal;		/* index of the first IDAW */
+};
+
+/* CCWs that are consecutive in guest memory, in the slots and on the host */
+struct cp_seg {
+	u32 guest;
+	u16 first;		/* index of the slot */
+	u16 n;
+	u16 host;		/* index of the host's CCW */
+};
+
+struct cp_ccw {
+	__be32 op;		/* command code, flags and count */
+	__be32 cda;
+};
+
+/* The most IDAWs of one CCW: 65535 bytes that start in the middle of 2 KiB */
+#define IDAL_MAX	33
+#define IDAW_CHUNK	(PG_SIZE / sizeof(__be64))
+#define IDAW_CHUNKS	DIV_ROUND_UP(CCW_CP_MAX_CCWS, IDAW_CHUNK / IDAL_MAX)
+#define PAGES_MAX	(CCW_CP_MAX_CCWS * IDAL_MAX)
+
+/*
+ * An IDAW that no channel accepts: in a list it is neither the first nor the
+ * last byte of a block. Only the first IDAW of a list may look like this.
+ */
+#define BAD_IDAW	(~(u64)2)
+
+/* In place of a page that could not be pinned */
+#define BAD_PAGE	(~(u64)0)
+
+/*
+ * Invalid CCWs between segments: a CCW behind one that chains, and the one
+ * that a status modifier reaches, give a program check there. One more, so
+ * that the address behind the last of them is not yet the next segment's.
+ */
+#define GAP		3U
+
+/* The address of no CCW: it is odd */
+#define NO_CCW		1U
+
+#define HOST_ORDER	1
+#define HOST_CCWS	((PG_SIZE << HOST_ORDER) / sizeof(struct cp_ccw))
+
+/* The worst case: each segment with its gap */
+static_assert(CCW_CP_MAX_CCWS + GAP * CCW_CP_MAX_SEGS <= HOST_CCWS);
+static_assert(sizeof(struct cp_ccw) == 8);
+
+/* What fits the narrow fields of a slot and of the segments' order */
+static_assert(IDAW_CHUNKS * IDAW_CHUNK <= U16_MAX);
+static_assert(CCW_CP_MAX_SEGS <= U8_MAX);
+
+/*
+ * Data to skip has a place nevertheless: it costs nothing, and a channel that
+ * does not know about skipping (QEMU's) must not write elsewhere.
+ */
+struct cp_sink {
+	u8 data[PG_SIZE];
+	__be64 up[IDAL_MAX];
+	__be64 down[IDAL_MAX];
+};
+
+struct ccw_cp {
+	const struct ccw_cp_mem_ops *ops;
+	void *ctx;
+	const char *why;
+
+	/* The ORB's settings */
+	bool fmt1;
+	bool fmt2_idaws;
+	u32 limit;		/* the address behind the last one */
+	u32 block;		/* bytes an IDAW */
+
+	/* The program, as it was copied */
+	unsigned int nslots;
+	unsigned int nsegs;
+	unsigned int cur;	/* the segment that was used last */
+	struct cp_seg *last;	/* the segment of the last slot */
+	u32 grow;		/* the address behind that slot */
+	u32 stop;		/* where @grow meets another segment */
+	unsigned int nmodifiers;
+	u32 modifiers[CCW_CP_MAX_CCWS];	/* where status modifiers lead */
+	u8 order[CCW_CP_MAX_SEGS];	/* of the segments in guest memory */
+	struct cp_seg segs[CCW_CP_MAX_SEGS];
+	struct cp_slot slots[CCW_CP_MAX_CCWS];
+
+	/* What was read last of the guest's program */
+	u32 chunk_start;
+	u32 chunk_len;
+	__be32 chunk[PG_SIZE / sizeof(__be32)];
+
+	/* The host's program, in memory that a channel reaches */
+	struct cp_ccw *host;
+	u32 host_addr;
+	unsigned int nhost;
+	struct cp_sink *sink;
+	u32 sink_addr;
+
+	/*
+	 * IDAWs, in pages that stay. Until the pages are pinned, each holds the
+	 * guest's address, then the number of a page in pfns[] in its place,
+	 * both in the CPU's order.
+	 */
+	unsigned int nidaws;
+	u64 *idaws[IDAW_CHUNKS];
+	u32 idaw_addrs[IDAW_CHUNKS];
+
+	/* Pages: number times 2, plus 1 to write; and the host's addresses */
+	unsigned int npages;
+	unsigned int npinned;
+	unsigned int max_pages;
+	u64 *pfns;
+	u64 *addrs;
+};
+
+static inline int cp_fail(struct ccw_cp *cp, int err, const char *why)
+{
+	cp->why = why;
+	return err;
+}
+
+static inline bool cp_is_optional(const struct cp_slot *slot)
+{
+	return slot->is & IS_OPTIONAL;
+}
+
+/*
+ * Something is wrong with a CCW that the program may never reach: it gives a
+ * program check there instead of failing the program as a whole.
+ */
+static inline int cp_fail_slot(struct ccw_cp *cp, struct cp_slot *slot, int err,
+			const char *why)
+{
+	if (!cp_is_optional(slot))
+		return cp_fail(cp, err, why);
+	slot->is |= IS_INVALID;
+	return 0;
+}
+
+static inline u64 *cp_idal(const struct ccw_cp *cp, const struct cp_slot *slot)
+{
+	return cp->idaws[slot->idal / IDAW_CHUNK] + slot->idal % IDAW_CHUNK;
+}
+
+static inline bool cp_seg_has(const struct cp_seg *seg, u32 addr)
+{
+	return (addr - seg->guest) / sizeof(struct cp_ccw) < seg->n;
+}
+
+static inline int cp_seg_slot(const struct cp_seg *seg, u32 addr)
+{
+	return seg->first + (addr - seg->guest) / sizeof(struct cp_ccw);
+}
+
+/* Only what is not skipped has a list */
+static inline bool cp_has_idal(const struct cp_slot *slot)
+{
+	return slot->nidaws && !(slot->is & IS_INVALID);
+}
+
+/* vfio_ccw_cp_copy.c: pass 1 */
+int cp_copy_program(struct ccw_cp *cp, u32 flags, u32 cpa);
+
+/* vfio_ccw_cp_host.c: passes 2 and 4 */
+void cp_lay_out(struct ccw_cp *cp);
+int cp_write_program(struct ccw_cp *cp);
+u32 cp_host_ccw(const struct ccw_cp *cp, u32 guest);
+
+/* vfio_ccw_cp_pin.c: pass 3 */
+int cp_pin_program(struct ccw_cp *cp);
+
+#endif /* VFIO_CCW_PROGRAM_H */
