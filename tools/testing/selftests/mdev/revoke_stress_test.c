@@ -491,11 +491,15 @@ TEST_F_TIMEOUT(stress, parent_that_is_gone_against_everything, NO_LIMIT)
 /* VFIO has them take turns; that lasts as long as there are fewer and fewer */
 static bool shells_go(long users)
 {
-	long left;
+	long left = module_users("mdev");
+	int looks = time_scale();
 
-	do {
+	while (left > users && looks--) {
+		if (!soon(module_users("mdev") < left))
+			continue;
 		left = module_users("mdev");
-	} while (left > users && soon(module_users("mdev") < left));
+		looks = time_scale();
+	}
 	return left == users;
 }
 
