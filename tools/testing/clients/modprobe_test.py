@@ -4,11 +4,15 @@ Which mdev.ko does modprobe load? /states has a /lib/modules for each way of ins
 it was undone. What modprobe says where it fails is what Documentation/admin-guide/installation.rst explains.
 """
 
+import ctypes
 import os
 import pathlib
 import sys
 
 from harness import check, command, read, refused, run, same, write
+
+libc = ctypes.CDLL(None)
+MS_BIND = 4096
 
 STATES = pathlib.Path("/states")
 MODULES = pathlib.Path("/lib/modules")
@@ -26,12 +30,10 @@ BASE = set(os.listdir(LOADED))
 
 
 def use(way):
-    """Takes the place of the mount point that the disk has."""
-    if MODULES.is_symlink():
-        MODULES.unlink()
-    else:
-        MODULES.rmdir()
-    MODULES.symlink_to(STATES / way)
+    """Mounts it at the place of the one that the disk has."""
+    if os.path.ismount(MODULES):
+        check(not libc.umount2(os.fsencode(MODULES), 0), "it cannot be unmounted")
+    check(not libc.mount(os.fsencode(STATES / way), os.fsencode(MODULES), None, MS_BIND, None), "it cannot be mounted")
 
 
 def file_of(name, *folders):
