@@ -142,22 +142,15 @@ const char *ccw_cp_why(const struct ccw_cp *cp)
 	return cp->why;
 }
 
-static struct cp_sink *cp_alloc_sink(void)
+static void cp_write_skip_lists(struct ccw_cp *cp)
 {
-	unsigned int order = get_order(sizeof(struct cp_sink));
-	struct cp_sink *sink;
+	u64 addr = virt_to_phys(cp->skipped);
 	unsigned int i;
 
-	sink = (void *)__get_free_pages(GFP_KERNEL_ACCOUNT | GFP_DMA |
-					__GFP_ZERO, order);
-	if (!sink)
-		return NULL;
 	for (i = 0; i < IDAL_MAX; i++) {
-		sink->up[i] = cpu_to_be64(virt_to_phys(sink->data));
-		sink->down[i] = cpu_to_be64(virt_to_phys(sink->data) +
-					    PG_SIZE - 1);
+		cp->host->up[i] = cpu_to_be64(addr);
+		cp->host->down[i] = cpu_to_be64(addr + PG_SIZE - 1);
 	}
-	return sink;
 }
 
 /**
@@ -178,13 +171,14 @@ struct ccw_cp *ccw_cp_alloc(const struct ccw_cp_mem_ops *ops, void *ctx)
 	cp->ctx = ctx;
 	cp->host = (void *)__get_free_pages(GFP_KERNEL_ACCOUNT | GFP_DMA,
 					    HOST_ORDER);
-	cp->sink = cp_alloc_sink();
-	if (!cp->host || !cp->sink) {
+	cp->skipped = (void *)__get_free_page(GFP_KERNEL_ACCOUNT | GFP_DMA |
+					      __GFP_ZERO);
+	if (!cp->host || !cp->skipped) {
 		ccw_cp_free(cp);
 		return NULL;
 	}
 	cp->host_addr = virt_to_phys(cp->host);
-	cp->sink_addr = virt_to_phys(cp->sink);
+	cp_write_skip_lists(cp);
 	return cp;
 }
 
@@ -205,7 +199,7 @@ void ccw_cp_free(struct ccw_cp *cp)
 		free_page((unsigned long)cp->idaws[i]);
 	kvfree(cp->pfns);
 	kvfree(cp->addrs);
-	free_pages((unsigned long)cp->sink, get_order(sizeof(*cp->sink)));
+	free_page((unsigned long)cp->skipped);
 	free_pages((unsigned long)cp->host, HOST_ORDER);
 	kvfree(cp);
 }

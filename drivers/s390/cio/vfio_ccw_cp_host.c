@@ -26,14 +26,14 @@ void cp_lay_out(struct ccw_cp *cp)
 		if (i) {
 			gap = (seg->guest - end) / sizeof(struct cp_ccw);
 			for (gap = min(gap, GAP); gap; gap--)
-				cp->host[host++] = (struct cp_ccw){};
+				cp->host->ccws[host++] = (struct cp_ccw){};
 		}
 		seg->host = host;
 		host += seg->n;
 		end = seg->guest + seg->n * sizeof(struct cp_ccw);
 	}
 	for (gap = GAP; gap; gap--)
-		cp->host[host++] = (struct cp_ccw){};
+		cp->host->ccws[host++] = (struct cp_ccw){};
 	cp->nhost = host;
 }
 
@@ -78,8 +78,8 @@ static u32 cp_host_data(const struct ccw_cp *cp, const struct cp_slot *slot)
 {
 	if (slot->data & DATA_SKIP) {
 		if (slot->data & DATA_DOWN)
-			return cp->sink_addr + offsetof(struct cp_sink, down);
-		return cp->sink_addr + offsetof(struct cp_sink, up);
+			return cp->host_addr + offsetof(struct cp_host, down);
+		return cp->host_addr + offsetof(struct cp_host, up);
 	}
 	return cp->idaw_addrs[slot->idal / IDAW_CHUNK] +
 	       slot->idal % IDAW_CHUNK * sizeof(__be64);
@@ -88,7 +88,7 @@ static u32 cp_host_data(const struct ccw_cp *cp, const struct cp_slot *slot)
 static int cp_write_ccw(struct ccw_cp *cp, struct cp_slot *slot,
 			struct cp_ccw *host)
 {
-	u32 op, cda = cp->sink_addr + offsetof(struct cp_sink, up);
+	u32 op, cda = cp->host_addr + offsetof(struct cp_host, up);
 	int err;
 
 	if (slot->nidaws && !(slot->is & IS_INVALID)) {
@@ -133,7 +133,7 @@ int cp_write_program(struct ccw_cp *cp)
 
 		for (i = 0; i < seg->n; i++) {
 			err = cp_write_ccw(cp, &cp->slots[seg->first + i],
-					   &cp->host[seg->host + i]);
+					   &cp->host->ccws[seg->host + i]);
 			if (err)
 				return err;
 		}

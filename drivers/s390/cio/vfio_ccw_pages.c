@@ -40,7 +40,7 @@ struct vfio_ccw_pages {
 	spinlock_t lock; /* protects @unmapped */
 	struct iova_range unmapped;
 	struct iova_range used;
-	struct page *pages[CCW_CP_MAX_PIN];
+	struct page **pages;	/* CCW_CP_MAX_PIN of them: a page of its own */
 };
 
 static void iova_range_add(struct iova_range *range, u64 first, u64 last)
@@ -132,12 +132,18 @@ struct vfio_ccw_pages *vfio_ccw_pages_alloc(struct mdev_device *mdev)
 	struct vfio_ccw_pages *pages =
 		kzalloc(sizeof(*pages), GFP_KERNEL_ACCOUNT);
 
-	if (pages) {
-		pages->mdev = mdev;
-		spin_lock_init(&pages->lock);
-		pages->unmapped = no_iova_range;
-		pages->used = no_iova_range;
+	if (!pages)
+		return NULL;
+	pages->pages = kcalloc(CCW_CP_MAX_PIN, sizeof(*pages->pages),
+			       GFP_KERNEL_ACCOUNT);
+	if (!pages->pages) {
+		kfree(pages);
+		return NULL;
 	}
+	pages->mdev = mdev;
+	spin_lock_init(&pages->lock);
+	pages->unmapped = no_iova_range;
+	pages->used = no_iova_range;
 	return pages;
 }
 
@@ -176,5 +182,8 @@ void vfio_ccw_pages_unmap(struct vfio_ccw_pages *pages, u64 iova, u64 length)
  */
 void vfio_ccw_pages_free(struct vfio_ccw_pages *pages)
 {
+	if (!pages)
+		return;
+	kfree(pages->pages);
 	kfree(pages);
 }

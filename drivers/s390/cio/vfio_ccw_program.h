@@ -91,26 +91,28 @@ struct cp_ccw {
 /* The address of no CCW: it is odd */
 #define NO_CCW		1U
 
-#define HOST_ORDER	1
-#define HOST_CCWS	((PG_SIZE << HOST_ORDER) / sizeof(struct cp_ccw))
-
 /* The worst case: each segment with its gap */
-static_assert(CCW_CP_MAX_CCWS + GAP * CCW_CP_MAX_SEGS <= HOST_CCWS);
+#define HOST_CCWS	(CCW_CP_MAX_CCWS + GAP * CCW_CP_MAX_SEGS)
+
+/*
+ * The host's program. Data to skip has a page, nevertheless, where the lists
+ * lead to: it costs nothing, and a channel that does not know about skipping
+ * (QEMU's) must not write elsewhere.
+ */
+struct cp_host {
+	struct cp_ccw ccws[HOST_CCWS];
+	__be64 up[IDAL_MAX];
+	__be64 down[IDAL_MAX];
+};
+
+#define HOST_ORDER	1
+
+static_assert(sizeof(struct cp_host) <= PG_SIZE << HOST_ORDER);
 static_assert(sizeof(struct cp_ccw) == 8);
 
 /* What fits the narrow fields of a slot and of the segments' order */
 static_assert(IDAW_CHUNKS * IDAW_CHUNK <= U16_MAX);
 static_assert(CCW_CP_MAX_SEGS <= U8_MAX);
-
-/*
- * Data to skip has a place nevertheless: it costs nothing, and a channel that
- * does not know about skipping (QEMU's) must not write elsewhere.
- */
-struct cp_sink {
-	u8 data[PG_SIZE];
-	__be64 up[IDAL_MAX];
-	__be64 down[IDAL_MAX];
-};
 
 struct ccw_cp {
 	const struct ccw_cp_mem_ops *ops;
@@ -142,11 +144,10 @@ struct ccw_cp {
 	__be32 chunk[PG_SIZE / sizeof(__be32)];
 
 	/* The host's program, in memory that a channel reaches */
-	struct cp_ccw *host;
+	struct cp_host *host;
 	u32 host_addr;
 	unsigned int nhost;
-	struct cp_sink *sink;
-	u32 sink_addr;
+	void *skipped;		/* the page where data to skip goes */
 
 	/*
 	 * IDAWs, in pages that stay. Until the pages are pinned, each holds the

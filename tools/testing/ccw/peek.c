@@ -6,5 +6,5 @@
 void *peek_host_ccws(struct ccw_cp *cp, unsigned int *n)
 {
 	*n = cp->nhost;
-	return cp->host;
+	return cp->host->ccws;
 }

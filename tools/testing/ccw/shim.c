@@ -60,15 +60,6 @@ void free_pages(unsigned long addr, unsigned int order)
 	shim_live--;
 }
 
-int get_order(size_t size)
-{
-	int order = 0;
-
-	while (4096UL << order < size)
-		order++;
-	return order;
-}
-
 u32 virt_to_phys(const void *mem)
 {
 	int i;

@@ -51,7 +51,6 @@
 unsigned long __get_free_pages(gfp_t gfp, unsigned int order);
 void free_pages(unsigned long addr, unsigned int order);
 u32 virt_to_phys(const void *mem);
-int get_order(size_t size);
 #define __get_free_page(gfp) __get_free_pages(gfp, 0)
 #define free_page(addr)	free_pages(addr, 0)
 
