@@ -48,7 +48,6 @@
  * @VFIO_CCW_NOT_OPER: it is gone, for good
  * @VFIO_CCW_STANDBY: nobody uses it; it is disabled
  * @VFIO_CCW_IDLE: the user has it, and no channel program is active
- * @VFIO_CCW_PROCESSING: a channel program is being translated
  * @VFIO_CCW_PENDING: a channel program was started, and has not ended
  * @VFIO_CCW_NR_STATES: how many there are
  */
@@ -56,7 +55,6 @@ enum vfio_ccw_state {
 	VFIO_CCW_NOT_OPER,
 	VFIO_CCW_STANDBY,
 	VFIO_CCW_IDLE,
-	VFIO_CCW_PROCESSING,
 	VFIO_CCW_PENDING,
 	VFIO_CCW_NR_STATES
 };
@@ -65,9 +63,8 @@ enum vfio_ccw_state {
  * enum vfio_ccw_event - what moves a subchannel from state to state
  * @VFIO_CCW_OPEN: the user opens the device
  * @VFIO_CCW_CLOSE: the user has closed the device; it is quiet
- * @VFIO_CCW_START: the user wants to start a channel program
+ * @VFIO_CCW_START: the user wants to start a channel program; may it?
  * @VFIO_CCW_STARTED: START SUBCHANNEL was successful
- * @VFIO_CCW_REFUSED: the program cannot be translated or started
  * @VFIO_CCW_ASYNC: the user wants to halt or clear
  * @VFIO_CCW_INTERRUPT: a response arrived, and no program ends with it
  * @VFIO_CCW_ENDED: a response arrived that ends the program, if one is active;
@@ -80,7 +77,6 @@ enum vfio_ccw_event {
 	VFIO_CCW_CLOSE,
 	VFIO_CCW_START,
 	VFIO_CCW_STARTED,
-	VFIO_CCW_REFUSED,
 	VFIO_CCW_ASYNC,
 	VFIO_CCW_INTERRUPT,
 	VFIO_CCW_ENDED,

@@ -677,7 +677,7 @@ static int vfio_ccw_ssch(struct vfio_ccw *vc, const struct ccw_cp_start *start,
 	/* Never by a path that the host's administrator has varied off */
 	paths = lpm ? lpm & sch->opm : sch->lpm;
 	orb.word[1] |= paths << ORB_LPM_SHIFT;
-	if (vc->state != VFIO_CCW_PROCESSING || vc->down) {
+	if (vc->state != VFIO_CCW_IDLE || vc->down) {
 		/* Gone while the program was translated */
 		ret = -ENODEV;
 	} else if (lpm && !paths) {
@@ -697,8 +697,6 @@ static int vfio_ccw_ssch(struct vfio_ccw *vc, const struct ccw_cp_start *start,
 			ret = lpm && lpm != 0xff ? -EACCES : -ENODEV;
 		}
 	}
-	if (ret)
-		vfio_ccw_fsm(vc, VFIO_CCW_REFUSED);
 	spin_unlock_irq(&sch->lock);
 	return ret;
 }
@@ -755,12 +753,8 @@ int vfio_ccw_start(struct vfio_ccw *vc, struct vfio_ccw_user *user)
 			 ccw_cp_why(user->cp) ?: "it cannot be translated",
 			 ret);
 	}
-	if (ret) {
-		spin_lock_irq(&vc->sch->lock);
-		vfio_ccw_fsm(vc, VFIO_CCW_REFUSED);
-		spin_unlock_irq(&vc->sch->lock);
+	if (ret)
 		return ret;
-	}
 
 	user->orb_flags = be32_to_cpu(orb[1]);
 	ret = vfio_ccw_ssch(vc, &start,

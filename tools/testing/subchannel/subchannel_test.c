@@ -594,14 +594,11 @@ static bool is_error(enum vfio_ccw_state state, enum vfio_ccw_event event)
 	case VFIO_CCW_CLOSE:
 	case VFIO_CCW_GONE:
 		return false;
-	case VFIO_CCW_REFUSED:
-		return state == VFIO_CCW_PENDING;
 	case VFIO_CCW_OPEN:
 		return state != VFIO_CCW_STANDBY;
 	case VFIO_CCW_START:
-		return state != VFIO_CCW_IDLE;
 	case VFIO_CCW_STARTED:
-		return state != VFIO_CCW_PROCESSING;
+		return state != VFIO_CCW_IDLE;
 	case VFIO_CCW_ASYNC:
 		return state != VFIO_CCW_IDLE && state != VFIO_CCW_PENDING;
 	default:
@@ -621,12 +618,8 @@ static enum vfio_ccw_state next_state(enum vfio_ccw_state state,
 	switch (event) {
 	case VFIO_CCW_OPEN:
 		return VFIO_CCW_IDLE;
-	case VFIO_CCW_START:
-		return VFIO_CCW_PROCESSING;
 	case VFIO_CCW_STARTED:
 		return VFIO_CCW_PENDING;
-	case VFIO_CCW_REFUSED:
-		return state == VFIO_CCW_PROCESSING ? VFIO_CCW_IDLE : state;
 	case VFIO_CCW_ENDED:
 		return state == VFIO_CCW_PENDING ? VFIO_CCW_IDLE : state;
 	default:
