@@ -932,11 +932,13 @@ TEST_F(io, memory_beyond_the_limit_is_told_once)
 	       !kmsg_wait(log, 1000, "not started", "RLIMIT_MEMLOCK is reached",
 			  NULL))
 		EXPECT_EQ(-ENOMEM, ccw_start(&self->ccw, ORB_FORMAT1, PROGRAM));
-	/* Up to there it works */
-	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 0x3000, base);
-	expect_end(ORB_FORMAT1, PROGRAM, PROGRAM + 8);
 	close(vfio_log);
 	close(log);
+	/* Up to there it works, but not in the kernel's own after that */
+	if (self->ccw.kernels_own)
+		return;
+	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 0x3000, base);
+	expect_end(ORB_FORMAT1, PROGRAM, PROGRAM + 8);
 }
 
 /* What a user does wrong, again and again, is not all that the log has */
