@@ -25,7 +25,7 @@ import initramfs
 import packages
 from boot import Boot, Setup
 from config import BUILD, LOGS, TOP
-from report import FAILED, PASSED, Failure
+from report import FAILED, PASSED, SKIPPED, Failure
 
 WHO = "install"
 PLACE = BUILD / "install"
@@ -276,6 +276,9 @@ def refusals(system, kernel, version):
 
 def by_package(system, installed, kernels, version, report):
     native = [(target, kernel) for target, kernel in kernels if target.arch.name == packages.host_architecture()]
+    if not native:
+        report.result(system.who, "package", SKIPPED, "none of these kernels is of the host's architecture")
+        return
     deb = f"/src/{PACKAGE}-dkms_{version}_all.deb"
     with result(report, system, "package: it is built, without a network"):
         system.run("sh", "-c", f"cd /{SOURCE} && dpkg-buildpackage --no-sign")
