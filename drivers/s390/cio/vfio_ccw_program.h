@@ -181,8 +181,8 @@ static inline bool cp_is_optional(const struct cp_slot *slot)
  * Something is wrong with a CCW that the program may never reach: it gives a
  * program check there instead of failing the program as a whole.
  */
-static inline int cp_fail_slot(struct ccw_cp *cp, struct cp_slot *slot, int err,
-			const char *why)
+static inline int cp_fail_slot(struct ccw_cp *cp, struct cp_slot *slot,
+			       int err, const char *why)
 {
 	if (!cp_is_optional(slot))
 		return cp_fail(cp, err, why);
