@@ -35,14 +35,14 @@ static const struct shape {
 	__u32 stride;		/* from one CCW's data to the next one's */
 	int behind;		/* CCWs of 64 KiB behind a TIC, which nothing reaches */
 } shapes[] = {
-	{ "ccw-nop",		CMD_NOP,	1,	1,		0 },
-	{ "ccw-sense-id",	CMD_SENSE_ID,	1,	4,		0 },
-	{ "ccw-read-conf",	CMD_READ_CONF,	1,	64,		0 },
-	{ "ccw-nop-16",		CMD_NOP,	16,	1,		0 },
-	{ "ccw-nop-128",	CMD_NOP,	128,	1,		0 },
-	{ "ccw-64k",		CMD_READ_CONF,	1,	COUNT_MAX,	0 },
-	{ "ccw-4k-16",		CMD_READ_CONF,	16,	0x1000,		0x1000 },
-	{ "ccw-64k-8",		CMD_READ_CONF,	8,	COUNT_MAX,	0x10000 },
+	{ "ccw-nop",		CMD_NOP,	1,	1,		0,	0 },
+	{ "ccw-sense-id",	CMD_SENSE_ID,	1,	4,		0,	0 },
+	{ "ccw-read-conf",	CMD_READ_CONF,	1,	64,		0,	0 },
+	{ "ccw-nop-16",		CMD_NOP,	16,	1,		0,	0 },
+	{ "ccw-nop-128",	CMD_NOP,	128,	1,		0,	0 },
+	{ "ccw-64k",		CMD_READ_CONF,	1,	COUNT_MAX,	0,	0 },
+	{ "ccw-4k-16",		CMD_READ_CONF,	16,	0x1000,		0x1000,	0 },
+	{ "ccw-64k-8",		CMD_READ_CONF,	8,	COUNT_MAX,	0x10000,	0 },
 	{ "ccw-tic",		CMD_NOP,	2,	1,		0,	500 },
 };
 

@@ -43,7 +43,9 @@ def prepare(name, tests, report, args, ours, peer):
     kernel = toolchain.fetch_kernel(target, report, args.refresh)
     logs = LOGS / name
     here = [test for test in tests if test.runs_on(target)]
-    programs = {"vm/guest/supervise"}.union(*([test.program, *test.needs] for test in here))
+    # The benchmark's are compiled with all others, so that they are not found broken when they are wanted.
+    built = here + [test for test in config.load_tests(HERE / "bench.toml") if test.runs_on(target)]
+    programs = {"vm/guest/supervise"}.union(*([test.program, *test.needs] for test in built))
     programs = {program for program in programs if program and not program.endswith(".py")}
     setups = []
     with config.locked(target.dir):
