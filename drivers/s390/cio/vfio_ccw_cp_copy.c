@@ -403,7 +403,7 @@ static int cp_conflict(struct ccw_cp *cp, struct cp_slot *slot,
 	}
 	if (!cp_is_optional(from))
 		return cp_fail(cp, -EINVAL, "data in two directions");
-	from->is |= IS_INVALID | IS_CUT;
+	from->is |= IS_INVALID;
 	return 0;
 }
 

@@ -32,8 +32,7 @@
 #define IS_OPTIONAL	0x04	/* reached by nothing but a status modifier */
 #define IS_MODIFYING	0x08	/* a status modifier there was seen to */
 #define IS_DATA_ONLY	0x10	/* invalid as a command, see cp_conflict() */
-#define IS_CUT		0x20	/* invalid, but only here */
-#define IS_ACCEPTED	0x40	/* valid, in one way at least */
+#define IS_ACCEPTED	0x20	/* valid, in one way at least */
 
 /* What becomes of its data */
 #define DATA_READ	0x01	/* the device reads it */
@@ -70,7 +69,6 @@ struct cp_ccw {
 #define IDAL_MAX	33
 #define IDAW_CHUNK	(PG_SIZE / sizeof(__be64))
 #define IDAW_CHUNKS	DIV_ROUND_UP(CCW_CP_MAX_CCWS, IDAW_CHUNK / IDAL_MAX)
-#define PAGES_MAX	(CCW_CP_MAX_CCWS * IDAL_MAX)
 
 /*
  * An IDAW that no channel accepts: in a list it is neither the first nor the

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Follows a program in all the ways that a device can lead through it */
-#include <string.h>
-
 #include "reach.h"
 
 /* Ways: as a command, or chained as data of a command of some kind */
