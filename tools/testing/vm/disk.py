@@ -8,7 +8,7 @@ import shutil
 import tempfile
 
 from config import BUILD, locked
-from packages import Apt, run
+from packages import MERGED, Apt, run
 from report import Failure
 
 # What is mounted on a disk that is the guest's root: its own file systems, and what the host put into the initramfs.
@@ -16,9 +16,6 @@ MOUNT_POINTS = ("dev", "proc", "sys", "run", "tmp", "modules", "states", "tests"
 
 # The kind of those; there may be several.
 ROOT = "root"
-
-# Where newer packages have all below /usr, these links are their base system's.
-MERGED = ("bin", "lib", "lib64", "sbin")
 
 # Room for what tests write, beside the packages.
 SPARE = 64 << 20

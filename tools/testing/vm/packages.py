@@ -23,6 +23,9 @@ SOURCE_PARTS = ("scripts", "Documentation/sphinx/kernel*.py",
                 "tools/testing/selftests/kselftest*.h", "samples/vfio-mdev", "drivers/vfio/mdev",
                 "drivers/s390/cio", "drivers/s390/crypto")
 
+# Where packages have all below /usr, these are links to there, which the packages' scripts would make.
+MERGED = ("bin", "sbin", "lib", "lib64")
+
 # What a kernel's image needs, where it is split.
 IMAGE_PARTS = ("linux-binary-", "linux-modules-")
 

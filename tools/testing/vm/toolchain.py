@@ -10,7 +10,7 @@ import shutil
 import subprocess
 
 from config import BUILD, TOP, locked
-from packages import Apt, fetch, host_architecture, run
+from packages import MERGED, Apt, fetch, host_architecture, run
 from report import Failure
 
 # What kbuild needs beside the compiler. What apt takes for granted is named, too.
@@ -18,7 +18,7 @@ PACKAGES = ["base-files", "bash", "coreutils", "dash", "diffutils", "findutils",
             "make", "mawk", "pahole", "perl-base", "sed", "tar", "xz-utils", "zlib1g"]
 
 # What the packages' scripts would make: the places of old, and the name of what is one of several.
-LINKS = {"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib", "lib64": "usr/lib64", "usr/bin/awk": "mawk"}
+LINKS = {**{name: f"usr/{name}" for name in MERGED}, "usr/bin/awk": "mawk"}
 
 # $0: the packages' folder, $1: the tree, which has the same name in there. objtool reads /proc. The PATH of a user who is
 # not root does not lead to chroot.
