@@ -254,17 +254,26 @@ client_test(module_stays_where_nothing_is_revoked)
 
 /*
  * QEMU lives. It was asked a last time, so a guest that agrees has the card
- * unplugged; another one may wait for an interrupt that does not come any more,
- * but can be started anew.
+ * unplugged. Another one may wait for an interrupt that does not come any more,
+ * but works with a new card once it is started anew: only then does QEMU take
+ * the old one out. QEMU 10.0 ends in an assertion of its own if that was its
+ * last VFIO device (resettable_container_child_foreach()), whoever had it
+ * unplugged.
  */
 #define expect_lost() do {						\
 	if (variant->agrees) {						\
 		expect_unplugged();					\
 		break;							\
 	}								\
+	create();							\
+	ASSERT_EQ(0, qemu_plug_as(&self->qemu, "new", DRIVER,		\
+				  &self->uuid));			\
 	qemu_hush(&self->qemu);						\
 	EXPECT_EQ(0, qmp(&self->qemu, "{'execute': 'system_reset'}"));	\
+	EXPECT_TRUE(qmp_event(&self->qemu, "DEVICE_DELETED"));		\
 	EXPECT_TRUE(qemu_says(&self->qemu, "hello\n"));			\
+	expect_at_work();						\
+	expect_still_at_work();						\
 	EXPECT_EQ(0, qemu_quit(&self->qemu));				\
 	EXPECT_EQ(0, qemu_wait(&self->qemu, QEMU_MS));			\
 } while (0)

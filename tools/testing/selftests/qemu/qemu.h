@@ -221,15 +221,21 @@ static inline bool qmp_event(struct qemu *qemu, const char *name)
 	return true;
 }
 
-/* Both are what an administrator does; id is also that of qemu_start()'s */
+/* Both are what an administrator does; this id is also that of qemu_start()'s */
 #define QEMU_DEVICE	"held"
+
+static inline int qemu_plug_as(struct qemu *qemu, const char *id,
+			       const char *driver, const struct uuid *uuid)
+{
+	return qmp(qemu,
+		   "{'execute': 'device_add', 'arguments': {'driver': '%s', 'id': '%s', 'sysfsdev': '%s'}}",
+		   driver, id, mdev_path(uuid, "").text);
+}
 
 static inline int qemu_plug(struct qemu *qemu, const char *driver,
 			    const struct uuid *uuid)
 {
-	return qmp(qemu,
-		   "{'execute': 'device_add', 'arguments': {'driver': '%s', 'id': '%s', 'sysfsdev': '%s'}}",
-		   driver, QEMU_DEVICE, mdev_path(uuid, "").text);
+	return qemu_plug_as(qemu, QEMU_DEVICE, driver, uuid);
 }
 
 static inline int qemu_unplug(struct qemu *qemu)
