@@ -61,6 +61,10 @@ static unsigned int unmap_ms;
 module_param(unmap_ms, uint, 0644);
 MODULE_PARM_DESC(unmap_ms, "How long a DMA unmap takes before it unpins, in milliseconds (default 0)");
 
+static unsigned int sleep_max_ms = 12000;
+module_param(sleep_max_ms, uint, 0644);
+MODULE_PARM_DESC(sleep_max_ms, "The longest sleep that a holder may ask for, in milliseconds (default 12000)");
+
 static unsigned int revoke_ms;
 module_param(revoke_ms, uint, 0644);
 MODULE_PARM_DESC(revoke_ms, "How long a revocation takes, in milliseconds (default 0)");
@@ -442,6 +446,8 @@ static ssize_t relay_write_sleep(const char __user *buf, size_t count)
 		return -EINVAL;
 	if (copy_from_user(&ms, buf, sizeof(ms)))
 		return -EFAULT;
+	if (ms > READ_ONCE(sleep_max_ms))
+		return -EINVAL;
 	relay_sleep(ms);
 	return count;
 }

@@ -18,7 +18,8 @@
 
 /*
  * Takes a __u32 at any offset, and sleeps so many milliseconds, which no signal
- * ends: a parent driver that waits for its hardware
+ * ends: a parent driver that waits for its hardware. More than the module's
+ * parameter sleep_max_ms is refused: nothing can end a call that a parent keeps
  */
 #define MDEV_RELAY_SLEEP_REGION		2
 

@@ -61,6 +61,9 @@
 #define ANSWER_MS	(3000 * time_scale() + 20 * lateness)
 #define LAST_MS		(5000 * time_scale() + 20 * lateness)
 
+/* Present if the relaying parent is */
+#define RELAY_SLEEP_MAX	"/sys/module/mdev_relay/parameters/sleep_max_ms"
+
 /* How long a worker lives at most: then all that it holds goes, but what it sent */
 #define LIFE_MS		(10000 * time_scale())
 
@@ -1068,6 +1071,8 @@ int main(void)
 
 	/* An unbind waits for so long */
 	file_puts("/sys/module/mdev/parameters/revoke_after", "1");
+	/* And for each call of a parent, which nobody can end */
+	file_puts(RELAY_SLEEP_MAX, "500");
 	watcher = child_start(run_watcher, &watched, -1, -1);
 	fuzz(end);
 	ksft_test_result(processes_end(), "each_process_ends\n");
@@ -1082,6 +1087,7 @@ int main(void)
 			 shared->longest_answer < ANSWER_MS,
 			 "another_device_can_be_created_at_all_times\n");
 	ksft_test_result(kinds_succeeded(), "calls_of_each_kind_succeed\n");
+	file_puts(RELAY_SLEEP_MAX, "12000");
 	file_puts("/sys/module/mdev/parameters/revoke_after", "60");
 	ksft_finished();
 }
