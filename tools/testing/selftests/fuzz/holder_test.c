@@ -43,6 +43,7 @@
 
 #include "kselftest.h"
 #include "lib.h"
+#include "../mdev/call.h"
 #include "mdev_relay.h"
 
 #define WORKERS		3
@@ -60,9 +61,6 @@
  */
 #define ANSWER_MS	(3000 * time_scale() + 20 * lateness)
 #define LAST_MS		(5000 * time_scale() + 20 * lateness)
-
-/* Present if the relaying parent is */
-#define RELAY_SLEEP_MAX	"/sys/module/mdev_relay/parameters/sleep_max_ms"
 
 /* How long a worker lives at most: then all that it holds goes, but what it sent */
 #define LIFE_MS		(10000 * time_scale())
@@ -387,13 +385,8 @@ static off_t random_offset(void)
 
 static void fuzz_pin(enum mdev_relay_pin_action action)
 {
-	struct mdev_relay_pin pin = {
-		.iova = random_iova(), .npage = 1 + below(4), .action = action,
-	};
-
 	count(action == MDEV_RELAY_PIN ? PIN : UNPIN,
-	      pwrite(random_fd(DEVICE), &pin, sizeof(pin),
-		     (off_t)MDEV_RELAY_PIN_REGION << MDEV_RELAY_INDEX_SHIFT));
+	      relay_pin(random_fd(DEVICE), action, random_iova(), 1 + below(4)));
 }
 
 static void fuzz_mmap(void)
@@ -778,7 +771,7 @@ static int remove_for(const struct uuid *uuid, int timeout_ms)
 
 static void administrate(void)
 {
-	char path[128], number[16];
+	char path[128];
 	const struct uuid *uuid = random_uuid();
 	enum kind kind = CREATE + below(NR_KINDS - CREATE);
 	pid_t worker = shared->workers[below(WORKERS)];
@@ -814,9 +807,7 @@ static void administrate(void)
 		count(kind, file_puts(path, uuid->text));
 		break;
 	case REVOKE_AFTER:
-		snprintf(number, sizeof(number), "%u", 1 + below(2));
-		count(kind, file_puts("/sys/module/mdev/parameters/revoke_after",
-				      number));
+		count(kind, grace_set(1 + below(2)));
 		break;
 	case KILL:
 		count(kind, kill(worker, SIGKILL));
@@ -1070,9 +1061,9 @@ int main(void)
 	end = now_ms() + setting("FUZZ_SECONDS", 30) * 1000;
 
 	/* An unbind waits for so long */
-	file_puts("/sys/module/mdev/parameters/revoke_after", "1");
-	/* And for each call of a parent, which nobody can end */
-	file_puts(RELAY_SLEEP_MAX, "500");
+	grace_set(1);
+	/* And then for the parent's calls to return. Fails if there is no such parent */
+	relay_set("sleep_max_ms", 500);
 	watcher = child_start(run_watcher, &watched, -1, -1);
 	fuzz(end);
 	ksft_test_result(processes_end(), "each_process_ends\n");
@@ -1087,7 +1078,7 @@ int main(void)
 			 shared->longest_answer < ANSWER_MS,
 			 "another_device_can_be_created_at_all_times\n");
 	ksft_test_result(kinds_succeeded(), "calls_of_each_kind_succeed\n");
-	file_puts(RELAY_SLEEP_MAX, "12000");
-	file_puts("/sys/module/mdev/parameters/revoke_after", "60");
+	relay_set("sleep_max_ms", RELAY_SLEEP_MAX_MS);
+	grace_set(GRACE_DEFAULT);
 	ksft_finished();
 }

@@ -172,6 +172,9 @@ static inline bool mdev_users_become(long users)
 	return soon(module_users("mdev") == users);
 }
 
+/* The longest sleep that the relaying parent grants, if nobody has set another */
+#define RELAY_SLEEP_MAX_MS	12000
+
 static inline int relay_set(const char *parameter, unsigned int value)
 {
 	char path[128], text[16];
