@@ -89,8 +89,10 @@ class _Run:
 
     def finish(self):
         """The guest is done with this test, or lost."""
-        if line := splat.find(self._kernel, self.test.known):
-            self.fail(f"kernel log: {line}")
+        if found := splat.find(self._kernel, self.test.known):
+            self.fail(f"kernel log: {found[0]}")
+            if not self.test.expect:
+                self._report.more(self._who, found[1:])
         if self._exit is not None and self._tap:
             problems = self._tap.problems(self._exit)
         elif self._exit not in (None, "0"):
@@ -252,15 +254,17 @@ class Boot:
             # What the kernel said last did not come over the channel.
             text = machine.console.read_text(errors="replace") if machine.console.exists() else ""
             after = text.rpartition("vm: begin ")[2]
-            if line := splat.find(after.splitlines()):
-                why += f": {line.strip()}"
+            if found := splat.find(after.splitlines()):
+                why += f": {found[0].strip()}"
+                self._report.more(self._who, found[1:])
             if current:
                 current.fail(why)
                 current.finish()
             elif not waiting:
                 self._report.result(self._who, "boot", FAILED, f"no verdict: {why}")
-        if line := splat.find(between):
-            self._report.result(self._who, "boot", FAILED, f"kernel log: {line}")
+        if found := splat.find(between):
+            self._report.result(self._who, "boot", FAILED, f"kernel log: {found[0]}")
+            self._report.more(self._who, found[1:])
         for run in waiting:
             run.fail(f"not run: {why}")
             run.finish()

@@ -30,6 +30,11 @@ class Report:
         with self._lock:
             print(f"{time.monotonic() - self._start:6.1f}s [{who}] {text}", flush=True)
 
+    def more(self, who, lines):
+        """What a log says behind the line that a result names: the logs themselves may be gone when it is read."""
+        for line in lines:
+            self.say(who, f"       {line.rstrip()}")
+
     def result(self, who, name, status, text=""):
         # What the kernel's own modules fail at, or go down with, is a difference to know of, and no failure of ours.
         if status == FAILED and who.endswith(PEER):

@@ -18,10 +18,14 @@ _SPLAT = re.compile("|".join((
 )))
 
 
+# How much of a report is shown.
+SHOWN = 40
+
+
 def find(lines, known=()):
     """
-    The first line that is a splat: what follows it belongs to it, and tells more than a mere "cut here". Reports that
-    are known, each from its splat to its end, are none.
+    The report that is there, from its first line on, or an empty list: what follows it belongs to it, and tells more
+    than a mere "cut here". Reports that are known, each from its splat to its end, are none.
     """
     text = "\n".join(lines)
     for pattern in known:
@@ -29,5 +33,6 @@ def find(lines, known=()):
     lines = text.split("\n")
     found = [i for i, line in enumerate(lines) if _SPLAT.search(line)]
     if not found:
-        return None
-    return lines[min(found[0] + bool(re.search(_CUT, lines[found[0]])), len(lines) - 1)]
+        return []
+    first = min(found[0] + bool(re.search(_CUT, lines[found[0]])), len(lines) - 1)
+    return lines[first:first + SHOWN]
