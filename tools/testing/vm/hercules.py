@@ -45,9 +45,11 @@ SHCMDOPT DISABLE NODIAG8
 """
 
 # Tests know these by their numbers. A disk works within START SUBCHANNEL unless it is told not to. There are several
-# card readers, for tests that may cost them one.
+# card readers, for tests that may cost them one. The second console is for a test: a line that begins with a percent
+# sign would be its input.
 DEVICES = """\
 0009 3215-C / noprompt
+000a 3215-C % noprompt
 000c 3505 {logs}/reader.txt ascii trunc
 0010.20 3505 {logs}/reader.txt ascii trunc
 000d 3525 {logs}/punch.bin

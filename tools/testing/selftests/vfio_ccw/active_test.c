@@ -26,9 +26,6 @@
 /* Word 1 of the ORB, and word 0 of the SCSW, which has some of it too */
 #define ORB_INITIAL	0x00200000U
 #define SCSW_FMT1	0x00800000U
-#define SCSW_ACTIVE	0x000000c0U
-
-#define SCHIB_SCSW	28
 
 /* How long @call takes is bounded */
 #define expect_soon(expected, call) do {				\
@@ -86,17 +83,6 @@ static int start_loop(const struct ccw *ccw, __u32 flags)
 		put_ccw0(ccw, at, CMD_TIC, 0, 0, PROGRAM);
 	}
 	return ccw_start(ccw, flags, PROGRAM);
-}
-
-static __u32 schib_scsw(const struct ccw *ccw)
-{
-	struct ccw_schib_region schib;
-	__u32 word;
-
-	if (region_read(ccw, REGION_SCHIB, &schib, sizeof(schib)))
-		return 0;
-	memcpy(&word, schib.schib_area + SCHIB_SCSW, sizeof(word));
-	return be32toh(word);
 }
 
 #define start_looping() do {						\

@@ -56,6 +56,7 @@
 #define CMD_NOP		0x03
 #define CMD_SENSE	0x04
 #define CMD_TIC		0x08
+#define CMD_READ_INQUIRY 0x0a
 #define CMD_SENSE_ID	0xe4
 
 /* Commands of virtio devices */

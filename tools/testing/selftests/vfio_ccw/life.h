@@ -75,6 +75,23 @@
 	EXPECT_EQ(PROGRAM + 8, response.cpa);				\
 } while (0)
 
+#define SCHIB_SCSW	28
+
+/* Subchannel or device active, in word 0 of the SCSW */
+#define SCSW_ACTIVE	0x000000c0U
+
+/* Word 0 of the SCSW, as the SCHIB has it; 0 if that cannot be read */
+static inline __u32 schib_scsw(const struct ccw *ccw)
+{
+	struct ccw_schib_region schib;
+	__u32 word;
+
+	if (region_read(ccw, REGION_SCHIB, &schib, sizeof(schib)))
+		return 0;
+	memcpy(&word, schib.schib_area + SCHIB_SCSW, sizeof(word));
+	return be32toh(word);
+}
+
 /* A user that does nothing but I/O, and says when it has begun */
 static inline int run_user(void *arg)
 {
