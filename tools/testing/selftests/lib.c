@@ -14,7 +14,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <linux/membarrier.h>
 #include <linux/netlink.h>
 #include <linux/userfaultfd.h>
 #include <sys/eventfd.h>
@@ -754,20 +753,12 @@ int eventfd_next_id(void)
 }
 
 /*
- * Whether the contexts that were put are gone. They may go a grace period
- * later, and membarrier(2) waits for one. Some of those before may have been on
- * their way when @id was the next one.
+ * Whether the contexts that were put are gone, a grace period later at the most.
+ * Some of those before may have been on their way when @id was the next one.
  */
 bool eventfd_ids_back_to(int id)
 {
-	int tries;
-
-	for (tries = 0; tries < 100; tries++) {
-		if (eventfd_next_id() <= id)
-			return true;
-		syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
-	}
-	return false;
+	return soon(eventfd_next_id() <= id);
 }
 
 int kmsg_open(void)
