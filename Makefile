@@ -2,7 +2,6 @@
 # Modules for one kernel: make KDIR=<its headers>. What the headers say about a cross compiler holds here.
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
-RUNNER := python3 -B tools/testing/vm
 
 INSTALLED := drivers/vfio/mdev/mdev drivers/s390/cio/vfio_ccw samples/vfio-mdev/mtty
 
@@ -29,24 +28,17 @@ uninstall:
 clean:
 	$(MAKE) -C $(KDIR) M=$(CURDIR) clean
 
-# These need no KDIR: the VM runner fetches kernels and headers of its own. ARGS are for it; ERRORS is the file
-# descriptor for its complaints.
-ERRORS := 2
-demo check check-all bench breaks vm build-test install-test:
-	@$(RUNNER) $@ $(ARGS) 2>&$(ERRORS)
+# These need no KDIR: the VM runner fetches kernels and headers of its own. ARGS are for it.
+check check-all:
+	@./run $@ $(ARGS)
 
 help:
 	@echo 'make KDIR=<headers>          build the modules, each beside its sources'
 	@echo 'make KDIR=<headers> install  install them into updates/'
 	@echo 'make KDIR=<headers> uninstall  remove what "install" has installed'
 	@echo 'make KDIR=<headers> clean    remove what was built'
-	@echo 'make demo                    show in a VM what this is about'
-	@echo 'make check                   run all tests but the long ones, in VMs'
-	@echo 'make check-all               those, and what takes longer'
-	@echo 'make build-test              build for two kernels in turn, twice'
-	@echo 'make install-test            install it in all ways, below build/, and boot VMs with it'
-	@echo 'make breaks                  see that deliberate breaks of the sources are noticed'
-	@echo 'make bench                   measure against the mdev of the kernel, in VMs'
-	@echo 'make vm ARGS="--help"        run single tests, or a shell, in a VM'
+	@echo 'make check                   run all tests but the long ones, in VMs: ./run check'
+	@echo 'make check-all               those, and what takes longer: ./run check-all'
+	@./run help
 
-.PHONY: modules install uninstall clean demo check check-all bench breaks vm build-test install-test help
+.PHONY: modules install uninstall clean check check-all help

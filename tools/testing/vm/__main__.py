@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The VM runner's command line: python3 tools/testing/vm check|check-all|demo|bench|vm …"""
+"""The VM runner's command line: what ./run calls."""
 
 import argparse
 import concurrent.futures
 import contextlib
 import functools
+import pathlib
 import sys
 import tomllib
 
@@ -15,9 +16,11 @@ import config
 import disk
 import initramfs
 import kernel as kernels
+import listing
 import toolchain
 from boot import Boot, Setup
-from config import HERE, LOGS, TOP
+from config import BUILD, HERE, LOGS, TOP
+from load import busy
 from report import FAILED, PASSED, Failure, Report
 
 sys.path.append(str(TOP / "tools/testing/checks"))
@@ -64,20 +67,21 @@ def prepare(name, tests, report, args, ours, peer):
                 if not is_peer:
                     modules |= build.kernel_drivers(target, kernel, logs, here)
                 archive = initramfs.base_archive(target, kernel, modules, programs, is_peer)
-                setups.append(Setup(target, kernel, archive, disks, is_peer, args.kvm))
+                setups.append(Setup(target, kernel, archive, disks, is_peer, args.kvm, modules))
     if not setups:
         raise Failure("the kernel's own modules are not tested here")
     return setups
 
 
-def boots_of(setup, tests, report):
-    """Tests with the same flags share a boot, in the order of the list."""
+def boots_of(setup, tests, report, repeat):
+    """Tests with the same flags share a boot, in the order of the list. All is done as often as repeat says."""
     groups = {}
     for test in tests:
         if test.runs_on(setup.target) and (test.runs_on(setup.target, peer=True) or not setup.peer):
             key = (test.boot, tuple(test.qemu), test.cmdline, test.disk, tuple(test.packages), tuple(test.host))
             groups.setdefault(key, []).append(test)
-    return [Boot(setup, group, report) for group in groups.values()]
+    numbers = range(1, repeat + 1) if repeat > 1 else [0]
+    return [Boot(setup, group, report, number) for number in numbers for group in groups.values()]
 
 
 @contextlib.contextmanager
@@ -94,7 +98,7 @@ def run_tests(tests, report, args, ours=True, peer=False, checks=(), folders=())
     outputs = {}
     jobs = []
     checked_archs = set()
-    with (concurrent.futures.ThreadPoolExecutor(GUESTS) as pool,
+    with (busy(args.load), concurrent.futures.ThreadPoolExecutor(GUESTS) as pool,
           concurrent.futures.ThreadPoolExecutor(WAITING_GUESTS) as waiting,
           cancelled_by_interrupt(pool), cancelled_by_interrupt(waiting)):
         for folder in folders:
@@ -109,7 +113,7 @@ def run_tests(tests, report, args, ours=True, peer=False, checks=(), folders=())
             if ours:
                 report.result(name, "build with W=1, no warning", PASSED)
             for setup in setups:
-                for boot in boots_of(setup, tests, report):
+                for boot in boots_of(setup, tests, report, args.repeat):
                     jobs.append(((name, setup.peer), (waiting if boot.waits else pool).submit(boot.run)))
             target = setups[0].target
             # They are written for the tools of a primary kernel's source.
@@ -142,18 +146,14 @@ def check(args, report, long=False):
     run_tests(tests, report, args, peer=long and any(test.peer for test in tests),
               checks=() if args.test else static.CHECKS, folders=() if args.test else userspace.FOLDERS)
     if long and not args.test:
-        rebuild.run(args, report)
-        newer.run(args, report)
-        layout.run(args, report)
-        install.run(args, report)
+        build_test(args, report)
+        install_test(args, report)
         breaks.run([], [HERE / path for path in TESTS], args, report)
-    return report.finish()
 
 
 def demo(args, report):
     args.target = args.target or config.primary_targets()
     run_tests(chosen(args.test, "demo.toml"), report, args)
-    return report.finish()
 
 
 def benchmark(args, report):
@@ -161,33 +161,59 @@ def benchmark(args, report):
     rows = tomllib.loads((HERE / "bench.toml").read_text())["row"]
     for name in sorted({name for name, _ in outputs}):
         bench.table(name, outputs.get((name, False), {}), outputs.get((name, True), {}), rows, report)
-    return report.finish()
+
+
+def shell(args, report):
+    """A guest for a person. What the demo uses is there, whatever test's devices it has."""
+    tests = chosen(args.test, *LISTS) if args.test else []
+    if len(tests) > 1:
+        raise Failure("a shell has the devices of one test")
+    files = [pathlib.Path(name) for name in args.files]
+    if missing := [str(path) for path in files if not path.is_file()]:
+        raise Failure(f"there is no file {' '.join(missing)}")
+    names = args.target or [name for name in config.target_names(long=True)
+                            if all(test.runs_on(config.load_target(name)) for test in tests)]
+    setup = prepare(names[0], [*tests, *chosen([], "demo.toml")], report, args, not args.peer, args.peer)[0]
+    return Boot(setup, tests, report).shell(files, args.gdb)
 
 
 def vm(args, report):
-    tests = chosen(args.test, *LISTS, long=True)
-    if args.shell:
-        name = (args.target or config.target_names())[0]
-        return Boot(prepare(name, tests, report, args, not args.peer, args.peer)[0], [], report).shell()
-    run_tests(tests, report, args, not args.peer, args.peer)
-    return report.finish()
+    if args.shell or args.gdb or args.files:
+        return shell(args, report)
+    run_tests(chosen(args.test, *LISTS, long=True), report, args, not args.peer, args.peer)
+    return None
+
+
+def list_tests(args, report):
+    listing.show(chosen(args.test, *LISTS, long=True), args.target or config.target_names(long=True))
+    return 0
+
+
+def docs(args, report):
+    target = config.load_target((args.target or config.target_names())[0])
+    static.run("documentation", target, toolchain.fetch_kernel(target, report, args.refresh), report)
+    report.say("docs", f"the first page is {(BUILD / 'docs/index.html').relative_to(TOP)}")
 
 
 def run_breaks(args, report):
     breaks.run(args.names, [HERE / path for path in TESTS], args, report)
-    return report.finish()
 
 
 def build_test(args, report):
     rebuild.run(args, report)
     newer.run(args, report)
     layout.run(args, report)
-    return report.finish()
 
 
 def install_test(args, report):
     install.run(args, report)
-    return report.finish()
+
+
+def count(text):
+    """A number of times: at least one."""
+    if (number := int(text)) < 1:
+        raise ValueError
+    return number
 
 
 def main():
@@ -199,25 +225,39 @@ def main():
                                  (demo, "demo", "show what this is about"),
                                  (benchmark, "bench", "measure against the kernel's own modules"),
                                  (vm, "vm", "run chosen tests, or a shell"),
+                                 (list_tests, "list", "tell what each test is for"),
+                                 (docs, "docs", "make pages of the documentation"),
                                  (run_breaks, "breaks", "see that deliberate breaks of the sources are noticed"),
                                  (build_test, "build-test", "build for two kernels in turn, and for a newer one"),
                                  (install_test, "install-test", "install it in all ways, below build/")):
         command = commands.add_parser(name, help=text)
-        command.set_defaults(function=function, peer=False, shell=False)
+        command.set_defaults(function=function, peer=False, shell=False, gdb=False, files=[])
         command.add_argument("--target", action="append", help="only this kernel; may be repeated", metavar="NAME")
         command.add_argument("--test", action="append", default=[], help="only this test; may be repeated",
                              metavar="NAME")
         command.add_argument("--refresh", action="store_true", help="fetch the newest packages again")
         command.add_argument("--kvm", action="store_true", help="use /dev/kvm instead of emulation")
+        command.add_argument("--repeat", type=count, default=1, help="boot and run the tests so many times",
+                             metavar="N")
+        command.add_argument("--load", type=count, default=0, help="keep processors busy beside it: with N loops",
+                             metavar="N")
         if function is run_breaks:
             command.add_argument("names", nargs="*", help="only these breaks", metavar="NAME")
         if function is vm:
             command.add_argument("--peer", action="store_true", help="load the kernel's own modules instead of ours")
-            command.add_argument("--shell", action="store_true", help="an interactive guest")
+            command.add_argument("--shell", action="store_true",
+                                 help="an interactive guest; with the devices of the test, if one is named")
+            command.add_argument("--with", dest="files", nargs="+", default=[], metavar="FILE",
+                                 help="a shell that has these files, modules or programs, in /with")
+            command.add_argument("--gdb", action="store_true", help="a shell, and a debugger can be attached to the guest")
     args = parser.parse_args()
     report = Report()
     try:
-        return args.function(args, report)
+        code = args.function(args, report)
+        if code is not None:
+            return code
+        report.write_junit(BUILD / "report.xml")
+        return report.finish()
     except Failure as failure:
         print(f"run: {failure}", file=sys.stderr)
         return 1

@@ -37,6 +37,7 @@ class Setup:
     disks: dict             # the images, by name or by the list of packages on them
     peer: bool = False
     kvm: bool = False
+    modules: dict = dataclasses.field(default_factory=dict)     # what was built here: {name: file}
 
 
 class _Run:
@@ -118,21 +119,35 @@ class _Run:
 
 
 class Boot:
-    def __init__(self, setup, tests, report):
+    def __init__(self, setup, tests, report, number=0):
+        """number: which one it is, where the same is done several times."""
         self._setup = setup
         self._report = report
         slower, boot_limit = setup.target.slower, setup.target.boot_limit or setup.target.arch.boot_limit
         self._tests = [dataclasses.replace(test, limit=test.limit * slower,
                                            boot_limit=(test.boot_limit or boot_limit) * slower) for test in tests]
         self._grace = GRACE * slower
-        self._who = setup.target.name + (PEER if setup.peer else "")
+        again = f"#{number}" if number else ""
+        self._who = setup.target.name + again + (PEER if setup.peer else "")
         self._root = setup.disks[tuple(tests[0].packages)] if tests and tests[0].packages else None
         self.waits = all(test.waits for test in tests)
         name = (tests[0].boot or tests[0].name) if tests else "shell"
-        self._logs = LOGS / setup.target.name / (name + ("-peer" if setup.peer else ""))
+        self._logs = LOGS / setup.target.name / (name + again + ("-peer" if setup.peer else ""))
 
-    def _plan(self, machine):
-        """What guest/init does: its functions, called in order."""
+    def _modules(self, test):
+        return self._setup.peer and test.peer_modules or [*test.modules, *self._drivers(test)]
+
+    def _program(self, test):
+        if test.script:
+            program = ["/bin/sh", "-c", test.script]
+        else:
+            program = [*_INTERPRETERS.get(test.program.rpartition(".")[2], []), "/tests/" + test.program]
+        if test.environment:
+            program = ["/bin/env", *(f"{key}={value}" for key, value in test.environment.items()), *program]
+        return program
+
+    def _begin(self, machine):
+        """The guest's way up to its first test: see _plan()."""
         target = self._setup.target
         lines = [shlex.join(["start", machine.channel, *machine.channel_modules])]
         if self._root:
@@ -140,16 +155,23 @@ class Boot:
         lines.append(shlex.join(["load_base", *target.modules]))
         if disk := self._disk():
             lines.append(shlex.join(["mount_disk", disk, *target.disk_modules]))
-        for test in self._tests:
-            modules = self._setup.peer and test.peer_modules or [*test.modules, *self._drivers(test)]
-            if test.script:
-                program = ["/bin/sh", "-c", test.script]
-            else:
-                program = [*_INTERPRETERS.get(test.program.rpartition(".")[2], []), "/tests/" + test.program]
-            if test.environment:
-                program = ["/bin/env", *(f"{key}={value}" for key, value in test.environment.items()), *program]
-            lines.append(shlex.join(["run_test", test.name, " ".join(modules), *program]))
-        return "\n".join([*lines, "all_clean" if self._tests else "interactive"]) + "\n"
+        return lines
+
+    def _plan(self, machine):
+        """What guest/init does: its functions, called in order."""
+        return [*self._begin(machine), *(shlex.join(["run_test", test.name, " ".join(self._modules(test)),
+                                                     *self._program(test)]) for test in self._tests), "all_clean"]
+
+    def _shell_plan(self, machine, gdb):
+        """The same up to the point where a person takes over; with a test, if there is one, to try."""
+        test = self._tests[0] if self._tests else None
+        modules = self._modules(test) if test else ["mdev", "mtty"]
+        lines = [*self._begin(machine),
+                 shlex.join(["try_out", " ".join(modules), *(self._program(test) if test else [])])]
+        if gdb:
+            lines += [shlex.join(["symbols", name.rpartition("/")[2], str(path)])
+                      for name, path in self._setup.modules.items() if name in modules]
+        return [*lines, "person"]
 
     def _drivers(self, test):
         """What the test needs of Debian's modules."""
@@ -158,10 +180,13 @@ class Boot:
     def _disk(self):
         return self._tests[0].disk if self._tests else ""
 
-    def _initrd(self, machine):
+    def _initrd(self, lines, files=()):
+        """The archive of the target's boots, with a plan and more files behind it."""
         plan = Cpio()
         plan.folder("vm")
-        plan.file("vm/plan", self._plan(machine).encode(), 0o644)
+        plan.file("vm/plan", "".join(f"{line}\n" for line in lines).encode(), 0o644)
+        for path in files:
+            plan.file(f"with/{path.name}", path.read_bytes())
         for name in sorted({name for test in self._tests for name in self._drivers(test)}):
             plan.file(f"modules/{name}.ko", kernel_module(self._setup.kernel, name), 0o644)
         initrd = self._logs / "initramfs"
@@ -171,11 +196,11 @@ class Boot:
     def _machine(self):
         return MACHINES[self._setup.target.machine](self._setup, self._tests[0] if self._tests else None, self._logs)
 
-    def shell(self):
-        """An interactive guest, with the modules loaded."""
+    def shell(self, files=(), gdb=False):
+        """An interactive guest, with the modules loaded, and with files of the user's. Returns the exit code."""
         with locked(self._logs):
             machine = self._machine()
-            return machine.shell(self._initrd(machine))
+            return machine.shell(self._initrd(self._shell_plan(machine, gdb), files), gdb)
 
     def run(self):
         """Returns the output of each test that began: {name: lines}."""
@@ -191,7 +216,7 @@ class Boot:
                          f"{', '.join(test.name for test in self._tests)}; logs in {self._logs.relative_to(TOP)}")
         with locked(self._logs), open(self._logs / "channel.log", "wb") as record:
             machine = self._machine()
-            with machine.running(self._initrd(machine)) as pipe:
+            with machine.running(self._initrd(self._plan(machine))) as pipe:
                 return self._follow(machine, _Lines(pipe, machine, record), may_fail)
 
     def _follow(self, machine, lines, may_fail):

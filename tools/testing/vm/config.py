@@ -84,6 +84,7 @@ class Test:
     reason: str             # why that limit
     program: str = ""       # a built program's or a script's path below tools/testing, or
     script: str = ""        # the text of a script for the guest's shell
+    purpose: str = ""       # where no program says it in its first comment
     needs: list = dataclasses.field(default_factory=list)       # other built files, which the program uses
     disk: str = ""          # one of the target's disks, mounted while the boot lasts
     packages: list = dataclasses.field(default_factory=list)    # Debian packages that it runs in
@@ -180,18 +181,25 @@ def load_target(name):
 
 def load_tests(path):
     """A list of tests: [defaults], then one [[test]] each."""
+    where = path.relative_to(TOP) if path.is_relative_to(TOP) else path
     data = tomllib.loads(path.read_text())
-    try:
-        tests = [Test(**{**data.get("defaults", {}), **entry}) for entry in data["test"]]
-    except TypeError as error:
-        raise Failure(f"{path.relative_to(TOP)}: {error}") from error
+    known = {field.name for field in dataclasses.fields(Test)}
+    tests = []
+    for entry in data["test"]:
+        entry = {**data.get("defaults", {}), **entry}
+        name = entry.get("name", "an entry without a name")
+        if unknown := sorted(entry.keys() - known):
+            raise Failure(f"{where}: {name} has {', '.join(unknown)}, which no test has")
+        if missing := sorted({"name", "limit", "reason"} - entry.keys()):
+            raise Failure(f"{where}: {name} has no {', '.join(missing)}")
+        tests.append(Test(**entry))
     for test in tests:
         if test.output not in ("tap", "plain", "stream"):
-            raise Failure(f"{path.relative_to(TOP)}: {test.name} has the output {test.output!r}")
+            raise Failure(f"{where}: {test.name} has the output {test.output!r}")
         if bool(test.program) == bool(test.script):
-            raise Failure(f"{path.relative_to(TOP)}: {test.name} needs a program or a script")
+            raise Failure(f"{where}: {test.name} needs a program or a script")
         if test.script and test.packages:
-            raise Failure(f"{path.relative_to(TOP)}: {test.name} has a script, which runs in busybox, and packages")
+            raise Failure(f"{where}: {test.name} has a script, which runs in busybox, and packages")
         if not isinstance(test.peer, list) or [other.name for other in tests].count(test.name) > 1:
-            raise Failure(f"{path.relative_to(TOP)}: {test.name} is there twice, or its peer is no list of targets")
+            raise Failure(f"{where}: {test.name} is there twice, or its peer is no list of targets")
     return tests

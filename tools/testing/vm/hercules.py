@@ -217,8 +217,10 @@ class Hercules:
         failed = any(re.match(r"HHC\w+E ", text) for text in said)
         return f"{'error' if failed else 'ok'} {' / '.join(text for text in said if text != line)}"
 
-    def shell(self, initrd):
+    def shell(self, initrd, gdb=False):
         """A person has the console: lines are for the guest, or behind a dot for Hercules. Returns the exit code."""
+        if gdb:
+            raise Failure(f"{self._setup.target.name}: no debugger can reach a guest of Hercules")
         with self.running(initrd) as output:
             sources = [output, sys.stdin]
             while True:

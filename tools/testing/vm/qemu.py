@@ -45,12 +45,18 @@ class Qemu:
                            f"{test.cmdline if test else ''}",
                 *self._disks(), *more]
 
-    def shell(self, initrd):
-        """A person has the console. Returns the exit code."""
+    def shell(self, initrd, gdb=False):
+        """A person has the console, and a debugger if there is to be one. Returns the exit code."""
         with tempfile.TemporaryDirectory() as sockets:
-            return subprocess.run(self._command(initrd, "stdio,id=console,signal=off",
-                                                f"file,id=channel,path={self._logs / 'channel.log'}",
-                                                sockets)).returncode
+            channel = self._logs / "channel.log"
+            command = self._command(initrd, "stdio,id=console,signal=off", f"file,id=channel,path={channel}", sockets)
+            if gdb:
+                command += ["-chardev", f"socket,id=gdb,path={sockets}/gdb,server=on,wait=off", "-gdb", "chardev:gdb"]
+                kernel = self._setup.kernel.headers / "vmlinux"
+                print("The debugger, from bash, once the guest's shell is there:\n"
+                      f"    gdb {f'{kernel} ' if kernel.exists() else ''}-ex 'target remote {sockets}/gdb' "
+                      f"-x <(grep ^add-symbol-file {channel})", flush=True)
+            return subprocess.run(command).returncode
 
     @contextlib.contextmanager
     def running(self, initrd):

@@ -4,6 +4,7 @@
 import sys
 import threading
 import time
+import xml.etree.ElementTree as xml
 
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 _LABEL = {PASSED: "ok", FAILED: "FAILED", SKIPPED: "skip"}
@@ -45,6 +46,23 @@ class Report:
 
     def count(self, status):
         return sum(1 for result in self._results if result[2] == status)
+
+    def write_junit(self, path):
+        """The results as JUnit's XML, which CI systems read: a suite for each of who reported."""
+        suites = xml.Element("testsuites")
+        for who in dict.fromkeys(result[0] for result in self._results):
+            results = [result[1:] for result in self._results if result[0] == who]
+            suite = xml.SubElement(suites, "testsuite", name=who, tests=str(len(results)),
+                                   **{key: str(sum(result[1] == status for result in results))
+                                      for key, status in (("failures", FAILED), ("skipped", SKIPPED))})
+            for name, status, text in results:
+                case = xml.SubElement(suite, "testcase", classname=who, name=name)
+                if status != PASSED:
+                    # XML has no way to write most control characters.
+                    text = "".join(char if char.isprintable() else " " for char in text)
+                    xml.SubElement(case, "failure" if status == FAILED else "skipped", message=text)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        xml.ElementTree(suites).write(path, encoding="utf-8", xml_declaration=True)
 
     def finish(self):
         """Print the sum, and return the exit code: a run that tested nothing has not passed."""

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 
+import pytest
+
 VM = pathlib.Path(__file__).parents[1] / "vm"
 
 # Seconds for a process to end that has been killed.
@@ -23,25 +25,15 @@ with concurrent.futures.ThreadPoolExecutor() as pool:
 """
 
 
-def machine_ends_with_runner(how):
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=lambda how: how.name)
+def test_machine_ends_when_the_runner_gets(how):
     runner = subprocess.Popen([sys.executable, "-B", "-c", RUNNER, VM], stdout=subprocess.PIPE, bufsize=0,
                               start_new_session=True)
     try:
-        if runner.stdout.read(3) != b"up\n":
-            return False
+        assert runner.stdout.read(3) == b"up\n"
         runner.send_signal(how)
-        ended = select.select([runner.stdout], [], [], SOON)[0]
-        return bool(ended) and runner.stdout.read(1) == b""
+        assert select.select([runner.stdout], [], [], SOON)[0], "the machine lives"
+        assert runner.stdout.read(1) == b""
     finally:
         os.killpg(runner.pid, signal.SIGKILL)
         runner.wait()
-
-
-tests = [signal.SIGKILL, signal.SIGTERM]
-print(f"1..{len(tests)}")
-failed = 0
-for number, how in enumerate(tests, 1):
-    good = machine_ends_with_runner(how)
-    failed += not good
-    print(f"{'ok' if good else 'not ok'} {number} machine_ends_when_the_runner_gets_{how.name}", flush=True)
-sys.exit(bool(failed))

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The loops beside a run are there while it lasts, and not after it, whatever ends it."""
+
+import os
+import pathlib
+
+import load
+
+
+def children():
+    """The loops that this process has started and that run."""
+    listing = pathlib.Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return [pid for pid in listing if "while" in pathlib.Path(f"/proc/{pid}/cmdline").read_text()]
+
+
+def test_loops_run_as_long_as_they_should():
+    with load.busy(2):
+        assert len(children()) == 2
+    assert not children()
+
+
+def test_loops_end_with_a_failure():
+    try:
+        with load.busy(1):
+            raise KeyError
+    except KeyError:
+        pass
+    assert not children()
+
+
+def test_no_loops_are_none():
+    with load.busy(0):
+        assert not children()
