@@ -351,8 +351,7 @@ void vfio_ccw_take_response(struct vfio_ccw *vc)
  */
 static void vfio_ccw_give_up(struct vfio_ccw *vc, const char *what)
 {
-	dev_err(&vc->sch->dev, "the channel subsystem does not %s: the subchannel is not used any more\n",
-		what);
+	dev_err(&vc->sch->dev, "%s; giving up the subchannel\n", what);
 	spin_lock_irq(&vc->sch->lock);
 	vfio_ccw_fsm(vc, VFIO_CCW_GONE);
 	if (vc->user)
@@ -414,7 +413,7 @@ static int vfio_ccw_quiesce(struct vfio_ccw *vc, bool tell,
 		clear = true;
 	}
 
-	vfio_ccw_give_up(vc, "end a channel program");
+	vfio_ccw_give_up(vc, "channel program does not terminate");
 	return -EIO;
 }
 
@@ -445,7 +444,7 @@ static void vfio_ccw_disable(struct vfio_ccw *vc, unsigned long deadline)
 	}
 
 	if (ret && ret != -ENODEV)
-		vfio_ccw_give_up(vc, "disable it");
+		vfio_ccw_give_up(vc, "subchannel cannot be disabled");
 }
 
 /*

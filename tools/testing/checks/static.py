@@ -157,6 +157,48 @@ def circles(target, kernel):
     return found
 
 
+# A call that logs, up to its end, where no string has a quote in it; and in the guide the lines that it can be, as headings: each in double backquotes.
+_LOG_CALL = re.compile(r"""\b(?:dev|pr)_(?:err|warn|notice|info)\w*\(((?:"[^"]*"|[^;"])*);""")
+_LITERAL = re.compile(r'"([^"]*)"')
+_HEADING = re.compile(r"^``.*``$", re.MULTILINE)
+_PLACEHOLDER = re.compile(r"%[-#0-9.]*(?:l{0,2}[duxi]|p\w*|s|c)|\\n")
+LOGGING = ("drivers/vfio/mdev", "drivers/s390/cio", "samples/vfio-mdev")
+
+
+def unknown_lines(sources, guide):
+    """Log lines of the sources that no heading of the guide has, and headings whose line no source has."""
+    headings = re.findall(r"``(.*?)``", " ".join(_HEADING.findall(guide)))
+    found, parts = [], []
+    for name, text in sources.items():
+        text = text.replace('\\"', "'")
+        for call in _LOG_CALL.findall(text):
+            longest = max(_PLACEHOLDER.split("".join(_LITERAL.findall(call))), key=len).strip(" :;,(#")
+            if not any(longest in heading.replace('"', "'") for heading in headings):
+                found.append(f"{name}: the administrator's guide has no line {longest!r}")
+        parts += _LITERAL.findall(text)
+    for heading in headings:
+        # Between the guide's placeholders, and between what may be strings of their own.
+        pieces = re.split(r"…|\b[A-Z]+\b|[()#:;]", heading.replace('"', "'"))
+        longest = max(pieces, key=len).strip(" ,")
+        if longest and not any(longest in part for part in parts):
+            found.append(f"no source logs {longest!r}, which the administrator's guide has")
+    return found
+
+
+def log_lines(target, kernel):
+    """Each line of the log stands in the administrator's guide, and no other does; and this check sees what is not so."""
+    sources = {str(path.relative_to(TOP)): path.read_text()
+               for folder in LOGGING for path in sorted((TOP / folder).glob("*.c"))}
+    guide = (TOP / "Documentation/admin-guide/mediated-devices.rst").read_text()
+    guide = guide[guide.index("What the log says, and what to do"):]
+    found = unknown_lines(sources, guide)
+    if len(unknown_lines({**sources, "new.c": 'f(x);\n\tdev_warn(dev, "the \\"moon\\" is full: %s\\n", y);'}, guide)) != len(found) + 1:
+        found.append("a new line of the log is not missed in the guide")
+    if len(unknown_lines(sources, f"{guide}\n``the moon is full: …``\n\tSleep.\n")) != len(found) + 1:
+        found.append("a line of the guide that no source has is not seen")
+    return found
+
+
 def farm(target, kernel):
     """The farm of links that modules are built in leads into this tree, in a copied and in a moved one too."""
     found = []
@@ -299,7 +341,7 @@ def edits(target, kernel):
 
 CHECKS = {"checkpatch --strict": checkpatch, "kernel-doc": kernel_doc, "documentation": documentation, "sparse": sparse,
           "no names of machines or registries": foreign_names, "one version": versions, "calls go down": circles,
-          "links lead into this tree": farm, "breaks leave nothing behind": edits,
+          "lines of the log stand in the guide": log_lines, "links lead into this tree": farm, "breaks leave nothing behind": edits,
           "kernels are refused by what their VFIO has": refused_kernels,
           "versions of symbols are compared": symbol_versions, "vfio_ap links with our symbols": vfio_ap}
 
