@@ -32,6 +32,9 @@ clean:
 check check-all:
 	@./run $@ $(ARGS)
 
+compile_commands.json:
+	@./run compile-commands $(ARGS)
+
 help:
 	@echo 'make KDIR=<headers>          build the modules, each beside its sources'
 	@echo 'make KDIR=<headers> install  install them into updates/'
@@ -39,6 +42,7 @@ help:
 	@echo 'make KDIR=<headers> clean    remove what was built'
 	@echo 'make check                   run all tests but the long ones, in VMs: ./run check'
 	@echo 'make check-all               those, and what takes longer: ./run check-all'
+	@echo 'make compile_commands.json   tell editors how the modules are compiled'
 	@./run help
 
-.PHONY: modules install uninstall clean check check-all help
+.PHONY: modules install uninstall clean check check-all compile_commands.json help

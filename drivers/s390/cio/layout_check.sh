@@ -79,7 +79,7 @@ for type in css_driver sch_todo; do
 done
 
 sed -nE 's/^(\w+ \w+\(.*\);)$/\1/p' "$header" | prototypes >"$tmp/ours"
-for name in $(sed 's/(.*//; s/.* //' "$tmp/ours"); do
+sed 's/(.*//; s/.* //' "$tmp/ours" | while read -r name; do
 	pfunct --format_path=btf --prototypes --function="$name" "$vmlinux" 2>/dev/null || :
 done | prototypes >"$tmp/kernel"
 compare "a function" ""

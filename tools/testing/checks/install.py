@@ -11,7 +11,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import pathlib
 import re
 import shutil
 import stat

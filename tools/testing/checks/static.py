@@ -58,15 +58,41 @@ def _output(argv, **environment):
     return done.stdout.splitlines() if done.returncode else []
 
 
-def checkpatch(target, kernel):
-    lines = _output([kernel.tools / "scripts/checkpatch.pl", "--strict", "--no-tree", "--no-summary", "--terse",
-                     "--show-types", "--quiet", "--file", *_files(".c", ".h")])
+def checkpatch_says(kernel, argv, patch=None):
+    """The lines that checkpatch objects to, without those that are not followed."""
+    done = subprocess.run([kernel.tools / "scripts/checkpatch.pl", "--strict", "--no-tree", "--no-summary", "--terse",
+                           "--show-types", "--quiet", *argv], cwd=TOP, input=patch, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT)
 
     def followed(line):
         name, _, _, kind = (line.split(":") + [""] * 4)[:4]
         return not any(re.fullmatch(off, kind) and re.search(where, name) for off, where, _ in IGNORED)
 
+    lines = done.stdout.decode(errors="replace").splitlines() if done.returncode else []
     return [line for line in lines if followed(line)]
+
+
+def checkpatch(target, kernel):
+    return checkpatch_says(kernel, ["--file", *_files(".c", ".h")])
+
+
+def shellcheck(target, kernel):
+    scripts = [name for name in _files("") if (TOP / name).read_bytes()[:60].startswith(b"#!") and
+               re.match(rb"#!.*\b(ba|da)?sh\b", (TOP / name).read_bytes()[:60])]
+    return _output(["shellcheck", "--external-sources", "--format=gcc", *sorted({*scripts, *_files(".sh")})])
+
+
+def python(target, kernel):
+    """flake8, and mypy for the runner, whose parts import each other by their names."""
+    return (_output(["flake8", "--max-line-length=120", *_files(".py")]) +
+            _output(["mypy", "--no-incremental", "--ignore-missing-imports", "--no-error-summary",
+                     TOP / "tools/testing/vm"], MYPYPATH=str(TOP / "tools/testing/vm")))
+
+
+def spelling(target, kernel):
+    # The names that are no misspelt words; what is compressed or random is no text.
+    texts = [name for name in _files("") if "/corpus/" not in name and name != "COPYING"]
+    return _output(["codespell", "--ignore-words-list=debians,nd", *texts])
 
 
 def kernel_doc(target, kernel):
@@ -157,7 +183,8 @@ def circles(target, kernel):
     return found
 
 
-# A call that logs, up to its end, where no string has a quote in it; and in the guide the lines that it can be, as headings: each in double backquotes.
+# A call that logs, up to its end, where no string has a quote in it; and in the guide the lines that it can be, as
+# headings: each in double backquotes.
 _LOG_CALL = re.compile(r"""\b(?:dev|pr)_(?:err|warn|notice|info)\w*\(((?:"[^"]*"|[^;"])*);""")
 _LITERAL = re.compile(r'"([^"]*)"')
 _HEADING = re.compile(r"^``.*``$", re.MULTILINE)
@@ -186,13 +213,14 @@ def unknown_lines(sources, guide):
 
 
 def log_lines(target, kernel):
-    """Each line of the log stands in the administrator's guide, and no other does; and this check sees what is not so."""
+    """Each line of the log stands in the administrator's guide, and no other does. The check sees what is not so."""
     sources = {str(path.relative_to(TOP)): path.read_text()
                for folder in LOGGING for path in sorted((TOP / folder).glob("*.c"))}
     guide = (TOP / "Documentation/admin-guide/mediated-devices.rst").read_text()
     guide = guide[guide.index("What the log says, and what to do"):]
     found = unknown_lines(sources, guide)
-    if len(unknown_lines({**sources, "new.c": 'f(x);\n\tdev_warn(dev, "the \\"moon\\" is full: %s\\n", y);'}, guide)) != len(found) + 1:
+    new = {**sources, "new.c": 'f(x);\n\tdev_warn(dev, "the \\"moon\\" is full: %s\\n", y);'}
+    if len(unknown_lines(new, guide)) != len(found) + 1:
         found.append("a new line of the log is not missed in the guide")
     if len(unknown_lines(sources, f"{guide}\n``the moon is full: …``\n\tSleep.\n")) != len(found) + 1:
         found.append("a line of the guide that no source has is not seen")
@@ -339,9 +367,11 @@ def edits(target, kernel):
     return found
 
 
-CHECKS = {"checkpatch --strict": checkpatch, "kernel-doc": kernel_doc, "documentation": documentation, "sparse": sparse,
+CHECKS = {"checkpatch --strict": checkpatch, "shellcheck": shellcheck, "flake8 and mypy": python,
+          "spelling": spelling, "kernel-doc": kernel_doc, "documentation": documentation, "sparse": sparse,
           "no names of machines or registries": foreign_names, "one version": versions, "calls go down": circles,
-          "lines of the log stand in the guide": log_lines, "links lead into this tree": farm, "breaks leave nothing behind": edits,
+          "lines of the log stand in the guide": log_lines, "links lead into this tree": farm,
+          "breaks leave nothing behind": edits,
           "kernels are refused by what their VFIO has": refused_kernels,
           "versions of symbols are compared": symbol_versions, "vfio_ap links with our symbols": vfio_ap}
 

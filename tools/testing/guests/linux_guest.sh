@@ -1,5 +1,6 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=dash
 # The first process of a Linux guest: it tells what serial card the kernel's own driver has taken, and passes bytes
 # through the card's ports, round by round, until the card is taken away. Then it waits for another one.
 # What it does is told on the console, a line for each.
@@ -42,8 +43,9 @@ while sleep 1; do
 	echo "card $(cat "$card/vendor") $(cat "$card/device"), driver $(basename "$(readlink "$card/driver")")"
 	good=0
 	# The driver registers as many as such a card can have: type 4, a 16550A, are those that it found.
+	# shellcheck disable=SC2044 # sysfs has no names with blanks
 	for tty in $(find "$card/" -name 'ttyS*'); do
-		read -r type <"$tty/type" && [ "$type" = 4 ] || continue
+		[ "$(cat "$tty/type")" = 4 ] || continue
 		pass "$tty" "$irq" 4<>"/dev/${tty##*/}" && good=$((good + 1))
 	done
 	echo "ports that pass bytes by interrupts: $good"

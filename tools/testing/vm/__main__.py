@@ -6,6 +6,7 @@ import concurrent.futures
 import contextlib
 import functools
 import pathlib
+import subprocess
 import sys
 import tomllib
 
@@ -24,6 +25,7 @@ from load import busy
 from report import FAILED, PASSED, Failure, Report
 
 sys.path.append(str(TOP / "tools/testing/checks"))
+import commits  # noqa: E402
 import install  # noqa: E402
 import layout  # noqa: E402
 import newer  # noqa: E402
@@ -190,9 +192,42 @@ def list_tests(args, report):
 
 
 def docs(args, report):
-    target = config.load_target((args.target or config.target_names())[0])
-    static.run("documentation", target, toolchain.fetch_kernel(target, report, args.refresh), report)
+    static.run("documentation", *any_kernel(args, report), report)
     report.say("docs", f"the first page is {(BUILD / 'docs/index.html').relative_to(TOP)}")
+
+
+def any_kernel(args, report):
+    """What has the tools of the kernel's source: the first target's, or the one that was named."""
+    target = config.load_target((args.target or config.target_names())[0])
+    return target, toolchain.fetch_kernel(target, report, args.refresh)
+
+
+def hooks(args, report):
+    any_kernel(args, report)
+    commits.install()
+    print(f"git runs {commits.HOOKS}/ from now on; \"git config --unset core.hooksPath\" ends that")
+    return 0
+
+
+def staged(args, report):
+    commits.refuse(commits.staged(any_kernel(args, report)[1]))
+    return 0
+
+
+def message(args, report):
+    commits.refuse(commits.wrong_in_message(pathlib.Path(args.file).read_text()))
+    return 0
+
+
+def compile_commands(args, report):
+    """For editors: how each file of the modules is compiled for one kernel."""
+    target, kernel = any_kernel(args, report)
+    with config.locked(target.dir):
+        build.build_modules(target, kernel, LOGS / target.name)
+        subprocess.run([sys.executable, "-B", kernel.tools / "scripts/clang-tools/gen_compile_commands.py", "-d",
+                        kernel.headers, "-o", TOP / "compile_commands.json", target.dir / "src"], check=True)
+    print(f"compile_commands.json is that of {kernel.release}")
+    return 0
 
 
 def run_breaks(args, report):
@@ -227,6 +262,10 @@ def main():
                                  (vm, "vm", "run chosen tests, or a shell"),
                                  (list_tests, "list", "tell what each test is for"),
                                  (docs, "docs", "make pages of the documentation"),
+                                 (hooks, "hooks", "have git check what is committed"),
+                                 (staged, "staged", "what git asks then about what is staged"),
+                                 (message, "message", "what git asks then about the text"),
+                                 (compile_commands, "compile-commands", "tell editors how the modules are compiled"),
                                  (run_breaks, "breaks", "see that deliberate breaks of the sources are noticed"),
                                  (build_test, "build-test", "build for two kernels in turn, and for a newer one"),
                                  (install_test, "install-test", "install it in all ways, below build/")):
@@ -243,13 +282,16 @@ def main():
                              metavar="N")
         if function is run_breaks:
             command.add_argument("names", nargs="*", help="only these breaks", metavar="NAME")
+        if function is message:
+            command.add_argument("file", help="has the text", metavar="FILE")
         if function is vm:
             command.add_argument("--peer", action="store_true", help="load the kernel's own modules instead of ours")
             command.add_argument("--shell", action="store_true",
                                  help="an interactive guest; with the devices of the test, if one is named")
             command.add_argument("--with", dest="files", nargs="+", default=[], metavar="FILE",
                                  help="a shell that has these files, modules or programs, in /with")
-            command.add_argument("--gdb", action="store_true", help="a shell, and a debugger can be attached to the guest")
+            command.add_argument("--gdb", action="store_true",
+                                 help="a shell, and a debugger can be attached to the guest")
     args = parser.parse_args()
     report = Report()
     try:

@@ -37,7 +37,8 @@ def table(who, ours, peer, rows, report):
             report.result(who, row["name"], FAILED, "it was not measured")
             continue
         if not against:
-            report.result(who, row["name"], SKIPPED, "the kernel's own modules were not measured: see what they fail at")
+            report.result(who, row["name"], SKIPPED,
+                          "the kernel's own modules were not measured: see what they fail at")
             continue
         ratio = figure / against
         report.result(who, row["name"], PASSED if ratio <= row["most"] else FAILED,

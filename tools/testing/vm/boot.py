@@ -127,12 +127,12 @@ class Boot:
         self._tests = [dataclasses.replace(test, limit=test.limit * slower,
                                            boot_limit=(test.boot_limit or boot_limit) * slower) for test in tests]
         self._grace = GRACE * slower
-        again = f"#{number}" if number else ""
-        self._who = setup.target.name + again + (PEER if setup.peer else "")
+        self._who = setup.target.name + (f"#{number}" if number else "") + (PEER if setup.peer else "")
         self._root = setup.disks[tuple(tests[0].packages)] if tests and tests[0].packages else None
         self.waits = all(test.waits for test in tests)
         name = (tests[0].boot or tests[0].name) if tests else "shell"
-        self._logs = LOGS / setup.target.name / (name + again + ("-peer" if setup.peer else ""))
+        name += ("-peer" if setup.peer else "") + (f".{number}" if number else "")
+        self._logs = LOGS / setup.target.name / name
 
     def _modules(self, test):
         return self._setup.peer and test.peer_modules or [*test.modules, *self._drivers(test)]

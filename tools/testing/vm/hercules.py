@@ -60,8 +60,8 @@ DEVICES = """\
 """
 
 # The kernel's console is the 3215. Whatever z/VM has and Hercules has not is left alone.
-CONSOLE = ("conmode=3215 condev=0x0009 initcall_blacklist=hvc_iucv_init nokaslr cryptomgr.notests loglevel=5 oops=panic "
-           "log_buf_len=4M")
+CONSOLE = ("conmode=3215 condev=0x0009 initcall_blacklist=hvc_iucv_init nokaslr cryptomgr.notests loglevel=5 "
+           "oops=panic log_buf_len=4M")
 
 # What Hercules says of a guest that has come to its end: a panic does in a disabled wait, and a power-off stops.
 _DOWN = re.compile(rb"HHCCP011I|SIGP Stop \(05\)|HHCIN900I")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What a test in the guest asks of the host: commands for the guest's own QEMU, over QMP, or for a program beside it."""
+"""What a test in the guest asks of the host: commands for its QEMU, over QMP, or for a program beside that."""
 
 import json
 import socket
@@ -71,7 +71,7 @@ class Host:
         raise OSError("QEMU has closed its monitor")
 
     def ask(self, line):
-        """Takes "COMMAND KEY=VALUE…" or "PROGRAM LINE"; returns "ok" with what was answered, or "error" with a reason."""
+        """Takes "COMMAND KEY=VALUE…" or "PROGRAM LINE"; returns "ok" with the answer, or "error" with a reason."""
         command, *words = line.split()
         arguments = dict(word.partition("=")[::2] for word in words)
         try:

@@ -8,7 +8,8 @@ from config import TOP, load_target
 _TESTING = TOP / "tools/testing"
 
 # The comment at a program's head, behind the licence: C's or Python's.
-_HEAD = re.compile(r'\A(?:#![^\n]*\n)?(?:(?://|#) SPDX[^\n]*\n)(?:/\*(.*?)\*/|"""(.*?)"""|((?:# ?[^\n]*\n)+))', re.DOTALL)
+_HEAD = re.compile(r'\A(?:#![^\n]*\n)?(?:(?://|#) SPDX[^\n]*\n)'
+                   r'(?:/\*(.*?)\*/|"""(.*?)"""|((?:# ?[^\n]*\n)+))', re.DOTALL)
 
 
 def _source(test):

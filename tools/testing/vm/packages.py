@@ -41,7 +41,7 @@ def _mirror(suite):
     """The host's own mirror for a suite: the security archive has one of its own."""
     security = suite.endswith("-security")
     listing = run(["apt-get", "indextargets", "--format", "$(RELEASE)|$(REPO_URI)|$(ORIGIN)",
-                    "Created-By: Packages"])
+                   "Created-By: Packages"])
     for line in listing.splitlines():
         release, uri, origin = line.split("|")
         # apt knows an archive's origin when it has read it once; before that the address has to do.
@@ -104,7 +104,7 @@ class Apt:
     def closure(self, packages):
         """The packages and all that they depend on."""
         listing = run(["apt-get", "install", "-qq", "--no-install-recommends", "--print-uris", *packages],
-                       env=self._env)
+                      env=self._env)
         return sorted(re.findall(r"^'\S+' ([^_\s]+)_", listing, flags=re.M))
 
     @staticmethod
@@ -136,7 +136,7 @@ def unpack_source(deb, into, parts=("*",)):
     run(["dpkg", "-x", deb, whole])
     tar = next(whole.glob("usr/src/*.tar.xz"))
     run(["tar", "-xf", tar, "-C", into, "--use-compress-program=xz -T0", "--strip-components=1", "--wildcards",
-          *(f"*/{part}" for part in parts)])
+         *(f"*/{part}" for part in parts)])
     shutil.rmtree(whole)
     stamp.write_text(wanted)
 
@@ -172,7 +172,7 @@ class Kernel:
                     if (path := folder / name).exists())
 
     def _places(self, release):
-        """The image and the modules: where kernels have them whose image is a package of its own, or the older place."""
+        """The image and the modules: the place for kernels whose image is a package of its own, or the older one."""
         together = self.root / "usr/lib/modules" / release
         if (together / "vmlinuz").exists():
             return together / "vmlinuz", together

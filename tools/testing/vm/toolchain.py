@@ -20,8 +20,8 @@ PACKAGES = ["base-files", "bash", "coreutils", "dash", "diffutils", "findutils",
 # What the packages' scripts would make: the places of old, and the name of what is one of several.
 LINKS = {**{name: f"usr/{name}" for name in MERGED}, "usr/bin/awk": "mawk"}
 
-# $0: the packages' folder, $1: the tree, which has the same name in there. objtool reads /proc. The PATH of a user who is
-# not root does not lead to chroot.
+# $0: the packages' folder, $1: the tree, which has the same name in there. objtool reads /proc. The PATH of a user who
+# is not root does not lead to chroot.
 _ENTER = """\
 PATH=$PATH:/usr/sbin:/sbin
 mkdir -p "$0$1" "$0/dev" "$0/proc" "$0/tmp" && mount --rbind "$1" "$0$1" && mount --rbind /dev "$0/dev" &&
