@@ -149,6 +149,14 @@ bool file_exists(const char *path)
 	return access(path, F_OK) == 0;
 }
 
+int grace_set(unsigned int seconds)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", seconds);
+	return file_puts(GRACE_FILE, text);
+}
+
 /* The last part of what a link points to */
 int file_link_name(const char *path, char *name, size_t size)
 {

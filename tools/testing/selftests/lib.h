@@ -69,6 +69,12 @@ int file_mode(const char *path);
 bool file_exists(const char *path);
 int file_link_name(const char *path, char *name, size_t size);
 
+/* How long holders are given when a parent goes, in seconds; 0: for ever */
+#define GRACE_FILE	"/sys/module/mdev/parameters/revoke_after"
+#define GRACE_DEFAULT	60
+
+int grace_set(unsigned int seconds);
+
 /* Mediated devices */
 #define MDEV_DRIVER	"/sys/bus/mdev/drivers/vfio_mdev/"
 #define UUID_LEN	36

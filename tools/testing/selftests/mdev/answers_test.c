@@ -264,7 +264,7 @@ TEST_F(answers, second_removal_names_the_holder_at_once)
 
 static int set_revoke_after(const char *text)
 {
-	return file_puts("/sys/module/mdev/parameters/revoke_after", text);
+	return file_puts(GRACE_FILE, text);
 }
 
 TEST_F(answers, time_of_the_holders_is_checked)
@@ -279,8 +279,7 @@ TEST_F(answers, time_of_the_holders_is_checked)
 	EXPECT_EQ(0, set_revoke_after("31536000"));
 	for (i = 0; i < ARRAY_SIZE(wrong); i++) {
 		EXPECT_GT(0, set_revoke_after(wrong[i]));
-		ASSERT_LT(0, file_read("/sys/module/mdev/parameters/revoke_after",
-				       text, sizeof(text)));
+		ASSERT_LT(0, file_read(GRACE_FILE, text, sizeof(text)));
 		EXPECT_STREQ("31536000", text);
 	}
 	EXPECT_EQ(0, set_revoke_after("0"));

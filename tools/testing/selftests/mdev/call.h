@@ -190,15 +190,4 @@ static inline bool pages_pinned_become(long value)
 	return soon(pages_pinned() == value);
 }
 
-/* How long users are given when a parent goes; 0: for ever */
-#define GRACE_DEFAULT	60
-
-static inline int grace_set(unsigned int seconds)
-{
-	char text[16];
-
-	snprintf(text, sizeof(text), "%u", seconds);
-	return file_puts("/sys/module/mdev/parameters/revoke_after", text);
-}
-
 #endif /* SELFTESTS_MDEV_CALL_H */

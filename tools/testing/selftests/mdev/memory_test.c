@@ -75,6 +75,19 @@ static ssize_t dma_write(int device, const void *data, size_t len, __u64 iova)
 	relay_pin(self->user.device, MDEV_RELAY_UNPIN, iova, npage)
 #define pinned()	mdev_number(&self->uuid, "relay/pinned")
 
+/* Nothing ends a call that a parent keeps: the fuzzer's numbers are no such */
+TEST_F(memory, the_parent_of_the_tests_sleeps_no_longer_than_it_may)
+{
+	struct call call = { .user = &self->user };
+
+	call.len = 1;
+	EXPECT_EQ(sizeof(__u32), call_sleep(&call));
+	call.len = RELAY_SLEEP_MAX_MS + 1;
+	EXPECT_EQ(-EINVAL, call_sleep(&call));
+	call.len = (__u32)-1;
+	EXPECT_EQ(-EINVAL, call_sleep(&call));
+}
+
 TEST_F(memory, read_gives_what_the_user_mapped)
 {
 	unsigned char data[256];

@@ -340,9 +340,9 @@ client_test(stopped_qemu_lives_through_a_revocation)
 client_test(stopped_qemu_does_not_hold_up_an_unbind)
 {
 	ASSERT_EQ(0, qemu_stop(&self->qemu));
-	EXPECT_EQ(0, file_puts(REVOKE_AFTER, "1"));
+	EXPECT_EQ(0, grace_set(1));
 	EXPECT_EQ(0, sch_unbind(self->ccw.sch));
-	EXPECT_EQ(0, file_puts(REVOKE_AFTER, "60"));
+	EXPECT_EQ(0, grace_set(GRACE_DEFAULT));
 	EXPECT_FALSE(parent_exists(self->ccw.sch));
 	EXPECT_EQ(0, sch_bind(self->ccw.sch, "vfio_ccw"));
 	qemu_continue(&self->qemu);

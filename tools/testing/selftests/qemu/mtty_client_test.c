@@ -244,12 +244,12 @@ client_test(second_qemu_is_refused)
 client_test(module_stays_where_nothing_is_revoked)
 {
 	qemu_kill(&self->qemu);
-	EXPECT_EQ(0, file_puts(REVOKE_AFTER, "0"));
+	EXPECT_EQ(0, grace_set(0));
 	start_qemu();
 	EXPECT_EQ(-1, syscall(SYS_delete_module, CARD_PARENT, O_NONBLOCK));
 	EXPECT_EQ(EAGAIN, errno);
 	expect_still_at_work();
-	EXPECT_EQ(0, file_puts(REVOKE_AFTER, "60"));
+	EXPECT_EQ(0, grace_set(GRACE_DEFAULT));
 }
 
 /*

@@ -40,7 +40,6 @@
 
 #define RELAYED		"relaying device request to holder"
 #define REVOKED		"revoked from its holder"
-#define REVOKE_AFTER	"/sys/module/mdev/parameters/revoke_after"
 
 /* Text that comes from QEMU, and how much of it was looked at */
 struct stream {

@@ -21,8 +21,6 @@
 /* A second is what the driver has; the rest is for a slow machine */
 #define BOUND_MS	(2000 * SLOWER)
 
-#define REVOKE_AFTER	"/sys/module/mdev/parameters/revoke_after"
-
 /* Word 1 of the ORB, and word 0 of the SCSW, which has some of it too */
 #define ORB_INITIAL	0x00200000U
 #define SCSW_FMT1	0x00800000U
@@ -61,7 +59,7 @@ FIXTURE_TEARDOWN(active)
 {
 	if (!self->ccw.memory)
 		return;
-	file_puts(REVOKE_AFTER, "60");
+	grace_set(GRACE_DEFAULT);
 	self->ccw.bound = parent_exists(self->ccw.sch);
 	tear_down();
 }
@@ -274,7 +272,7 @@ TEST_F(active, unbind_ends_it_and_the_host_has_the_device)
 	__s64 begun;
 
 	start_looping_user();
-	ASSERT_EQ(0, file_puts(REVOKE_AFTER, "1"));
+	ASSERT_EQ(0, grace_set(1));
 	begun = now_ms();
 	EXPECT_EQ(0, sch_unbind(self->ccw.sch));
 	EXPECT_GE(1000 + BOUND_MS, now_ms() - begun);

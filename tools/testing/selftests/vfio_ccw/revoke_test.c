@@ -7,8 +7,6 @@
 #include "kselftest_harness.h"
 #include "life.h"
 
-#define REVOKE_AFTER	"/sys/module/mdev/parameters/revoke_after"
-
 /* What is left of a device that was revoked */
 #define expect_dead() do {						\
 	struct ccw_schib_region schib;					\
@@ -63,7 +61,7 @@ FIXTURE_TEARDOWN(taken)
 {
 	if (!self->ccw.memory)
 		return;
-	file_puts(REVOKE_AFTER, "60");
+	grace_set(GRACE_DEFAULT);
 	/* The subchannel may be with the host's driver already */
 	self->ccw.bound = parent_exists(self->ccw.sch);
 	tear_down();
@@ -193,7 +191,7 @@ TEST_F(taken, unbind_revokes_when_the_time_is_over)
 {
 	start_holder(true);
 	stop_holder();
-	ASSERT_EQ(0, file_puts(REVOKE_AFTER, "1"));
+	ASSERT_EQ(0, grace_set(1));
 	EXPECT_EQ(0, sch_unbind(self->ccw.sch));
 	expect_taken_from_holder();
 	expect_usable_by_host();
@@ -203,13 +201,13 @@ TEST_F(taken, unbind_revokes_when_the_time_is_over)
 
 TEST_F(taken, unbind_that_waits_for_ever_can_be_given_a_limit)
 {
-	ASSERT_EQ(0, file_puts(REVOKE_AFTER, "0"));
+	ASSERT_EQ(0, grace_set(0));
 	start_holder(true);
 	self->child = sch_unbinder_start(self->ccw.sch);
 	expect_asked();
 	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_USE));
 	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, 2000));
-	ASSERT_EQ(0, file_puts(REVOKE_AFTER, "1"));
+	ASSERT_EQ(0, grace_set(1));
 	EXPECT_EQ(0, child_wait(self->child, SOON_MS));
 	self->child = -1;
 	expect_usable_by_host();
@@ -219,7 +217,7 @@ TEST_F(taken, unbind_that_waits_for_ever_can_be_given_a_limit)
 TEST_F(taken, unbind_does_not_wait_for_a_user_stuck_in_a_start)
 {
 	start_stuck_user();
-	ASSERT_EQ(0, file_puts(REVOKE_AFTER, "1"));
+	ASSERT_EQ(0, grace_set(1));
 	EXPECT_EQ(0, sch_unbind(self->ccw.sch));
 	expect_usable_by_host();
 	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, 0));
