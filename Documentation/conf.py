@@ -11,7 +11,7 @@ import sys
 source = pathlib.Path(os.environ["KERNEL_SOURCE"])
 sys.path.append(str(source / "Documentation/sphinx"))
 
-project = "Mediated devices that can be asked back"
+project = "mdev-request"
 extensions = ["kerneldoc"]
 kerneldoc_bin = str(source / "scripts/kernel-doc")
 kerneldoc_srctree = str(pathlib.Path(__file__).resolve().parent.parent)

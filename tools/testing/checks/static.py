@@ -227,6 +227,45 @@ def log_lines(target, kernel):
     return found
 
 
+# A function that a document names, and a step of a walk: the file, and the function that stands in it.
+_NAMED = re.compile(r"\b((?:mdev|vfio_ccw|ccw_cp|cp|mtty)_\w+)\(\)")
+_STEP = re.compile(r"^``(\w+\.c)``\s+``(\w+)\(\)``", re.MULTILINE)
+_DEFINITION = re.compile(r"^(?:\w[\w \*]*?[ \*])?(\w+)\([^;{}]*\)\n\{", re.MULTILINE)
+# Linux had it, and it is told what stands for it here.
+_OF_LINUX = {"mdev_get_type_group_id"}
+DEFINED_IN = ("drivers", "samples", "include", "compat", "tools/testing")
+
+
+def unknown_functions(documents, sources):
+    """What documents say of functions and is not so. Both are {name: text}."""
+    definitions = {name.rpartition("/")[2]: set(_DEFINITION.findall(_COMMENT.sub("", text)))
+                   for name, text in sources.items() if name.endswith(".c")}
+    text = "".join(sources.values())
+    found = []
+    for name, document in documents.items():
+        for function in sorted(set(_NAMED.findall(document)) - _OF_LINUX):
+            if not re.search(rf"\b{function}\(", text):
+                found.append(f"{name}: there is no {function}()")
+        for file, function in _STEP.findall(document):
+            if function not in definitions.get(file, ()):
+                found.append(f"{name}: {file} has no {function}()")
+    return found
+
+
+def named_functions(target, kernel):
+    """The documents name what exists. The check sees what does not, and looks at the walks."""
+    sources = {str(path.relative_to(TOP)): path.read_text() for folder in DEFINED_IN
+               for path in sorted((TOP / folder).rglob("*.[ch]"))}
+    documents = {name: (TOP / name).read_text() for name in _files(".rst", ".md")}
+    found = unknown_functions(documents, sources)
+    if len(_STEP.findall(documents["Documentation/driver-api/walks.rst"])) < 30:
+        found.append("the walks have no steps that can be read")
+    wrong = {"new.rst": "mdev_moon()\n``mdev_bus.c``  ``mdev_detach()``\n``mdev_revoke.c``  ``mdev_detach()``\n"}
+    if len(unknown_functions(wrong, sources)) != 2:
+        found.append("a function that does not exist, or not there, is not seen")
+    return found
+
+
 def farm(target, kernel):
     """The farm of links that modules are built in leads into this tree, in a copied and in a moved one too."""
     found = []
@@ -370,7 +409,8 @@ def edits(target, kernel):
 CHECKS = {"checkpatch --strict": checkpatch, "shellcheck": shellcheck, "flake8 and mypy": python,
           "spelling": spelling, "kernel-doc": kernel_doc, "documentation": documentation, "sparse": sparse,
           "no names of machines or registries": foreign_names, "one version": versions, "calls go down": circles,
-          "lines of the log stand in the guide": log_lines, "links lead into this tree": farm,
+          "lines of the log stand in the guide": log_lines, "documents name what exists": named_functions,
+          "links lead into this tree": farm,
           "breaks leave nothing behind": edits,
           "kernels are refused by what their VFIO has": refused_kernels,
           "versions of symbols are compared": symbol_versions, "vfio_ap links with our symbols": vfio_ap}
