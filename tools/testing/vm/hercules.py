@@ -46,13 +46,14 @@ SHCMDOPT DISABLE NODIAG8
 
 # Tests know these by their numbers. A disk works within START SUBCHANNEL unless it is told not to. There are several
 # card readers, for tests that may cost them one. The second console is for a test: a line that begins with a percent
-# sign would be its input.
+# sign would be its input. The last reader has many cards that are all the same: wherever a test begins, it reads that.
 DEVICES = """\
 0009 3215-C / noprompt
 000a 3215-C % noprompt
 000c 3505 {logs}/reader.txt ascii trunc
 0010.20 3505 {logs}/reader.txt ascii trunc
 000d 3525 {logs}/punch.bin
+0030 3505 {logs}/same.txt ascii trunc
 000e 1403 {logs}/printer.txt
 0120 3390 {logs}/disk0.cckd nosyncio
 0121 3390 {logs}/disk1.cckd
@@ -70,6 +71,8 @@ _FRAME = re.compile(rb"=vm([=@])([0-9A-Za-z%]*)=\n?")
 # The page that the guest reads from, and how many bytes one of the operator's commands stores.
 RING = 4096
 STORE = 24
+
+SAME_CARDS = 1000000
 
 # What devices write, and how much of its end a test can have.
 MADE_BY = ("punch.bin", "printer.txt")
@@ -109,6 +112,7 @@ class Hercules:
         (self._logs / "tape.aws").unlink(missing_ok=True)
         self._tool("hetinit", "-d", "-n", "tape.aws")
         (self._logs / "reader.txt").write_text("".join(f"card {i}\n" for i in range(1, 2001)))
+        (self._logs / "same.txt").write_text("one of many\n" * SAME_CARDS)
         for name in MADE_BY:
             (self._logs / name).write_bytes(b"")
 

@@ -17,9 +17,14 @@
 #include "life.h"
 #include "raw_ccw.h"
 
-/* A disk of the second kind: this test leaves nothing on it that another reads */
+/*
+ * This test leaves nothing on the disk and the tape that another reads, and the
+ * reader's cards are all the same
+ */
 #define DISK		"0.0.0121"
 #define PRINTER		"0.0.000e"
+#define TAPE		"0.0.0580"
+#define READER		"0.0.0030"
 
 #define PROGRAMS	500
 
@@ -287,6 +292,18 @@ static const char *difference(const struct outcome *outcomes, int *where)
 
 /* Random programs */
 
+/*
+ * A kind of device: its commands, whether those of disks are to be expected, and
+ * what each program begins with, so that both sides begin in one place
+ */
+struct kind {
+	const char *device;
+	const __u8 *commands;
+	size_t n;
+	bool disk;
+	__u8 first;
+};
+
 static const __u8 disk_commands[] = {
 	CMD_NOP, CMD_SENSE, CMD_SENSE_ID, 0x64, 0xfa, 0x06, 0x06, 0x86, 0x0e,
 	0x1e, 0x12, 0x1a, 0x16, 0x5e, 0x05, 0x07, 0x47, 0x63, 0x31, 0xb1, 0x51,
@@ -296,6 +313,36 @@ static const __u8 disk_commands[] = {
 static const __u8 printer_commands[] = {
 	CMD_NOP, CMD_SENSE, CMD_SENSE_ID, 0x01, 0x09, 0x11, 0x19, 0x0b, 0x13,
 	0x1b, 0x8b, 0x00, 0xff,
+};
+
+#define TAPE_REWIND	0x07
+
+/* Writes, reads in both directions, marks, blocks and files both ways */
+static const __u8 tape_commands[] = {
+	CMD_NOP, CMD_SENSE, CMD_SENSE_ID, 0x01, 0x01, 0x01, 0x02, 0x02, 0x02,
+	0x0c, 0x0c, TAPE_REWIND, 0x1f, 0x27, 0x2f, 0x37, 0x3f, 0x22, 0x64, 0x00,
+	0xff,
+};
+
+static const __u8 reader_commands[] = {
+	CMD_NOP, CMD_SENSE, CMD_SENSE_ID, 0x02, 0x02, 0x02, 0x42, 0x82, 0x12,
+	0x23, 0x00, 0xff,
+};
+
+static const struct kind disk = {
+	DISK, disk_commands, ARRAY_SIZE(disk_commands), true, 0
+};
+
+static const struct kind printer = {
+	PRINTER, printer_commands, ARRAY_SIZE(printer_commands), false, 0
+};
+
+static const struct kind tape = {
+	TAPE, tape_commands, ARRAY_SIZE(tape_commands), false, TAPE_REWIND
+};
+
+static const struct kind reader = {
+	READER, reader_commands, ARRAY_SIZE(reader_commands), false, 0
 };
 
 /* Commands that take less than a page have their arguments in one place */
@@ -366,7 +413,7 @@ static void put_arguments(__u8 *image)
 	locate[14] = locate[1] ? 0x10 : 0;
 }
 
-static void some_ccw(struct program *program, __u8 cmd)
+static void some_ccw(struct program *program, const struct kind *kind, __u8 cmd)
 {
 	static const __u8 flags[] = {
 		CCW_CC | CCW_SLI, CCW_CC | CCW_SLI, CCW_CC | CCW_SLI, CCW_CC,
@@ -377,7 +424,7 @@ static void some_ccw(struct program *program, __u8 cmd)
 
 	program->ccws[i].cmd = cmd;
 	program->ccws[i].list = false;
-	if (takes_arguments(cmd) && !one_in(12)) {
+	if (kind->disk && takes_arguments(cmd) && !one_in(12)) {
 		program->ccws[i].flags = CCW_CC | CCW_SLI;
 		program->ccws[i].count = count_of(cmd);
 		program->ccws[i].offset = argument_of(cmd);
@@ -406,37 +453,40 @@ static void some_tic(struct program *program, __u32 to)
 }
 
 /* Of one command or another; for a disk there are more kinds of pieces */
-static void some_program(struct program *program, const __u8 *commands,
-			 size_t n)
+static void some_program(struct program *program, const struct kind *kind)
 {
 	static const __u32 formats[] = { 0, ORB_IDA64, ORB_IDA64 | ORB_IDA2K };
 	int pieces = 1 + some(6), search;
 
 	memset(program, 0, sizeof(*program));
 	program->flags = ORB_FORMAT1 | formats[some(3)];
+	if (kind->first) {
+		some_ccw(program, kind, kind->first);
+		program->ccws[0].flags = CCW_CC | CCW_SLI;
+	}
 	while (pieces-- && program->n < MAX_CCWS - 6) {
-		switch (commands == disk_commands ? some(6) : 2 + some(4)) {
+		switch (kind->disk ? some(6) : 2 + some(4)) {
 		case 0:		/* a search that loops */
-			some_ccw(program, 0x07);
+			some_ccw(program, kind, 0x07);
 			search = program->n;
-			some_ccw(program, 0x31);
+			some_ccw(program, kind, 0x31);
 			some_tic(program, search);
 			break;
 		case 1:
-			some_ccw(program, 0x63);
-			some_ccw(program, 0x47);
+			some_ccw(program, kind, 0x63);
+			some_ccw(program, kind, 0x47);
 			break;
 		case 2:		/* over what follows; never the first */
 			if (program->n)
 				some_tic(program, program->n + 1 + some(2));
 			break;
 		default:
-			some_ccw(program, commands[some(n)]);
+			some_ccw(program, kind, kind->commands[some(kind->n)]);
 		}
 	}
-	some_ccw(program, CMD_NOP);
-	some_ccw(program, CMD_NOP);
-	some_ccw(program, CMD_NOP);
+	some_ccw(program, kind, CMD_NOP);
+	some_ccw(program, kind, CMD_NOP);
+	some_ccw(program, kind, CMD_NOP);
 	program->ccws[program->n - 1].flags = CCW_SLI;
 }
 
@@ -447,6 +497,12 @@ static int behind(const struct program *program, int i)
 	if (i < program->n && program->ccws[i].cmd == CMD_TIC)
 		i = (program->ccws[i].offset - CODE) / 8;
 	return i;
+}
+
+/* A write or a search: for the translator its end may be to skip a CCW */
+static bool may_skip(__u8 cmd)
+{
+	return (cmd & 0x03) == 0x01;
 }
 
 /*
@@ -475,8 +531,8 @@ static bool is_known_to_differ(const struct program *program)
 			data[next] = true;
 		else if (program->ccws[i].flags & CCW_CC)
 			command[next] = true;
-		/* A search may skip one */
-		if (program->ccws[i].flags & CCW_CC)
+		if (program->ccws[i].flags & CCW_CC &&
+		    may_skip(program->ccws[i].cmd))
 			command[behind(program, i + 1)] = true;
 	}
 	for (i = 0; i < program->n; i++)
@@ -574,7 +630,7 @@ static unsigned long setting(const char *name, unsigned long otherwise)
 	return text ? strtoul(text, NULL, 0) : otherwise;
 }
 
-#define one_at_a_time(device, commands) do {				\
+#define one_at_a_time(kind) do {					\
 	__u32 seed = setting("RAW_SEED", 1), i;				\
 	__u32 n = setting("RAW_PROGRAMS", PROGRAMS), differ = 0;	\
 	__u32 ended = 0;						\
@@ -582,7 +638,7 @@ static unsigned long setting(const char *name, unsigned long otherwise)
 	const char *place;						\
 	int byte;							\
 									\
-	open_device(device);						\
+	open_device((kind)->device);					\
 	for (i = SPACE; i < RAW_CCW_SIZE; i++)				\
 		self->image[i] = i * 13 + (i >> 8);			\
 	for (i = seed; i < seed + n && differ < MOST; i++) {		\
@@ -590,8 +646,7 @@ static unsigned long setting(const char *name, unsigned long otherwise)
 		memset(self->image + ARGUMENTS, 0, 0x80);		\
 		put_arguments(self->image);				\
 		do {							\
-			some_program(&program, commands,		\
-				     sizeof(commands));			\
+			some_program(&program, kind);			\
 		} while (is_known_to_differ(&program));			\
 		compare(&program, place, &byte);			\
 		ended += !self->outcomes[0].err &&			\
@@ -610,12 +665,22 @@ static unsigned long setting(const char *name, unsigned long otherwise)
 
 TEST_F_TIMEOUT(raw, random_programs_of_a_disk_do_the_same, 3600)
 {
-	one_at_a_time(DISK, disk_commands);
+	one_at_a_time(&disk);
 }
 
 TEST_F_TIMEOUT(raw, random_programs_of_a_printer_do_the_same, 3600)
 {
-	one_at_a_time(PRINTER, printer_commands);
+	one_at_a_time(&printer);
+}
+
+TEST_F_TIMEOUT(raw, random_programs_of_a_tape_do_the_same, 3600)
+{
+	one_at_a_time(&tape);
+}
+
+TEST_F_TIMEOUT(raw, random_programs_of_a_reader_do_the_same, 3600)
+{
+	one_at_a_time(&reader);
 }
 
 #define C		(CCW_CC | CCW_SLI)
