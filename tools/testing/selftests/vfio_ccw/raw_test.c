@@ -293,15 +293,15 @@ static const char *difference(const struct outcome *outcomes, int *where)
 /* Random programs */
 
 /*
- * A kind of device: its commands, whether those of disks are to be expected, and
- * what each program begins with, so that both sides begin in one place
+ * A kind of device: its commands, whether those of disks are among them, and the
+ * program that has it begin in one place with one content, if that is not so
  */
 struct kind {
 	const char *device;
 	const __u8 *commands;
 	size_t n;
 	bool disk;
-	__u8 first;
+	const struct program *setup;
 };
 
 static const __u8 disk_commands[] = {
@@ -316,11 +316,29 @@ static const __u8 printer_commands[] = {
 };
 
 #define TAPE_REWIND	0x07
+#define TAPE_WRITE	0x01
+#define TAPE_MARK	0x1f
+
+#define C		(CCW_CC | CCW_SLI)
+
+/* Two files of some blocks, and the tape before them */
+static const struct program tape_setup = {
+	.flags = ORB_FORMAT1, .n = 8, .ccws = {
+		{ TAPE_REWIND, C, 1, SPACE },
+		{ TAPE_WRITE, C, 80, SPACE },
+		{ TAPE_WRITE, C, 4096, SPACE + 0x100 },
+		{ TAPE_WRITE, C, 0x1801, SPACE + 0x2000 },
+		{ TAPE_MARK, C, 1, SPACE },
+		{ TAPE_WRITE, C, 1, SPACE + 0x33 },
+		{ TAPE_MARK, C, 1, SPACE },
+		{ TAPE_REWIND, CCW_SLI, 1, SPACE },
+	},
+};
 
 /* Writes, reads in both directions, marks, blocks and files both ways */
 static const __u8 tape_commands[] = {
-	CMD_NOP, CMD_SENSE, CMD_SENSE_ID, 0x01, 0x01, 0x01, 0x02, 0x02, 0x02,
-	0x0c, 0x0c, TAPE_REWIND, 0x1f, 0x27, 0x2f, 0x37, 0x3f, 0x22, 0x64, 0x00,
+	CMD_NOP, CMD_SENSE, CMD_SENSE_ID, TAPE_WRITE, TAPE_WRITE, 0x02, 0x02, 0x02,
+	0x0c, 0x0c, TAPE_REWIND, TAPE_MARK, 0x27, 0x2f, 0x37, 0x3f, 0x22, 0x64, 0x00,
 	0xff,
 };
 
@@ -330,19 +348,19 @@ static const __u8 reader_commands[] = {
 };
 
 static const struct kind disk = {
-	DISK, disk_commands, ARRAY_SIZE(disk_commands), true, 0
+	DISK, disk_commands, ARRAY_SIZE(disk_commands), true, NULL
 };
 
 static const struct kind printer = {
-	PRINTER, printer_commands, ARRAY_SIZE(printer_commands), false, 0
+	PRINTER, printer_commands, ARRAY_SIZE(printer_commands), false, NULL
 };
 
 static const struct kind tape = {
-	TAPE, tape_commands, ARRAY_SIZE(tape_commands), false, TAPE_REWIND
+	TAPE, tape_commands, ARRAY_SIZE(tape_commands), false, &tape_setup
 };
 
 static const struct kind reader = {
-	READER, reader_commands, ARRAY_SIZE(reader_commands), false, 0
+	READER, reader_commands, ARRAY_SIZE(reader_commands), false, NULL
 };
 
 /* Commands that take less than a page have their arguments in one place */
@@ -431,8 +449,8 @@ static void some_ccw(struct program *program, const struct kind *kind, __u8 cmd)
 		return;
 	}
 	program->ccws[i].flags = flags[some(sizeof(flags))];
-	/* Hercules fetches more data of a no-operation, which has none */
-	if (cmd == CMD_NOP)
+	/* Hercules fetches more data of what has none: control, but for a disk */
+	if (cmd == CMD_NOP || (!kind->disk && (cmd & 0x03) == 0x03))
 		program->ccws[i].flags &= ~CCW_DC;
 	program->ccws[i].count = one_in(4) ? some(MAX_COUNT) : some(64);
 	if (one_in(6))
@@ -460,10 +478,6 @@ static void some_program(struct program *program, const struct kind *kind)
 
 	memset(program, 0, sizeof(*program));
 	program->flags = ORB_FORMAT1 | formats[some(3)];
-	if (kind->first) {
-		some_ccw(program, kind, kind->first);
-		program->ccws[0].flags = CCW_CC | CCW_SLI;
-	}
 	while (pieces-- && program->n < MAX_CCWS - 6) {
 		switch (kind->disk ? some(6) : 2 + some(4)) {
 		case 0:		/* a search that loops */
@@ -570,31 +584,46 @@ static struct program without(const struct program *program, int which)
 	return shorter;
 }
 
-#define compare_once(program, name, where) do {				\
+#define set_up_device(kind, raw_id) do {					\
+	if ((kind)->setup) {						\
+		put_program(self->image, self->base, (kind)->setup);	\
+		ASSERT_EQ(0, run_raw(self->fd, raw_id, self->base,	\
+				     (kind)->setup->flags, self->image,	\
+				     &self->outcomes[0]));		\
+		ASSERT_EQ(0, self->outcomes[0].err);			\
+	}								\
+} while (0)
+
+#define compare_once(kind, program, name, where) do {			\
 	const __u32 raw_id = subchannel_id(&self->ccw);			\
 									\
+	/* Whose outcome is not kept: the other side's is, meanwhile */	\
+	set_up_device(kind, raw_id);					\
+	put_program(self->image, self->base, program);			\
+	ASSERT_EQ(0, run_translated(&self->ccw, self->memory, self->base, \
+				    (program)->flags, self->image,	\
+				    &self->outcomes[1]));		\
+	set_up_device(kind, raw_id);					\
 	put_program(self->image, self->base, program);			\
 	ASSERT_EQ(0, run_raw(self->fd, raw_id, self->base,		\
 			     (program)->flags, self->image,		\
 			     &self->outcomes[0]));			\
-	ASSERT_EQ(0, run_translated(&self->ccw, self->memory, self->base, \
-				    (program)->flags, self->image,	\
-				    &self->outcomes[1]));		\
 	name = difference(self->outcomes, where);			\
 } while (0)
 
 /*
- * The raw side begins with what the program before has left of the device, and
- * the other one with what this one has. It is the same the second time
+ * If nothing sets the device up, one side begins with what the program before
+ * has left of it, and the other one with what this one has. It is the same the
+ * second time
  */
-#define compare(program, name, where) do {				\
-	compare_once(program, name, where);				\
+#define compare(kind, program, name, where) do {			\
+	compare_once(kind, program, name, where);			\
 	if (name)							\
-		compare_once(program, name, where);			\
+		compare_once(kind, program, name, where);		\
 } while (0)
 
 /* Prints the smallest program that differs of those that lack CCWs of @whole */
-#define report(whole, number) do {					\
+#define report(kind, whole, number) do {					\
 	struct program small = *(whole), shorter;			\
 	int at, where;							\
 	const char *name = difference(self->outcomes, &where);		\
@@ -606,13 +635,13 @@ static struct program without(const struct program *program, int which)
 		if (shorter.ccws[0].cmd == CMD_TIC ||			\
 		    is_known_to_differ(&shorter))				\
 			continue;					\
-		compare(&shorter, name, &where);			\
+		compare(kind, &shorter, name, &where);			\
 		if (name) {						\
 			small = shorter;				\
 			at = -1;					\
 		}							\
 	}								\
-	compare(&small, name, &where);					\
+	compare(kind, &small, name, &where);				\
 	print_program(_metadata, &small, number);			\
 	TH_LOG("differs in %s %d", name ?: "nothing any more", where);	\
 	TH_LOG("raw: %d, %08x %08x %08x %08x; translated: %d, %08x %08x %08x %08x", \
@@ -648,14 +677,14 @@ static unsigned long setting(const char *name, unsigned long otherwise)
 		do {							\
 			some_program(&program, kind);			\
 		} while (is_known_to_differ(&program));			\
-		compare(&program, place, &byte);			\
+		compare(kind, &program, place, &byte);			\
 		ended += !self->outcomes[0].err &&			\
 			 !(self->outcomes[0].irb[IRB_STATUS] &		\
 			   htobe32(DSTAT_UNITCHECK << 24));		\
 		if (!place)						\
 			continue;					\
 		differ++;						\
-		report(&program, i);					\
+		report(kind, &program, i);				\
 	}								\
 	TH_LOG("%u programs, %u without a unit check, %u differ", n,	\
 	       ended, differ);						\
@@ -682,8 +711,6 @@ TEST_F_TIMEOUT(raw, random_programs_of_a_reader_do_the_same, 3600)
 {
 	one_at_a_time(&reader);
 }
-
-#define C		(CCW_CC | CCW_SLI)
 
 static const struct program by_hand[] = {
 	{ .n = 1, .ccws = { { CMD_SENSE_ID, CCW_SLI, 256, SPACE + 5 } } },
@@ -742,10 +769,10 @@ TEST_F_TIMEOUT(raw, programs_of_a_disk_by_hand_do_the_same, 120)
 			for (format = 0; format < 3; format++) {
 				program = by_hand[i];
 				program.flags = ORB_FORMAT1 | formats[format];
-				compare(&program, name, &where);
+				compare(&disk, &program, name, &where);
 				EXPECT_EQ(NULL, name);
 				if (name)
-					report(&program, i);
+					report(&disk, &program, i);
 			}
 		}
 	}
