@@ -11,6 +11,7 @@
 #include <linux/uuid.h>
 #include <linux/workqueue.h>
 
+#include "mdev_group.h"
 #include "mdev_parent.h"
 #include "mdev_shell.h"
 #include "mdev_state.h"
@@ -74,10 +75,11 @@ struct mdev_request {
  *	the device and each call of its holder is over; the shell's thread
  *	clears it, and nobody else. Written under @lock
  * @triggers: the parent driver's triggers, complete before it can be opened
- * @lock: protects @state and @request, and is held around each call of the
+ * @lock: protects @state, @request and @group, and is held around each call of the
  *	parent's request callback, so that none is under way when the phase
  *	leaves HELD
  * @shell: see there
+ * @group: instead, for a driver of the kernel's own interface; see there
  * @request: see there
  *
  * A driver of the kernel's own interface takes it for that one's struct, and
@@ -106,7 +108,10 @@ struct mdev_device {
 	struct mdev_vfio *vmdev;
 	struct list_head triggers;
 	struct mutex lock; /* @state, @request, and more: see above */
-	struct mdev_shell shell;
+	union {
+		struct mdev_shell shell;
+		struct mdev_group_use group;
+	};
 	struct mdev_request request;
 };
 

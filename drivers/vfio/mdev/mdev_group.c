@@ -17,6 +17,8 @@
 #include <linux/fsnotify_backend.h>
 #include <linux/iommu.h>
 #include <linux/jiffies.h>
+#include <linux/kthread.h>
+#include <linux/module.h>
 #include <linux/namei.h>
 #include <linux/path.h>
 #include <linux/printk.h>
@@ -26,6 +28,7 @@
 
 #include "compat.h"
 #include "mdev_group.h"
+#include "mdev_request.h"
 
 #define GROUP_PATH_LEN	48
 
@@ -163,7 +166,9 @@ static struct file *mdev_group_open_closing(const char *path)
 	return file;
 }
 
-static struct file *mdev_group_open_when_closed(const char *path, int id)
+/* @group: where it is wanted, or NULL: it is */
+static struct file *mdev_group_open_when_closed(const char *path, int id,
+						const struct mdev_group_use *group)
 {
 	struct mdev_group_closes *closes = mdev_group_closes_of(id);
 	struct file *file;
@@ -172,7 +177,8 @@ static struct file *mdev_group_open_when_closed(const char *path, int id)
 	for (;;) {
 		count = atomic_read(&closes->count);
 		file = mdev_group_open(path);
-		if (file != ERR_PTR(-EBUSY))
+		if (file != ERR_PTR(-EBUSY) ||
+		    (group && !READ_ONCE(group->users)))
 			return file;
 		if (!mdev_group_wait_close(closes, count))
 			continue;
@@ -228,6 +234,29 @@ struct file *mdev_group_try(int id)
 	return mdev_group_open(path);
 }
 
+/* See mdev_group_take(), and mdev_group_open_when_closed() */
+static struct file *mdev_group_wait(int id, const struct device *dev,
+				    const struct mdev_group_use *group)
+{
+	struct fsnotify_mark *mark, *device_mark = NULL;
+	char path[GROUP_PATH_LEN];
+	struct file *file;
+
+	if (dev) {
+		mdev_group_device_path(path, dev);
+		device_mark = mdev_group_mark(path, id);
+	}
+	mdev_group_path(path, id);
+	mark = mdev_group_mark(path, id);
+	/* VFIO is done with the group a little after the device's release */
+	file = mdev_group_open_closing(path);
+	if (file == ERR_PTR(-EBUSY))
+		file = mdev_group_open_when_closed(path, id, group);
+	mdev_group_unmark(device_mark);
+	mdev_group_unmark(mark);
+	return file;
+}
+
 /**
  * mdev_group_take - open a VFIO group, so that nobody else has it open
  * @id: its number
@@ -240,21 +269,7 @@ struct file *mdev_group_try(int id)
  */
 struct file *mdev_group_take(int id, const struct device *dev)
 {
-	char path[GROUP_PATH_LEN], device_path[GROUP_PATH_LEN];
-	struct fsnotify_mark *mark, *device_mark;
-	struct file *file;
-
-	mdev_group_path(path, id);
-	mdev_group_device_path(device_path, dev);
-	mark = mdev_group_mark(path, id);
-	device_mark = mdev_group_mark(device_path, id);
-	/* VFIO is done with the group a little after the device's release */
-	file = mdev_group_open_closing(path);
-	if (file == ERR_PTR(-EBUSY))
-		file = mdev_group_open_when_closed(path, id);
-	mdev_group_unmark(device_mark);
-	mdev_group_unmark(mark);
-	return file;
+	return mdev_group_wait(id, dev, NULL);
 }
 
 /**
@@ -273,77 +288,171 @@ void mdev_group_put(struct file *file)
 }
 
 /*
- * The same for a thread that is not the kernel's own: paths are looked up, and
- * files are closed, by a work.
+ * The same for threads that must not wait for what a holder lets VFIO wait for:
+ * one work for each device, or a thread if the group is open, takes the group for
+ * all of them. What is taken is in struct mdev_group_use.
  */
-struct mdev_group_work {
+struct mdev_group_job {
 	struct work_struct work;
-	struct file *file;
-	int id;
+	struct mdev_device *mdev;
+	struct device *vdev;
 };
 
-static struct file *mdev_group_run(struct mdev_group_work *group,
-				   work_func_t function)
+static struct workqueue_struct *mdev_group_wq;
+
+/* Returns false if there is somebody again who wants the group */
+static bool mdev_group_taken(struct mdev_device *mdev, struct file *file)
 {
-	INIT_WORK_ONSTACK(&group->work, function);
-	queue_work(system_unbound_wq, &group->work);
-	flush_work(&group->work);
-	destroy_work_on_stack(&group->work);
-	return group->file;
+	struct mdev_group_use *group = &mdev->group;
+	bool again;
+
+	mutex_lock(&mdev->lock);
+	again = group->users && file == ERR_PTR(-EBUSY);
+	if (!again) {
+		group->taking = false;
+		if (group->users) {
+			WRITE_ONCE(group->file, file);
+			file = NULL;
+		}
+	}
+	mutex_unlock(&mdev->lock);
+	wake_up_all(&mdev_wait_queue);
+	if (!again && !IS_ERR_OR_NULL(file))
+		mdev_group_put(file);
+	return !again;
 }
 
-static void mdev_group_leave_work(struct work_struct *work)
+/* Both references pair with those in mdev_group_start() */
+static void mdev_group_job_free(struct mdev_group_job *job)
 {
-	struct mdev_group_work *group =
-		container_of(work, struct mdev_group_work, work);
-	char path[GROUP_PATH_LEN];
-
-	mdev_group_path(path, group->id);
-	group->file = mdev_group_open_closing(path);
+	put_device(job->vdev);
+	put_device(&job->mdev->dev);
+	kfree(job);
 }
 
-static void mdev_group_left_work(struct work_struct *work)
+static void mdev_group_job_run(struct mdev_group_job *job)
 {
-	mdev_group_put(container_of(work, struct mdev_group_work, work)->file);
+	struct mdev_device *mdev = job->mdev;
+	struct file *file;
+
+	do {
+		file = mdev_group_wait(mdev->group.id, job->vdev, &mdev->group);
+	} while (!mdev_group_taken(mdev, file));
+	mdev_group_job_free(job);
+}
+
+static int mdev_group_thread(void *data)
+{
+	mdev_group_job_run(data);
+	module_put_and_kthread_exit(0);
+}
+
+static void mdev_group_work(struct work_struct *work)
+{
+	struct mdev_group_job *job =
+		container_of(work, struct mdev_group_job, work);
+	struct mdev_device *mdev = job->mdev;
+	struct file *file = mdev_group_try(mdev->group.id);
+
+	if (file == ERR_PTR(-EBUSY)) {
+		if (!IS_ERR(kthread_run(mdev_group_thread, job, "mdev-group")))
+			return;
+		mdev_group_job_run(job);
+	} else {
+		mdev_group_taken(mdev, file);
+		mdev_group_job_free(job);
+	}
+	module_put(THIS_MODULE);
+}
+
+static void mdev_group_start(struct mdev_device *mdev, struct device *vdev)
+{
+	struct mdev_group_job *job =
+		kmalloc(sizeof(*job), GFP_KERNEL | __GFP_NOFAIL);
+
+	INIT_WORK(&job->work, mdev_group_work);
+	job->mdev = mdev;
+	job->vdev = get_device(vdev);
+	get_device(&mdev->dev);
+	/* Pairs with module_put() at the end of the work, or of the thread */
+	__module_get(THIS_MODULE);
+	queue_work(mdev_group_wq, &job->work);
 }
 
 /**
- * mdev_group_leave - open a VFIO group whose device its holder has released
- * @id: its number
+ * mdev_group_begin - have the group of a device taken, so that nobody else has it
+ * @mdev: the mediated device
+ * @vdev: VFIO's device of it, or NULL
  *
- * The holder has a second to leave the group.
- *
- * Return: the file, for mdev_group_left(), or an ERR_PTR: -EBUSY if the holder
- * stays.
+ * Does not wait: the group is taken when mdev_group_is_taken(), of which
+ * mdev_wait_queue tells.
  */
-struct file *mdev_group_leave(int id)
+void mdev_group_begin(struct mdev_device *mdev, struct device *vdev)
 {
-	struct mdev_group_work group = { .id = id };
+	struct mdev_group_use *group = &mdev->group;
+	bool start = false;
 
-	return mdev_group_run(&group, mdev_group_leave_work);
+	mutex_lock(&mdev->lock);
+	if (!group->users++ && !group->taking) {
+		group->id = mdev_group_id(&mdev->dev);
+		start = group->id >= 0;
+		group->taking = start;
+		if (!start)
+			WRITE_ONCE(group->file, ERR_PTR(group->id));
+	}
+	mutex_unlock(&mdev->lock);
+	if (start)
+		mdev_group_start(mdev, vdev);
 }
 
-/* Closes what mdev_group_leave() returned */
-void mdev_group_left(struct file *file)
+/**
+ * mdev_group_end - undo mdev_group_begin()
+ * @mdev: the mediated device
+ *
+ * A group that was taken is closed with the last of those who have it, when the
+ * calling thread returns to user space.
+ */
+void mdev_group_end(struct mdev_device *mdev)
 {
-	struct mdev_group_work group = { .file = file };
+	struct mdev_group_use *group = &mdev->group;
+	struct file *file = NULL;
 
-	if (file != ERR_PTR(-EBUSY))
-		mdev_group_run(&group, mdev_group_left_work);
+	mutex_lock(&mdev->lock);
+	if (!--group->users) {
+		file = group->file;
+		group->file = NULL;
+	}
+	mutex_unlock(&mdev->lock);
+	if (!file)
+		mdev_group_released(group->id);
+	else if (!IS_ERR(file))
+		fput(file);
+	else if (group->id >= 0)
+		mdev_group_put(file);
 }
 
 int mdev_group_init_module(void)
 {
 	unsigned int i;
 
+	mdev_group_wq = alloc_workqueue("mdev_group", WQ_HIGHPRI | WQ_PERCPU,
+					WQ_MAX_ACTIVE);
+	if (!mdev_group_wq)
+		return -ENOMEM;
 	for (i = 0; i < ARRAY_SIZE(mdev_group_closes); i++)
 		init_waitqueue_head(&mdev_group_closes[i].wait);
 	mdev_group_watch = fsnotify_alloc_group(&mdev_group_watch_ops, 0);
-	return PTR_ERR_OR_ZERO(mdev_group_watch);
+	if (IS_ERR(mdev_group_watch)) {
+		destroy_workqueue(mdev_group_wq);
+		return PTR_ERR(mdev_group_watch);
+	}
+	return 0;
 }
 
+/* No group is being taken any more, but maybe the way out of the last work */
 void mdev_group_exit_module(void)
 {
+	destroy_workqueue(mdev_group_wq);
 	fsnotify_put_group(mdev_group_watch);
 	/* Marks are freed by code of this module */
 	fsnotify_wait_marks_destroyed();

@@ -3,16 +3,47 @@
 #ifndef _MDEV_GROUP_H
 #define _MDEV_GROUP_H
 
+#include <linux/compiler.h>
+#include <linux/jiffies.h>
+#include <linux/types.h>
+
 struct device;
 struct file;
+struct mdev_device;
+
+/* How long the holder of a released device has to leave its group */
+#define MDEV_LEAVE_WAIT	HZ
+
+/**
+ * struct mdev_group_use - a group that is taken by those who detach its device
+ * @file: the group, once it is taken: nobody else has it open then; or an
+ *	ERR_PTR, if that cannot be known. Read without the lock by those who wait
+ * @users: how many want it; read without the lock by the one that takes it
+ * @id: its number
+ * @taking: a work or a thread is taking it, and has a reference to the device
+ *
+ * Written under the device's lock.
+ */
+struct mdev_group_use {
+	struct file *file;
+	unsigned int users;
+	int id;
+	bool taking;
+};
 
 int mdev_group_id(struct device *dev);
 struct file *mdev_group_try(int id);
 struct file *mdev_group_take(int id, const struct device *dev);
 void mdev_group_put(struct file *file);
 void mdev_group_released(int id);
-struct file *mdev_group_leave(int id);
-void mdev_group_left(struct file *file);
+void mdev_group_begin(struct mdev_device *mdev, struct device *vdev);
+void mdev_group_end(struct mdev_device *mdev);
+
+static inline bool mdev_group_is_taken(const struct mdev_group_use *group)
+{
+	return READ_ONCE(group->file);
+}
+
 int mdev_group_init_module(void);
 void mdev_group_exit_module(void);
 

@@ -183,6 +183,9 @@ static int mdev_kernel_create(struct kobject *kobj, struct mdev_device *mdev)
 
 static int mdev_kernel_remove(struct mdev_device *mdev)
 {
+	/* Pairs with mdev_group_begin() of the writer that has claimed it */
+	if (mdev->group.users)
+		mdev_group_end(mdev);
 	mdev->active = false;
 	mdev_watch_exit(mdev);
 	mdev_kernel_instance_put(mdev_kernel_parent_of(mdev));
@@ -203,34 +206,22 @@ static int mdev_kernel_bind(struct device *dev)
 }
 
 /*
- * Have the group open while VFIO gives up the device: then nobody is in it, and
- * VFIO detaches it from no container that is in use; see mdev_group.c. A device
- * that nobody has opened is spared the effort.
+ * The waits come first; the driver's own one, for the same, is none then. The
+ * group is ours while VFIO gives up the device: nobody is in it, and VFIO
+ * detaches it from no container that is in use; see mdev_group.c.
  */
-static struct file *mdev_kernel_group_leave(struct mdev_device *mdev)
-{
-	int id;
-
-	if (!mdev->watch->used && !mdev->watch->blind)
-		return ERR_PTR(-EBUSY);
-	id = mdev_group_id(&mdev->dev);
-	return id < 0 ? ERR_PTR(-EBUSY) : mdev_group_leave(id);
-}
-
-/* The wait comes first; the driver's own one, for the same, is none then */
 static int mdev_kernel_unbind(struct device *dev)
 {
 	struct kernel_mdev_driver *drv = to_kernel_driver(dev->driver);
 	struct mdev_device *mdev = to_mdev_device(dev);
-	struct file *group;
 
 	mdev_evict_begin(mdev);
 	mdev_wait_for_release(mdev);
-	group = mdev_kernel_group_leave(mdev);
+	mdev_wait_for_group(mdev);
 	if (drv->remove)
 		drv->remove(to_kernel_device(mdev));
 	mdev_watch_end(mdev);
-	mdev_group_left(group);
+	mdev_group_end(mdev);
 	mdev_evict_end(mdev);
 	return 0;
 }

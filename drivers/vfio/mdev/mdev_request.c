@@ -697,7 +697,16 @@ int mdev_claim(struct mdev_device *mdev, enum mdev_event event)
 	return ret;
 }
 
-static int mdev_removal_begin(struct mdev_device *mdev)
+/**
+ * mdev_removal_begin - keep new holders out, and ask the present one, for a writer
+ * @mdev: the device
+ *
+ * Does not wait. Undone by mdev_removal_cancel(), if the device is not claimed.
+ *
+ * Return: 0; -EBUSY while another writer waits; -EAGAIN while the device is being
+ * created; -ENODEV if a thread has claimed it.
+ */
+int mdev_removal_begin(struct mdev_device *mdev)
 {
 	int ret = 0;
 
@@ -716,38 +725,11 @@ static int mdev_removal_begin(struct mdev_device *mdev)
 	return ret;
 }
 
-/**
- * mdev_claim_released - get a device from its holder, and claim it
- * @mdev: the device
- *
- * Asks the holder, waits for the release without a limit, and claims the device
- * for teardown. Nothing has changed when it fails.
- *
- * Return: 0; -ERESTARTSYS if a signal ended the wait; -EBUSY while another
- * caller waits; -EAGAIN while the device is being created; -ENODEV if another
- * thread has claimed it.
- */
-int mdev_claim_released(struct mdev_device *mdev)
+/* What mdev_removal_begin() began is given up */
+void mdev_removal_cancel(struct mdev_device *mdev)
 {
-	int ret;
-
-	ret = mdev_removal_begin(mdev);
-	if (ret)
-		goto out;
-
-	if (mdev_wait_timeout(!mdev_is_in_use(mdev) || mdev_is_going(mdev),
-			      TASK_INTERRUPTIBLE, MAX_SCHEDULE_TIMEOUT) < 0)
-		ret = -ERESTARTSYS;
-	else
-		ret = mdev_claim(mdev, MDEV_EV_CLAIM);
-	if (!ret)
-		return 0;
-
 	mutex_lock(&mdev->lock);
 	mdev->request.removing = false;
 	mdev_evict_end_locked(mdev);
 	mutex_unlock(&mdev->lock);
-out:
-	trace_mdev_remove(&mdev->uuid, ret);
-	return ret;
 }

@@ -20,6 +20,7 @@
 #include "mdev_mmap.h"
 #include "mdev_request.h"
 #include "mdev_revoke.h"
+#include "mdev_trace.h"
 #include "mdev_triggers.h"
 #include "mdev_vfio.h"
 #include "mdev_watch.h"
@@ -234,6 +235,117 @@ static void mdev_revoke_close(struct mdev_vfio *vmdev)
 	mdev_use_revoked(mdev);
 }
 
+static struct device *mdev_watched_device(const struct mdev_device *mdev)
+{
+	return mdev->watch->vdev ? &mdev->watch->vdev->device : NULL;
+}
+
+/* Returns what mdev_wait_timeout() does */
+static long mdev_group_wait_taken(struct mdev_device *mdev, unsigned int state,
+				  long timeout)
+{
+	return mdev_wait_timeout(mdev_group_is_taken(&mdev->group) ||
+				 READ_ONCE(mdev_rebooting), state, timeout);
+}
+
+/*
+ * Until nobody else has the group of a device that was released: the driver of
+ * such a device, one of the kernel's own interface, has VFIO give up the group
+ * with a global lock held, and that waits for what the holder keeps. Returns
+ * -ERESTARTSYS if a signal ended it.
+ */
+static int mdev_group_wait(struct mdev_device *mdev, unsigned int state)
+{
+	long left = mdev_group_wait_taken(mdev, state, MDEV_LEAVE_WAIT);
+
+	if (!left) {
+		dev_warn_ratelimited(&mdev->dev, "removal blocked until its VFIO group is closed: a process has /dev/vfio/%d open\n",
+				     mdev->group.id);
+		left = mdev_group_wait_taken(mdev, state,
+					     MAX_SCHEDULE_TIMEOUT);
+	}
+	return left < 0 ? -ERESTARTSYS : 0;
+}
+
+/**
+ * mdev_wait_for_group - have the group of a device that is being unbound
+ * @mdev: the device, whose driver is one of the kernel's own interface
+ *
+ * Undone by mdev_group_end().
+ */
+void mdev_wait_for_group(struct mdev_device *mdev)
+{
+	mdev_group_begin(mdev, mdev_watched_device(mdev));
+	mdev_group_wait(mdev, TASK_IDLE);
+}
+
+/* Its holder has released it: for the claimant, which ends this in its teardown */
+static int mdev_claim_with_group(struct mdev_device *mdev)
+{
+	int ret;
+
+	if (!mdev_is_kernels(mdev))
+		return mdev_claim(mdev, MDEV_EV_CLAIM);
+	mdev_group_begin(mdev, mdev_watched_device(mdev));
+	ret = mdev_group_wait(mdev, TASK_INTERRUPTIBLE);
+	if (!ret)
+		ret = mdev_claim(mdev, MDEV_EV_CLAIM);
+	if (ret)
+		mdev_group_end(mdev);
+	return ret;
+}
+
+/**
+ * mdev_claim_released - get a device from its holder, and claim it
+ * @mdev: the device
+ *
+ * Asks the holder, waits for the release without a limit, and claims the device
+ * for teardown. Nothing has changed when it fails.
+ *
+ * Return: 0; -ERESTARTSYS if a signal ended the wait; -EBUSY while another
+ * caller waits; -EAGAIN while the device is being created; -ENODEV if another
+ * thread has claimed it.
+ */
+int mdev_claim_released(struct mdev_device *mdev)
+{
+	int ret;
+
+	ret = mdev_removal_begin(mdev);
+	if (ret)
+		goto out;
+
+	if (mdev_wait_timeout(!mdev_is_in_use(mdev) || mdev_is_going(mdev),
+			      TASK_INTERRUPTIBLE, MAX_SCHEDULE_TIMEOUT) < 0)
+		ret = -ERESTARTSYS;
+	else
+		ret = mdev_claim_with_group(mdev);
+	if (!ret)
+		return 0;
+	mdev_removal_cancel(mdev);
+out:
+	trace_mdev_remove(&mdev->uuid, ret);
+	return ret;
+}
+
+/* Of a driver of the kernel's own interface, which can only have none */
+static int mdev_claim_unused(struct mdev_device *mdev)
+{
+	int ret;
+
+	mutex_lock(&mdev->lock);
+	ret = mdev_may_revoke(mdev);
+	mutex_unlock(&mdev->lock);
+	if (ret)
+		return ret;
+
+	mdev_group_begin(mdev, mdev_watched_device(mdev));
+	ret = mdev_group_wait_taken(mdev, TASK_IDLE, MDEV_LEAVE_WAIT) ?
+	      mdev_claim(mdev, MDEV_EV_CLAIM) : -EBUSY;
+	if (ret)
+		mdev_group_end(mdev);
+	return ret;
+}
+
 /**
  * mdev_revoke - take a device from its holder, if there is one
  * @mdev: the device
@@ -253,6 +365,9 @@ int mdev_revoke(struct mdev_device *mdev, bool claim)
 	struct mdev_vfio *vmdev;
 	bool mine = false;
 	int ret = 0;
+
+	if (claim && mdev_is_kernels(mdev))
+		return mdev_claim_unused(mdev);
 
 	mutex_lock(&mdev->lock);
 	vmdev = mdev->vmdev;

@@ -30,9 +30,6 @@
 #include "mdev_request.h"
 #include "mdev_vfio.h"
 
-/* How long the holder of a released device has to close its group */
-#define LEAVE_WAIT	HZ
-
 /*
  * A work that is stuck, since a holder has VFIO wait while the group is opened,
  * holds up another one only if there are hundreds; and that holds up no removal.
@@ -222,7 +219,8 @@ static void mdev_shell_wait(struct mdev_device *mdev, struct mdev_vfio *vmdev)
 	struct mdev_shell *shell = &mdev->shell;
 
 	if (!mdev->revoked &&
-	    mdev_wait_timeout(mdev_shell_is_over(shell), TASK_IDLE, LEAVE_WAIT))
+	    mdev_wait_timeout(mdev_shell_is_over(shell), TASK_IDLE,
+			      MDEV_LEAVE_WAIT))
 		return;
 	if (mdev_shell_take_turn(shell, MDEV_SHELL_UNDECIDED,
 				 MDEV_SHELL_DETACHED))

@@ -48,12 +48,10 @@ static int mdev_watch_open(struct vfio_device *vdev)
 
 	if (watch->driver_ops->open_device)
 		ret = watch->driver_ops->open_device(vdev);
-	if (ret) {
+	if (ret)
 		mdev_use_failed(mdev);
-	} else {
-		watch->used = true;
+	else
 		mdev_use_held(mdev);
-	}
 out:
 	trace_mdev_open(&mdev->uuid, ret);
 	return ret;
@@ -191,7 +189,6 @@ static void mdev_watch_exchange(struct mdev_watch *watch,
 	struct vfio_device_ops *ops = &watch->ops;
 
 	watch->vdev = vdev;
-	watch->used = false;
 	watch->driver_ops = vdev->ops;
 	*ops = *vdev->ops;
 	ops->match = mdev_watch_match;

@@ -27,7 +27,6 @@ struct mdev_device;
  * @is_pci: it is of the vfio-pci kind: holders know such an interrupt
  * @adds_request: its driver cannot ask, so the framework does, through @request
  * @blind: its VFIO device cannot be watched
- * @used: somebody has opened it since it was bound, as far as that is seen
  */
 struct mdev_watch {
 	struct mdev_device *mdev;
@@ -39,7 +38,6 @@ struct mdev_watch {
 	bool is_pci;
 	bool adds_request;
 	bool blind;
-	bool used;
 };
 
 int mdev_watch_init(struct mdev_device *mdev, bool is_pci);

@@ -984,10 +984,10 @@ static int run_driver_unbinder(void *arg)
 {
 	const struct uuid *uuid = arg;
 
-	return -file_puts(MDEV_DRIVER "unbind", uuid->text);
+	return -file_puts(mdev_path(uuid, "driver/unbind").text, uuid->text);
 }
 
-/* The mdev loses vfio_mdev, not its parent */
+/* The mdev loses its driver, not its parent */
 pid_t driver_unbinder_start(const struct uuid *uuid)
 {
 	return child_start(run_driver_unbinder, (void *)uuid, -1, -1);

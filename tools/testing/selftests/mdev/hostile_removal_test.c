@@ -13,12 +13,11 @@
 #include <unistd.h>
 
 #include "kselftest_harness.h"
-#include "stall.h"
+#include "stuck.h"
 
 #define PARENT	"mdev_relay.0"
 #define OTHER	"mdev_relay.1"
 #define TYPE	"mdev_relay-relay"
-#define IOVA	0x100000ULL
 
 /* The longest time that a removal takes, in a machine that is busy */
 #define MOMENT_MS	(5000 * time_scale())
@@ -28,101 +27,6 @@
 
 /* More than a work queue runs at once for one CPU */
 #define NR_STUCK	40
-
-/* A device with its holder: this process */
-struct held {
-	struct uuid uuid;
-	struct vfio_user user;
-	struct stall stall;
-	struct call call;
-};
-
-#define HELD_NONE { .user = VFIO_USER_NONE, .stall = STALL_NONE,	\
-		    .call.done = -1 }
-
-static int held_new(struct held *held, const char *parent, void *memory)
-{
-	size_t size = 4 * sysconf(_SC_PAGESIZE);
-	int ret;
-
-	*held = (struct held)HELD_NONE;
-	held->uuid = uuid_new();
-	ret = mdev_create(parent, TYPE, &held->uuid);
-	if (!ret)
-		ret = vfio_open(&held->user, &held->uuid);
-	return ret ? ret : vfio_map(&held->user, memory, IOVA, size);
-}
-
-static int held_lock(struct held *held)
-{
-	return stall_begin(&held->stall, &held->user, IOVA,
-			   4 * sysconf(_SC_PAGESIZE));
-}
-
-static void held_close_device(struct held *held)
-{
-	close(held->user.device);
-	held->user.device = -1;
-}
-
-static long call_close_device(struct call *call)
-{
-	return call_errno(close(call->user->device));
-}
-
-static long call_open_device(struct call *call)
-{
-	return vfio_get_device(call->user, call->data);
-}
-
-/* A thread is in a close of the device, until the lock is free */
-static int held_stick_close(struct held *held)
-{
-	int ret = held_lock(held);
-
-	if (!ret)
-		ret = call_start(&held->call, &(struct call){
-			.run = call_close_device, .user = &held->user,
-		});
-	if (ret)
-		return ret;
-	return call_is_stuck(&held->call, SOON_MS) ? 0 : -ETIMEDOUT;
-}
-
-/* A thread is in an open of the device, until the lock is free */
-static int held_stick_open(struct held *held)
-{
-	int ret;
-
-	held_close_device(held);
-	ret = held_lock(held);
-	if (!ret)
-		ret = call_start(&held->call, &(struct call){
-			.run = call_open_device, .user = &held->user,
-			.data = &held->uuid,
-		});
-	if (ret)
-		return ret;
-	return call_is_stuck(&held->call, SOON_MS) ? 0 : -ETIMEDOUT;
-}
-
-/* Whether all that was stuck has come to its end */
-static bool held_free(struct held *held)
-{
-	bool ended = stall_end(&held->stall);
-	long ret;
-
-	if (held->call.done >= 0) {
-		ret = call_end(&held->call, SOON_MS);
-		ended = ended && ret != -ETIMEDOUT;
-		if (held->call.run == call_close_device)
-			held->user.device = -1;
-		else if (ret >= 0)
-			close(ret);
-	}
-	vfio_close(&held->user);
-	return ended;
-}
 
 /* After an unload, or an unbind */
 static int parent_bring_back(void)
@@ -150,7 +54,7 @@ FIXTURE_SETUP(way_out)
 	self->memory = mmap(NULL, 4 * self->page, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	ASSERT_NE(MAP_FAILED, (void *)self->memory);
-	ASSERT_EQ(0, held_new(&self->held, PARENT, self->memory));
+	ASSERT_EQ(0, held_new(&self->held, PARENT, TYPE, self->memory));
 }
 
 FIXTURE_TEARDOWN(way_out)
@@ -197,9 +101,10 @@ static int use_container(const struct held *held, void *memory)
 	int ret = 0;
 
 	while (!ret && now_ms() < end) {
-		ret = vfio_unmap(&held->user, IOVA, 4 * page);
+		ret = vfio_unmap(&held->user, HELD_IOVA, 4 * page);
 		if (!ret)
-			ret = vfio_map(&held->user, memory, IOVA, 4 * page);
+			ret = vfio_map(&held->user, memory, HELD_IOVA,
+				       4 * page);
 	}
 	return ret;
 }
@@ -214,7 +119,7 @@ TEST_F(way_out, group_that_stays_open_is_not_waited_for)
 	self->child = -1;
 	/* It is the group of nothing, and the container's memory is the holder's */
 	EXPECT_GT(0, vfio_get_device(&self->held.user, &self->held.uuid));
-	EXPECT_EQ(0, vfio_unmap(&self->held.user, IOVA, 4 * self->page));
+	EXPECT_EQ(0, vfio_unmap(&self->held.user, HELD_IOVA, 4 * self->page));
 }
 
 /* The group of a container that is locked is open, but no process has it */
@@ -291,8 +196,8 @@ TEST_F(way_out, remover_of_a_device_whose_group_is_stuck_can_be_killed)
 
 TEST_F(way_out, unbind_does_not_wait_for_a_close_that_is_stuck)
 {
-	ASSERT_EQ(0, relay_pin(self->held.user.device, MDEV_RELAY_PIN, IOVA,
-			       1));
+	ASSERT_EQ(0, relay_pin(self->held.user.device, MDEV_RELAY_PIN,
+			       HELD_IOVA, 1));
 	ASSERT_EQ(0, grace_set(1));
 	ASSERT_EQ(0, held_stick_close(&self->held));
 	expect_removed(&self->held.uuid, unbinder_start(PARENT));
@@ -309,8 +214,8 @@ TEST_F(way_out, unbind_does_not_wait_for_an_open_that_is_stuck)
 
 TEST_F(way_out, unload_does_not_wait_for_a_close_that_is_stuck)
 {
-	ASSERT_EQ(0, relay_pin(self->held.user.device, MDEV_RELAY_PIN, IOVA,
-			       1));
+	ASSERT_EQ(0, relay_pin(self->held.user.device, MDEV_RELAY_PIN,
+			       HELD_IOVA, 1));
 	ASSERT_EQ(0, grace_set(1));
 	ASSERT_EQ(0, held_stick_close(&self->held));
 	expect_removed(&self->held.uuid,
@@ -333,7 +238,7 @@ static int many_stick(struct held *many, void *memory)
 	int i, ret = 0;
 
 	for (i = 0; !ret && i < NR_STUCK; i++) {
-		ret = held_new(&many[i], PARENT, memory);
+		ret = held_new(&many[i], PARENT, TYPE, memory);
 		if (!ret)
 			ret = i % 2 ? held_stick_close(&many[i]) :
 				      held_stick_open(&many[i]);

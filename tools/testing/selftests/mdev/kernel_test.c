@@ -21,6 +21,7 @@
 #define BLOCKED		"removal blocked until device is released by its holder"
 #define NO_CALLBACK	"no request callback"
 #define NO_REVOCATION	"cannot be revoked: its driver is one of the kernel's own"
+#define GROUP_OPEN	"removal blocked until its VFIO group is closed"
 #define FORWARDED	"relaying device request to driver (#1)"
 #define BLIND		"its holder can be neither seen nor asked: "
 
@@ -282,13 +283,6 @@ TEST_F(sample, revocation_is_refused_with_the_reason)
 	EXPECT_FALSE(mdev_exists(&self->uuid));
 }
 
-static int run_sample_unbinder(void *arg)
-{
-	const struct uuid *uuid = arg;
-
-	return -file_puts(mdev_path(uuid, "driver/unbind").text, uuid->text);
-}
-
 /* The same wait, without a signal that ends it; then it can be bound again */
 TEST_F(sample, unbind_asks_and_waits)
 {
@@ -302,7 +296,7 @@ TEST_F(sample, unbind_asks_and_waits)
 	EXPECT_STREQ(variant->parent, text);
 
 	start_holder(true);
-	self->child = child_start(run_sample_unbinder, &self->uuid, -1, -1);
+	self->child = driver_unbinder_start(&self->uuid);
 	ASSERT_LT(0, self->child);
 	EXPECT_TRUE(eventfd_wait(self->holder.eventfd, SOON_MS));
 	EXPECT_EQ(-EBUSY, holder_order(&self->holder, HOLDER_OPEN_AGAIN));
@@ -326,19 +320,22 @@ TEST_F(sample, unbind_asks_and_waits)
 	EXPECT_EQ(1, eventfd_take(self->holder.eventfd));
 }
 
-/* QEMU unmaps its memory after it has closed the device */
-TEST_F(sample, holder_has_a_moment_to_leave_its_group)
+/*
+ * QEMU unmaps its memory after it has closed the device; and while a holder has
+ * the group, the driver's removal could wait for it
+ */
+TEST_F(sample, holder_that_has_released_it_is_waited_for_to_leave_its_group)
 {
-	__s64 closed;
-
 	start_holder(true);
 	self->child = remover_start(&self->uuid);
 	ASSERT_TRUE(eventfd_wait(self->holder.eventfd, SOON_MS));
-	closed = now_ms();
 	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE_DEVICE));
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, GROUP_OPEN,
+			      NULL));
+	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, 1000));
+	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
 	EXPECT_EQ(0, child_wait(self->child, SOON_MS));
 	self->child = -1;
-	EXPECT_LE(closed + 900, now_ms());
 	EXPECT_FALSE(mdev_exists(&self->uuid));
 }
 

@@ -322,6 +322,8 @@ TEST_F(held, open_while_removal_is_pending_fails)
 
 TEST_F(held, group_kept_open_does_not_block)
 {
+	if (driver_is_kernels_own(&self->uuid))
+		SKIP(return, "mdev waits for the group before a driver that could");
 	start_holder(true);
 	start_remover();
 	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE_DEVICE));
@@ -332,6 +334,7 @@ TEST_F(held, group_kept_open_does_not_block)
 
 TEST_F(held, last_descriptor_counts)
 {
+	bool kernels_own = driver_is_kernels_own(&self->uuid);
 	struct vfio_user user;
 	int second;
 
@@ -345,6 +348,9 @@ TEST_F(held, last_descriptor_counts)
 	expect_waiting();
 	EXPECT_EQ(1, mdev_number(&self->uuid, "request"));
 	close(second);
+	/* The removal waits for the group of such a driver's, too */
+	if (kernels_own)
+		vfio_close(&user);
 	expect_removed();
 	vfio_close(&user);
 }
