@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # layout_check.sh OBJECT HEADER VMLINUX: are the types of cio_private.h, as
 # compiled into OBJECT, and the functions, as HEADER declares them, those of the
-# kernel, as VMLINUX's BTF tells them? A wrong one would be silent corruption.
+# kernel, as VMLINUX tells them? A wrong one would be silent corruption.
 # Names what differs. Not compared: the numbers of the CHP_ events, which the
 # kernel has no type for, and what the functions do.
 set -eu
@@ -38,9 +38,11 @@ text() {
 		s/^\t(.*\(\*\w+\)\(.*\);|[A-Z_]+ += [0-9]+,)$/\1/p' | tr -s ' '
 }
 
-# Declarations, without the names of parameters
+# Declarations, without the names of parameters, of which not each has one
 prototypes() {
-	sed -E 's/(\w[ *]+)\w+([,)])/\1\2/g; s/ *\* */ */g; s/ +([,)])/\1/g'
+	sed -E 's/(struct|union|enum) (\w)/\1~\2/g
+		s/(\w[ *]+)\w+([,)])/\1\2/g; s/ *\* */ */g; s/ +([,)])/\1/g
+		s/~/ /g'
 }
 
 compare() {
@@ -79,7 +81,9 @@ for type in css_driver sch_todo; do
 done
 
 sed -nE 's/^(\w+ \w+\(.*\);)$/\1/p' "$header" | prototypes >"$tmp/ours"
+# By its BTF, or if it has none by what its debugger reads
+pfunct --format_path=btf,dwarf --prototypes "$vmlinux" >"$tmp/all" 2>/dev/null || :
 sed 's/(.*//; s/.* //' "$tmp/ours" | while read -r name; do
-	pfunct --format_path=btf --prototypes --function="$name" "$vmlinux" 2>/dev/null || :
+	grep -m 1 "[ *]$name(" "$tmp/all" || :
 done | prototypes >"$tmp/kernel"
 compare "a function" ""
