@@ -9,6 +9,11 @@ sys.path.append(str(pathlib.Path(__file__).parents[1] / "vm"))
 _results = []
 
 
+def pytest_addoption(parser):
+    # The terminal plugin would mix its own lines with TAP's; what explains a failed assert asks for its option.
+    parser.addoption("--details", dest="verbose", type=int, default=0)
+
+
 def pytest_collection_finish(session):
     print(f"1..{len(session.items)}", flush=True)
 

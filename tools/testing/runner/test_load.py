@@ -3,8 +3,12 @@
 
 import os
 import pathlib
+import time
 
 import load
+
+# Seconds for a process that was started to have become the loop.
+SOON = 30
 
 
 def children():
@@ -15,6 +19,9 @@ def children():
 
 def test_loops_run_as_long_as_they_should():
     with load.busy(2):
+        end = time.monotonic() + SOON
+        while len(children()) != 2 and time.monotonic() < end:
+            time.sleep(0.01)
         assert len(children()) == 2
     assert not children()
 
