@@ -29,6 +29,7 @@
 #include "compat.h"
 #include "mdev_group.h"
 #include "mdev_request.h"
+#include "mdev_watch.h"
 
 #define GROUP_PATH_LEN	48
 
@@ -322,7 +323,7 @@ static bool mdev_group_taken(struct mdev_device *mdev, struct file *file)
 	return !again;
 }
 
-/* Both references pair with those in mdev_group_start() */
+/* The references pair with those in mdev_group_begin() and mdev_group_start() */
 static void mdev_group_job_free(struct mdev_group_job *job)
 {
 	put_device(job->vdev);
@@ -365,6 +366,7 @@ static void mdev_group_work(struct work_struct *work)
 	module_put(THIS_MODULE);
 }
 
+/* @vdev: VFIO's device, to which there is a reference, or NULL */
 static void mdev_group_start(struct mdev_device *mdev, struct device *vdev)
 {
 	struct mdev_group_job *job =
@@ -372,7 +374,7 @@ static void mdev_group_start(struct mdev_device *mdev, struct device *vdev)
 
 	INIT_WORK(&job->work, mdev_group_work);
 	job->mdev = mdev;
-	job->vdev = get_device(vdev);
+	job->vdev = vdev;
 	get_device(&mdev->dev);
 	/* Pairs with module_put() at the end of the work, or of the thread */
 	__module_get(THIS_MODULE);
@@ -381,15 +383,15 @@ static void mdev_group_start(struct mdev_device *mdev, struct device *vdev)
 
 /**
  * mdev_group_begin - have the group of a device taken, so that nobody else has it
- * @mdev: the mediated device
- * @vdev: VFIO's device of it, or NULL
+ * @mdev: the mediated device, whose driver is one of the kernel's own interface
  *
  * Does not wait: the group is taken when mdev_group_is_taken(), of which
  * mdev_wait_queue tells.
  */
-void mdev_group_begin(struct mdev_device *mdev, struct device *vdev)
+void mdev_group_begin(struct mdev_device *mdev)
 {
 	struct mdev_group_use *group = &mdev->group;
+	struct device *vdev = NULL;
 	bool start = false;
 
 	mutex_lock(&mdev->lock);
@@ -399,6 +401,8 @@ void mdev_group_begin(struct mdev_device *mdev, struct device *vdev)
 		group->taking = start;
 		if (!start)
 			WRITE_ONCE(group->file, ERR_PTR(group->id));
+		else if (mdev->watch->vdev)
+			vdev = get_device(&mdev->watch->vdev->device);
 	}
 	mutex_unlock(&mdev->lock);
 	if (start)

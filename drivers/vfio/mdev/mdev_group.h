@@ -36,7 +36,7 @@ struct file *mdev_group_try(int id);
 struct file *mdev_group_take(int id, const struct device *dev);
 void mdev_group_put(struct file *file);
 void mdev_group_released(int id);
-void mdev_group_begin(struct mdev_device *mdev, struct device *vdev);
+void mdev_group_begin(struct mdev_device *mdev);
 void mdev_group_end(struct mdev_device *mdev);
 
 static inline bool mdev_group_is_taken(const struct mdev_group_use *group)

@@ -235,17 +235,17 @@ static void mdev_revoke_close(struct mdev_vfio *vmdev)
 	mdev_use_revoked(mdev);
 }
 
-static struct device *mdev_watched_device(const struct mdev_device *mdev)
-{
-	return mdev->watch->vdev ? &mdev->watch->vdev->device : NULL;
-}
-
-/* Returns what mdev_wait_timeout() does */
+/*
+ * Returns what mdev_wait_timeout() does. A writer, which can be interrupted, is in
+ * the way of the thread that has claimed the device
+ */
 static long mdev_group_wait_taken(struct mdev_device *mdev, unsigned int state,
 				  long timeout)
 {
 	return mdev_wait_timeout(mdev_group_is_taken(&mdev->group) ||
-				 READ_ONCE(mdev_rebooting), state, timeout);
+				 READ_ONCE(mdev_rebooting) ||
+				 (state == TASK_INTERRUPTIBLE &&
+				  mdev_is_going(mdev)), state, timeout);
 }
 
 /*
@@ -275,7 +275,7 @@ static int mdev_group_wait(struct mdev_device *mdev, unsigned int state)
  */
 void mdev_wait_for_group(struct mdev_device *mdev)
 {
-	mdev_group_begin(mdev, mdev_watched_device(mdev));
+	mdev_group_begin(mdev);
 	mdev_group_wait(mdev, TASK_IDLE);
 }
 
@@ -286,7 +286,7 @@ static int mdev_claim_with_group(struct mdev_device *mdev)
 
 	if (!mdev_is_kernels(mdev))
 		return mdev_claim(mdev, MDEV_EV_CLAIM);
-	mdev_group_begin(mdev, mdev_watched_device(mdev));
+	mdev_group_begin(mdev);
 	ret = mdev_group_wait(mdev, TASK_INTERRUPTIBLE);
 	if (!ret)
 		ret = mdev_claim(mdev, MDEV_EV_CLAIM);
@@ -338,7 +338,7 @@ static int mdev_claim_unused(struct mdev_device *mdev)
 	if (ret)
 		return ret;
 
-	mdev_group_begin(mdev, mdev_watched_device(mdev));
+	mdev_group_begin(mdev);
 	ret = mdev_group_wait_taken(mdev, TASK_IDLE, MDEV_LEAVE_WAIT) ?
 	      mdev_claim(mdev, MDEV_EV_CLAIM) : -EBUSY;
 	if (ret)

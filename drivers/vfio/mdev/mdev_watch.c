@@ -260,7 +260,9 @@ void mdev_watch_end(struct mdev_device *mdev)
 		return;
 	/* VFIO needs no more than the driver's release, which is in there, too */
 	WRITE_ONCE(vdev->ops, watch->driver_ops);
+	mutex_lock(&mdev->lock);
 	watch->vdev = NULL;
+	mutex_unlock(&mdev->lock);
 	/* Pairs with get_device() in mdev_watch_find() */
 	put_device(&vdev->device);
 }

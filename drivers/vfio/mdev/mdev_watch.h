@@ -18,7 +18,8 @@ struct mdev_device;
  *	VFIO device
  * @mdev: the mediated device, of which this is part
  * @vdev: its VFIO device, while that is watched, else NULL; a reference is held.
- *	Written by the probe and the remove of the driver
+ *	Written by the probe and the remove of the driver; cleared under the
+ *	device's lock
  * @driver_ops: what the driver does for @vdev
  * @ops: the same, but for what is watched; @vdev has these, under the lock of its
  *	set

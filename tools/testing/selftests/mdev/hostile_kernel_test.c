@@ -200,6 +200,24 @@ TEST_F(kernel_way_out, unbind_waits_alone_for_a_group_that_is_stuck)
 	self->child = -1;
 }
 
+/* Both want the group, and one of them gets the device */
+TEST_F(kernel_way_out, remove_and_unbind_wait_for_one_group)
+{
+	pid_t unbinder;
+
+	ASSERT_EQ(0, held_stick_group(&self->held));
+	unbinder = driver_unbinder_start(&self->held.uuid);
+	EXPECT_EQ(-ETIMEDOUT, child_wait(unbinder, WAITS_MS));
+	expect_removal_waits_and_can_be_killed();
+	self->child = remover_start(&self->held.uuid);
+	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, WAITS_MS));
+	EXPECT_TRUE(held_free(&self->held));
+	EXPECT_EQ(0, child_wait(unbinder, MOMENT_MS));
+	EXPECT_EQ(0, child_wait(self->child, MOMENT_MS));
+	self->child = -1;
+	EXPECT_FALSE(mdev_exists(&self->held.uuid));
+}
+
 /* Nothing changes for the holder when the removal is given up */
 TEST_F(kernel_way_out, group_can_be_used_after_a_removal_that_was_given_up)
 {
