@@ -68,51 +68,36 @@ static inline long call_open_device(struct call *call)
 	return vfio_get_device(call->user, call->data);
 }
 
-/* A thread is in a close of the device, until the lock is free */
-static inline int held_stick_close(struct held *held)
+/* A thread is in a call, until the container's lock is free */
+static inline int held_stick(struct held *held, long (*run)(struct call *call))
 {
 	int ret = held_lock(held);
 
 	if (!ret)
 		ret = call_start(&held->call, &(struct call){
-			.run = call_close_device, .user = &held->user,
+			.run = run, .user = &held->user, .data = &held->uuid,
 		});
 	if (ret)
 		return ret;
 	return call_is_stuck(&held->call, SOON_MS) ? 0 : -ETIMEDOUT;
 }
 
-/* A thread is in an open of the device, until the lock is free */
+static inline int held_stick_close(struct held *held)
+{
+	return held_stick(held, call_close_device);
+}
+
 static inline int held_stick_open(struct held *held)
 {
-	int ret;
-
 	held_close_device(held);
-	ret = held_lock(held);
-	if (!ret)
-		ret = call_start(&held->call, &(struct call){
-			.run = call_open_device, .user = &held->user,
-			.data = &held->uuid,
-		});
-	if (ret)
-		return ret;
-	return call_is_stuck(&held->call, SOON_MS) ? 0 : -ETIMEDOUT;
+	return held_stick(held, call_open_device);
 }
 
-/* A thread is in a close of the group, with its lock, until the container's is free */
+/* With the group's lock held, too */
 static inline int held_stick_group(struct held *held)
 {
-	int ret;
-
 	held_close_device(held);
-	ret = held_lock(held);
-	if (!ret)
-		ret = call_start(&held->call, &(struct call){
-			.run = call_close_group, .user = &held->user,
-		});
-	if (ret)
-		return ret;
-	return call_is_stuck(&held->call, SOON_MS) ? 0 : -ETIMEDOUT;
+	return held_stick(held, call_close_group);
 }
 
 /* Whether all that was stuck has come to its end */
