@@ -318,6 +318,7 @@ static const __u8 printer_commands[] = {
 #define TAPE_REWIND	0x07
 #define TAPE_WRITE	0x01
 #define TAPE_MARK	0x1f
+#define TAPE_READ_NUMBER 0x22
 
 #define C		(CCW_CC | CCW_SLI)
 
@@ -449,8 +450,12 @@ static void some_ccw(struct program *program, const struct kind *kind, __u8 cmd)
 		return;
 	}
 	program->ccws[i].flags = flags[some(sizeof(flags))];
-	/* Hercules fetches more data of what has none: control, but for a disk */
-	if (cmd == CMD_NOP || (!kind->disk && (cmd & 0x03) == 0x03))
+	/*
+	 * Hercules fetches more data of what has none: control, but for a disk.
+	 * It stores more of a block's number than there is: what it had before
+	 */
+	if (cmd == CMD_NOP || (!kind->disk && (cmd & 0x03) == 0x03) ||
+	    cmd == TAPE_READ_NUMBER)
 		program->ccws[i].flags &= ~CCW_DC;
 	program->ccws[i].count = one_in(4) ? some(MAX_COUNT) : some(64);
 	if (one_in(6))
