@@ -239,7 +239,7 @@ static void mdev_revoke_close(struct mdev_vfio *vmdev)
  * Returns what mdev_wait_timeout() does. A writer, which can be interrupted, is in
  * the way of the thread that has claimed the device
  */
-static long mdev_group_wait_taken(struct mdev_device *mdev, unsigned int state,
+static long mdev_wait_group_taken(struct mdev_device *mdev, unsigned int state,
 				  long timeout)
 {
 	return mdev_wait_timeout(mdev_group_is_taken(&mdev->group) ||
@@ -254,14 +254,14 @@ static long mdev_group_wait_taken(struct mdev_device *mdev, unsigned int state,
  * with a global lock held, and that waits for what the holder keeps. Returns
  * -ERESTARTSYS if a signal ended it.
  */
-static int mdev_group_wait(struct mdev_device *mdev, unsigned int state)
+static int mdev_wait_group(struct mdev_device *mdev, unsigned int state)
 {
-	long left = mdev_group_wait_taken(mdev, state, MDEV_LEAVE_WAIT);
+	long left = mdev_wait_group_taken(mdev, state, MDEV_LEAVE_WAIT);
 
 	if (!left) {
 		dev_warn_ratelimited(&mdev->dev, "removal blocked until its VFIO group is closed: a process has /dev/vfio/%d open\n",
 				     mdev->group.id);
-		left = mdev_group_wait_taken(mdev, state,
+		left = mdev_wait_group_taken(mdev, state,
 					     MAX_SCHEDULE_TIMEOUT);
 	}
 	return left < 0 ? -ERESTARTSYS : 0;
@@ -276,7 +276,7 @@ static int mdev_group_wait(struct mdev_device *mdev, unsigned int state)
 void mdev_wait_for_group(struct mdev_device *mdev)
 {
 	mdev_group_begin(mdev);
-	mdev_group_wait(mdev, TASK_IDLE);
+	mdev_wait_group(mdev, TASK_IDLE);
 }
 
 /* Its holder has released it: for the claimant, which ends this in its teardown */
@@ -287,7 +287,7 @@ static int mdev_claim_with_group(struct mdev_device *mdev)
 	if (!mdev_is_kernels(mdev))
 		return mdev_claim(mdev, MDEV_EV_CLAIM);
 	mdev_group_begin(mdev);
-	ret = mdev_group_wait(mdev, TASK_INTERRUPTIBLE);
+	ret = mdev_wait_group(mdev, TASK_INTERRUPTIBLE);
 	if (!ret)
 		ret = mdev_claim(mdev, MDEV_EV_CLAIM);
 	if (ret)
@@ -339,7 +339,7 @@ static int mdev_claim_unused(struct mdev_device *mdev)
 		return ret;
 
 	mdev_group_begin(mdev);
-	ret = mdev_group_wait_taken(mdev, TASK_IDLE, MDEV_LEAVE_WAIT) ?
+	ret = mdev_wait_group_taken(mdev, TASK_IDLE, MDEV_LEAVE_WAIT) ?
 	      mdev_claim(mdev, MDEV_EV_CLAIM) : -EBUSY;
 	if (ret)
 		mdev_group_end(mdev);
