@@ -451,11 +451,13 @@ static void some_ccw(struct program *program, const struct kind *kind, __u8 cmd)
 	}
 	program->ccws[i].flags = flags[some(sizeof(flags))];
 	/*
-	 * Hercules fetches more data of what has none: control, but for a disk.
-	 * It stores more of a block's number than there is: what it had before
+	 * Hercules fetches more data of what has none: a no-operation, and the
+	 * control of a tape. It stores more of a block's number than there is:
+	 * what it had before
 	 */
-	if (cmd == CMD_NOP || (!kind->disk && (cmd & 0x03) == 0x03) ||
-	    cmd == TAPE_READ_NUMBER)
+	if (cmd == CMD_NOP ||
+	    (kind == &tape &&
+	     ((cmd & 0x03) == 0x03 || cmd == TAPE_READ_NUMBER)))
 		program->ccws[i].flags &= ~CCW_DC;
 	program->ccws[i].count = one_in(4) ? some(MAX_COUNT) : some(64);
 	if (one_in(6))
