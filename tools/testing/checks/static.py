@@ -77,8 +77,7 @@ def checkpatch(target, kernel):
 
 
 def shellcheck(target, kernel):
-    scripts = [name for name in _files("") if (TOP / name).read_bytes()[:60].startswith(b"#!") and
-               re.match(rb"#!.*\b(ba|da)?sh\b", (TOP / name).read_bytes()[:60])]
+    scripts = [name for name in _files("") if re.match(rb"#!.*\b(ba|da)?sh\b", (TOP / name).read_bytes())]
     return _output(["shellcheck", "--external-sources", "--format=gcc", *sorted({*scripts, *_files(".sh")})])
 
 
