@@ -67,7 +67,7 @@ static int start(struct qemu *qemu, const struct uuid *uuid)
 			if (stream_find(&qemu->console, "Oops: ") ||
 			    stream_find(&qemu->console, "Kernel panic"))
 				break;
-		} while (stream_fill(&qemu->console, deadline));
+		} while (qemu_listen(qemu, deadline));
 		qemu_kill(qemu);
 	}
 	return -EIO;

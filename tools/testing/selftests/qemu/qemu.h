@@ -41,10 +41,13 @@
 #define RELAYED		"relaying device request to holder"
 #define REVOKED		"revoked from its holder"
 
+#define STREAM_PIECE	4096	/* less than half of what is kept */
+
 /* Text that comes from QEMU, and how much of it was looked at */
 struct stream {
 	const char *name;	/* what it is called in the test's output */
 	int fd;
+	bool ended;
 	char text[32768];
 	size_t len;
 	size_t seen;
@@ -63,31 +66,24 @@ static inline void stream_init(struct stream *stream, const char *name, int fd)
 {
 	stream->name = name;
 	stream->fd = fd;
+	stream->ended = false;
 	stream->len = 0;
 	stream->seen = 0;
 	stream->shown = 0;
 	stream->text[0] = '\0';
 }
 
-/* Keeps the text; where there is no room, without what was looked at */
+/* Keeps the text; if there is no room, without the oldest */
 static inline void stream_add(struct stream *stream, const char *text,
 			      size_t len)
 {
-	size_t drop = stream->seen < stream->shown ? stream->seen :
-						     stream->shown;
+	size_t room = sizeof(stream->text) - 1 - stream->len;
+	size_t drop = len > room ? stream->len / 2 : 0;
 
-	if (len > sizeof(stream->text) - 1 - stream->len) {
-		stream->len -= drop;
-		stream->seen -= drop;
-		stream->shown -= drop;
-		memmove(stream->text, stream->text + drop, stream->len);
-	}
-	if (len > sizeof(stream->text) - 1 - stream->len) {
-		/* Nobody looks at it */
-		stream->len = 0;
-		stream->seen = 0;
-		stream->shown = 0;
-	}
+	stream->len -= drop;
+	stream->seen -= drop < stream->seen ? drop : stream->seen;
+	stream->shown -= drop < stream->shown ? drop : stream->shown;
+	memmove(stream->text, stream->text + drop, stream->len);
 	memcpy(stream->text + stream->len, text, len);
 	stream->len += len;
 	stream->text[stream->len] = '\0';
@@ -119,22 +115,56 @@ static inline void stream_show(struct stream *stream)
 	fflush(stdout);
 }
 
-/* Takes what has come, waiting for it until the deadline: false where it ends */
-static inline bool stream_fill(struct stream *stream, __s64 deadline)
+static inline void stream_take(struct stream *stream)
 {
-	struct pollfd poller = { .fd = stream->fd, .events = POLLIN };
-	__s64 left = deadline - now_ms();
-	char text[4096];
+	char text[STREAM_PIECE];
 	ssize_t len;
 
-	if (poll(&poller, 1, left > 0 ? left : 0) <= 0)
-		return false;
-	len = read(stream->fd, text, sizeof(text));
+	len = recv(stream->fd, text, sizeof(text), MSG_DONTWAIT);
+	if (len == 0)
+		stream->ended = true;
 	if (len <= 0)
-		return false;
+		return;
 	stream_add(stream, text, len);
 	stream_show(stream);
+}
+
+static inline void stream_close(struct stream *stream)
+{
+	close(stream->fd);
+	stream->ended = true;
+}
+
+/*
+ * Takes what QEMU has to say, wherever it says it: one that waits for somebody
+ * to read its console answers nobody. Returns false if nothing has come in that
+ * time, or if nothing can come any more.
+ */
+static inline bool qemu_listen_for(struct qemu *qemu, int timeout_ms)
+{
+	struct stream *streams[] = { &qemu->console, &qemu->answers };
+	struct pollfd pollers[2];
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		pollers[i].fd = streams[i]->ended ? -1 : streams[i]->fd;
+		pollers[i].events = POLLIN;
+	}
+	if (qemu->console.ended && qemu->answers.ended)
+		return false;
+	if (poll(pollers, 2, timeout_ms) <= 0)
+		return false;
+	for (i = 0; i < 2; i++)
+		if (pollers[i].revents)
+			stream_take(streams[i]);
 	return true;
+}
+
+static inline bool qemu_listen(struct qemu *qemu, __s64 deadline)
+{
+	__s64 left = deadline - now_ms();
+
+	return left > 0 && qemu_listen_for(qemu, left);
 }
 
 /* Whether QEMU's guest, or QEMU itself, says that, after what it said before */
@@ -144,7 +174,7 @@ static inline bool qemu_says_in(struct qemu *qemu, int timeout_ms,
 	__s64 deadline = now_ms() + timeout_ms;
 
 	while (!stream_find(&qemu->console, text))
-		if (!stream_fill(&qemu->console, deadline))
+		if (!qemu_listen(qemu, deadline))
 			return false;
 	return true;
 }
@@ -154,10 +184,12 @@ static inline bool qemu_says(struct qemu *qemu, const char *text)
 	return qemu_says_in(qemu, QEMU_MS, text);
 }
 
-/* Forgets what was said up to now */
+/* Forgets what was said up to now; one that never stops is not waited for */
 static inline void qemu_hush(struct qemu *qemu)
 {
-	while (stream_fill(&qemu->console, 0))
+	__s64 deadline = now_ms() + 1000;
+
+	while (now_ms() < deadline && qemu_listen_for(qemu, 0))
 		;
 	qemu->console.seen = qemu->console.len;
 }
@@ -174,7 +206,7 @@ static inline const char *qmp_line(struct qemu *qemu, __s64 deadline)
 	do {
 		line = answers->text + answers->seen;
 		end = strchr(line, '\n');
-	} while (!end && stream_fill(answers, deadline));
+	} while (!end && qemu_listen(qemu, deadline));
 	if (!end)
 		return NULL;
 	answers->seen = end + 1 - answers->text;
@@ -315,10 +347,10 @@ static inline int qemu_wait(struct qemu *qemu, int timeout_ms)
 
 	if (ret == -ETIMEDOUT)
 		return ret;
-	while (stream_fill(&qemu->console, 0) || stream_fill(&qemu->answers, 0))
+	while (qemu_listen_for(qemu, 0))
 		;
-	close(qemu->console.fd);
-	close(qemu->answers.fd);
+	stream_close(&qemu->console);
+	stream_close(&qemu->answers);
 	qemu->pid = -1;
 	return ret;
 }
