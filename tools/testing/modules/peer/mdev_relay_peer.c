@@ -26,6 +26,17 @@
 #define RELAY_FREE_OPS
 #endif
 
+/* Linux 6.6, 9048c7341c4d ("vfio-iommufd: Add detach_ioas support for emulated VFIO devices") */
+#if IS_ENABLED(CONFIG_IOMMUFD) && LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
+#define RELAY_IOMMUFD_OPS						\
+	.bind_iommufd = vfio_iommufd_emulated_bind,			\
+	.unbind_iommufd = vfio_iommufd_emulated_unbind,			\
+	.attach_ioas = vfio_iommufd_emulated_attach_ioas,		\
+	.detach_ioas = vfio_iommufd_emulated_detach_ioas,
+#else
+#define RELAY_IOMMUFD_OPS
+#endif
+
 static bool mute;
 module_param(mute, bool, 0644);
 MODULE_PARM_DESC(mute, "New devices cannot ask their holders");
@@ -155,6 +166,7 @@ static const struct vfio_device_ops relay_ops = {
 	.request = relay_request,
 	.dma_unmap = relay_dma_unmap,
 	.ioctl = relay_ioctl,
+	RELAY_IOMMUFD_OPS
 	RELAY_FREE_OPS
 };
 
@@ -164,6 +176,7 @@ static const struct vfio_device_ops relay_mute_ops = {
 	.close_device = relay_close,
 	.dma_unmap = relay_dma_unmap,
 	.ioctl = relay_ioctl,
+	RELAY_IOMMUFD_OPS
 	RELAY_FREE_OPS
 };
 
