@@ -46,13 +46,11 @@
  */
 #ifdef HAVE_GET_REGION_INFO_CAPS
 #define VFIO_REGION_INFO_OPS(function)	.get_region_info_caps = function,
-#define vfio_passes_region_info	false
 /* Nor does anything else tell that these kernels' VFIO shows a device's path */
 #define vfio_shows_path		true
 #else
 #define VFIO_REGION_INFO_OPS(function)	VFIO_NO_OPS(function)
 #define VFIO_NO_OPS(...)
-#define vfio_passes_region_info	true
 #define vfio_shows_path		false
 #endif
 

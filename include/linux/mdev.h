@@ -6,7 +6,9 @@
  * of the types that it supports, an administrator creates mediated devices
  * through sysfs, and user space opens them through VFIO. The interface is
  * source compatible with the one of Linux 5.10; what goes beyond it is marked
- * as an addition.
+ * as an addition. A driver that describes its devices, by mdev_describe() in its
+ * create callback, needs no read, write, ioctl, mmap and request:
+ * <linux/mdev_describe.h>.
  */
 #ifndef _LINUX_MDEV_H
 #define _LINUX_MDEV_H
@@ -20,8 +22,6 @@
 
 struct mdev_device;
 struct page;
-struct vfio_info_cap;
-struct vfio_region_info;
 struct vm_area_struct;
 
 /**
@@ -49,19 +49,15 @@ struct vm_area_struct;
  * @read: read(2) of the device; -EINVAL if it is missing
  * @write: write(2) of the device; -EINVAL if it is missing
  * @ioctl: the VFIO_DEVICE_* ioctls; -EINVAL if it is missing
- * @get_region_info_caps: addition: describes the region @info->index, for
- *	VFIO_DEVICE_GET_REGION_INFO: sets @info's flags, size and offset, and
- *	adds capabilities to @caps by vfio_info_add_capability(). Return 0 or a
- *	negative errno: -EINVAL if there is no such region. If it is missing,
- *	@ioctl is called
  * @mmap: mmap(2) of the device; -EINVAL if it is missing
  * @request: addition: the device's release is requested; ask the holder, usually
  *	with mdev_request_relay() and nothing else. @count rises from 0 with
  *	each time that this request is made again. Called between the return of
  *	@open and the call of @release, one call at a time, in process context.
  *	It must not wait for the holder, nor take a lock that the driver holds
- *	around @open or @release. If it is missing nobody can be asked, and the
- *	log says so
+ *	around @open or @release. If it is missing, the framework calls
+ *	mdev_request_relay() for the request trigger of a described device; of
+ *	another device nobody can be asked, and the log says so
  * @revoke: addition: takes the device from a holder that does not release it.
  *	Called instead of @release, or while @release is waiting, when no call of
  *	@open, @read, @write, @ioctl, @mmap, @dma_unmap or of a mapping's vm_ops
@@ -84,9 +80,9 @@ struct vm_area_struct;
  * @dma_unmap are made with locks of the VFIO core held, and so may be @request.
  *
  * With @revoke, no callback waits for user space, but between mdev_wait_begin()
- * and mdev_wait_end(). @read, @write, @ioctl, @get_region_info_caps, @dma_unmap
- * and @release are called with page faults disabled: copying from or to memory
- * of the holder's that is not present fails. A callback that then returns
+ * and mdev_wait_end(). @read, @write, @ioctl, @dma_unmap and @release are called
+ * with page faults disabled: copying from or to memory of the holder's that is
+ * not present fails. A callback that then returns
  * -EFAULT is called again when the memory has been faulted in, so until then it
  * must not have changed anything. @mmap inserts no pages, its vm_ops' fault does,
  * and returns VM_FAULT_NOPAGE: what @mmap or the memory management inserted could
@@ -108,9 +104,6 @@ struct mdev_parent_ops {
 			 size_t count, loff_t *ppos);
 	long (*ioctl)(struct mdev_device *mdev, unsigned int cmd,
 		      unsigned long arg);
-	int (*get_region_info_caps)(struct mdev_device *mdev,
-				    struct vfio_region_info *info,
-				    struct vfio_info_cap *caps);
 	int (*mmap)(struct mdev_device *mdev, struct vm_area_struct *vma);
 	void (*request)(struct mdev_device *mdev, unsigned int count);
 	void (*revoke)(struct mdev_device *mdev);

@@ -5,7 +5,6 @@
 #ifndef _LINUX_MDEV_TRIGGER_H
 #define _LINUX_MDEV_TRIGGER_H
 
-#include <linux/list.h>
 #include <linux/types.h>
 
 struct mdev_device;
@@ -34,8 +33,8 @@ struct mdev_trigger {
 	struct mdev_device *mdev;
 	/* Replaced by xchg(); what was there goes after a grace period */
 	struct mdev_trigger_eventfd __rcu *eventfd;
-	/* On the mdev's list of triggers, which close walks */
-	struct list_head node;
+	/* Of the mdev's triggers, which close walks */
+	struct mdev_trigger *next;
 	enum mdev_trigger_kind kind;
 };
 

@@ -8,8 +8,8 @@
  * vector. A loop-back plug sits in each port's socket: what is transmitted is
  * received, RTS drives CTS, and DTR drives DSR and DCD.
  *
- * From top to bottom: the UART, the interrupts, configuration space, read and
- * write, the ioctls, the types and the parent.
+ * From top to bottom: the UART, the interrupts, configuration space, the
+ * accesses to both, the description, the types and the parent.
  */
 #include <linux/atomic.h>
 #include <linux/bits.h>
@@ -18,10 +18,9 @@
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
 #include <linux/mdev.h>
+#include <linux/mdev_describe.h>
 #include <linux/mdev_trigger.h>
 #include <linux/module.h>
-#include <linux/mutex.h>
-#include <linux/nospec.h>
 #include <linux/pci_ids.h>
 #include <linux/pci_regs.h>
 #include <linux/serial_reg.h>
@@ -55,7 +54,6 @@
 
 /* A region's number is in the upper bits of the file offset, as in vfio-pci */
 #define MTTY_REGION_SHIFT	40
-#define MTTY_REGION_MASK	(BIT_ULL(MTTY_REGION_SHIFT) - 1)
 
 /**
  * struct mtty_port - the registers of one 16550A
@@ -106,13 +104,11 @@ struct mtty_port {
  * @intx_masked: INTx is masked, by the holder or by having been signalled
  * @ports: the UARTs
  * @config: PCI configuration space
- * @intx: the level triggered interrupt
- * @msi: the message signalled interrupt
- * @req: asks the holder to release the device
- * @irq_lock: makes VFIO_DEVICE_SET_IRQS one at a time, as @unmask needs it:
- *	what is being enabled must not be disabled. @lock nests inside
+ * @triggers: of INTx, the level triggered interrupt, of MSI, and of the request
  * @unmask: unmasks INTx when its eventfd is signalled. The VFIO core clears
- *	it by itself when the eventfd goes away, under a lock of its own
+ *	it by itself when the eventfd goes away, under a lock of its own. The
+ *	framework makes changes of interrupts one at a time: what is being
+ *	enabled is not disabled
  * @unmask_later: unmasks INTx when an eventfd has done so too often: a holder
  *	can connect INTx with its own unmask, and so make it signal for ever
  * @unmasks: how often an eventfd has unmasked INTx since @unmasks_since
@@ -125,11 +121,8 @@ struct mtty {
 	bool intx_masked;
 	struct mtty_port ports[MTTY_PORTS_MAX];
 	u8 config[PCI_CFG_SPACE_SIZE];
-	struct mdev_trigger intx;
-	struct mdev_trigger msi;
-	struct mdev_trigger req;
+	struct mdev_trigger triggers[VFIO_PCI_NUM_IRQS];
 	/* See above: interrupts as the holder sets them up */
-	struct mutex irq_lock;
 	struct virqfd *unmask;
 	struct delayed_work unmask_later;
 	unsigned int unmasks;
@@ -320,6 +313,33 @@ static u8 mtty_port_read_msr(struct mtty_port *port)
 	return msr;
 }
 
+/* All that reading a register can change */
+struct mtty_port_mark {
+	u8 rx_head;
+	u8 rx_count;
+	u8 msr;
+	u8 events;
+};
+
+static struct mtty_port_mark mtty_port_mark(const struct mtty_port *port)
+{
+	return (struct mtty_port_mark) {
+		.rx_head = port->rx_head,
+		.rx_count = port->rx_count,
+		.msr = port->msr,
+		.events = port->events,
+	};
+}
+
+static void mtty_port_go_back(struct mtty_port *port,
+			      struct mtty_port_mark mark)
+{
+	port->rx_head = mark.rx_head;
+	port->rx_count = mark.rx_count;
+	port->msr = mark.msr;
+	port->events = mark.events;
+}
+
 static u8 mtty_port_read(struct mtty_port *port, unsigned int reg)
 {
 	bool dlab = port->lcr & UART_LCR_DLAB;
@@ -391,7 +411,7 @@ static bool mtty_uses_msi(const struct mtty *mtty)
 {
 	return (mtty->config[MTTY_PCI_MSI + PCI_MSI_FLAGS] &
 		PCI_MSI_FLAGS_ENABLE) ||
-	       mdev_trigger_is_set(&mtty->msi);
+	       mdev_trigger_is_set(&mtty->triggers[VFIO_PCI_MSI_IRQ_INDEX]);
 }
 
 static bool mtty_irq_pending(const struct mtty *mtty)
@@ -420,13 +440,14 @@ static void mtty_irq_update(struct mtty *mtty, bool raised)
 
 	if (mtty_uses_msi(mtty)) {
 		if (raised)
-			mdev_trigger_signal(&mtty->msi);
+			mdev_trigger_signal(&mtty->triggers[VFIO_PCI_MSI_IRQ_INDEX]);
 		return;
 	}
 
 	if (!mtty->intx_masked && !mtty_intx_disabled(mtty) &&
 	    mtty_irq_pending(mtty))
-		mtty->intx_masked = mdev_trigger_signal(&mtty->intx);
+		mtty->intx_masked =
+			mdev_trigger_signal(&mtty->triggers[VFIO_PCI_INTX_IRQ_INDEX]);
 }
 
 /* After each access to a port */
@@ -551,9 +572,10 @@ static void mtty_config_reset(struct mtty *mtty)
 			  PCI_MSI_FLAGS_64BIT);
 }
 
-static int mtty_config_read(struct mtty *mtty, unsigned int reg,
-			    char __user *buf, size_t count)
+static ssize_t mtty_config_read(struct mdev_device *mdev, unsigned int index,
+				char __user *buf, size_t count, u64 reg)
 {
+	struct mtty *mtty = mdev_get_drvdata(mdev);
 	const u8 *data = mtty->config + reg;
 	int ret = -EFAULT;
 	u32 word;
@@ -575,7 +597,7 @@ end_access:
 		user_write_access_end();
 	}
 	spin_unlock(&mtty->lock);
-	return ret;
+	return ret ? ret : count;
 }
 
 static u8 mtty_config_writable(const struct mtty *mtty, unsigned int reg)
@@ -587,28 +609,29 @@ static u8 mtty_config_writable(const struct mtty *mtty, unsigned int reg)
 	return mtty_config_mask[reg];
 }
 
-/* Not inline: its buffer would cost the accesses to the ports something */
-static noinline int mtty_config_write(struct mtty *mtty, unsigned int reg,
-				      const char __user *buf, size_t count)
+static ssize_t mtty_config_write(struct mdev_device *mdev, unsigned int index,
+				 const char __user *buf, size_t count, u64 reg)
 {
-	u8 config[PCI_CFG_SPACE_SIZE], *data = config;
+	struct mtty *mtty = mdev_get_drvdata(mdev);
+	u8 config[PCI_CFG_SPACE_SIZE];
 	bool used_msi;
+	size_t i;
 
 	if (copy_from_user(config, buf, count))
 		return -EFAULT;
 
 	spin_lock(&mtty->lock);
 	used_msi = mtty_uses_msi(mtty);
-	for (; count; count--, reg++, data++) {
-		u8 mask = mtty_config_writable(mtty, reg);
+	for (i = 0; i < count; i++) {
+		u8 mask = mtty_config_writable(mtty, reg + i);
 
-		mtty->config[reg] = (mtty->config[reg] & ~mask) |
-				    (*data & mask);
+		mtty->config[reg + i] = (mtty->config[reg + i] & ~mask) |
+					(config[i] & mask);
 	}
 	/* INTx or MSI may just have been enabled, with an interrupt pending */
 	mtty_irq_update(mtty, !used_msi && mtty_irq_pending(mtty));
 	spin_unlock(&mtty->lock);
-	return 0;
+	return count;
 }
 
 static void mtty_reset(struct mtty *mtty)
@@ -623,24 +646,11 @@ static void mtty_reset(struct mtty *mtty)
 }
 
 /*
- * Read and write. An access ends at the end of its region. User memory is read
- * once, and before anything changes. The BARs answer whatever the command
- * register says, unlike those of hardware: user space without a PCI driver
- * can talk to the port at once, and QEMU maps a BAR for its guest only while
- * the bit is set.
+ * The ports' accesses. User memory is read once, and before anything changes.
+ * The BARs answer whatever the command register says, unlike those of hardware:
+ * user space without a PCI driver can talk to the port at once, and QEMU maps a
+ * BAR for its guest only while the bit is set.
  */
-
-static size_t mtty_region_size(const struct mtty *mtty, unsigned int index)
-{
-	if (index < mtty->nr_ports)
-		return MTTY_BAR_SIZE;
-	return index == VFIO_PCI_CONFIG_REGION_INDEX ? PCI_CFG_SPACE_SIZE : 0;
-}
-
-static struct mtty_port *mtty_region_port(struct mtty *mtty, unsigned int index)
-{
-	return &mtty->ports[array_index_nospec(index, MTTY_PORTS_MAX)];
-}
 
 /*
  * Up to 8 registers go to the user, the first one in the lowest byte of @data.
@@ -673,33 +683,36 @@ static int mtty_get_bytes(u64 *data, const char __user *buf, size_t count)
 	return -EFAULT;
 }
 
-static int mtty_bar_read(struct mtty *mtty, struct mtty_port *port,
-			 unsigned int reg, char __user *buf, size_t count)
+static ssize_t mtty_bar_read(struct mdev_device *mdev, unsigned int index,
+			     char __user *buf, size_t count, u64 reg)
 {
-	struct mtty_port before;
+	struct mtty *mtty = mdev_get_drvdata(mdev);
+	struct mtty_port *port = &mtty->ports[index];
+	struct mtty_port_mark before;
 	u64 data = 0;
 	size_t i;
 	int ret;
 
 	spin_lock(&mtty->lock);
-	before = *port;
+	before = mtty_port_mark(port);
 	for (i = 0; i < count; i++)
 		data |= (u64)mtty_port_read(port, reg + i) << (8 * i);
 	ret = mtty_put_bytes(buf, data, count);
 	if (ret)
 		/* Reading has side effects; where nobody read, there are none */
-		*port = before;
+		mtty_port_go_back(port, before);
 	else
 		/* Nothing is raised by a read, so once is enough */
 		mtty_port_settle(mtty, port);
 	spin_unlock(&mtty->lock);
-	return ret;
+	return ret ? ret : count;
 }
 
-static int mtty_bar_write(struct mtty *mtty, struct mtty_port *port,
-			  unsigned int reg, const char __user *buf,
-			  size_t count)
+static ssize_t mtty_bar_write(struct mdev_device *mdev, unsigned int index,
+			      const char __user *buf, size_t count, u64 reg)
 {
+	struct mtty *mtty = mdev_get_drvdata(mdev);
+	struct mtty_port *port = &mtty->ports[index];
 	size_t i;
 	u64 data;
 
@@ -712,183 +725,48 @@ static int mtty_bar_write(struct mtty *mtty, struct mtty_port *port,
 		mtty_port_settle(mtty, port);
 	}
 	spin_unlock(&mtty->lock);
-	return 0;
-}
-
-static ssize_t mtty_read(struct mdev_device *mdev, char __user *buf,
-			 size_t count, loff_t *ppos)
-{
-	struct mtty *mtty = mdev_get_drvdata(mdev);
-	unsigned int index = (u64)*ppos >> MTTY_REGION_SHIFT;
-	u64 reg = *ppos & MTTY_REGION_MASK;
-	size_t size = mtty_region_size(mtty, index);
-	int ret;
-
-	if (!count)
-		return 0;
-	if (reg >= size)
-		return -EINVAL;
-	count = min_t(size_t, count, size - reg);
-
-	if (index == VFIO_PCI_CONFIG_REGION_INDEX)
-		ret = mtty_config_read(mtty, reg, buf, count);
-	else
-		ret = mtty_bar_read(mtty, mtty_region_port(mtty, index), reg,
-				    buf, count);
-	if (ret)
-		return ret;
-
-	*ppos += count;
 	return count;
 }
 
-static ssize_t mtty_write(struct mdev_device *mdev, const char __user *buf,
-			  size_t count, loff_t *ppos)
+/* The description */
+
+static void mtty_intx_changed(struct mdev_device *mdev,
+			      const struct mdev_irq_set *set)
 {
 	struct mtty *mtty = mdev_get_drvdata(mdev);
-	unsigned int index = (u64)*ppos >> MTTY_REGION_SHIFT;
-	u64 reg = *ppos & MTTY_REGION_MASK;
-	size_t size = mtty_region_size(mtty, index);
-	int ret;
-
-	if (!count)
-		return 0;
-	if (reg >= size)
-		return -EINVAL;
-	count = min_t(size_t, count, size - reg);
-
-	if (index == VFIO_PCI_CONFIG_REGION_INDEX)
-		ret = mtty_config_write(mtty, reg, buf, count);
-	else
-		ret = mtty_bar_write(mtty, mtty_region_port(mtty, index), reg,
-				     buf, count);
-	if (ret)
-		return ret;
-
-	*ppos += count;
-	return count;
-}
-
-/* The ioctls */
-
-static long mtty_get_device_info(void __user *arg)
-{
-	const size_t minsz = offsetofend(struct vfio_device_info, num_irqs);
-	struct vfio_device_info info;
-
-	if (copy_from_user(&info, arg, minsz))
-		return -EFAULT;
-	if (info.argsz < minsz)
-		return -EINVAL;
-
-	info.flags = VFIO_DEVICE_FLAGS_PCI | VFIO_DEVICE_FLAGS_RESET;
-	info.num_regions = VFIO_PCI_NUM_REGIONS;
-	info.num_irqs = VFIO_PCI_NUM_IRQS;
-	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
-}
-
-static int mtty_get_region_info(struct mdev_device *mdev,
-				struct vfio_region_info *info,
-				struct vfio_info_cap *caps)
-{
-	struct mtty *mtty = mdev_get_drvdata(mdev);
-
-	if (info->index >= VFIO_PCI_NUM_REGIONS)
-		return -EINVAL;
-
-	info->size = mtty_region_size(mtty, info->index);
-	info->flags = info->size ? VFIO_REGION_INFO_FLAG_READ |
-				   VFIO_REGION_INFO_FLAG_WRITE : 0;
-	info->offset = (u64)info->index << MTTY_REGION_SHIFT;
-	return 0;
-}
-
-static long mtty_get_irq_info(void __user *arg)
-{
-	const size_t minsz = offsetofend(struct vfio_irq_info, count);
-	struct vfio_irq_info info;
-
-	if (copy_from_user(&info, arg, minsz))
-		return -EFAULT;
-	if (info.argsz < minsz)
-		return -EINVAL;
-
-	switch (info.index) {
-	case VFIO_PCI_INTX_IRQ_INDEX:
-		info.count = 1;
-		info.flags = VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE |
-			     VFIO_IRQ_INFO_AUTOMASKED;
-		break;
-	case VFIO_PCI_MSI_IRQ_INDEX:
-	case VFIO_PCI_REQ_IRQ_INDEX:
-		info.count = 1;
-		info.flags = VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_NORESIZE;
-		break;
-	case VFIO_PCI_MSIX_IRQ_INDEX:
-		info.count = 0;
-		info.flags = 0;
-		break;
-	default:
-		/*
-		 * Errors (VFIO_PCI_ERR_IRQ_INDEX) are PCI Express: vfio-pci
-		 * refuses the index for a conventional card, and QEMU warns of
-		 * a card that knows it and then has none.
-		 */
-		return -EINVAL;
-	}
-	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
-}
-
-static int mtty_set_trigger(struct mtty *mtty, const struct mdev_irq_set *set)
-{
-	struct mdev_trigger *trigger;
-	bool msi = false;
-	int ret;
-
-	lockdep_assert_held(&mtty->irq_lock);
-
-	switch (set->index) {
-	case VFIO_PCI_INTX_IRQ_INDEX:
-		trigger = &mtty->intx;
-		break;
-	case VFIO_PCI_MSI_IRQ_INDEX:
-		trigger = &mtty->msi;
-		msi = true;
-		break;
-	default:
-		return mdev_trigger_set_irqs(&mtty->req, set);
-	}
-
-	ret = mdev_trigger_set_irqs(trigger, set);
-	if (ret)
-		return ret;
-
-	/* The holder signalled itself, and nothing else */
-	if (set->count && set->data != VFIO_IRQ_SET_DATA_EVENTFD)
-		return 0;
+	struct mdev_trigger *intx = &mtty->triggers[VFIO_PCI_INTX_IRQ_INDEX];
 
 	/* Count 0 turns all of the index off */
-	if (!msi && !set->count)
+	if (!set->count)
 		mtty_intx_unmask_disable(mtty);
 
 	/*
 	 * INTx without a trigger is as new: not masked. What is pending reaches
-	 * the new trigger, or the one of the index that takes over.
+	 * the new trigger.
 	 */
 	spin_lock(&mtty->lock);
-	if (!msi && !mdev_trigger_is_set(trigger))
+	if (!mdev_trigger_is_set(intx))
 		mtty->intx_masked = false;
-	mtty_irq_update(mtty, msi && mtty_irq_pending(mtty));
+	mtty_irq_update(mtty, false);
 	spin_unlock(&mtty->lock);
-	return 0;
 }
 
-static int mtty_set_intx_mask(struct mtty *mtty,
+/* What is pending reaches the new trigger, or INTx's if that takes over */
+static void mtty_msi_changed(struct mdev_device *mdev,
+			     const struct mdev_irq_set *set)
+{
+	struct mtty *mtty = mdev_get_drvdata(mdev);
+
+	spin_lock(&mtty->lock);
+	mtty_irq_update(mtty, mtty_irq_pending(mtty));
+	spin_unlock(&mtty->lock);
+}
+
+static int mtty_intx_set_mask(struct mdev_device *mdev,
 			      const struct mdev_irq_set *set)
 {
 	bool mask = set->action == VFIO_IRQ_SET_ACTION_MASK;
-
-	lockdep_assert_held(&mtty->irq_lock);
+	struct mtty *mtty = mdev_get_drvdata(mdev);
 
 	if (set->data != VFIO_IRQ_SET_DATA_EVENTFD) {
 		if (set->fire && mask)
@@ -908,50 +786,84 @@ static int mtty_set_intx_mask(struct mtty *mtty,
 	return 0;
 }
 
-static long mtty_set_irqs(struct mtty *mtty, const void __user *arg)
+/* As vfio-pci: only INTx can be masked */
+static int mtty_set_no_mask(struct mdev_device *mdev,
+			    const struct mdev_irq_set *set)
 {
-	struct mdev_irq_set set;
-	int ret;
-
-	ret = mdev_irq_set_read(&set, arg, BIT(VFIO_PCI_INTX_IRQ_INDEX) |
-					   BIT(VFIO_PCI_MSI_IRQ_INDEX) |
-					   BIT(VFIO_PCI_REQ_IRQ_INDEX));
-	if (ret)
-		return ret;
-
-	mutex_lock(&mtty->irq_lock);
-	if (set.action == VFIO_IRQ_SET_ACTION_TRIGGER)
-		ret = mtty_set_trigger(mtty, &set);
-	else if (set.index == VFIO_PCI_INTX_IRQ_INDEX)
-		ret = mtty_set_intx_mask(mtty, &set);
-	else
-		ret = -ENOTTY;	/* only INTx can be masked */
-	mutex_unlock(&mtty->irq_lock);
-	return ret;
+	return -ENOTTY;
 }
 
-static long mtty_ioctl(struct mdev_device *mdev, unsigned int cmd,
-		       unsigned long arg)
+/* The registers. Triggers and mask are the holder's: they stay */
+static int mtty_device_reset(struct mdev_device *mdev)
 {
 	struct mtty *mtty = mdev_get_drvdata(mdev);
-	void __user *uarg = (void __user *)arg;
 
-	switch (cmd) {
-	case VFIO_DEVICE_GET_INFO:
-		return mtty_get_device_info(uarg);
-	case VFIO_DEVICE_GET_IRQ_INFO:
-		return mtty_get_irq_info(uarg);
-	case VFIO_DEVICE_SET_IRQS:
-		return mtty_set_irqs(mtty, uarg);
-	case VFIO_DEVICE_RESET:
-		/* The registers; triggers and mask are the holder's: kept */
-		spin_lock(&mtty->lock);
-		mtty_reset(mtty);
-		spin_unlock(&mtty->lock);
-		return 0;
-	default:
-		return -ENOTTY;
-	}
+	spin_lock(&mtty->lock);
+	mtty_reset(mtty);
+	spin_unlock(&mtty->lock);
+	return 0;
+}
+
+#define MTTY_CONFIG_REGION {						\
+	.size	= PCI_CFG_SPACE_SIZE,					\
+	.read	= mtty_config_read,					\
+	.write	= mtty_config_write,					\
+}
+
+#define MTTY_BAR_REGION {						\
+	.size	= MTTY_BAR_SIZE,					\
+	.read	= mtty_bar_read,					\
+	.write	= mtty_bar_write,					\
+}
+
+static const struct mdev_region mtty_1_regions[VFIO_PCI_NUM_REGIONS] = {
+	[VFIO_PCI_BAR0_REGION_INDEX]	= MTTY_BAR_REGION,
+	[VFIO_PCI_CONFIG_REGION_INDEX]	= MTTY_CONFIG_REGION,
+};
+
+static const struct mdev_region mtty_2_regions[VFIO_PCI_NUM_REGIONS] = {
+	[VFIO_PCI_BAR0_REGION_INDEX]	= MTTY_BAR_REGION,
+	[VFIO_PCI_BAR1_REGION_INDEX]	= MTTY_BAR_REGION,
+	[VFIO_PCI_CONFIG_REGION_INDEX]	= MTTY_CONFIG_REGION,
+};
+
+static const struct mdev_irq mtty_irqs[VFIO_PCI_NUM_IRQS] = {
+	[VFIO_PCI_INTX_IRQ_INDEX] = {
+		.flags		= VFIO_IRQ_INFO_EVENTFD |
+				  VFIO_IRQ_INFO_MASKABLE |
+				  VFIO_IRQ_INFO_AUTOMASKED,
+		.changed	= mtty_intx_changed,
+		.mask		= mtty_intx_set_mask,
+	},
+	[VFIO_PCI_MSI_IRQ_INDEX] = {
+		.flags		= VFIO_IRQ_INFO_EVENTFD |
+				  VFIO_IRQ_INFO_NORESIZE,
+		.changed	= mtty_msi_changed,
+		.mask		= mtty_set_no_mask,
+	},
+	/*
+	 * Errors are PCI Express: vfio-pci refuses the index for a conventional
+	 * card, and QEMU warns of a card that knows it and then has none.
+	 */
+	[VFIO_PCI_ERR_IRQ_INDEX] = {
+		.unknown	= true,
+	},
+	[VFIO_PCI_REQ_IRQ_INDEX] = {
+		.flags		= VFIO_IRQ_INFO_EVENTFD |
+				  VFIO_IRQ_INFO_NORESIZE,
+		.kind		= MDEV_TRIGGER_REQUEST,
+		.mask		= mtty_set_no_mask,
+	},
+};
+
+#define MTTY_DESCRIPTION(_regions) {					\
+	.flags		= VFIO_DEVICE_FLAGS_PCI,			\
+	.region_shift	= MTTY_REGION_SHIFT,				\
+	.nr_regions	= VFIO_PCI_NUM_REGIONS,				\
+	.regions	= _regions,					\
+	.nr_irqs	= VFIO_PCI_NUM_IRQS,				\
+	.irqs		= mtty_irqs,					\
+	.reset		= mtty_device_reset,				\
 }
 
 static int mtty_open(struct mdev_device *mdev)
@@ -977,24 +889,19 @@ static void mtty_release(struct mdev_device *mdev)
 	mtty_intx_unmask_disable(mtty);
 }
 
-static void mtty_request(struct mdev_device *mdev, unsigned int count)
-{
-	struct mtty *mtty = mdev_get_drvdata(mdev);
-
-	mdev_request_relay(&mtty->req, count);
-}
-
 /* The types, and the parent */
 
 /**
  * struct mtty_type - what can be created
  * @name: for people
  * @nr_ports: ports that a device of it has
+ * @description: what its holder sees
  * @group: its folder; the name is the part behind the driver's
  */
 struct mtty_type {
 	const char *name;
 	unsigned int nr_ports;
+	struct mdev_description description;
 	struct attribute_group group;
 };
 
@@ -1039,10 +946,12 @@ static struct mtty_type mtty_types[] = {
 	{
 		.name = "Single port serial",
 		.nr_ports = 1,
+		.description = MTTY_DESCRIPTION(mtty_1_regions),
 		.group = { .name = "1", .attrs = mtty_type_attrs },
 	}, {
 		.name = "Dual port serial",
 		.nr_ports = 2,
+		.description = MTTY_DESCRIPTION(mtty_2_regions),
 		.group = { .name = "2", .attrs = mtty_type_attrs },
 	},
 };
@@ -1091,6 +1000,7 @@ static int mtty_create(struct kobject *kobj, struct mdev_device *mdev)
 {
 	const struct mtty_type *type;
 	struct mtty *mtty;
+	int ret;
 
 	type = mtty_find_type(kobj, mdev_parent_dev(mdev));
 	if (!type)
@@ -1106,20 +1016,25 @@ static int mtty_create(struct kobject *kobj, struct mdev_device *mdev)
 
 	mtty = kzalloc(sizeof(*mtty), GFP_KERNEL);
 	if (!mtty) {
-		mtty_return_ports(type->nr_ports);
-		return -ENOMEM;
+		ret = -ENOMEM;
+		goto return_ports;
 	}
+	ret = mdev_describe(mdev, &type->description, mtty->triggers);
+	if (ret)
+		goto free_mtty;
 
 	spin_lock_init(&mtty->lock);
-	mutex_init(&mtty->irq_lock);
 	mtty->nr_ports = type->nr_ports;
 	mtty->unmasks_since = jiffies;
 	INIT_DELAYED_WORK(&mtty->unmask_later, mtty_intx_unmask_later);
-	mdev_trigger_init(&mtty->intx, mdev, MDEV_TRIGGER_INTERRUPT);
-	mdev_trigger_init(&mtty->msi, mdev, MDEV_TRIGGER_INTERRUPT);
-	mdev_trigger_init(&mtty->req, mdev, MDEV_TRIGGER_REQUEST);
 	mdev_set_drvdata(mdev, mtty);
 	return 0;
+
+free_mtty:
+	kfree(mtty);
+return_ports:
+	mtty_return_ports(type->nr_ports);
+	return ret;
 }
 
 static int mtty_remove(struct mdev_device *mdev)
@@ -1187,11 +1102,6 @@ static const struct mdev_parent_ops mtty_ops = {
 	.remove = mtty_remove,
 	.open = mtty_open,
 	.release = mtty_release,
-	.read = mtty_read,
-	.write = mtty_write,
-	.ioctl = mtty_ioctl,
-	.get_region_info_caps = mtty_get_region_info,
-	.request = mtty_request,
 	/* There is nothing to take back but what a release gives back */
 	.revoke = mtty_release,
 };

@@ -30,6 +30,7 @@
 #include <linux/ratelimit.h>
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
+#include <linux/vfio.h>
 #include <linux/vfio_ccw.h>
 #include <linux/wait.h>
 
@@ -160,9 +161,8 @@ struct vfio_ccw_user {
  * @crw_first: the oldest one
  * @crw_count: how many there are
  * @refusals: how many programs that are refused the log tells of
- * @io_trigger: a response is there
- * @crw_trigger: a channel report is there
- * @req_trigger: the user is asked to release the device
+ * @triggers: a response is there; a channel report is there; the holder is asked
+ *	to release the device. By VFIO_CCW_*_IRQ_INDEX
  */
 struct vfio_ccw {
 	struct io_subchannel_private cio;
@@ -194,9 +194,7 @@ struct vfio_ccw {
 
 	struct ratelimit_state refusals;
 
-	struct mdev_trigger io_trigger;
-	struct mdev_trigger crw_trigger;
-	struct mdev_trigger req_trigger;
+	struct mdev_trigger triggers[VFIO_CCW_NUM_IRQS];
 };
 
 /* vfio_ccw_fsm.c */

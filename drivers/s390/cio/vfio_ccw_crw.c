@@ -36,7 +36,7 @@ void vfio_ccw_crw_add(struct vfio_ccw *vc, unsigned int erc,
 		crw->rsid = chpid.cssid << 8 | chpid.id;
 	}
 	spin_unlock_irqrestore(&vc->crw_lock, flags);
-	mdev_trigger_signal(&vc->crw_trigger);
+	mdev_trigger_signal(&vc->triggers[VFIO_CCW_CRW_IRQ_INDEX]);
 }
 
 /**

@@ -293,7 +293,7 @@ void vfio_ccw_interrupt(struct vfio_ccw *vc, const struct irb *irb)
 		response->over = over;
 		response->mapped = false;
 	}
-	mdev_trigger_signal(&vc->io_trigger);
+	mdev_trigger_signal(&vc->triggers[VFIO_CCW_IO_IRQ_INDEX]);
 }
 
 /**
@@ -342,7 +342,7 @@ void vfio_ccw_take_response(struct vfio_ccw *vc)
 	more = --vc->count;
 	spin_unlock_irq(&vc->sch->lock);
 	if (more)
-		mdev_trigger_signal(&vc->io_trigger);
+		mdev_trigger_signal(&vc->triggers[VFIO_CCW_IO_IRQ_INDEX]);
 }
 
 /*

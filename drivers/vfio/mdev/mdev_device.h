@@ -16,6 +16,7 @@
 #include "mdev_shell.h"
 #include "mdev_state.h"
 
+struct mdev_description;
 struct mdev_vfio;
 struct mdev_watch;
 
@@ -26,11 +27,11 @@ struct mdev_watch;
  * @next_line: when the next line about the request may be printed, jiffies
  * @since: when it was first made, seconds since the Epoch; shown without the
  *	device's lock
- * @asks: how often the holder was asked for waits in the present interval,
- *	however many requests they belong to
  * @evictors: how many wait for the release and keep new holders out; read
  *	without the lock by the early check in mdev_vfio_match()
  * @count: how often the pending request has been made; shown without the lock
+ * @asks: how often the holder was asked for waits in the present interval,
+ *	however many requests they belong to
  * @trigger_set: a request trigger was set while a request was pending; written
  *	without the lock before @ask is queued for it
  * @announce: the next line about the request is due in any case
@@ -39,12 +40,12 @@ struct mdev_watch;
  */
 struct mdev_request {
 	struct delayed_work ask;
-	unsigned long interval_end;
-	unsigned long next_line;
+	u32 interval_end;
+	u32 next_line;
 	time64_t since;
-	unsigned int asks;
 	unsigned int evictors;
 	unsigned int count;
+	u8 asks;
 	bool trigger_set;
 	bool announce;
 	bool relayed;
@@ -75,6 +76,9 @@ struct mdev_request {
  *	the device and each call of its holder is over; the shell's thread
  *	clears it, and nobody else. Written under @lock
  * @triggers: the parent driver's triggers, complete before it can be opened
+ * @description: what mdev_describe() was told in the create callback, or NULL;
+ *	constant from then on
+ * @irq_triggers: of a described device: the trigger of each interrupt
  * @lock: protects @state, @request and @group, and is held around each call of the
  *	parent's request callback, so that none is under way when the phase
  *	leaves HELD
@@ -106,7 +110,9 @@ struct mdev_device {
 		struct mdev_watch *watch;
 	};
 	struct mdev_vfio *vmdev;
-	struct list_head triggers;
+	struct mdev_trigger *triggers;
+	const struct mdev_description *description;
+	struct mdev_trigger *irq_triggers;
 	struct mutex lock; /* @state, @request, and more: see above */
 	union {
 		struct mdev_shell shell;

@@ -18,16 +18,16 @@ struct mdev_device;
  * struct mdev_group_use - a group that is taken by those who detach its device
  * @file: the group, once it is taken: nobody else has it open then; or an
  *	ERR_PTR, if that cannot be known. Read without the lock by those who wait
- * @users: how many want it; read without the lock by the one that takes it
  * @id: its number
+ * @users: how many want it; read without the lock by the one that takes it
  * @taking: a work or a thread is taking it, and has a reference to the device
  *
  * Written under the device's lock.
  */
 struct mdev_group_use {
 	struct file *file;
-	unsigned int users;
 	int id;
+	u16 users;
 	bool taking;
 };
 

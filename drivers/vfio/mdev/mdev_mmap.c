@@ -18,8 +18,8 @@
 #include <linux/slab.h>
 
 #include "compat.h"
+#include "mdev_describe.h"
 #include "mdev_mmap.h"
-#include "mdev_vfio.h"
 
 /**
  * struct mdev_mapping - what the VMAs that stem from one mmap(2) share
@@ -204,6 +204,30 @@ static int mdev_mapping_check(struct mdev_vfio *vmdev,
 	return 0;
 }
 
+/* All of a mapping has to be in one region */
+static int mdev_mmap_region(struct mdev_device *mdev,
+			    struct vm_area_struct *vma)
+{
+	u64 offset = (u64)vma->vm_pgoff << PAGE_SHIFT;
+	const struct mdev_region *region;
+	unsigned int index;
+	u64 pos;
+
+	region = mdev_region_at(mdev->description, offset, &index, &pos);
+	if (!region || !region->mmap ||
+	    vma->vm_end - vma->vm_start > region->size - pos)
+		return -EINVAL;
+	return region->mmap(mdev, index, vma);
+}
+
+static int mdev_mmap_by_driver(struct mdev_vfio *vmdev,
+			       struct vm_area_struct *vma)
+{
+	if (vmdev->mdev->description)
+		return mdev_mmap_region(vmdev->mdev, vma);
+	return vmdev->ops->mmap ? vmdev->ops->mmap(vmdev->mdev, vma) : -EINVAL;
+}
+
 /**
  * mdev_mmap - mmap(2)
  * @vmdev: the device
@@ -218,16 +242,14 @@ int mdev_mmap(struct mdev_vfio *vmdev, struct vm_area_struct *vma)
 	struct mdev_mapping *mapping;
 	int ret;
 
-	if (!vmdev->ops->mmap)
-		return -EINVAL;
 	if (!vmdev->gate.revocable)
-		return vmdev->ops->mmap(vmdev->mdev, vma);
+		return mdev_mmap_by_driver(vmdev, vma);
 
 	mapping = kzalloc(sizeof(*mapping), GFP_KERNEL_ACCOUNT);
 	if (!mapping)
 		return -ENOMEM;
 
-	ret = vmdev->ops->mmap(vmdev->mdev, vma);
+	ret = mdev_mmap_by_driver(vmdev, vma);
 	if (ret)
 		goto free_mapping;
 	ret = mdev_mapping_check(vmdev, mapping, vma, file);

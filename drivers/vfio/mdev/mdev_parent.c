@@ -216,7 +216,8 @@ static void mdev_parent_check(struct mdev_parent *parent)
 
 	if (parent->driver)
 		return;
-	if (!parent->ops->request)
+	/* Without an ioctl callback, devices are described; see mdev_describe() */
+	if (!parent->ops->request && parent->ops->ioctl)
 		dev_warn(parent->dev, "parent driver %s has no request callback: holders of its mediated devices cannot be asked to release them\n",
 			 driver);
 	if (!parent->ops->revoke)

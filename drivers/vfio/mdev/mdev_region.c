@@ -6,10 +6,13 @@
  *			VFIO asks for one region	VFIO passes the ioctl on
  *			(get_region_info_caps)		(older kernels)
  * the driver
- * - describes a region	its callback is called		mdev_region_ioctl()
+ * - has described	mdev_region_describe()		mdev_region_ioctl()
+ *   the device
  * - answers the ioctl	its callback is called with	its callback is called
  *			mdev_region_arg()
  */
+#include <linux/mdev_describe.h>
+#include <linux/nospec.h>
 #include <linux/sched.h>
 #include <linux/sched/task_stack.h>
 #include <linux/slab.h>
@@ -19,7 +22,6 @@
 #include <asm/syscall.h>
 
 #include "mdev_region.h"
-#include "mdev_vfio.h"
 
 /* What each holder knows of the structure; the rest is capabilities */
 #define REGION_MINSZ	offsetofend(struct vfio_region_info, offset)
@@ -42,15 +44,71 @@ static int mdev_region_put_caps(struct vfio_region_info *info,
 	       -EFAULT : 0;
 }
 
+static u32 mdev_region_flags(const struct mdev_region *region)
+{
+	u32 flags = 0;
+
+	if (!region->size)
+		return 0;
+	if (region->read)
+		flags |= VFIO_REGION_INFO_FLAG_READ;
+	if (region->write)
+		flags |= VFIO_REGION_INFO_FLAG_WRITE;
+	if (region->mmap)
+		flags |= VFIO_REGION_INFO_FLAG_MMAP;
+	return flags;
+}
+
+static int mdev_region_add_type(const struct mdev_region *region,
+				struct vfio_info_cap *caps)
+{
+	struct vfio_region_info_cap_type cap = {
+		.header.id = VFIO_REGION_INFO_CAP_TYPE,
+		.header.version = 1,
+		.type = region->type,
+		.subtype = region->subtype,
+	};
+
+	return vfio_info_add_capability(caps, &cap.header, sizeof(cap));
+}
+
+/**
+ * mdev_region_describe - tell of one region of a described device
+ * @description: the device's
+ * @info: its index is the region's; the rest is filled in
+ * @caps: what the region has beyond that is added
+ *
+ * Return: 0; -EINVAL if there is no such region; -ENOMEM.
+ */
+int mdev_region_describe(const struct mdev_description *description,
+			 struct vfio_region_info *info,
+			 struct vfio_info_cap *caps)
+{
+	const struct mdev_region *region;
+	u32 index = info->index;
+
+	if (index >= description->nr_regions)
+		return -EINVAL;
+	index = array_index_nospec(index, description->nr_regions);
+	region = &description->regions[index];
+	info->flags = mdev_region_flags(region);
+	info->cap_offset = 0;
+	info->size = region->size;
+	info->offset = (u64)index << description->region_shift;
+	return region->type || region->subtype ?
+	       mdev_region_add_type(region, caps) : 0;
+}
+
 /**
  * mdev_region_ioctl - answer the ioctl as newer kernels' VFIO does
- * @vmdev: the device, whose parent driver describes its regions
+ * @description: the device's
  * @arg: the ioctl's argument
  *
  * Context: inside the gate.
  * Return: 0 or a negative errno.
  */
-long mdev_region_ioctl(struct mdev_vfio *vmdev, void __user *arg)
+long mdev_region_ioctl(const struct mdev_description *description,
+		       void __user *arg)
 {
 	struct vfio_info_cap caps = {};
 	struct vfio_region_info info;
@@ -61,8 +119,7 @@ long mdev_region_ioctl(struct mdev_vfio *vmdev, void __user *arg)
 	if (info.argsz < REGION_MINSZ)
 		return -EINVAL;
 
-	info.cap_offset = 0;
-	ret = vmdev->ops->get_region_info_caps(vmdev->mdev, &info, &caps);
+	ret = mdev_region_describe(description, &info, &caps);
 	if (!ret && caps.size)
 		ret = mdev_region_put_caps(&info, &caps, arg);
 	kfree(caps.buf);

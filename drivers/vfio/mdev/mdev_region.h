@@ -3,10 +3,15 @@
 #ifndef _MDEV_REGION_H
 #define _MDEV_REGION_H
 
-struct mdev_vfio;
+struct mdev_description;
+struct vfio_info_cap;
 struct vfio_region_info;
 
-long mdev_region_ioctl(struct mdev_vfio *vmdev, void __user *arg);
+int mdev_region_describe(const struct mdev_description *description,
+			 struct vfio_region_info *info,
+			 struct vfio_info_cap *caps);
+long mdev_region_ioctl(const struct mdev_description *description,
+		       void __user *arg);
 void __user *mdev_region_arg(const struct vfio_region_info *info);
 int mdev_region_read_back(struct vfio_region_info *info,
 			  const void __user *arg);

@@ -193,7 +193,7 @@ static bool mdev_line_is_due(struct mdev_device *mdev, unsigned int seconds)
 {
 	struct mdev_request *request = &mdev->request;
 
-	if (!request->announce && time_before(jiffies, request->next_line))
+	if (!request->announce && time_before32((u32)jiffies, request->next_line))
 		return false;
 	request->announce = false;
 	request->next_line = jiffies + seconds * HZ;
@@ -261,10 +261,24 @@ void mdev_request_relay(struct mdev_trigger *trigger, unsigned int count)
 }
 EXPORT_SYMBOL_GPL(mdev_request_relay);
 
-/* Can the parent driver ask holders of this device at all? */
-static bool mdev_has_request(const struct mdev_device *mdev)
+/* Of a described device, if it has one */
+static struct mdev_trigger *mdev_request_trigger(struct mdev_device *mdev)
 {
-	return mdev_parent(mdev)->ops->request && !mdev->mute;
+	struct mdev_trigger *trigger;
+
+	if (!mdev->description)
+		return NULL;
+	for (trigger = mdev->triggers; trigger; trigger = trigger->next)
+		if (trigger->kind == MDEV_TRIGGER_REQUEST)
+			return trigger;
+	return NULL;
+}
+
+/* Can holders of this device be asked at all? */
+static bool mdev_has_request(struct mdev_device *mdev)
+{
+	return (mdev_parent(mdev)->ops->request && !mdev->mute) ||
+	       mdev_request_trigger(mdev);
 }
 
 /**
@@ -297,10 +311,12 @@ static void mdev_ask(struct mdev_device *mdev)
 		/* A process that is woken by the request finds it counted */
 		WRITE_ONCE(request->count, count + 1);
 		trace_mdev_request(&mdev->uuid, count, mdev_holder_nr(mdev));
-		if (mdev_has_request(mdev))
+		if (!mdev_has_request(mdev))
+			mdev_say_blocked(mdev, NO_CALLBACK);
+		else if (ops->request)
 			ops->request(mdev, count);
 		else
-			mdev_say_blocked(mdev, NO_CALLBACK);
+			mdev_request_relay(mdev_request_trigger(mdev), count);
 	}
 	if (request->evictors)
 		mod_delayed_work(system_unbound_wq, &request->ask, INTERVAL);
@@ -383,7 +399,7 @@ static void mdev_request_make(struct mdev_device *mdev,
 
 static bool mdev_may_ask_now(struct mdev_request *request)
 {
-	if (time_after_eq(jiffies, request->interval_end)) {
+	if (!time_before32((u32)jiffies, request->interval_end)) {
 		request->interval_end = jiffies + INTERVAL;
 		request->asks = 0;
 	}
@@ -527,7 +543,6 @@ void mdev_request_init(struct mdev_device *mdev)
 {
 	mutex_init(&mdev->lock);
 	INIT_DELAYED_WORK(&mdev->request.ask, mdev_ask_work);
-	INIT_LIST_HEAD(&mdev->triggers);
 }
 
 /* No request can be made any more; waits for one that is being made */

@@ -73,7 +73,7 @@ void mdev_triggers_drop(struct mdev_device *mdev)
 {
 	struct mdev_trigger *trigger;
 
-	list_for_each_entry(trigger, &mdev->triggers, node)
+	for (trigger = mdev->triggers; trigger; trigger = trigger->next)
 		mdev_trigger_replace(trigger, NULL);
 }
 
@@ -85,7 +85,7 @@ void mdev_triggers_revoke(struct mdev_device *mdev)
 {
 	struct mdev_trigger *trigger;
 
-	list_for_each_entry(trigger, &mdev->triggers, node)
+	for (trigger = mdev->triggers; trigger; trigger = trigger->next)
 		if (trigger->kind == MDEV_TRIGGER_REQUEST)
 			mdev_trigger_signal(trigger);
 	mdev_triggers_drop(mdev);
@@ -106,7 +106,8 @@ void mdev_trigger_init(struct mdev_trigger *trigger, struct mdev_device *mdev,
 	trigger->mdev = mdev;
 	trigger->kind = kind;
 	RCU_INIT_POINTER(trigger->eventfd, NULL);
-	list_add_tail(&trigger->node, &mdev->triggers);
+	trigger->next = mdev->triggers;
+	mdev->triggers = trigger;
 }
 EXPORT_SYMBOL_GPL(mdev_trigger_init);
 

@@ -12,6 +12,7 @@
 #include <linux/vfio.h>
 
 #include "compat.h"
+#include "mdev_describe.h"
 #include "mdev_group.h"
 #include "mdev_irqs.h"
 #include "mdev_mmap.h"
@@ -34,6 +35,7 @@ static int mdev_vfio_new_use(struct mdev_vfio *vmdev)
 	use->vmdev = vmdev;
 	mdev_dma_init(&use->dma);
 	spin_lock_init(&use->holder.lock);
+	mutex_init(&use->irqs_lock);
 
 	mutex_lock(&vmdev->mdev->lock);
 	vmdev->use = use;
@@ -160,7 +162,9 @@ static inline ssize_t mdev_vfio_call_read(struct mdev_vfio *vmdev,
 
 	if (!mdev_call_begin(&vmdev->gate))
 		return -ENODEV;
-	if (vmdev->ops->read)
+	if (vmdev->mdev->description)
+		ret = mdev_describe_read(vmdev->mdev, buf, count, ppos);
+	else if (vmdev->ops->read)
 		ret = vmdev->ops->read(vmdev->mdev, buf, count, ppos);
 	mdev_vfio_call_end(vmdev);
 	return ret;
@@ -198,7 +202,9 @@ static inline ssize_t mdev_vfio_call_write(struct mdev_vfio *vmdev,
 
 	if (!mdev_call_begin(&vmdev->gate))
 		return -ENODEV;
-	if (vmdev->ops->write)
+	if (vmdev->mdev->description)
+		ret = mdev_describe_write(vmdev->mdev, buf, count, ppos);
+	else if (vmdev->ops->write)
 		ret = vmdev->ops->write(vmdev->mdev, buf, count, ppos);
 	mdev_vfio_call_end(vmdev);
 	return ret;
@@ -236,9 +242,8 @@ static inline long mdev_vfio_call_ioctl(struct mdev_vfio *vmdev,
 
 	if (!mdev_call_begin(&vmdev->gate))
 		return -ENODEV;
-	if (vfio_passes_region_info && cmd == VFIO_DEVICE_GET_REGION_INFO &&
-	    vmdev->ops->get_region_info_caps)
-		ret = mdev_region_ioctl(vmdev, (void __user *)arg);
+	if (vmdev->mdev->description)
+		ret = mdev_describe_ioctl(vmdev, cmd, arg);
 	else if (vmdev->ops->ioctl)
 		ret = vmdev->ops->ioctl(vmdev->mdev, cmd, arg);
 	mdev_vfio_call_end(vmdev);
@@ -287,13 +292,11 @@ mdev_vfio_get_region_info_caps(struct vfio_device *vdev,
 	struct mdev_vfio *vmdev = to_mdev_vfio(vdev);
 	int ret;
 
-	if (!vmdev->ops->get_region_info_caps)
+	if (!vmdev->mdev->description)
 		return mdev_vfio_region_ioctl(vdev, info);
 	if (!mdev_call_begin(&vmdev->gate))
 		return -ENODEV;
-	/* Else it is what the holder has passed */
-	info->cap_offset = 0;
-	ret = vmdev->ops->get_region_info_caps(vmdev->mdev, info, caps);
+	ret = mdev_region_describe(vmdev->mdev->description, info, caps);
 	mdev_vfio_call_end(vmdev);
 	return ret;
 }

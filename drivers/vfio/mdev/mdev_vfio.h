@@ -18,6 +18,8 @@
  * @vmdev: the VFIO device
  * @dma: guest memory, see mdev_dma.h
  * @holder: see there
+ * @irqs_lock: makes VFIO_DEVICE_SET_IRQS of a described device one at a time.
+ *	The holder's memory is not touched under it
  * @open_node: in the list of open devices that can be revoked, under
  *	mdev_owners_lock
  * @closer: the thread that is in the release callback, or NULL
@@ -29,6 +31,7 @@ struct mdev_use {
 	struct mdev_vfio *vmdev;
 	struct mdev_dma dma;
 	struct mdev_holder holder;
+	struct mutex irqs_lock; /* SET_IRQS: see above */
 	struct list_head open_node;
 	struct task_struct *closer;
 	struct task_struct *revoker;

@@ -16,7 +16,7 @@
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/mdev.h>
-#include <linux/mdev_trigger.h>
+#include <linux/mdev_describe.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -103,7 +103,7 @@ struct relay_pin {
  * @mdev: the mediated device, valid as long as this
  * @type: the type it is of
  * @page: what can be mapped, there since the first mmap
- * @request: the user's eventfd for requests
+ * @triggers: that of the request is the last
  * @lock: protects what follows, and the making of @page; never held while the
  *	holder is waited for. A DMA unmap that comes before pages that were just
  *	pinned are in @pins comes again
@@ -116,7 +116,7 @@ struct relay {
 	struct mdev_device *mdev;
 	enum relay_type type;
 	struct page *page;
-	struct mdev_trigger request;
+	struct mdev_trigger triggers[VFIO_CCW_NUM_IRQS];
 	struct mutex lock; /* what is pinned: see above */
 	struct list_head pins;
 	unsigned int pinned;
@@ -151,60 +151,6 @@ static void relay_free(struct kref *ref)
 static void relay_put(struct relay *relay)
 {
 	kref_put(&relay->ref, relay_free);
-}
-
-static struct relay *relay_alloc(struct mdev_device *mdev, enum relay_type type)
-{
-	struct relay *relay;
-
-	relay = kzalloc(sizeof(*relay), GFP_KERNEL);
-	if (!relay)
-		return NULL;
-	atomic_inc(&relay_relays);
-	kref_init(&relay->ref);
-	relay->mdev = mdev;
-	relay->type = type;
-	mdev_trigger_init(&relay->request, mdev, MDEV_TRIGGER_REQUEST);
-	mutex_init(&relay->lock);
-	INIT_LIST_HEAD(&relay->pins);
-	return relay;
-}
-
-static int relay_create(struct kobject *kobj, struct mdev_device *mdev)
-{
-	struct relay_parent *parent = relay_parent(mdev_parent_dev(mdev));
-	enum relay_type type = relay_type(kobj);
-	struct relay *relay;
-
-	if (type == RELAY_FAILING)
-		return -EIO;
-	if (type == RELAY_LIMITED && atomic_dec_if_positive(&parent->limited) < 0)
-		return -ENOSPC;
-
-	relay = relay_alloc(mdev, type);
-	if (!relay) {
-		if (type == RELAY_LIMITED)
-			atomic_inc(&parent->limited);
-		return -ENOMEM;
-	}
-	mdev_set_drvdata(mdev, relay);
-	return 0;
-}
-
-static int relay_remove(struct mdev_device *mdev)
-{
-	struct relay_parent *parent = relay_parent(mdev_parent_dev(mdev));
-	struct relay *relay = mdev_get_drvdata(mdev);
-
-	if (relay->type == RELAY_LIMITED)
-		atomic_inc(&parent->limited);
-	if (relay->page) {
-		/* Whoever still has it mapped sees that */
-		memset(page_address(relay->page), MDEV_RELAY_REMOVED, PAGE_SIZE);
-		put_page(relay->page);
-	}
-	relay_put(relay);
-	return 0;
 }
 
 /* Out of the list, so that the caller is the only one who unpins them */
@@ -314,13 +260,6 @@ static void relay_revoke(struct mdev_device *mdev)
 	relay_drop_pins(mdev_get_drvdata(mdev));
 }
 
-static void relay_request(struct mdev_device *mdev, unsigned int count)
-{
-	struct relay *relay = mdev_get_drvdata(mdev);
-
-	mdev_request_relay(&relay->request, count);
-}
-
 /* Outside of the gate; @pin is used up */
 static int relay_pin_outside(struct relay *relay, struct relay_pin *pin,
 			     struct page **pages)
@@ -412,9 +351,10 @@ static int relay_unpin_one(struct relay *relay, const struct mdev_relay_pin *arg
 	return pin ? 0 : -ENOENT;
 }
 
-static ssize_t relay_write_pin(struct relay *relay, const char __user *buf,
-			       size_t count)
+static ssize_t relay_write_pin(struct mdev_device *mdev, unsigned int index,
+			       const char __user *buf, size_t count, u64 pos)
 {
+	struct relay *relay = mdev_get_drvdata(mdev);
 	struct mdev_relay_pin arg;
 	int ret;
 
@@ -438,7 +378,8 @@ static ssize_t relay_write_pin(struct relay *relay, const char __user *buf,
 	return ret ? ret : count;
 }
 
-static ssize_t relay_write_sleep(const char __user *buf, size_t count)
+static ssize_t relay_write_sleep(struct mdev_device *mdev, unsigned int index,
+				 const char __user *buf, size_t count, u64 pos)
 {
 	u32 ms;
 
@@ -463,17 +404,12 @@ static int relay_dma_rw(struct mdev_device *mdev, u64 iova, void *data,
 	return mdev_wait_end(mdev) ? -ENODEV : ret;
 }
 
-static ssize_t relay_read(struct mdev_device *mdev, char __user *buf,
-			  size_t count, loff_t *ppos)
+static ssize_t relay_read_memory(struct mdev_device *mdev, unsigned int index,
+				 char __user *buf, size_t count, u64 iova)
 {
-	u64 iova = *ppos & (BIT_ULL(MDEV_RELAY_INDEX_SHIFT) - 1);
 	void *data;
 	int ret;
 
-	if (*ppos >> MDEV_RELAY_INDEX_SHIFT != MDEV_RELAY_MEMORY_REGION)
-		return -EINVAL;
-	if (!count)
-		return 0;
 	count = min_t(size_t, count, SZ_64K);
 	data = kvzalloc(count, GFP_KERNEL);
 	if (!data)
@@ -485,26 +421,13 @@ static ssize_t relay_read(struct mdev_device *mdev, char __user *buf,
 	return ret ? ret : count;
 }
 
-static ssize_t relay_write(struct mdev_device *mdev, const char __user *buf,
-			   size_t count, loff_t *ppos)
+static ssize_t relay_write_memory(struct mdev_device *mdev, unsigned int index,
+				  const char __user *buf, size_t count,
+				  u64 iova)
 {
-	u64 iova = *ppos & (BIT_ULL(MDEV_RELAY_INDEX_SHIFT) - 1);
-	struct relay *relay = mdev_get_drvdata(mdev);
 	void *data;
 	int ret;
 
-	switch (*ppos >> MDEV_RELAY_INDEX_SHIFT) {
-	case MDEV_RELAY_PIN_REGION:
-		return relay_write_pin(relay, buf, count);
-	case MDEV_RELAY_SLEEP_REGION:
-		return relay_write_sleep(buf, count);
-	case MDEV_RELAY_MEMORY_REGION:
-		break;
-	default:
-		return -EINVAL;
-	}
-	if (!count)
-		return 0;
 	count = min_t(size_t, count, SZ_64K);
 	data = vmemdup_user(buf, count);
 	if (IS_ERR(data))
@@ -539,105 +462,146 @@ static struct page *relay_page(struct relay *relay)
 	return relay->page;
 }
 
-static int relay_mmap(struct mdev_device *mdev, struct vm_area_struct *vma)
+/* The region is one page: so is what VFIO lets through */
+static struct page *relay_page_to_map(struct mdev_device *mdev,
+				      const struct vm_area_struct *vma)
 {
-	unsigned long index = vma->vm_pgoff >>
-			      (MDEV_RELAY_INDEX_SHIFT - PAGE_SHIFT);
 	struct page *page;
 
-	if (vma->vm_pgoff != index << (MDEV_RELAY_INDEX_SHIFT - PAGE_SHIFT) ||
-	    vma->vm_end - vma->vm_start != PAGE_SIZE ||
-	    !(vma->vm_flags & VM_SHARED))
-		return -EINVAL;
+	if (!(vma->vm_flags & VM_SHARED))
+		return ERR_PTR(-EINVAL);
 	page = relay_page(mdev_get_drvdata(mdev));
-	if (!page)
-		return -ENOMEM;
-
-	switch (index) {
-	case MDEV_RELAY_FAULT_REGION:
-		vma->vm_private_data = page;
-		vma->vm_ops = &relay_vm_ops;
-		vm_flags_set(vma, VM_PFNMAP);
-		return 0;
-	case MDEV_RELAY_POPULATED_REGION:
-		return remap_pfn_range(vma, vma->vm_start,
-				       page_to_pfn(page), PAGE_SIZE,
-				       vma->vm_page_prot);
-	default:
-		return -EINVAL;
-	}
+	return page ? page : ERR_PTR(-ENOMEM);
 }
 
-static long relay_get_info(void __user *arg)
+/* A driver that can be revoked leaves it to the fault to insert the page */
+static int relay_mmap_fault(struct mdev_device *mdev, unsigned int index,
+			    struct vm_area_struct *vma)
 {
-	const size_t minsz = offsetofend(struct vfio_device_info, num_irqs);
-	struct vfio_device_info info = {};
+	struct page *page = relay_page_to_map(mdev, vma);
 
-	if (copy_from_user(&info, arg, minsz))
-		return -EFAULT;
-	if (info.argsz < minsz)
-		return -EINVAL;
-	info.flags = VFIO_DEVICE_FLAGS_CCW;
-	info.num_regions = MDEV_RELAY_NUM_REGIONS;
-	info.num_irqs = VFIO_CCW_REQ_IRQ_INDEX + 1;
-	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
-}
-
-static int relay_get_region_info(struct mdev_device *mdev,
-				 struct vfio_region_info *info,
-				 struct vfio_info_cap *caps)
-{
-	if (info->index >= MDEV_RELAY_NUM_REGIONS)
-		return -EINVAL;
-	info->flags = VFIO_REGION_INFO_FLAG_WRITE;
-	info->size = BIT_ULL(MDEV_RELAY_INDEX_SHIFT);
-	if (info->index == MDEV_RELAY_MEMORY_REGION) {
-		info->flags |= VFIO_REGION_INFO_FLAG_READ;
-	} else if (info->index >= MDEV_RELAY_FAULT_REGION) {
-		info->flags = VFIO_REGION_INFO_FLAG_MMAP;
-		info->size = PAGE_SIZE;
-	}
-	info->offset = (u64)info->index << MDEV_RELAY_INDEX_SHIFT;
+	if (IS_ERR(page))
+		return PTR_ERR(page);
+	vma->vm_private_data = page;
+	vma->vm_ops = &relay_vm_ops;
+	vm_flags_set(vma, VM_PFNMAP);
 	return 0;
 }
 
-static long relay_get_irq_info(void __user *arg)
+static int relay_mmap_populated(struct mdev_device *mdev, unsigned int index,
+				struct vm_area_struct *vma)
 {
-	const size_t minsz = offsetofend(struct vfio_irq_info, count);
-	struct vfio_irq_info info;
+	struct page *page = relay_page_to_map(mdev, vma);
 
-	if (copy_from_user(&info, arg, minsz))
-		return -EFAULT;
-	if (info.argsz < minsz || info.index > VFIO_CCW_REQ_IRQ_INDEX)
-		return -EINVAL;
-	info.count = info.index == VFIO_CCW_REQ_IRQ_INDEX;
-	info.flags = info.count ? VFIO_IRQ_INFO_EVENTFD : 0;
-	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
+	if (IS_ERR(page))
+		return PTR_ERR(page);
+	return remap_pfn_range(vma, vma->vm_start, page_to_pfn(page), PAGE_SIZE,
+			       vma->vm_page_prot);
 }
 
-static long relay_set_irqs(struct relay *relay, const void __user *arg)
+#define RELAY_SPACE	BIT_ULL(MDEV_RELAY_INDEX_SHIFT)
+
+static const struct mdev_region relay_regions[MDEV_RELAY_NUM_REGIONS] = {
+	[MDEV_RELAY_MEMORY_REGION] = {
+		.size = RELAY_SPACE,
+		.read = relay_read_memory,
+		.write = relay_write_memory,
+	},
+	[MDEV_RELAY_PIN_REGION] = {
+		.size = RELAY_SPACE,
+		.write = relay_write_pin,
+	},
+	[MDEV_RELAY_SLEEP_REGION] = {
+		.size = RELAY_SPACE,
+		.write = relay_write_sleep,
+	},
+	[MDEV_RELAY_FAULT_REGION] = {
+		.size = PAGE_SIZE,
+		.mmap = relay_mmap_fault,
+	},
+	[MDEV_RELAY_POPULATED_REGION] = {
+		.size = PAGE_SIZE,
+		.mmap = relay_mmap_populated,
+	},
+};
+
+static const struct mdev_irq relay_irqs[VFIO_CCW_NUM_IRQS] = {
+	[VFIO_CCW_REQ_IRQ_INDEX] = {
+		.flags = VFIO_IRQ_INFO_EVENTFD,
+		.kind = MDEV_TRIGGER_REQUEST,
+	},
+};
+
+static const struct mdev_description relay_description = {
+	.flags = VFIO_DEVICE_FLAGS_CCW,
+	.region_shift = MDEV_RELAY_INDEX_SHIFT,
+	.nr_regions = MDEV_RELAY_NUM_REGIONS,
+	.regions = relay_regions,
+	.nr_irqs = VFIO_CCW_NUM_IRQS,
+	.irqs = relay_irqs,
+};
+
+static struct relay *relay_alloc(struct mdev_device *mdev, enum relay_type type)
 {
-	struct mdev_irq_set set;
+	struct relay *relay;
+
+	relay = kzalloc(sizeof(*relay), GFP_KERNEL);
+	if (!relay)
+		return ERR_PTR(-ENOMEM);
+	atomic_inc(&relay_relays);
+	kref_init(&relay->ref);
+	relay->mdev = mdev;
+	relay->type = type;
+	mutex_init(&relay->lock);
+	INIT_LIST_HEAD(&relay->pins);
+	return relay;
+}
+
+static int relay_create(struct kobject *kobj, struct mdev_device *mdev)
+{
+	struct relay_parent *parent = relay_parent(mdev_parent_dev(mdev));
+	enum relay_type type = relay_type(kobj);
+	struct relay *relay;
 	int ret;
 
-	ret = mdev_irq_set_read(&set, arg, BIT(VFIO_CCW_REQ_IRQ_INDEX));
-	return ret ? ret : mdev_trigger_set_irqs(&relay->request, &set);
+	if (type == RELAY_FAILING)
+		return -EIO;
+	if (type == RELAY_LIMITED && atomic_dec_if_positive(&parent->limited) < 0)
+		return -ENOSPC;
+
+	relay = relay_alloc(mdev, type);
+	if (IS_ERR(relay)) {
+		ret = PTR_ERR(relay);
+		goto give_back;
+	}
+	ret = mdev_describe(mdev, &relay_description, relay->triggers);
+	if (ret)
+		goto put_relay;
+	mdev_set_drvdata(mdev, relay);
+	return 0;
+
+put_relay:
+	relay_put(relay);
+give_back:
+	if (type == RELAY_LIMITED)
+		atomic_inc(&parent->limited);
+	return ret;
 }
 
-static long relay_ioctl(struct mdev_device *mdev, unsigned int cmd,
-			unsigned long arg)
+static int relay_remove(struct mdev_device *mdev)
 {
-	switch (cmd) {
-	case VFIO_DEVICE_GET_INFO:
-		return relay_get_info((void __user *)arg);
-	case VFIO_DEVICE_GET_IRQ_INFO:
-		return relay_get_irq_info((void __user *)arg);
-	case VFIO_DEVICE_SET_IRQS:
-		return relay_set_irqs(mdev_get_drvdata(mdev),
-				      (void __user *)arg);
-	default:
-		return -ENOTTY;
+	struct relay_parent *parent = relay_parent(mdev_parent_dev(mdev));
+	struct relay *relay = mdev_get_drvdata(mdev);
+
+	if (relay->type == RELAY_LIMITED)
+		atomic_inc(&parent->limited);
+	if (relay->page) {
+		/* Whoever still has it mapped sees that */
+		memset(page_address(relay->page), MDEV_RELAY_REMOVED, PAGE_SIZE);
+		put_page(relay->page);
 	}
+	relay_put(relay);
+	return 0;
 }
 
 static ssize_t name_show(struct kobject *kobj, struct device *dev, char *buf)
@@ -780,12 +744,6 @@ ATTRIBUTE_GROUPS(relay_driver);
 	.remove = relay_remove,						\
 	.open = relay_open,						\
 	.release = relay_release,					\
-	.read = relay_read,						\
-	.write = relay_write,						\
-	.ioctl = relay_ioctl,						\
-	.get_region_info_caps = relay_get_region_info,			\
-	.mmap = relay_mmap,						\
-	.request = relay_request,					\
 	.dma_unmap = relay_dma_unmap
 
 static const struct mdev_parent_ops relay_ops = {

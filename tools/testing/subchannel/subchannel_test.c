@@ -79,13 +79,13 @@ static struct cmd_scsw expected(const struct irb *irb, bool of_program,
 
 void test_interrupt(const struct irb *irb, bool ends)
 {
-	unsigned int signals = vc.io_trigger.signals;
+	unsigned int signals = vc.triggers[VFIO_CCW_IO_IRQ_INDEX].signals;
 	bool of_program = model.active;
 	unsigned int at = model.count;
 
 	if (vc.state == VFIO_CCW_STANDBY || vc.state == VFIO_CCW_NOT_OPER) {
 		vfio_ccw_interrupt(&vc, irb);
-		CHECK(vc.io_trigger.signals == signals);
+		CHECK(vc.triggers[VFIO_CCW_IO_IRQ_INDEX].signals == signals);
 		return;
 	}
 	if (!model.silent) {
@@ -108,13 +108,13 @@ void test_interrupt(const struct irb *irb, bool ends)
 		model.clears = sim.clears;
 	}
 	vfio_ccw_interrupt(&vc, irb);
-	CHECK((vc.io_trigger.signals != signals) == !model.silent);
+	CHECK((vc.triggers[VFIO_CCW_IO_IRQ_INDEX].signals != signals) == !model.silent);
 }
 
 void test_signal(const struct mdev_trigger *trigger)
 {
 	/* There is something to fetch */
-	CHECK(trigger != &vc.io_trigger || (model.count && !model.silent));
+	CHECK(trigger != &vc.triggers[VFIO_CCW_IO_IRQ_INDEX] || (model.count && !model.silent));
 }
 
 /* What a user does */
@@ -217,7 +217,7 @@ static void forget(void)
 
 static int reset(void)
 {
-	unsigned int signals = vc.io_trigger.signals;
+	unsigned int signals = vc.triggers[VFIO_CCW_IO_IRQ_INDEX].signals;
 	int ret;
 
 	if (!enter())
@@ -225,7 +225,7 @@ static int reset(void)
 	model.silent = true;
 	IN_TIME(ret = vfio_ccw_reset(&vc, user));
 	model.silent = false;
-	CHECK(vc.io_trigger.signals == signals);
+	CHECK(vc.triggers[VFIO_CCW_IO_IRQ_INDEX].signals == signals);
 	vfio_ccw_user_unlock(user);
 	forget();
 	/* Whatever it comes to, nothing runs that is not given up */
@@ -655,7 +655,7 @@ static void reports_wait_and_the_last_one_tells_of_more(void)
 	begin(SIM_AT_ONCE);
 	for (i = 0; i < VFIO_CCW_CRWS + 3; i++)
 		vfio_ccw_crw_add(&vc, CRW_ERC_PERRN, chpid);
-	CHECK(vc.crw_trigger.signals == i);
+	CHECK(vc.triggers[VFIO_CCW_CRW_IRQ_INDEX].signals == i);
 	for (i = 0; i < VFIO_CCW_CRWS; i++) {
 		word = vfio_ccw_crw_show(&vc);
 		memcpy(&crw, &word, sizeof(crw));

@@ -522,9 +522,8 @@ TEST_F(info, writes_of_nothing_do_nothing)
 	if (self->ccw.kernels_own)
 		SKIP(return, "the kernel's own starts a program");
 	for (i = 0; i < NR_REGIONS; i++)
-		EXPECT_EQ(writable[i] ? 0 : -EINVAL,
-			  access_write(self->device, self->ccw.offset[i],
-				       bad_address(), 0));
+		EXPECT_EQ(0, access_write(self->device, self->ccw.offset[i],
+					  bad_address(), 0));
 	EXPECT_EQ(0, eventfd_take(self->ccw.io));
 }
 

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Devices that the parent driver has described by tables: what the holder's
+ * ioctls say of them (include/uapi/linux/vfio.h). Reads and writes are in
+ * mdev_describe.h, mappings in mdev_mmap.c, regions in mdev_region.c.
+ */
+#include <linux/export.h>
+#include <linux/uaccess.h>
+
+#include "mdev_describe.h"
+#include "mdev_irqs.h"
+#include "mdev_region.h"
+
+/* A bitmap of the indexes is in a long */
+#define MAX_IRQS	BITS_PER_LONG
+
+static const char *
+mdev_description_fault(const struct mdev_parent_ops *ops,
+		       const struct mdev_description *description)
+{
+	unsigned int i;
+
+	if (ops->read || ops->write || ops->ioctl || ops->mmap)
+		return "its driver has a read, write, ioctl or mmap callback";
+	if (description->region_shift >= 63)
+		return "no room for the regions' index in the file offset";
+	for (i = 0; i < description->nr_regions; i++)
+		if (description->regions[i].size >
+		    BIT_ULL(description->region_shift))
+			return "a region is larger than its part of the file offset";
+	if (description->nr_irqs > MAX_IRQS)
+		return "too many interrupts";
+	return NULL;
+}
+
+/**
+ * mdev_describe - describe a mediated device
+ * @mdev: the device
+ * @description: what it is; has to stay until the remove callback is called
+ * @triggers: of each of @description's interrupts the trigger; part of the
+ *	parent driver's state of @mdev, and there until the remove callback.
+ *	This initialises them
+ *
+ * Context: the create callback.
+ * Return: 0, or -EINVAL if the description contradicts itself or the driver's
+ * other callbacks; the log says in what.
+ */
+int mdev_describe(struct mdev_device *mdev,
+		  const struct mdev_description *description,
+		  struct mdev_trigger *triggers)
+{
+	const struct mdev_parent_ops *ops = mdev_parent(mdev)->ops;
+	const char *fault = mdev_description_fault(ops, description);
+	unsigned int i;
+
+	if (fault) {
+		dev_err(mdev_parent_dev(mdev), "parent driver %s gives an invalid description of a device: %s\n",
+			module_name(ops->owner), fault);
+		return -EINVAL;
+	}
+	for (i = 0; i < description->nr_irqs; i++)
+		mdev_trigger_init(&triggers[i], mdev,
+				  description->irqs[i].kind);
+	mdev->irq_triggers = triggers;
+	mdev->description = description;
+	return 0;
+}
+EXPORT_SYMBOL_GPL(mdev_describe);
+
+static long mdev_describe_info(const struct mdev_description *description,
+			       void __user *arg)
+{
+	const size_t minsz = offsetofend(struct vfio_device_info, num_irqs);
+	struct vfio_device_info info;
+
+	if (copy_from_user(&info, arg, minsz))
+		return -EFAULT;
+	if (info.argsz < minsz)
+		return -EINVAL;
+
+	info.flags = description->flags;
+	if (description->reset)
+		info.flags |= VFIO_DEVICE_FLAGS_RESET;
+	info.num_regions = description->nr_regions;
+	info.num_irqs = description->nr_irqs;
+	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
+}
+
+static long mdev_describe_irq_info(const struct mdev_description *description,
+				   void __user *arg)
+{
+	const size_t minsz = offsetofend(struct vfio_irq_info, count);
+	const struct mdev_irq *irq;
+	struct vfio_irq_info info;
+
+	if (copy_from_user(&info, arg, minsz))
+		return -EFAULT;
+	if (info.argsz < minsz || info.index >= description->nr_irqs)
+		return -EINVAL;
+	irq = &description->irqs[array_index_nospec(info.index,
+						    description->nr_irqs)];
+	if (irq->unknown)
+		return -EINVAL;
+
+	info.flags = irq->flags;
+	info.count = irq->flags ? 1 : 0;
+	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
+}
+
+static unsigned long
+mdev_describe_irqs(const struct mdev_description *description)
+{
+	unsigned long indexes = 0;
+	unsigned int i;
+
+	for (i = 0; i < description->nr_irqs; i++)
+		if (description->irqs[i].flags)
+			indexes |= BIT(i);
+	return indexes;
+}
+
+static int mdev_describe_trigger(struct mdev_device *mdev,
+				 const struct mdev_irq *irq,
+				 struct mdev_trigger *trigger,
+				 const struct mdev_irq_set *set)
+{
+	int ret = mdev_trigger_set_irqs(trigger, set);
+
+	/* A holder that only signals itself has changed nothing */
+	if (!ret && irq->changed &&
+	    (!set->count || set->data == VFIO_IRQ_SET_DATA_EVENTFD))
+		irq->changed(mdev, set);
+	return ret;
+}
+
+static long mdev_describe_set_irqs(struct mdev_vfio *vmdev,
+				   const void __user *arg)
+{
+	struct mdev_device *mdev = vmdev->mdev;
+	const struct mdev_description *description = mdev->description;
+	const struct mdev_irq *irq;
+	struct mdev_irq_set set;
+	unsigned int index;
+	int ret;
+
+	ret = mdev_irq_set_read(&set, arg, mdev_describe_irqs(description));
+	if (ret)
+		return ret;
+	index = array_index_nospec(set.index, description->nr_irqs);
+	irq = &description->irqs[index];
+
+	mutex_lock(&vmdev->use->irqs_lock);
+	if (set.action == VFIO_IRQ_SET_ACTION_TRIGGER)
+		ret = mdev_describe_trigger(mdev, irq,
+					    &mdev->irq_triggers[index], &set);
+	else
+		ret = irq->mask ? irq->mask(mdev, &set) : -EINVAL;
+	mutex_unlock(&vmdev->use->irqs_lock);
+	return ret;
+}
+
+/**
+ * mdev_describe_ioctl - an ioctl of the holder of a described device
+ * @vmdev: the device
+ * @cmd: the ioctl
+ * @arg: its argument
+ *
+ * Context: inside the gate.
+ * Return: 0 or a negative errno, or what the driver's own ioctl returns.
+ */
+long mdev_describe_ioctl(struct mdev_vfio *vmdev, unsigned int cmd,
+			 unsigned long arg)
+{
+	struct mdev_device *mdev = vmdev->mdev;
+	const struct mdev_description *description = mdev->description;
+	void __user *uarg = (void __user *)arg;
+
+	switch (cmd) {
+	case VFIO_DEVICE_GET_INFO:
+		return mdev_describe_info(description, uarg);
+	case VFIO_DEVICE_GET_REGION_INFO:
+		return mdev_region_ioctl(description, uarg);
+	case VFIO_DEVICE_GET_IRQ_INFO:
+		return mdev_describe_irq_info(description, uarg);
+	case VFIO_DEVICE_SET_IRQS:
+		return mdev_describe_set_irqs(vmdev, uarg);
+	case VFIO_DEVICE_RESET:
+		return description->reset ? description->reset(mdev) : -ENOTTY;
+	default:
+		return description->ioctl ?
+		       description->ioctl(mdev, cmd, arg) : -ENOTTY;
+	}
+}
