@@ -7,6 +7,7 @@
  *
  * Words on its command line:
  *   display  look for a display of mdpy's instead, and paint some pixels
+ *   pad    look for a card of mpad's instead, and fill its memory
  *   io     pass bytes again and again; else it is idle after the first ones
  *   eject  agree when the card is to be unplugged, as an operating system does
  *          by ACPI; else the card stays
@@ -55,8 +56,11 @@ struct gate {
 #define DISPLAY_ID	0x000f1b36
 #define DISPLAY_WIDTH	0x48
 #define DISPLAY_HEIGHT	0x4c
-#define DISPLAY_MEMORY	0xf0000000
 #define DISPLAY_PIXELS	1000
+
+/* The card of mpad's: its memory is BAR 0 */
+#define PAD_ID		0x4d501234
+#define PAD_WORDS	1024
 
 #define PCI_ID		0x00
 #define PCI_COMMAND	0x04
@@ -69,6 +73,7 @@ struct gate {
 
 /* Where nothing else of this machine's is */
 #define CARD_PORTS	0xd000
+#define CARD_MEMORY	0xf0000000
 
 /* The bridge that knows which interrupt a slot's is */
 #define BRIDGE_SLOT	1
@@ -419,8 +424,8 @@ static bool find_card(void)
 	if (slot == 32)
 		return false;
 	/* One that was plugged in later has not seen the firmware */
-	config_write(slot, PCI_BAR, card_id == DISPLAY_ID ?
-				    DISPLAY_MEMORY : CARD_PORTS);
+	config_write(slot, PCI_BAR, card_id == CARD_ID ?
+				    CARD_PORTS : CARD_MEMORY);
 	config_write(slot, PCI_COMMAND, PCI_COMMAND_ON);
 	pirq = (slot - 1) & 3;
 	irq = config_read(BRIDGE_SLOT, BRIDGE_ROUTES) >> 8 * pirq & 0xff;
@@ -466,22 +471,36 @@ static enum outcome work(bool again)
 	}
 }
 
-/* What is painted stays, and is the display's own memory */
-static enum outcome paint(void)
+/* Returns how many words of the card's memory stay as they were written */
+static unsigned int fill_memory(unsigned int words)
 {
-	volatile uint32_t *pixels = (uint32_t *)DISPLAY_MEMORY;
+	volatile uint32_t *memory = (uint32_t *)CARD_MEMORY;
 	unsigned int i, same = 0;
 
-	for (i = 0; i < DISPLAY_PIXELS; i++)
-		pixels[i] = i * 0x10203;
-	for (i = 0; i < DISPLAY_PIXELS; i++)
-		same += pixels[i] == i * 0x10203;
+	for (i = 0; i < words; i++)
+		memory[i] = i * 0x10203;
+	for (i = 0; i < words; i++)
+		same += memory[i] == i * 0x10203;
+	return same;
+}
+
+static enum outcome paint(void)
+{
+	unsigned int same = fill_memory(DISPLAY_PIXELS);
+
 	put_number(config_read(slot, DISPLAY_WIDTH));
 	put("x");
 	put_number(config_read(slot, DISPLAY_HEIGHT));
 	put(" pixels, ");
 	put_number(same);
 	put(" painted\n");
+	return only_wait();
+}
+
+static enum outcome fill_pad(void)
+{
+	put_number(fill_memory(PAD_WORDS));
+	put(" words kept\n");
 	return only_wait();
 }
 
@@ -508,19 +527,27 @@ void main(const struct multiboot *multiboot)
 {
 	const char *text = multiboot->flags & MULTIBOOT_COMMAND_LINE ?
 			   multiboot->command_line : "";
+	enum outcome outcome;
 
 	put("hello\n");
 	agrees = has_word(text, "eject");
 	if (has_word(text, "display"))
 		card_id = DISPLAY_ID;
+	if (has_word(text, "pad"))
+		card_id = PAD_ID;
 	set_up_interrupts();
 	for (;;) {
 		while (!find_card()) {
 			wait_interrupt();
 			heed_host();
 		}
-		if ((card_id == DISPLAY_ID ? paint() :
-		     work(has_word(text, "io"))) != GONE)
+		if (card_id == DISPLAY_ID)
+			outcome = paint();
+		else if (card_id == PAD_ID)
+			outcome = fill_pad();
+		else
+			outcome = work(has_word(text, "io"));
+		if (outcome != GONE)
 			return;
 		put("the card is gone\n");
 	}

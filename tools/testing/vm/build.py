@@ -75,7 +75,7 @@ def build_modules(target, kernel, logs, src=None, edit=None, top=TOP):
     link_sources(src, top=top)
     if edit:
         edit()
-    _kbuild(kernel, src, logs / "build-modules.log")
+    _kbuild(kernel, src, logs / "build-modules.log", "MPAD=m")
     tests = src / "tools/testing/modules"
     if (tests / "Kbuild").exists():
         # kbuild does not see that symbols of another tree have changed.

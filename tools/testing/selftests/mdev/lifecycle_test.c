@@ -45,6 +45,11 @@ FIXTURE_VARIANT_ADD(mdev, mtty_2)
 	.parent = "mtty", .type = "mtty-2", .api = "vfio-pci", .cost = 1,
 };
 
+FIXTURE_VARIANT_ADD(mdev, mpad)
+{
+	.parent = "mpad", .type = "mpad-page", .api = "vfio-pci", .cost = 1,
+};
+
 /* Samples of the kernel's */
 FIXTURE_VARIANT_ADD(mdev, mdpy)
 {

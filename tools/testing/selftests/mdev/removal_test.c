@@ -39,6 +39,11 @@ FIXTURE_VARIANT_ADD(held, mtty)
 	.parent = "mtty", .type = "mtty-1",
 };
 
+FIXTURE_VARIANT_ADD(held, mpad)
+{
+	.parent = "mpad", .type = "mpad-page",
+};
+
 /* Samples of the kernel's */
 FIXTURE_VARIANT_ADD(held, mdpy)
 {

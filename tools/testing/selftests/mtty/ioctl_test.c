@@ -7,9 +7,10 @@
 #include <unistd.h>
 
 #include "kselftest_harness.h"
+#include "../mdev/queries.h"
 #include "card.h"
 
-#define JUNK 0xa5
+#define JUNK QUERY_JUNK
 
 FIXTURE(card)
 {
@@ -42,125 +43,25 @@ FIXTURE_TEARDOWN(card)
 
 #define do_ioctl(cmd, arg) vfio_ioctl(self->card.user.device, cmd, arg)
 
-/* The ioctls that fill in a structure, which begins with argsz */
-static const struct query {
-	const char *name;
-	unsigned long cmd;
-	size_t minsz;
-} queries[] = {
-	{
-		"VFIO_DEVICE_GET_INFO", VFIO_DEVICE_GET_INFO,
-		offsetof(struct vfio_device_info, num_irqs) + sizeof(__u32),
-	}, {
-		"VFIO_DEVICE_GET_REGION_INFO", VFIO_DEVICE_GET_REGION_INFO,
-		offsetof(struct vfio_region_info, offset) + sizeof(__u64),
-	}, {
-		"VFIO_DEVICE_GET_IRQ_INFO", VFIO_DEVICE_GET_IRQ_INFO,
-		offsetof(struct vfio_irq_info, count) + sizeof(__u32),
-	},
-};
-
-#define for_each_query(query)						\
-	for (query = queries; query < queries + ARRAY_SIZE(queries); query++)
-
 TEST_F(card, query_with_short_argsz_fails)
 {
-	const struct query *query;
-	char before[64];
-	char arg[64];
-	__u32 argsz;
-
-	for_each_query(query) {
-		for (argsz = 0; argsz < query->minsz; argsz++) {
-			memset(arg, 0, sizeof(arg));
-			memcpy(arg, &argsz, sizeof(argsz));
-			memcpy(before, arg, sizeof(arg));
-			EXPECT_EQ(-EINVAL, do_ioctl(query->cmd, arg)) {
-				TH_LOG("%s, argsz %u", query->name, argsz);
-			}
-			EXPECT_EQ(0, memcmp(before, arg, sizeof(arg)));
-		}
-	}
+	expect_short_queries_fail(_metadata, self->card.user.device);
 }
 
 TEST_F(card, query_with_exact_argsz_touches_nothing_behind)
 {
-	const struct query *query;
-
-	for_each_query(query) {
-		char *arg = self->end - query->minsz;
-		__u32 argsz = query->minsz;
-
-		memset(arg, 0, query->minsz);
-		memcpy(arg, &argsz, sizeof(argsz));
-		EXPECT_EQ(0, do_ioctl(query->cmd, arg)) {
-			TH_LOG("%s", query->name);
-		}
-	}
-}
-
-static void query_long(struct __test_metadata *_metadata, int device,
-		       const struct query *query, int fill, __u32 argsz)
-{
-	unsigned char arg[256];
-	size_t i;
-
-	memset(arg, fill, sizeof(arg));
-	memset(arg, 0, query->minsz);
-	memcpy(arg, &argsz, sizeof(argsz));
-	EXPECT_EQ(0, vfio_ioctl(device, query->cmd, arg)) {
-		TH_LOG("%s, argsz %u", query->name, argsz);
-	}
-	for (i = query->minsz; i < sizeof(arg); i++) {
-		EXPECT_EQ(fill, arg[i]) {
-			TH_LOG("%s, argsz %u, byte %zu", query->name, argsz, i);
-		}
-	}
+	expect_exact_queries(_metadata, self->card.user.device, self->end);
 }
 
 TEST_F(card, query_with_long_argsz_succeeds)
 {
-	const struct query *query;
-
-	for_each_query(query) {
-		query_long(_metadata, self->card.user.device, query, 0,
-			   query->minsz + 8);
-		query_long(_metadata, self->card.user.device, query, JUNK,
-			   query->minsz + 8);
-		query_long(_metadata, self->card.user.device, query, 0, 256);
-		query_long(_metadata, self->card.user.device, query, JUNK,
-			   ~0U);
-	}
+	expect_long_queries(_metadata, self->card.user.device);
 }
 
 TEST_F(card, query_at_bad_address_fails)
 {
-	const struct query *query;
-
-	for_each_query(query) {
-		__u32 argsz = query->minsz;
-		char *arg;
-
-		EXPECT_EQ(-EFAULT, do_ioctl(query->cmd, NULL));
-		EXPECT_EQ(-EFAULT, do_ioctl(query->cmd, bad_address()));
-		EXPECT_EQ(-EFAULT, do_ioctl(query->cmd, self->end));
-		EXPECT_EQ(-EFAULT, do_ioctl(query->cmd, (void *)-1L));
-		/* Half of it is there */
-		arg = self->end - query->minsz / 2;
-		memset(arg, 0, query->minsz / 2);
-		memcpy(arg, &argsz, sizeof(argsz));
-		EXPECT_EQ(-EFAULT, do_ioctl(query->cmd, arg));
-		/* It can be read, but not written */
-		arg = self->end - query->minsz;
-		memset(arg, 0, query->minsz);
-		memcpy(arg, &argsz, sizeof(argsz));
-		ASSERT_EQ(0, mprotect(self->page, self->page_size, PROT_READ));
-		EXPECT_EQ(-EFAULT, do_ioctl(query->cmd, arg)) {
-			TH_LOG("%s", query->name);
-		}
-		ASSERT_EQ(0, mprotect(self->page, self->page_size,
-				      PROT_READ | PROT_WRITE));
-	}
+	expect_misplaced_queries_fail(_metadata, self->card.user.device,
+				      self->page);
 }
 
 TEST_F(card, info_is_that_of_a_pci_device)
