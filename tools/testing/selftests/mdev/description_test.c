@@ -179,19 +179,23 @@ TEST_F(described, region_without_a_size_has_no_flags)
 /* The end of a region is not always that of its part of the file's offset */
 TEST_F(described, access_behind_a_region_fails)
 {
+	const __u64 behind[] = { 0, 1, 8, 255, 4096, 1 << 20 };
 	struct vfio_region_info region, next;
 	char byte = 0;
+	size_t i;
 
 	for_each_region(region) {
 		if (!vfio_region(self->user.device, region.index + 1, &next) &&
 		    next.offset == region.offset + region.size)
 			continue;
-		EXPECT_EQ(-1, pread(self->user.device, &byte, 1,
-				    region.offset + region.size));
-		EXPECT_EQ(EINVAL, errno);
-		EXPECT_EQ(-1, pwrite(self->user.device, &byte, 1,
-				     region.offset + region.size));
-		EXPECT_EQ(EINVAL, errno);
+		for (i = 0; i < ARRAY_SIZE(behind); i++) {
+			__u64 at = region.offset + region.size + behind[i];
+
+			EXPECT_EQ(-1, pread(self->user.device, &byte, 1, at));
+			EXPECT_EQ(EINVAL, errno);
+			EXPECT_EQ(-1, pwrite(self->user.device, &byte, 1, at));
+			EXPECT_EQ(EINVAL, errno);
+		}
 	}
 	EXPECT_EQ(-1, pread(self->user.device, &byte, 1, 0x7fffffffffffffff));
 	EXPECT_EQ(EINVAL, errno);
