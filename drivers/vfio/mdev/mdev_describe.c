@@ -22,7 +22,7 @@ mdev_description_fault(const struct mdev_parent_ops *ops,
 
 	if (ops->read || ops->write || ops->ioctl || ops->mmap)
 		return "its driver has a read, write, ioctl or mmap callback";
-	if (description->region_shift >= 63)
+	if (description->region_shift > 62)
 		return "no room for the regions' index in the file offset";
 	for (i = 0; i < description->nr_regions; i++)
 		if (description->regions[i].size >

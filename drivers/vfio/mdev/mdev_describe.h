@@ -9,36 +9,36 @@
 #include "mdev_vfio.h"
 
 /*
- * The region that an offset of the device's file is in, or NULL if there is
- * none, or if it has no such place. The rest is set for a region.
+ * The region that an offset of the device's file belongs to, or NULL if there is
+ * none; and where in it, which may be behind its end
  */
 static inline const struct mdev_region *
 mdev_region_at(const struct mdev_description *description, loff_t offset,
 	       unsigned int *index, u64 *pos)
 {
 	const unsigned int shift = description->region_shift;
-	const struct mdev_region *region;
 	u64 nr = (u64)offset >> shift;
 
 	if (nr >= description->nr_regions)
 		return NULL;
-	nr = array_index_nospec(nr, description->nr_regions);
-	region = &description->regions[nr];
-	*index = nr;
-	*pos = offset & (BIT_ULL(shift) - 1);
-	return *pos < region->size ? region : NULL;
+	*pos = offset - (nr << shift);
+	*index = array_index_nospec(nr, description->nr_regions);
+	return &description->regions[*index];
 }
 
-/* How many of @count bytes at @pos may be accessed, which is in the region */
+/*
+ * How many of @count bytes at @pos are in the region; 0 if that is refused. A
+ * count is at most MAX_RW_COUNT, and @pos below 1 << 62: nothing overflows.
+ */
 static inline size_t
 mdev_access_bound(const struct mdev_description *description,
 		  const struct mdev_region *region, u64 pos, size_t count)
 {
-	u64 left = region->size - pos;
-
-	if (count <= left)
+	if (likely(pos + count <= region->size))
 		return count;
-	return description->exact ? 0 : left;
+	if (description->exact || pos >= region->size)
+		return 0;
+	return region->size - pos;
 }
 
 static inline ssize_t mdev_describe_read(struct mdev_device *mdev,

@@ -214,7 +214,7 @@ static int mdev_mmap_region(struct mdev_device *mdev,
 	u64 pos;
 
 	region = mdev_region_at(mdev->description, offset, &index, &pos);
-	if (!region || !region->mmap ||
+	if (!region || !region->mmap || pos >= region->size ||
 	    vma->vm_end - vma->vm_start > region->size - pos)
 		return -EINVAL;
 	return region->mmap(mdev, index, vma);
