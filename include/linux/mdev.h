@@ -7,7 +7,7 @@
  * through sysfs, and user space opens them through VFIO. The interface is
  * source compatible with the one of Linux 5.10; what goes beyond it is marked
  * as an addition. A driver that describes its devices, by mdev_describe() in its
- * create callback, needs no read, write, ioctl, mmap and request:
+ * create callback, has no read, write, ioctl and mmap here, and needs no request:
  * <linux/mdev_describe.h>.
  */
 #ifndef _LINUX_MDEV_H

@@ -15,19 +15,19 @@
  * struct mdev_region - a region of a device
  * @size: in bytes; 0 if the device has no region of this index
  * @type: VFIO_REGION_TYPE_*, for a region beyond those that the device's API
- *	defines; told if @type or @subtype is not 0
+ *	defines; reported if @type or @subtype is not 0
  * @subtype: see @type
  * @read: reads @count bytes at @pos of the region @index into the holder's
  *	@buf; @pos + @count is at most @size, @count is not 0. Return how many
  *	were read, or a negative errno. If it is missing the region cannot be
  *	read
  * @write: the same for writing
- * @mmap: maps the region @index, in which all of @vma is; the offset in the
- *	region is the lower bits of @vma->vm_pgoff. If it is missing the region
- *	cannot be mapped
+ * @mmap: maps the region @index, in which all of @vma is and stays: it cannot be
+ *	expanded. The offset in the region is the lower bits of @vma->vm_pgoff.
+ *	If it is missing the region cannot be mapped. @size is full pages
  *
- * An access of nothing reaches no region. What struct mdev_parent_ops says of its
- * own read, write and mmap holds.
+ * The framework answers an access of 0 bytes by itself. The rules of
+ * struct mdev_parent_ops for its own read, write and mmap hold.
  */
 struct mdev_region {
 	u64 size;
@@ -48,11 +48,14 @@ struct mdev_region {
  *	the device
  * @unknown: the holder is told that there is no such index, as for one behind
  *	the last
- * @changed: the holder has set the trigger, or has taken it away (optional)
+ * @changed: the holder has set the trigger, or has taken it away (optional).
+ *	Not called when a close or a revocation drops it
  * @mask: VFIO_IRQ_SET_ACTION_MASK and _UNMASK; return 0 or a negative errno.
  *	-EINVAL if it is missing
  *
- * @changed and @mask are called one at a time for one device.
+ * @changed and @mask are called one at a time for one device, with a lock that
+ * each VFIO_DEVICE_SET_IRQS takes: they touch no memory of the holder's, and do
+ * not call mdev_wait_begin().
  */
 struct mdev_irq {
 	u32 flags;
@@ -77,6 +80,8 @@ struct mdev_irq {
  * @reset: VFIO_DEVICE_RESET; -ENOTTY if it is missing
  * @ioctl: any ioctl but VFIO_DEVICE_GET_INFO, _GET_REGION_INFO, _GET_IRQ_INFO,
  *	_SET_IRQS, _RESET and _FEATURE; -ENOTTY if it is missing
+ *
+ * The rules of struct mdev_parent_ops for its own ioctl hold for @reset, too.
  */
 struct mdev_description {
 	u32 flags;

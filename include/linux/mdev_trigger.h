@@ -33,7 +33,7 @@ struct mdev_trigger {
 	struct mdev_device *mdev;
 	/* Replaced by xchg(); what was there goes after a grace period */
 	struct mdev_trigger_eventfd __rcu *eventfd;
-	/* Of the mdev's triggers, which close walks */
+	/* The next of the device's triggers */
 	struct mdev_trigger *next;
 	enum mdev_trigger_kind kind;
 };

@@ -5,7 +5,6 @@
  * holder can be asked to release it, and it can be revoked.
  */
 #include <linux/atomic.h>
-#include <linux/bits.h>
 #include <linux/device.h>
 #include <linux/mdev_describe.h>
 #include <linux/module.h>
@@ -23,7 +22,7 @@
 #define MPAD_MAX	8	/* devices */
 #define MPAD_SIZE	4096	/* bytes of memory of each */
 
-/* No vendor has this ID, so no guest's driver binds to the card by itself */
+/* No driver knows this pair, so a guest's does not bind to the card by itself */
 #define MPAD_VENDOR	0x1234
 #define MPAD_DEVICE	0x4d50
 
@@ -107,8 +106,11 @@ static const struct mdev_region mpad_regions[VFIO_PCI_NUM_REGIONS] = {
 	},
 };
 
-/* With this one alone the holder can be asked */
+/* With the request the holder can be asked. PCI, unlike PCI Express, has no errors */
 static const struct mdev_irq mpad_irqs[VFIO_PCI_NUM_IRQS] = {
+	[VFIO_PCI_ERR_IRQ_INDEX] = {
+		.unknown = true,
+	},
 	[VFIO_PCI_REQ_IRQ_INDEX] = {
 		.flags	= VFIO_IRQ_INFO_EVENTFD,
 		.kind	= MDEV_TRIGGER_REQUEST,

@@ -12,7 +12,6 @@
  * accesses to both, the description, the types and the parent.
  */
 #include <linux/atomic.h>
-#include <linux/bits.h>
 #include <linux/device.h>
 #include <linux/init.h>
 #include <linux/jiffies.h>
@@ -883,8 +882,8 @@ static void mtty_release(struct mdev_device *mdev)
 	struct mtty *mtty = mdev_get_drvdata(mdev);
 
 	/*
-	 * Waits for an unmask that is under way. No ioctl can be: irq_lock is
-	 * not needed. mdev drops the triggers.
+	 * Waits for an unmask that is under way. No VFIO_DEVICE_SET_IRQS can be.
+	 * mdev drops the triggers.
 	 */
 	mtty_intx_unmask_disable(mtty);
 }

@@ -15,22 +15,52 @@
 #define MAX_IRQS	BITS_PER_LONG
 
 static const char *
-mdev_description_fault(const struct mdev_parent_ops *ops,
+mdev_regions_fault(const struct mdev_description *description)
+{
+	const struct mdev_region *region = description->regions;
+	unsigned int i;
+
+	/* The file offset has 63 bits */
+	if (description->region_shift > 62 ||
+	    description->nr_regions > BIT_ULL(63 - description->region_shift))
+		return "no room for the regions' index in the file offset";
+	for (i = 0; i < description->nr_regions; i++, region++) {
+		if (region->size > BIT_ULL(description->region_shift))
+			return "a region is larger than its part of the file offset";
+		if (region->mmap && !PAGE_ALIGNED(region->size))
+			return "a region that can be mapped does not end with a page";
+	}
+	return NULL;
+}
+
+static const char *
+mdev_irqs_fault(const struct mdev_description *description)
+{
+	const struct mdev_irq *irq = description->irqs;
+	unsigned int i, requests = 0;
+
+	if (description->nr_irqs > MAX_IRQS)
+		return "too many interrupts";
+	for (i = 0; i < description->nr_irqs; i++, irq++) {
+		requests += irq->kind == MDEV_TRIGGER_REQUEST;
+		if (irq->flags ? irq->unknown :
+		    irq->kind || irq->changed || irq->mask)
+			return "an interrupt exists, and does not exist";
+	}
+	return requests > 1 ? "more than one request interrupt" : NULL;
+}
+
+static const char *
+mdev_description_fault(const struct mdev_device *mdev,
 		       const struct mdev_description *description)
 {
-	unsigned int i;
+	const struct mdev_parent_ops *ops = mdev_parent(mdev)->ops;
 
 	if (ops->read || ops->write || ops->ioctl || ops->mmap)
 		return "its driver has a read, write, ioctl or mmap callback";
-	if (description->region_shift > 62)
-		return "no room for the regions' index in the file offset";
-	for (i = 0; i < description->nr_regions; i++)
-		if (description->regions[i].size >
-		    BIT_ULL(description->region_shift))
-			return "a region is larger than its part of the file offset";
-	if (description->nr_irqs > MAX_IRQS)
-		return "too many interrupts";
-	return NULL;
+	if (mdev->description)
+		return "it has been described before";
+	return mdev_regions_fault(description) ?: mdev_irqs_fault(description);
 }
 
 /**
@@ -50,7 +80,8 @@ int mdev_describe(struct mdev_device *mdev,
 		  struct mdev_trigger *triggers)
 {
 	const struct mdev_parent_ops *ops = mdev_parent(mdev)->ops;
-	const char *fault = mdev_description_fault(ops, description);
+	const char *fault = mdev_description_fault(mdev, description);
+	bool asks = ops->request;
 	unsigned int i;
 
 	if (fault) {
@@ -58,9 +89,14 @@ int mdev_describe(struct mdev_device *mdev,
 			module_name(ops->owner), fault);
 		return -EINVAL;
 	}
-	for (i = 0; i < description->nr_irqs; i++)
+	for (i = 0; i < description->nr_irqs; i++) {
 		mdev_trigger_init(&triggers[i], mdev,
 				  description->irqs[i].kind);
+		asks |= description->irqs[i].kind == MDEV_TRIGGER_REQUEST;
+	}
+	if (!asks)
+		dev_warn_once(mdev_parent_dev(mdev), "parent driver %s describes a device without a request interrupt: its holders cannot be asked to release it\n",
+			      module_name(ops->owner));
 	mdev->irq_triggers = triggers;
 	mdev->description = description;
 	return 0;

@@ -22,7 +22,8 @@ mdev_region_at(const struct mdev_description *description, loff_t offset,
 	if (nr >= description->nr_regions)
 		return NULL;
 	*pos = offset - (nr << shift);
-	*index = array_index_nospec(nr, description->nr_regions);
+	*index = nr;
+	*index = array_index_nospec(*index, description->nr_regions);
 	return &description->regions[*index];
 }
 

@@ -23,8 +23,9 @@ struct mdev_watch;
 /**
  * struct mdev_request - the request for a device's release
  * @ask: makes the request again while somebody waits, or when @trigger_set
- * @interval_end: when the next interval of @asks begins, in jiffies
- * @next_line: when the next line about the request may be printed, jiffies
+ * @interval_start: when the present interval of @asks began; like the next one the
+ *	lower 32 bits of jiffies
+ * @next_line: when the next line about the request may be printed
  * @since: when it was first made, seconds since the Epoch; shown without the
  *	device's lock
  * @evictors: how many wait for the release and keep new holders out; read
@@ -40,7 +41,7 @@ struct mdev_watch;
  */
 struct mdev_request {
 	struct delayed_work ask;
-	u32 interval_end;
+	u32 interval_start;
 	u32 next_line;
 	time64_t since;
 	unsigned int evictors;
@@ -69,6 +70,8 @@ struct mdev_request {
  * @revoked: its VFIO device was taken from a holder; the revoker sets it, before
  *	the device is detached
  * @mute: its driver, of the kernel's own interface, cannot ask its holder
+ * @group_taking: a work or a thread is taking @group, and has a reference to the
+ *	device; written under @lock
  * @state: see mdev_state.h; waited for without @lock
  * @driver_data: the parent driver's
  * @watch: instead, for a driver of the kernel's own interface: see there
@@ -104,6 +107,7 @@ struct mdev_device {
 	u8 why_not;
 	bool revoked;
 	bool mute;
+	bool group_taking;
 	struct mdev_state state;
 	union {
 		void *driver_data;

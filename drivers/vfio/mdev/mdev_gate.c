@@ -171,7 +171,7 @@ bool mdev_gate_fault_in_arg(const struct mdev_gate *gate, unsigned long arg,
  * mdev_wait_begin - a callback is about to wait for user space
  * @mdev: the device
  *
- * For drivers that have a revoke callback, in their read, write, ioctl,
+ * For drivers that have a revoke callback, in their read, write, ioctl, reset,
  * dma_unmap and release callbacks: around what may wait for the holder, as
  * pinning guest memory does, or taking a lock that is held meanwhile. Such a
  * wait does not hold up a revocation: the device may be revoked, removed and

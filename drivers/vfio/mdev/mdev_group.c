@@ -310,7 +310,7 @@ static bool mdev_group_taken(struct mdev_device *mdev, struct file *file)
 	mutex_lock(&mdev->lock);
 	again = group->users && file == ERR_PTR(-EBUSY);
 	if (!again) {
-		group->taking = false;
+		mdev->group_taking = false;
 		if (group->users) {
 			WRITE_ONCE(group->file, file);
 			file = NULL;
@@ -395,10 +395,10 @@ void mdev_group_begin(struct mdev_device *mdev)
 	bool start = false;
 
 	mutex_lock(&mdev->lock);
-	if (!group->users++ && !group->taking) {
+	if (!group->users++ && !mdev->group_taking) {
 		group->id = mdev_group_id(&mdev->dev);
 		start = group->id >= 0;
-		group->taking = start;
+		mdev->group_taking = start;
 		if (!start)
 			WRITE_ONCE(group->file, ERR_PTR(group->id));
 		else if (mdev->watch->vdev)

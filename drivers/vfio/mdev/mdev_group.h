@@ -20,15 +20,13 @@ struct mdev_device;
  *	ERR_PTR, if that cannot be known. Read without the lock by those who wait
  * @id: its number
  * @users: how many want it; read without the lock by the one that takes it
- * @taking: a work or a thread is taking it, and has a reference to the device
  *
  * Written under the device's lock.
  */
 struct mdev_group_use {
 	struct file *file;
 	int id;
-	u16 users;
-	bool taking;
+	unsigned int users;
 };
 
 int mdev_group_id(struct device *dev);

@@ -79,7 +79,7 @@ EXPORT_SYMBOL_GPL(mdev_irq_set_read);
  * Sets the holder's eventfd, takes it away, or signals it. Taking away or
  * signalling what is not set is no error.
  *
- * Context: process context, may sleep. Called from the ioctl callback.
+ * Context: process context, may sleep. In an ioctl of the holder's.
  * Return: 0; -EINVAL for another action, or a trigger that mdev_trigger_init()
  * does not know; -ENOMEM; what eventfd_ctx_fdget() says of a file descriptor
  * that is not an eventfd's.

@@ -217,6 +217,8 @@ static int mdev_mmap_region(struct mdev_device *mdev,
 	if (!region || !region->mmap || pos >= region->size ||
 	    vma->vm_end - vma->vm_start > region->size - pos)
 		return -EINVAL;
+	/* Nor may it grow out of the region */
+	vm_flags_set(vma, VM_DONTEXPAND);
 	return region->mmap(mdev, index, vma);
 }
 

@@ -41,7 +41,7 @@
 
 /* Why nobody can be asked; follows the holder's name in the log */
 #define NO_EVENTFD	" has registered no request eventfd"
-#define NO_CALLBACK	"; the parent driver has no request callback"
+#define NO_CALLBACK	"; the parent driver has no way to ask"
 #define NOT_SETTLED	" is still opening or closing it"
 
 DECLARE_WAIT_QUEUE_HEAD(mdev_wait_queue);
@@ -189,14 +189,23 @@ static void mdev_request_uevent(struct mdev_device *mdev, char *event)
 			   (char *[]){ event, NULL });
 }
 
+/*
+ * Is a time still to come? One that passed long ago may look like one in the far
+ * future: a line is never put off for longer than this.
+ */
+static bool mdev_time_is_near(u32 time)
+{
+	return time - (u32)jiffies - 1 < MDEV_BLOCKED_INTERVAL * HZ;
+}
+
 static bool mdev_line_is_due(struct mdev_device *mdev, unsigned int seconds)
 {
 	struct mdev_request *request = &mdev->request;
 
-	if (!request->announce && time_before32((u32)jiffies, request->next_line))
+	if (!request->announce && mdev_time_is_near(request->next_line))
 		return false;
 	request->announce = false;
-	request->next_line = jiffies + seconds * HZ;
+	request->next_line = (u32)jiffies + seconds * HZ;
 	return true;
 }
 
@@ -233,7 +242,7 @@ static void mdev_say_blocked(struct mdev_device *mdev, const char *why)
  * at every tenth time. If the holder registered none, the log says that the
  * removal is blocked until the holder releases the device, and who that is.
  *
- * Context: the request callback, and nowhere else.
+ * Context: the request callback; it is called in its place, too.
  */
 void mdev_request_relay(struct mdev_trigger *trigger, unsigned int count)
 {
@@ -399,11 +408,16 @@ static void mdev_request_make(struct mdev_device *mdev,
 
 static bool mdev_may_ask_now(struct mdev_request *request)
 {
-	if (!time_before32((u32)jiffies, request->interval_end)) {
-		request->interval_end = jiffies + INTERVAL;
+	u32 now = jiffies;
+
+	if (now - request->interval_start >= INTERVAL) {
+		request->interval_start = now;
 		request->asks = 0;
 	}
-	return request->asks++ < ASKS_PER_INTERVAL;
+	if (request->asks == ASKS_PER_INTERVAL)
+		return false;
+	request->asks++;
+	return true;
 }
 
 /* The same for a wait, which may have been given up and repeated just now */
@@ -565,7 +579,7 @@ int mdev_use_begin(struct mdev_device *mdev)
 	if (!mdev->request.evictors || mdev_is_going(mdev))
 		ret = mdev_state_event(&mdev->state, MDEV_EV_OPEN);
 	if (!ret) {
-		mdev->request.interval_end = jiffies;
+		mdev->request.interval_start = (u32)jiffies - INTERVAL;
 		mdev_holder_set(mdev);
 	}
 	mutex_unlock(&mdev->lock);

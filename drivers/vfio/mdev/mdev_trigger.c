@@ -103,6 +103,12 @@ void mdev_triggers_revoke(struct mdev_device *mdev)
 void mdev_trigger_init(struct mdev_trigger *trigger, struct mdev_device *mdev,
 		       enum mdev_trigger_kind kind)
 {
+	struct mdev_trigger *other;
+
+	/* A list that leads back to itself has no end */
+	for (other = mdev->triggers; other; other = other->next)
+		if (WARN_ON_ONCE(other == trigger))
+			return;
 	trigger->mdev = mdev;
 	trigger->kind = kind;
 	RCU_INIT_POINTER(trigger->eventfd, NULL);

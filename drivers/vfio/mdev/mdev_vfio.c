@@ -3,10 +3,10 @@
  * vfio_mdev: the driver that makes a VFIO device of each mediated device.
  *
  * Between create and remove, this is where the parent driver is called (for a
- * mapping's faults, mdev_mmap.c is; for guest memory that goes away, mdev_dma.c;
- * for a request, mdev_request.c; and to revoke, mdev_revoke.c). What VFIO calls
- * is forwarded from here, one function an operation, through the gate that
- * mdev_gate.h describes.
+ * described device, mdev_describe.[ch] are as well; for mappings, mdev_mmap.c is;
+ * for guest memory that goes away, mdev_dma.c; for a request, mdev_request.c; and
+ * to revoke, mdev_revoke.c). What VFIO calls is forwarded from here, one function
+ * an operation, through the gate that mdev_gate.h describes.
  */
 #include <linux/module.h>
 #include <linux/vfio.h>

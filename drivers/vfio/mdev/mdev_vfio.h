@@ -18,8 +18,9 @@
  * @vmdev: the VFIO device
  * @dma: guest memory, see mdev_dma.h
  * @holder: see there
- * @irqs_lock: makes VFIO_DEVICE_SET_IRQS of a described device one at a time.
- *	The holder's memory is not touched under it
+ * @irqs_lock: makes VFIO_DEVICE_SET_IRQS of a described device one at a time;
+ *	held around its driver's changed and mask. Nobody waits for the holder
+ *	with it
  * @open_node: in the list of open devices that can be revoked, under
  *	mdev_owners_lock
  * @closer: the thread that is in the release callback, or NULL

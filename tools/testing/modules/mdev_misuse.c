@@ -4,8 +4,9 @@
  * module parameter "forget", which registers its device anew; the write fails as
  * the registration does. "everything_back" leaves it unregistered.
  */
+#include <linux/bits.h>
 #include <linux/mdev.h>
-#include <linux/mdev_trigger.h>
+#include <linux/mdev_describe.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/mutex.h>
@@ -17,8 +18,12 @@
 
 #define MISUSE_NAME	"mdev_misuse"
 
+/* Begins what is wrong in a description */
+#define DESCRIBED	"described_"
+
 struct misuse {
 	struct mdev_trigger request;
+	struct mdev_trigger triggers[2];
 };
 
 static struct platform_device *misuse_device;
@@ -27,16 +32,30 @@ static struct platform_device *misuse_device;
 static DEFINE_MUTEX(misuse_lock);
 static bool misuse_registered;
 static bool misuse_forgets_trigger;
+static bool misuse_describes;
 static struct mdev_parent_ops misuse_ops;
+
+/* What is described, and wrong in one point */
+static struct mdev_region misuse_regions[3];
+static struct mdev_irq misuse_irqs[2];
+static struct mdev_description misuse_description;
 
 static int misuse_create(struct kobject *kobj, struct mdev_device *mdev)
 {
 	struct misuse *misuse = kzalloc(sizeof(*misuse), GFP_KERNEL);
+	int ret = 0;
 
 	if (!misuse)
 		return -ENOMEM;
-	if (!misuse_forgets_trigger)
+	if (misuse_describes)
+		ret = mdev_describe(mdev, &misuse_description,
+				    misuse->triggers);
+	else if (!misuse_forgets_trigger)
 		mdev_trigger_init(&misuse->request, mdev, MDEV_TRIGGER_REQUEST);
+	if (ret) {
+		kfree(misuse);
+		return ret;
+	}
 	mdev_set_drvdata(mdev, misuse);
 	return 0;
 }
@@ -122,6 +141,49 @@ static void misuse_prepare(const char *what)
 	};
 }
 
+static int misuse_mmap(struct mdev_device *mdev, unsigned int index,
+		       struct vm_area_struct *vma)
+{
+	return -EINVAL;
+}
+
+/* A description that is right, but for @what */
+static void misuse_describe(const char *what)
+{
+	memset(misuse_regions, 0, sizeof(misuse_regions));
+	memset(misuse_irqs, 0, sizeof(misuse_irqs));
+	misuse_irqs[1].flags = VFIO_IRQ_INFO_EVENTFD;
+	misuse_irqs[1].kind = MDEV_TRIGGER_REQUEST;
+	misuse_description = (struct mdev_description){
+		.region_shift	= 20,
+		.nr_regions	= ARRAY_SIZE(misuse_regions),
+		.regions	= misuse_regions,
+		.nr_irqs	= ARRAY_SIZE(misuse_irqs),
+		.irqs		= misuse_irqs,
+	};
+	misuse_ops.request = NULL;
+	if (strcmp(what, "callbacks"))
+		misuse_ops.ioctl = NULL;
+	if (!strcmp(what, "shift"))
+		misuse_description.region_shift = 63;
+	else if (!strcmp(what, "room"))
+		misuse_description.region_shift = 62;
+	else if (!strcmp(what, "size"))
+		misuse_regions[1].size = BIT(20) + 1;
+	else if (!strcmp(what, "page"))
+		misuse_regions[1] = (struct mdev_region){
+			.size = 1, .mmap = misuse_mmap,
+		};
+	else if (!strcmp(what, "irqs"))
+		misuse_description.nr_irqs = 1000;
+	else if (!strcmp(what, "flags"))
+		misuse_irqs[1].flags = 0;
+	else if (!strcmp(what, "requests"))
+		misuse_irqs[0] = misuse_irqs[1];
+	else if (!strcmp(what, "asking"))
+		misuse_irqs[1].kind = MDEV_TRIGGER_INTERRUPT;
+}
+
 static void misuse_unregister(void)
 {
 	lockdep_assert_held(&misuse_lock);
@@ -147,6 +209,9 @@ static int misuse_set(const char *val, const struct kernel_param *kp)
 	misuse_unregister();
 	if (strcmp(what, "everything_back")) {
 		misuse_prepare(what);
+		misuse_describes = strstarts(what, DESCRIBED);
+		if (misuse_describes)
+			misuse_describe(what + strlen(DESCRIBED));
 		ret = mdev_register_device(&misuse_device->dev, &misuse_ops);
 		misuse_registered = !ret;
 	}
@@ -159,7 +224,7 @@ static const struct kernel_param_ops misuse_param_ops = {
 };
 module_param_cb(forget, &misuse_param_ops, NULL, 0200);
 __MODULE_PARM_TYPE(forget, "string");
-MODULE_PARM_DESC(forget, "What the driver forgets: create, remove, types, device_api, available_instances, request, revoke, trigger, or nothing");
+MODULE_PARM_DESC(forget, "What the driver forgets: create, remove, types, device_api, available_instances, request, revoke, trigger, or nothing; or, in the description of a device, described_callbacks, _shift, _room, _size, _page, _irqs, _flags, _requests, _asking, or _nothing");
 
 static int __init misuse_init(void)
 {

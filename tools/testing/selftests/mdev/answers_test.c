@@ -409,6 +409,57 @@ TEST_F(misuse, driver_and_what_it_forgets_are_named)
 	EXPECT_EQ(variant->result == 0, parent_exists(MISUSE));
 }
 
+/* What is wrong in a description, which is given when a device is created */
+static const struct misdescription {
+	const char *what;
+	int result;		/* of a creation */
+	const char *line;
+} misdescriptions[] = {
+	{ "described_nothing", 0, NULL },
+	{ "described_callbacks", -EINVAL, "its driver has a read, write, ioctl" },
+	{ "described_shift", -EINVAL, "no room for the regions' index" },
+	{ "described_room", -EINVAL, "no room for the regions' index" },
+	{ "described_size", -EINVAL, "a region is larger" },
+	{ "described_page", -EINVAL, "does not end with a page" },
+	{ "described_irqs", -EINVAL, "too many interrupts" },
+	{ "described_flags", -EINVAL, "an interrupt exists, and does not exist" },
+	{ "described_requests", -EINVAL, "more than one request interrupt" },
+	{ "described_asking", 0, "without a request interrupt" },
+};
+
+static void expect_misdescription(struct __test_metadata *_metadata,
+				  const struct misdescription *misdescription)
+{
+	struct uuid uuid = uuid_new();
+	int log = kmsg_open();
+
+	ASSERT_EQ(0, make_forget(misdescription->what));
+	EXPECT_EQ(misdescription->result,
+		  mdev_create(MISUSE, MISUSE_TYPE, &uuid)) {
+		TH_LOG("%s", misdescription->what);
+	}
+	if (misdescription->line)
+		EXPECT_TRUE(kmsg_wait(log, SOON_MS, MISUSE,
+				      "parent driver mdev_misuse",
+				      misdescription->line)) {
+			TH_LOG("%s", misdescription->what);
+		}
+	if (mdev_exists(&uuid))
+		EXPECT_EQ(0, mdev_remove(&uuid));
+	EXPECT_EQ(0, make_forget("everything_back"));
+	close(log);
+}
+
+TEST(description_that_contradicts_itself_is_refused)
+{
+	size_t i;
+
+	if (!file_exists("/sys/module/mdev_misuse"))
+		SKIP(return, "no module mdev_misuse");
+	for (i = 0; i < ARRAY_SIZE(misdescriptions); i++)
+		expect_misdescription(_metadata, &misdescriptions[i]);
+}
+
 TEST(trigger_that_was_not_initialised_is_refused)
 {
 	struct uuid uuid = uuid_new();

@@ -19,7 +19,7 @@
 #define PARAMETERS	"/sys/module/mdev_relay_peer/parameters/"
 
 #define BLOCKED		"removal blocked until device is released by its holder"
-#define NO_CALLBACK	"no request callback"
+#define NO_CALLBACK	"no way to ask"
 #define NO_REVOCATION	"cannot be revoked: its driver is one of the kernel's own"
 #define GROUP_OPEN	"removal blocked until its VFIO group is closed"
 #define FORWARDED	"relaying device request to driver (#1)"

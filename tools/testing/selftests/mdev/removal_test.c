@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -19,7 +20,7 @@
 #define RELAYED		"relaying device request to holder"
 #define BLOCKED		"removal blocked until device is released by its holder"
 #define NO_EVENTFD	"registered no request eventfd"
-#define NO_CALLBACK	"no request callback"
+#define NO_CALLBACK	"no way to ask"
 #define CANNOT_ASK	"release cannot be requested of the holder"
 
 /* One device, which one process can hold and another one remove */
@@ -306,6 +307,38 @@ TEST_F(held, interrupted_removal_can_be_repeated_at_will)
 	/* In a machine that is busy, the loop may take longer than an interval */
 	EXPECT_GT(20, asked);
 	EXPECT_GT(20, kmsg_count(self->log, self->uuid.text, RELAYED));
+}
+
+/* More than a counter of one byte knows of */
+#define MANY_REMOVALS	300
+
+static int run_impatient_remover(void *arg)
+{
+	const struct itimerval soon = { .it_value.tv_usec = 2000 };
+	struct sigaction action = { .sa_handler = ignore_signal };
+	int i, err = 0;
+
+	sigaction(SIGALRM, &action, NULL);
+	for (i = 0; i < MANY_REMOVALS && (!err || err == -EINTR); i++) {
+		setitimer(ITIMER_REAL, &soon, NULL);
+		err = mdev_remove(arg);
+	}
+	return -err;
+}
+
+TEST_F_TIMEOUT(held, impatient_removals_ask_no_more_often, 60 * SLOWER)
+{
+	const __s64 interval_ms = MDEV_REQUEST_INTERVAL * 1000;
+	const __s64 begin = now_ms();
+	__u64 asked;
+
+	start_holder(true);
+	self->child = child_start(run_impatient_remover, &self->uuid, -1, -1);
+	EXPECT_EQ(EINTR, child_wait(self->child, 50000 * SLOWER));
+	self->child = -1;
+	asked = eventfd_take(self->holder.eventfd);
+	EXPECT_LT(0, asked);
+	EXPECT_GE(5 * ((now_ms() - begin) / interval_ms + 1), asked);
 }
 
 TEST_F(held, open_while_removal_is_pending_fails)
