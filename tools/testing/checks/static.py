@@ -76,16 +76,25 @@ def checkpatch(target, kernel):
     return checkpatch_says(kernel, ["--file", *_files(".c", ".h")])
 
 
+def _scripts(interpreter):
+    """Those that are run by it, whatever their names are."""
+    return [name for name in _files("") if re.match(rb"#!.*\b%s\b" % interpreter, (TOP / name).read_bytes())]
+
+
 def shellcheck(target, kernel):
-    scripts = [name for name in _files("") if re.match(rb"#!.*\b(ba|da)?sh\b", (TOP / name).read_bytes())]
+    scripts = _scripts(b"(ba|da)?sh")
     return _output(["shellcheck", "--external-sources", "--format=gcc", *sorted({*scripts, *_files(".sh")})])
 
 
 def python(target, kernel):
-    """flake8, and mypy for the runner, whose parts import each other by their names."""
-    return (_output(["flake8", "--max-line-length=120", *_files(".py")]) +
-            _output(["mypy", "--no-incremental", "--ignore-missing-imports", "--no-error-summary",
-                     TOP / "tools/testing/vm"], MYPYPATH=str(TOP / "tools/testing/vm")))
+    """
+    flake8, and mypy for the runner, whose parts import each other by their names, and for what users run, with the
+    oldest Python that they may have.
+    """
+    mypy = ["mypy", "--no-incremental", "--ignore-missing-imports", "--no-error-summary"]
+    return (_output(["flake8", "--max-line-length=120", *sorted({*_files(".py"), *_scripts(b"python3")})]) +
+            _output([*mypy, TOP / "tools/testing/vm"], MYPYPATH=str(TOP / "tools/testing/vm")) +
+            _output([*mypy, "--check-untyped-defs", "--python-version=3.9", TOP / "tools/mdevs"]))
 
 
 def spelling(target, kernel):
