@@ -89,4 +89,5 @@ def base_archive(target, kernel, modules, programs, peer):
             cpio.file(f"tests/{path.relative_to(programs)}", path.read_bytes())
     for path in sorted([*(TOP / "tools/testing").rglob("*.sh"), *(TOP / "tools/testing/clients").rglob("*.py")]):
         cpio.file(f"tests/{path.relative_to(TOP / 'tools/testing')}", path.read_bytes())
+    cpio.file("tests/mdevs", (TOP / "tools/mdevs").read_bytes())
     return cpio.bytes()
