@@ -5,6 +5,10 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 
 INSTALLED := drivers/vfio/mdev/mdev drivers/s390/cio/vfio_ccw samples/vfio-mdev/mtty
 
+# Where programs go, below INSTALL_MOD_PATH, too.
+PREFIX ?= /usr/local
+programs = $(INSTALL_MOD_PATH)$(PREFIX)
+
 # The name that the kernel has for itself: Debian's headers of 6.1 give another one to "make kernelrelease".
 kernelrelease = $(shell sed -n 's/.* UTS_RELEASE "\(.*\)"/\1/p' $(KDIR)/include/generated/utsrelease.h)
 depmod = depmod $(if $(INSTALL_MOD_PATH),-b $(INSTALL_MOD_PATH)) $(kernelrelease)
@@ -16,6 +20,8 @@ modules:
 install: modules
 	$(MAKE) -C $(KDIR) M=$(CURDIR) INSTALL_MOD_DIR=updates modules_install
 	$(depmod)
+	install -D -m 755 tools/mdevs $(programs)/bin/mdevs
+	install -D -m 644 tools/mdevs.8 $(programs)/share/man/man8/mdevs.8
 
 # What install has put there; what DKMS has installed is for DKMS to remove.
 uninstall:
@@ -24,6 +30,8 @@ uninstall:
 		rmdir -p --ignore-fail-on-non-empty $$updates/$${module%/*} 2>/dev/null || :; \
 	done
 	$(depmod)
+	rm -f $(programs)/bin/mdevs $(programs)/share/man/man8/mdevs.8
+	rmdir --ignore-fail-on-non-empty $(programs)/share/man/man8 2>/dev/null || :
 
 clean:
 	$(MAKE) -C $(KDIR) M=$(CURDIR) clean
@@ -37,7 +45,7 @@ compile_commands.json:
 
 help:
 	@echo 'make KDIR=<headers>          build the modules, each beside its sources'
-	@echo 'make KDIR=<headers> install  install them into updates/'
+	@echo 'make KDIR=<headers> install  install them into updates/, and mdevs below PREFIX (/usr/local)'
 	@echo 'make KDIR=<headers> uninstall  remove what "install" has installed'
 	@echo 'make KDIR=<headers> clean    remove what was built'
 	@echo 'make check                   run all tests but the long ones, in VMs: ./run check'

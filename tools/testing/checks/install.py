@@ -31,7 +31,8 @@ PLACE = BUILD / "install"
 
 # A system is the host's architecture. For a kernel of another one the modules are cross-built, and its packages are
 # unpacked, not installed.
-PACKAGES = ("build-essential", "debhelper", "dh-dkms", "dkms", "initramfs-tools", "lintian", "pahole", "xz-utils")
+PACKAGES = ("build-essential", "debhelper", "dh-dkms", "dkms", "initramfs-tools", "lintian", "pahole", "python3",
+            "xz-utils")
 
 
 @dataclasses.dataclass
@@ -55,8 +56,9 @@ PACKAGE = "mdev-request"
 SOURCE = f"src/{PACKAGE}"
 
 # Where something that was installed could be left. What DKMS makes for itself, once, stays: its key.
-WATCHED = ("boot", "etc", "lib/modules", "lib/udev", "lib/modprobe.d", "lib/depmod.d", "usr/lib/modules-load.d",
-           "usr/sbin", "usr/share/doc", "usr/share/lintian", "usr/src", "var/lib/dkms")
+WATCHED = ("boot", "etc", "lib/modules", "lib/udev", "lib/modprobe.d", "lib/depmod.d", "usr/bin",
+           "usr/lib/modules-load.d", "usr/local", "usr/sbin", "usr/share/doc", "usr/share/lintian", "usr/share/man",
+           "usr/src", "var/lib/dkms")
 LEFT_BY_DKMS = ("var/lib/dkms/mok.key", "var/lib/dkms/mok.pub")
 
 MODULES = {"amd64": {"mdev", "mtty"}, "s390x": {"mdev", "mtty", "vfio_ccw"}}
@@ -229,6 +231,12 @@ class Installed:
         self.keep(way, kernel)
 
 
+def check_mdevs(system, *argv):
+    """It runs, as far as it comes in a system that has no sysfs."""
+    code, output = system.attempt(*argv)
+    check(code == 1 and "mdev.ko is not loaded" in output, f"{' '.join(argv)} ended with {code}: {output}")
+
+
 def version_out_of_range():
     """The nearest kernel that is too old, and what is said of it."""
     low, oldest = config.kernel_range()[0]
@@ -293,6 +301,8 @@ def by_package(system, installed, kernels, version, report):
                 check("Processing triggers for initramfs-tools" in output, "the initramfs is not updated")
                 for target, kernel in native:
                     installed.check(target, kernel, "package", "updates/dkms")
+            with result(report, system, "package: mdevs runs"):
+                check_mdevs(system, "mdevs")
             with result(report, system, "package: a kernel that comes later gets its modules"):
                 target, kernel = native[0]
                 system.run("dkms", "unbuild", f"{PACKAGE}/{version}", "-k", kernel.release)
@@ -312,6 +322,8 @@ def by_dkms(system, installed, kernels, version, report):
     with result(report, system, "dkms: removed, it leaves nothing"), leaves_nothing(system):
         try:
             system.run("dkms", "add", f"/{SOURCE}")
+            with result(report, system, "dkms: mdevs runs from the source"):
+                check_mdevs(system, f"/usr/src/{PACKAGE}-{version}/tools/mdevs")
             for target, kernel in kernels:
                 one = (f"{PACKAGE}/{version}", "-k", f"{kernel.release}/{dkms_arch(target)}")
                 with result(report, system, f"dkms: build and install for {kernel.release}"):
@@ -338,6 +350,7 @@ def by_make(system, installed, kernels, report):
                 with result(report, system, f"make: install for {kernel.release}"):
                     system.run(*make, "install")
                     installed.check(target, kernel, "make", "updates")
+                    check_mdevs(system, "/usr/local/bin/mdevs")
             finally:
                 system.run(*make, "uninstall")
                 system.run(*make, "clean")
