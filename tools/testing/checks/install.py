@@ -367,7 +367,7 @@ def in_guest(target, kernel, files, report, args):
         more.file(name, data, 0o644)
     test = config.Test(name="modprobe", limit=300, reason="some 60 s emulated; the rest is for a loaded machine",
                        program="clients/modprobe_test.py", packages=GUEST)
-    disks = {tuple(GUEST): disk.root(target, GUEST, report, args.refresh)}
+    disks = {test.root: disk.root(target, test.root, report, args.refresh)}
     Boot(Setup(bare, kernel, archive + more.bytes(), disks, kvm=args.kvm), [test], report).run()
 
 

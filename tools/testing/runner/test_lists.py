@@ -31,6 +31,7 @@ def test_defaults_hold_for_an_entry(tmp_path):
     ('program = "x"', "good needs a program or a script"),
     ('output = "loud"', "good has the output 'loud'"),
     ('packages = ["udev"]', "good has a script"),
+    ('suites = ["sid"]', "good has suites, and no packages"),
     ('[[test]]\nscript = "x"', "an entry without a name has no name"),
     ('[[test]]\nname = "good"\nscript = "x"', "good is there twice"),
 ])

@@ -58,8 +58,8 @@ def prepare(name, tests, report, args, ours, peer):
             kernels.build(target, kernel, logs, report)
         disks = {name: disk.named(target, name, report, args.refresh)
                  for name in sorted({test.disk for test in here if test.disk})}
-        disks |= {names: disk.root(target, names, report, args.refresh)
-                  for names in {tuple(test.packages) for test in here if test.packages}}
+        disks |= {wanted: disk.root(target, wanted, report, args.refresh)
+                  for wanted in {test.root for test in here if test.root}}
         report.say(name, f"building modules and tests for {kernel.release}")
         programs = build.build_programs(target, kernel, programs, logs)
         for wanted, make in ((ours, build.build_modules), (peer and target.peer, build.build_peer)):
@@ -80,7 +80,7 @@ def boots_of(setup, tests, report, repeat):
     groups = {}
     for test in tests:
         if test.runs_on(setup.target) and (test.runs_on(setup.target, peer=True) or not setup.peer):
-            key = (test.boot, tuple(test.qemu), test.cmdline, test.disk, tuple(test.packages), tuple(test.host))
+            key = (test.boot, tuple(test.qemu), test.cmdline, test.disk, test.root, tuple(test.host))
             groups.setdefault(key, []).append(test)
     numbers = range(1, repeat + 1) if repeat > 1 else [0]
     return [Boot(setup, group, report, number) for number in numbers for group in groups.values()]

@@ -34,7 +34,7 @@ class Setup:
     target: object
     kernel: object
     archive: bytes
-    disks: dict             # the images, by name or by the list of packages on them
+    disks: dict             # the images, by name or by Test.root
     peer: bool = False
     kvm: bool = False
     modules: dict = dataclasses.field(default_factory=dict)     # what was built here: {name: file}
@@ -128,7 +128,7 @@ class Boot:
                                            boot_limit=(test.boot_limit or boot_limit) * slower) for test in tests]
         self._grace = GRACE * slower
         self._who = setup.target.name + (f"#{number}" if number else "") + (PEER if setup.peer else "")
-        self._root = setup.disks[tuple(tests[0].packages)] if tests and tests[0].packages else None
+        self._root = setup.disks[tests[0].root] if tests and tests[0].root else None
         self.waits = all(test.waits for test in tests)
         name = (tests[0].boot or tests[0].name) if tests else "shell"
         name += ("-peer" if setup.peer else "") + (f".{number}" if number else "")

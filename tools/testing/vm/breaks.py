@@ -88,8 +88,8 @@ def _run(entry, tests, args, report):
         programs = {"vm/guest/supervise", test.program, *test.needs} - {""}
         programs = build.build_programs(target, kernel, {name for name in programs if not name.endswith(".py")}, logs)
         disks = {test.disk: disk.named(target, test.disk, report, False)} if test.disk else {}
-        if test.packages:
-            disks[tuple(test.packages)] = disk.root(target, tuple(test.packages), report, False)
+        if test.root:
+            disks[test.root] = disk.root(target, test.root, report, False)
         forget_edits(src)
         modules = build.build_modules(target, kernel, logs, src, lambda: _edit(entry, src))
         modules |= build.kernel_drivers(target, kernel, logs, [test])

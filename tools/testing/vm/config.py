@@ -88,6 +88,7 @@ class Test:
     needs: list = dataclasses.field(default_factory=list)       # other built files, which the program uses
     disk: str = ""          # one of the target's disks, mounted while the boot lasts
     packages: list = dataclasses.field(default_factory=list)    # Debian packages that it runs in
+    suites: list = dataclasses.field(default_factory=list)      # where these come from, beside the target's suites
     # Built here: ours by their names, those of the kernel's source (a target's drivers) as kernel/NAME
     modules: list = dataclasses.field(default_factory=list)
     drivers: list = dataclasses.field(default_factory=list)     # Debian's modules, loaded then with all that they need
@@ -107,6 +108,11 @@ class Test:
     known: list = dataclasses.field(default_factory=list)       # reports in the kernel's log that are not about us
     left: list = dataclasses.field(default_factory=list)        # what others' modules leave behind
     expect: list = dataclasses.field(default_factory=list)      # tests of the runner: the failures to report
+
+    @property
+    def root(self):
+        """Which disk of packages it runs in, if any: the packages, and the suites beside the target's."""
+        return (tuple(self.packages), tuple(self.suites)) if self.packages else None
 
     def short(self):
         """The test, without the kernels where it is in the long set only."""
@@ -200,6 +206,8 @@ def load_tests(path):
             raise Failure(f"{where}: {test.name} needs a program or a script")
         if test.script and test.packages:
             raise Failure(f"{where}: {test.name} has a script, which runs in busybox, and packages")
+        if test.suites and not test.packages:
+            raise Failure(f"{where}: {test.name} has suites, and no packages of them")
         if not isinstance(test.peer, list) or [other.name for other in tests].count(test.name) > 1:
             raise Failure(f"{where}: {test.name} is there twice, or its peer is no list of targets")
     return tests

@@ -55,8 +55,11 @@ def _image(target, kind, wanted, suites, names, arrange, report, refresh):
     return file
 
 
-def root(target, names, report, refresh=False):
-    """A disk that is the guest's root: all of these packages."""
+def root(target, wanted, report, refresh=False):
+    """A disk that is the guest's root: see Test.root."""
+    names, more = wanted
+    suites = [*target.suites, *(suite for suite in more if suite not in target.suites)]
+
     def arrange(unpacked, tree):
         # Nobody reads it in there.
         shutil.rmtree(unpacked / "usr/share/doc", ignore_errors=True)
@@ -64,8 +67,8 @@ def root(target, names, report, refresh=False):
             (unpacked / name).mkdir(parents=True, exist_ok=True)
         unpacked.rename(tree)
 
-    return _image(target, ROOT, (target.suites, sorted(names), MOUNT_POINTS, MERGED), target.suites, names, arrange,
-                  report, refresh)
+    return _image(target, ROOT, (suites, sorted(names), MOUNT_POINTS, MERGED), suites, names, arrange, report,
+                  refresh)
 
 
 def named(target, name, report, refresh=False):

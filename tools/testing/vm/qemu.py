@@ -26,9 +26,9 @@ class Qemu:
         its name, by which the guest finds it.
         """
         test, device, flags = self._test, self._setup.target.arch.disk_device, []
-        if test and test.packages:
+        if test and test.root:
             flags += ["-drive", "if=none,id=root,format=raw,snapshot=on,"
-                                f"file={self._setup.disks[tuple(test.packages)]}", "-device", f"{device},drive=root"]
+                                f"file={self._setup.disks[test.root]}", "-device", f"{device},drive=root"]
         if test and test.disk:
             flags += ["-blockdev", f"file,node-name=disk,read-only=on,filename={self._setup.disks[test.disk]}",
                       "-device", f"{device},drive=disk,serial={test.disk}"]
