@@ -12,9 +12,9 @@ import sys
 import time
 
 from harness import attempt, check, command, read, refused, run, same, until, write
+from parents import BUS, DEVICES, Subchannel, active, parent, types_path
+from udev import udevd
 
-BUS = pathlib.Path("/sys/class/mdev_bus")
-DEVICES = pathlib.Path("/sys/bus/mdev/devices")
 DEFINITIONS = pathlib.Path("/etc/mdevctl.d")
 
 UUID = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001"
@@ -24,63 +24,11 @@ OTHER = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1002"
 WAIT = 2
 
 
-class Mtty:
-    name, type, holder, instances = "mtty", "mtty-1", "/tests/demo/vfio_hold", 24
-
-    def register(self):
-        command("insmod", "/modules/mtty.ko")
-
-    def unregister(self):
-        command("rmmod", "mtty")
-
-    def give_back(self):
-        pass
-
-
-class Subchannel:
-    type, holder, instances = "vfio_ccw-io", "/tests/demo/ccw_hold", 1
-
-    def __init__(self):
-        self._device = pathlib.Path("/sys/bus/ccw/devices/0.0.1234")
-        self._path = self._device.resolve().parent
-        self.name = self._path.name
-        write(self._path / "driver_override", "vfio_ccw")
-        write(self._path / "driver/unbind", self.name)
-        self.register()
-
-    def register(self):
-        write("/sys/bus/css/drivers_probe", self.name)
-
-    def unregister(self):
-        write("/sys/bus/css/drivers/vfio_ccw/unbind", self.name)
-
-    def give_back(self):
-        self.unregister()
-        write(self._path / "driver_override", "\n")
-        self.register()
-        until(self._device.exists, "the kernel has the device again")
-
-
-parent = Subchannel() if os.uname().machine == "s390x" else Mtty()
-
-
-def types_path():
-    return BUS / parent.name / "mdev_supported_types" / parent.type
-
-
 def listed(*options):
     """mdevctl's list as {parent: {UUID: its fields}}."""
     found = json.loads(command("mdevctl", "list", "--dumpjson", *options))
     return {name: {uuid: fields for entry in entries for uuid, fields in entry.items()}
             for part in found for name, entries in part.items()}
-
-
-def active():
-    """The same, as sysfs has it, with the types alone."""
-    found = {}
-    for path in DEVICES.iterdir():
-        found.setdefault(path.resolve().parent.name, {})[path.name] = (path / "mdev_type").resolve().name
-    return found
 
 
 def check_lists():
@@ -120,21 +68,6 @@ def held(*options):
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-
-
-@contextlib.contextmanager
-def udevd():
-    """The rules are Debian's. mdevctl's names a place where its package has no mdevctl: give it one."""
-    link = pathlib.Path("/usr/sbin/mdevctl")
-    if not link.exists():
-        link.symlink_to("../bin/mdevctl")
-    with subprocess.Popen(["/lib/systemd/systemd-udevd"], stdin=subprocess.DEVNULL,
-                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            until(lambda: attempt("udevadm", "control", "--ping")[0] == 0, "udevd answers")
-            yield
-        finally:
-            process.terminate()
 
 
 def types_are_those_of_sysfs():
