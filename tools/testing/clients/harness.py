@@ -6,8 +6,9 @@ import pathlib
 import subprocess
 import time
 
-# Of all waits: emulated, each program takes some tenths of a second to start.
-LIMIT = 60
+# Of all waits: emulated, each program takes some tenths of a second to start, and libvirtd some ten seconds to answer
+# for the first time. The rest is for a loaded machine, on which that was seen to take a minute.
+LIMIT = 180
 
 os.environ["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin"
 # udevadm does nothing in a chroot, unless it is told that this is all right.
