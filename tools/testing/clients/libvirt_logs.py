@@ -17,7 +17,7 @@ KNOWN = (
     (".*", r": Domain id=\d+ is tainted: custom-argv$", "a guest's console is an argument of QEMU's"),
     (".*", r": shutting down, reason=destroyed$", "the tests end domains so"),
     (".*", r"qemu-system-\S+: terminating on signal 15 from pid ", "the tests end domains so"),
-    (".*", r": group ID \d+: KVM VFIO device isn't created yet$", "QEMU says so at each unplug without KVM"),
+    (".*", r"\bgroup ID \d+: KVM VFIO device isn't created yet$", "QEMU says so at each unplug without KVM"),
     ("libvirtd", r": Unable to find address for mdev parent device '",
      "libvirt looks at a parent that is being unregistered"),
     ("libvirtd", r": Unable to destroy 'mdev_\w+': device in use$", "the tests try to destroy held devices"),
