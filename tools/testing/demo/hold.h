@@ -30,7 +30,7 @@ static inline int open_group(const char *uuid)
 	snprintf(path, sizeof(path), "/sys/bus/mdev/devices/%s/iommu_group", uuid);
 	len = readlink(path, link, sizeof(link) - 1);
 	if (len < 0)
-		err(1, "%s", path);
+		errx(1, "there is no device %s with a VFIO group", uuid);
 	link[len] = 0;
 	snprintf(path, sizeof(path), "/dev/vfio/%.32s", basename(link));
 	fd = open(path, O_RDWR);

@@ -4,7 +4,9 @@
 import argparse
 import concurrent.futures
 import contextlib
+import difflib
 import functools
+import os
 import pathlib
 import subprocess
 import sys
@@ -136,7 +138,10 @@ def run_tests(tests, report, args, ours=True, peer=False, checks=(), folders=())
 def chosen(names, *lists, long=False):
     tests = [test for path in lists for test in config.load_tests(HERE / path)]
     if missing := set(names) - {test.name for test in tests}:
-        raise Failure(f"no test {' '.join(sorted(missing))}; there are: {' '.join(test.name for test in tests)}")
+        known = [test.name for test in tests]
+        alike = sorted({name for wanted in missing for name in difflib.get_close_matches(wanted, known)})
+        raise Failure(f"no test {' '.join(sorted(missing))}" + (f"; like it: {' '.join(alike)}" if alike else "") +
+                      "; ./run list tells them all")
     if names or long:
         return [test for test in tests if not names or test.name in names]
     return [test.short() for test in tests if not test.long]
@@ -170,13 +175,23 @@ def shell(args, report):
     tests = chosen(args.test, *LISTS) if args.test else []
     if len(tests) > 1:
         raise Failure("a shell has the devices of one test")
-    files = [pathlib.Path(name) for name in args.files]
+    files = [pathlib.Path(os.environ.get("RUN_FROM", "."), name) for name in args.files]
     if missing := [str(path) for path in files if not path.is_file()]:
         raise Failure(f"there is no file {' '.join(missing)}")
     names = args.target or [name for name in config.target_names(long=True)
                             if all(test.runs_on(config.load_target(name)) for test in tests)]
     setup = prepare(names[0], [*tests, *chosen([], "demo.toml")], report, args, not args.peer, args.peer)[0]
     return Boot(setup, tests, report).shell(files, args.gdb)
+
+
+def check_sources(args, report):
+    """The static checks of one architecture. Some look at what was built."""
+    target, kernel = any_kernel(args, report)
+    with config.locked(target.dir):
+        build.build_modules(target, kernel, LOGS / target.name)
+    for name in static.CHECKS:
+        if static.is_due(name, target.arch.name, set()):
+            static.run(name, target, kernel, report)
 
 
 def vm(args, report):
@@ -260,6 +275,7 @@ def main():
                                  (demo, "demo", "show what this is about"),
                                  (benchmark, "bench", "measure against the kernel's own modules"),
                                  (vm, "vm", "run chosen tests, or a shell"),
+                                 (check_sources, "static", "check the sources"),
                                  (list_tests, "list", "tell what each test is for"),
                                  (docs, "docs", "make pages of the documentation"),
                                  (hooks, "hooks", "have git check what is committed"),
