@@ -418,7 +418,7 @@ TEST_F(unrevocable, user_is_waited_for)
 
 /* Modules. Whatever happens, all are there again at the end */
 static const char * const modules[] = {
-	"mdev", "mtty", "mdev_relay", "mdev_legacy",
+	"mdev", "mtty", "mpad", "mdev_relay", "mdev_legacy",
 };
 
 #define NR_MODULES	((int)ARRAY_SIZE(modules))
