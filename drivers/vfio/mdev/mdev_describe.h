@@ -28,18 +28,23 @@ mdev_region_at(const struct mdev_description *description, loff_t offset,
 }
 
 /*
- * How many of @count bytes at @pos are in the region; 0 if that is refused. A
- * count is at most MAX_RW_COUNT, and @pos below 1 << 62: nothing overflows.
+ * The same for an access of *@count bytes, which becomes how many of them are in
+ * the region; NULL if the access is refused. A count is at most MAX_RW_COUNT, and
+ * @pos below 1 << 62: nothing overflows.
  */
-static inline size_t
-mdev_access_bound(const struct mdev_description *description,
-		  const struct mdev_region *region, u64 pos, size_t count)
+static inline const struct mdev_region *
+mdev_access_at(const struct mdev_description *description, loff_t offset,
+	       size_t *count, unsigned int *index, u64 *pos)
 {
-	if (likely(pos + count <= region->size))
-		return count;
-	if (description->exact || pos >= region->size)
-		return 0;
-	return region->size - pos;
+	const struct mdev_region *region =
+		mdev_region_at(description, offset, index, pos);
+
+	if (!region || likely(*pos + *count <= region->size))
+		return region;
+	if (description->exact || *pos >= region->size)
+		return NULL;
+	*count = region->size - *pos;
+	return region;
 }
 
 static inline ssize_t mdev_describe_read(struct mdev_device *mdev,
@@ -53,11 +58,8 @@ static inline ssize_t mdev_describe_read(struct mdev_device *mdev,
 
 	if (!count)
 		return 0;
-	region = mdev_region_at(mdev->description, *ppos, &index, &pos);
+	region = mdev_access_at(mdev->description, *ppos, &count, &index, &pos);
 	if (!region || !region->read)
-		return -EINVAL;
-	count = mdev_access_bound(mdev->description, region, pos, count);
-	if (!count)
 		return -EINVAL;
 	ret = region->read(mdev, index, buf, count, pos);
 	if (ret > 0)
@@ -76,11 +78,8 @@ static inline ssize_t mdev_describe_write(struct mdev_device *mdev,
 
 	if (!count)
 		return 0;
-	region = mdev_region_at(mdev->description, *ppos, &index, &pos);
+	region = mdev_access_at(mdev->description, *ppos, &count, &index, &pos);
 	if (!region || !region->write)
-		return -EINVAL;
-	count = mdev_access_bound(mdev->description, region, pos, count);
-	if (!count)
 		return -EINVAL;
 	ret = region->write(mdev, index, buf, count, pos);
 	if (ret > 0)
