@@ -652,7 +652,7 @@ static void mtty_reset(struct mtty *mtty)
  */
 
 /*
- * Up to 8 registers go to the user, the first one in the lowest byte of @data.
+ * Up to 8 registers go to the holder, the first one in the lowest byte of @data.
  * Most accesses are of one byte: no array, whose bounds would be guarded.
  */
 static int mtty_put_bytes(char __user *buf, u64 data, size_t count)

@@ -4,7 +4,7 @@
  *
  * A subchannel has one struct vfio_ccw from probe to remove; at most one
  * mediated device uses it, with one struct vfio_ccw_user from open to close.
- * Threads come from user space, one after the other under the user's io_lock,
+ * Threads come from user space, one after the other under the holder's io_lock,
  * and from the channel subsystem, under the subchannel's lock:
  *
  *	io_lock, then sch->lock, then crw_lock
@@ -16,8 +16,8 @@
  * reference frees.
  *
  * I/O needs no work item. The interrupt handler stores the response, moves the
- * state on and signals the user; what has to sleep (unpinning, above all) is
- * done by the next thread that holds io_lock: the user's next access, DMA
+ * state on and signals the holder; what has to sleep (unpinning, above all) is
+ * done by the next thread that holds io_lock: the holder's next access, DMA
  * unmap, reset or close.
  */
 #ifndef VFIO_CCW_H
@@ -38,17 +38,17 @@
 #include "vfio_ccw_cp.h"
 #include "vfio_ccw_pages.h"
 
-/* Interrupts that wait for the user to fetch them */
+/* Interrupts that wait for the holder to fetch them */
 #define VFIO_CCW_RESPONSES	16
 
-/* Channel reports that wait for the user to fetch them */
+/* Channel reports that wait for the holder to fetch them */
 #define VFIO_CCW_CRWS		16
 
 /**
- * enum vfio_ccw_state - what the subchannel is doing for the user
+ * enum vfio_ccw_state - what the subchannel is doing for the holder
  * @VFIO_CCW_NOT_OPER: it is gone, for good
  * @VFIO_CCW_STANDBY: nobody uses it; it is disabled
- * @VFIO_CCW_IDLE: the user has it, and no channel program is active
+ * @VFIO_CCW_IDLE: the holder has it, and no channel program is active
  * @VFIO_CCW_PENDING: a channel program was started, and has not ended
  * @VFIO_CCW_NR_STATES: how many there are
  */
@@ -62,11 +62,11 @@ enum vfio_ccw_state {
 
 /**
  * enum vfio_ccw_event - what moves a subchannel from state to state
- * @VFIO_CCW_OPEN: the user opens the device
- * @VFIO_CCW_CLOSE: the user has closed the device; it is quiet
- * @VFIO_CCW_START: the user wants to start a channel program; may it?
+ * @VFIO_CCW_OPEN: the holder opens the device
+ * @VFIO_CCW_CLOSE: the holder has closed the device; it is quiet
+ * @VFIO_CCW_START: the holder wants to start a channel program; may it?
  * @VFIO_CCW_STARTED: START SUBCHANNEL was successful
- * @VFIO_CCW_ASYNC: the user wants to halt or clear
+ * @VFIO_CCW_ASYNC: the holder wants to halt or clear
  * @VFIO_CCW_INTERRUPT: a response arrived, and no program ends with it
  * @VFIO_CCW_ENDED: a response arrived that ends the program, if one is active;
  *	or the subchannel was made quiet
@@ -86,7 +86,7 @@ enum vfio_ccw_event {
 };
 
 /**
- * struct vfio_ccw_response - an interrupt on its way to the user
+ * struct vfio_ccw_response - an interrupt on its way to the holder
  * @irb: what the hardware stored; with guest addresses when @mapped
  * @of_program: it is about the channel program that is translated in cp
  * @over: a program, a halt or a clear ends with it
@@ -100,7 +100,7 @@ struct vfio_ccw_response {
 };
 
 /**
- * struct vfio_ccw_user - what there is for one user of the subchannel
+ * struct vfio_ccw_user - what there is for one holder of the subchannel
  * @refs: one for the open, one for each thread that is waiting for user space,
  *	or has found that the device was revoked
  * @io_lock: serialises all that user space does; protects all that follows
@@ -133,8 +133,8 @@ struct vfio_ccw_user {
  * @sch: the subchannel
  * @devno: the number of the device that was behind it at probe; constant
  * @mdev: its mediated device, NULL while there is none
- * @user: from open to close, else NULL; under the subchannel's lock. The user's
- *	own calls, which come in between, need no lock
+ * @user: from open to close, else NULL; under the subchannel's lock. Calls of
+ *	the holder's, which come in between, need no lock
  * @available: 1 while no mediated device exists, else 0
  * @leaving: somebody is taking the mediated device away; under the
  *	subchannel's lock
@@ -146,12 +146,12 @@ struct vfio_ccw_user {
  * @state: under the subchannel's lock
  * @down: the machine goes down: nothing is started any more; under the
  *	subchannel's lock
- * @users_end: the user has halted or cleared the program that is active; under
+ * @users_end: the holder has halted or cleared the program that is active;
+ *	under the subchannel's lock
+ * @cleared: the driver has cleared it, and the holder has not ended it; under
  *	the subchannel's lock
- * @cleared: the driver has cleared it, and the user has not ended it; under the
- *	subchannel's lock
- * @silent: responses are nothing to the user, and there is no signal; under the
- *	subchannel's lock
+ * @silent: responses are nothing to the holder, and there is no signal; under
+ *	the subchannel's lock
  * @responses: a ring, under the subchannel's lock
  * @first: the oldest response
  * @count: how many there are
@@ -222,11 +222,11 @@ void vfio_ccw_shutdown(struct vfio_ccw *vc);
 void vfio_ccw_retire(struct vfio_ccw *vc);
 
 /**
- * vfio_ccw_user_lock - begin what threads of the user do one after the other
+ * vfio_ccw_user_lock - begin what threads of the holder do one after the other
  * @vc: the subchannel, which is open
  *
- * Context: a callback of the user's, inside the gate.
- * Return: the user, to be given to vfio_ccw_user_unlock(); an ERR_PTR of
+ * Context: a callback of the holder's, inside the gate.
+ * Return: the holder, to be given to vfio_ccw_user_unlock(); an ERR_PTR of
  * -ENODEV when the device was revoked: nothing else may be used then.
  */
 static inline struct vfio_ccw_user *vfio_ccw_user_lock(struct vfio_ccw *vc)

@@ -46,8 +46,8 @@
  * @pin: pins @npages consecutive guest pages, the first of which is number
  *	@pfn, for the device to read or, where @write, to write as well; stores
  *	the host's address of each page in @host. At most CCW_CP_MAX_PIN pages.
- *	Return 0, or a negative errno with none of them pinned: -ENOMEM where
- *	memory is short or the user's limit is reached, -EINTR where the memory
+ *	Return 0, or a negative errno with none of them pinned: -ENOMEM if
+ *	memory is short or the holder's limit is reached, -EINTR if the memory
  *	goes away; these end the translation, any other one is about these pages
  * @unpin: undoes one call of @pin, or a part of it, which starts at @pfn
  *

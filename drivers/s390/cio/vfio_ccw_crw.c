@@ -10,7 +10,7 @@
  * @erc: the error-recovery code, CRW_ERC_*
  * @chpid: the channel path
  *
- * Where the user does not fetch its reports, the last one says that more came
+ * Where the holder does not fetch its reports, the last one says that more came
  * (Principles of Operation, "Channel-Report Word": overflow).
  *
  * Context: under the subchannel's lock.
@@ -59,7 +59,7 @@ u32 vfio_ccw_crw_show(struct vfio_ccw *vc)
 }
 
 /**
- * vfio_ccw_crw_take - the user has the report that vfio_ccw_crw_show() gave
+ * vfio_ccw_crw_take - the holder has the report that vfio_ccw_crw_show() gave
  * @vc: the subchannel
  *
  * Context: under io_lock, which was not dropped since.
@@ -72,7 +72,7 @@ void vfio_ccw_crw_take(struct vfio_ccw *vc)
 	spin_unlock_irq(&vc->crw_lock);
 }
 
-/* The next user gets none of this one's reports */
+/* The next holder gets none of this one's reports */
 void vfio_ccw_crw_drop(struct vfio_ccw *vc)
 {
 	spin_lock_irq(&vc->crw_lock);

@@ -234,7 +234,7 @@ unlock:
 
 /*
  * A channel path comes or goes. Called under the subchannel's lock. The host's
- * administrator varies paths, which the user need not know of; the hardware's
+ * administrator varies paths, which the holder need not know of; the hardware's
  * changes are reported to it.
  */
 static int vfio_ccw_chp_event(struct subchannel *sch, struct chp_link *link,
@@ -302,7 +302,7 @@ static int __init vfio_ccw_init(void)
 	return ret;
 }
 
-/* All users are asked before any is waited for, and share the time they have */
+/* All holders are asked before any is waited for, and share their time */
 static int vfio_ccw_begin_exit(struct device *dev, void *unused)
 {
 	mdev_unregister_begin(dev);

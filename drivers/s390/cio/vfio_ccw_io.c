@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * vfio-ccw: the subchannel's I/O for the user: start, halt, clear, responses,
+ * vfio-ccw: the subchannel's I/O for the holder: start, halt, clear, responses,
  * and how the subchannel is made quiet.
  */
 #include <linux/delay.h>
@@ -75,7 +75,7 @@ static struct vfio_ccw_user *vfio_ccw_user_alloc(struct mdev_device *mdev)
 	return user;
 }
 
-/* A thread of the user's, with io_lock or about to wait for it, goes outside */
+/* A thread of the holder's, with io_lock or waiting for it, goes outside */
 static void vfio_ccw_wait_begin(struct vfio_ccw *vc,
 				struct vfio_ccw_user *user)
 {
@@ -129,8 +129,8 @@ static void vfio_ccw_map_orb_flags(struct vfio_ccw_user *user, union scsw *scsw)
 }
 
 /*
- * Let the user have nothing of the host in an IRB: addresses of CCWs become
- * the guest's, or 0 where the program is none of this user's; what repeats the
+ * Let the holder have nothing of the host in an IRB: addresses of CCWs become
+ * the guest's, or 0 where the program is none of the holder's; what repeats the
  * ORB repeats the guest's; the address of the storage that could not be
  * accessed is not told.
  */
@@ -205,7 +205,7 @@ static int vfio_ccw_settle(struct vfio_ccw *vc, struct vfio_ccw_user *user)
 	return active ? 0 : vfio_ccw_release(vc, user);
 }
 
-/* Under the subchannel's lock: forget what the user has not fetched */
+/* Under the subchannel's lock: forget what the holder has not fetched */
 static void vfio_ccw_drop_responses(struct vfio_ccw *vc)
 {
 	lockdep_assert_held(&vc->sch->lock);
@@ -233,7 +233,7 @@ static bool vfio_ccw_ends_program(union scsw *scsw)
 }
 
 /*
- * Where the next response goes. If the user fetches none, one that ends nothing
+ * Where the next response goes. If the holder takes none, one that ends nothing
  * gives way; the end of a program never does.
  */
 static struct vfio_ccw_response *vfio_ccw_next_response(struct vfio_ccw *vc,
@@ -249,7 +249,7 @@ static struct vfio_ccw_response *vfio_ccw_next_response(struct vfio_ccw *vc,
 }
 
 /*
- * The driver itself has cleared the program: the user, which issued no clear,
+ * The driver itself has cleared the program: the holder, which issued no clear,
  * gets the end of its start by an interface-control check, as where a path goes
  * away under it.
  */
@@ -299,7 +299,7 @@ void vfio_ccw_interrupt(struct vfio_ccw *vc, const struct irb *irb)
 /**
  * vfio_ccw_show_response - make the oldest response that of the I/O region
  * @vc: the subchannel
- * @user: its user, locked
+ * @user: its holder, locked
  *
  * Where there is none the region stays as it is.
  *
@@ -325,10 +325,10 @@ int vfio_ccw_show_response(struct vfio_ccw *vc, struct vfio_ccw_user *user)
 }
 
 /**
- * vfio_ccw_take_response - the user has what vfio_ccw_show_response() showed
+ * vfio_ccw_take_response - the holder has what vfio_ccw_show_response() showed
  * @vc: the subchannel
  *
- * The user may have been told of several responses by one reading of its
+ * The holder may have been told of several responses by one reading of its
  * eventfd: as long as there are more, it is signalled again.
  *
  * Context: under io_lock, which was not dropped since.
@@ -359,7 +359,7 @@ static void vfio_ccw_give_up(struct vfio_ccw *vc, const char *what)
 	spin_unlock_irq(&vc->sch->lock);
 }
 
-/* What the driver ends by itself, if the user has not; see vfio_ccw_tell_cleared() */
+/* What the driver ends, if the holder has not; see vfio_ccw_tell_cleared() */
 static int vfio_ccw_clear(struct vfio_ccw *vc)
 {
 	vc->cleared = !vc->users_end;
@@ -388,7 +388,7 @@ static int vfio_ccw_end_program(struct vfio_ccw *vc, bool clear)
 
 /*
  * Make the subchannel quiet, by a time in jiffies: cancel or halt what is
- * active, and clear it if that does not end it. Where @tell is set the user
+ * active, and clear it if that does not end it. Where @tell is set the holder
  * hears of the end by a response of its own: then it is cleared at once, since a
  * program that is cancelled gives none. Hardware that does not even clear is
  * broken, and not used any more.
@@ -466,7 +466,7 @@ static int vfio_ccw_stop(struct vfio_ccw *vc, bool tell, unsigned long limit)
  * vfio_ccw_retire - the driver lets the subchannel go, which nobody uses
  * @vc: the subchannel
  *
- * One that could not be disabled when its user went may have come to its senses
+ * One that could not be disabled when its holder went may have recovered
  * meanwhile. If not, it stays enabled, and its interrupts are nobody's.
  */
 void vfio_ccw_retire(struct vfio_ccw *vc)
@@ -515,7 +515,7 @@ static int vfio_ccw_enable(struct vfio_ccw *vc)
 	return ret;
 }
 
-/* What the driver does by itself gives the user no response */
+/* What the driver does by itself gives the holder no response */
 static void vfio_ccw_set_silent(struct vfio_ccw *vc, bool silent)
 {
 	spin_lock_irq(&vc->sch->lock);
@@ -523,7 +523,7 @@ static void vfio_ccw_set_silent(struct vfio_ccw *vc, bool silent)
 	spin_unlock_irq(&vc->sch->lock);
 }
 
-/* Nothing of what was before this is shown to the user, or to the next */
+/* Nothing of what was before this is shown to the holder, or to the next */
 static void vfio_ccw_forget(struct vfio_ccw *vc)
 {
 	spin_lock_irq(&vc->sch->lock);
@@ -533,7 +533,7 @@ static void vfio_ccw_forget(struct vfio_ccw *vc)
 }
 
 /**
- * vfio_ccw_open - make the subchannel ready for a user
+ * vfio_ccw_open - make the subchannel ready for a holder
  * @vc: the subchannel
  *
  * Return: 0 or a negative errno: -ENODEV where it is not operational.
@@ -573,7 +573,7 @@ put_user:
 	return ret;
 }
 
-/* The subchannel was stopped: it has no user any more */
+/* The subchannel was stopped: it has no holder any more */
 static void vfio_ccw_end_use(struct vfio_ccw *vc)
 {
 	spin_lock_irq(&vc->sch->lock);
@@ -584,7 +584,7 @@ static void vfio_ccw_end_use(struct vfio_ccw *vc)
 }
 
 /**
- * vfio_ccw_close - the user has let the subchannel go
+ * vfio_ccw_close - the holder has let the subchannel go
  * @vc: the subchannel
  *
  * It is quiet and disabled, and no page is pinned, when this returns; or it was
@@ -609,10 +609,10 @@ void vfio_ccw_close(struct vfio_ccw *vc)
 }
 
 /**
- * vfio_ccw_revoke - take the subchannel from its user
+ * vfio_ccw_revoke - take the subchannel from its holder
  * @vc: the subchannel
  *
- * It is quiet and disabled when this returns. Threads of the user may still be
+ * It is quiet and disabled when this returns. The holder's threads may still be
  * waiting for user space, one of them with io_lock held: that one releases the
  * program. It is no running one, since then nothing is pinned or unpinned.
  */
@@ -633,9 +633,9 @@ void vfio_ccw_revoke(struct vfio_ccw *vc)
 /**
  * vfio_ccw_reset - VFIO_DEVICE_RESET
  * @vc: the subchannel
- * @user: its user, locked
+ * @user: its holder, locked
  *
- * The user hears nothing of what ends its program.
+ * The holder hears nothing of what ends its program.
  *
  * Return: 0 or a negative errno.
  */
@@ -703,9 +703,9 @@ static int vfio_ccw_ssch(struct vfio_ccw *vc, const struct ccw_cp_start *start,
 /**
  * vfio_ccw_start - start the channel program of the I/O region
  * @vc: the subchannel
- * @user: its user, locked
+ * @user: its holder, locked
  *
- * The ORB's and the SCSW's areas of the region say what the user wants.
+ * The ORB's and the SCSW's areas of the region say what the holder wants.
  *
  * Return: 0 when it was started, or a negative errno as the uapi has it in
  * Documentation/arch/s390/vfio-ccw.rst of Linux. Where nothing was started
@@ -804,7 +804,7 @@ int vfio_ccw_async(struct vfio_ccw *vc, u32 command)
 /**
  * vfio_ccw_read_schib - STORE SUBCHANNEL
  * @vc: the subchannel
- * @user: its user, locked
+ * @user: its holder, locked
  * @schib: where it is stored
  *
  * Return: 0, or -ENODEV where the subchannel is not operational.

@@ -124,9 +124,9 @@ static bool vfio_ccw_is_response(size_t offset, size_t count)
 }
 
 /*
- * Copy a part of a region to the user. A response or a report is taken when the
- * user has it: if the user's memory is not there, the user, or mdev for it, comes
- * again. Whoever reads a part of the response has had it.
+ * Copy a part of a region to the holder. A response or a report is taken when
+ * the holder has it: if the holder's memory is not present, the holder, or mdev
+ * for it, comes again. Reading any byte of the response consumes it.
  */
 static int vfio_ccw_copy_region(struct vfio_ccw *vc, struct vfio_ccw_user *user,
 				unsigned int index, size_t offset,

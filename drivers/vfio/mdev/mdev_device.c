@@ -310,7 +310,7 @@ EXPORT_SYMBOL_GPL(mdev_from_dev);
  * @dev: a mediated device's struct device
  * @iommu_device: a physical device, or NULL
  *
- * Linux 5.10 attached @iommu_device to the IOMMU domain of the user's
+ * Linux 5.10 attached @iommu_device to the IOMMU domain of the holder's
  * container. No kernel that this runs on can do so any more: the device is only
  * remembered for mdev_get_iommu_device(), and the log says so.
  *

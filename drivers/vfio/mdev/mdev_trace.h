@@ -52,7 +52,7 @@ TRACE_EVENT(mdev_close,
 	TP_printk("uuid=%pUl", __entry->uuid)
 );
 
-/* The user is asked to release the device; @count as in the ops' request */
+/* The holder is asked to release the device; @count as in the ops' request */
 TRACE_EVENT(mdev_request,
 	TP_PROTO(const guid_t *uuid, unsigned int count, pid_t holder),
 	TP_ARGS(uuid, count, holder),
@@ -70,7 +70,7 @@ TRACE_EVENT(mdev_request,
 		  __entry->count, __entry->holder)
 );
 
-/* It was taken from its user */
+/* It was taken from its holder */
 TRACE_EVENT(mdev_revoke,
 	TP_PROTO(const guid_t *uuid, pid_t holder),
 	TP_ARGS(uuid, holder),
