@@ -12,8 +12,8 @@ from harness import attempt, check, same, until, write
 from libvirt_host import virsh
 from parents import BUS, DEVICES, active, parent
 
-# How long libvirt's list may be behind sysfs, in seconds and in calls of virsh: these are slow on a loaded machine, where
-# udev has to come to its turn, too. On an idle one it is not behind at all.
+# How long libvirt's list may be behind sysfs, in seconds and in calls of virsh: these are slow on a loaded machine, and
+# udev has to come to its turn. On an idle machine it is not behind at all.
 LAG, LAG_CALLS = 10, 3
 
 _FILE = pathlib.Path("/tmp/device.xml")

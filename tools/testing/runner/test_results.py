@@ -34,6 +34,11 @@ def test_tap_that_is_no_whole_is_a_problem(lines, code, says):
     assert read(*lines)[1].problems(code) == [says]
 
 
+def test_check_that_goes_on_is_known():
+    assert read("1..2", "#  RUN           a.b ...", "#            OK  a.b", "ok 1 a.b")[1].running() == ""
+    assert read("1..2", "ok 1 a.b", "#  RUN           a.c ...", "# a line")[1].running() == "a.c"
+
+
 def test_skipped_program_may_end_with_its_own_code():
     results, tap = read("1..0 # SKIP not here")
     assert results == [("(all)", SKIPPED, "not here")]

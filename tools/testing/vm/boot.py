@@ -84,7 +84,9 @@ class _Run:
         elif word == "problem":
             self.fail(rest)
         elif word == "limit":
-            self.fail(f"the time limit of {self.test.limit} s is over ({self.test.reason})")
+            check = self._tap and self._tap.running()
+            self.fail((f"{check} goes on, and " if check else "") +
+                      f"the time limit of {self.test.limit} s is over ({self.test.reason})")
         elif word == "exit":
             self._exit = rest
 

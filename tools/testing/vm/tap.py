@@ -47,6 +47,11 @@ class Tap:
             return name, SKIPPED, reason or "no reason given"
         return name, PASSED, ""
 
+    def running(self):
+        """The check that has begun and has no result, as the harness names it; or an empty text."""
+        begun = [note.split()[1] for note in self._notes if re.match(r"RUN +\S", note)]
+        return begun[-1] if begun else ""
+
     def problems(self, exit_status):
         """What is wrong with the whole: the plan, silence, an exit code that no result explains."""
         found = list(self._problems)
