@@ -40,6 +40,10 @@ class Setup:
     modules: dict = dataclasses.field(default_factory=dict)     # what was built here: {name: file}
 
 
+# What is not as it was before the test.
+_CHANGES = {"leak": "left behind", "lost": "gone"}
+
+
 class _Run:
     """One test of a boot, as it proceeds."""
 
@@ -79,8 +83,8 @@ class _Run:
     def channel_line(self, word, rest):
         if word == "log":
             self._kernel.append(rest)
-        elif word == "leak" and not any(re.match(text, rest) for text in self.test.left):
-            self.fail(f"left behind: {rest}")
+        elif word in _CHANGES and not any(re.match(text, rest) for text in self.test.left):
+            self.fail(f"{_CHANGES[word]}: {rest}")
         elif word == "problem":
             self.fail(rest)
         elif word == "limit":

@@ -249,7 +249,7 @@ static bool compare(const struct snapshot *before, const struct snapshot *after,
 			continue;
 		same = false;
 		if (print)
-			dprintf(CHANNEL, "@leak %s: %ld before, gone after\n",
+			dprintf(CHANNEL, "@lost %s: %ld before\n",
 				before->items[i].name, before->items[i].count);
 	}
 	return same;
