@@ -17,10 +17,9 @@ import threading
 import time
 
 from harness import LIMIT, attempt, check, command, read, run, same, until, write
+from parents import BUS, DEVICES
 
 MDEVS = "/tests/mdevs"
-BUS = pathlib.Path("/sys/class/mdev_bus")
-DEVICES = pathlib.Path("/sys/bus/mdev/devices")
 TYPES = BUS / "mtty/mdev_supported_types"
 METRICS = pathlib.Path("/tmp/mdevs.prom")
 
