@@ -7,6 +7,7 @@
 #ifndef _COMPAT_H
 #define _COMPAT_H
 
+#include <linux/bits.h>
 #include <linux/device.h>
 #include <linux/eventfd.h>
 #include <linux/fs_struct.h>
@@ -40,6 +41,9 @@
 	class_compat_remove_link(cls, dev, NULL)
 #endif
 
+/* For what a kernel has no operation */
+#define VFIO_NO_OPS(...)
+
 /*
  * Linux 6.19, "vfio: Provide a get_region_info op", and what follows it: VFIO
  * answers VFIO_DEVICE_GET_REGION_INFO by itself
@@ -50,7 +54,6 @@
 #define vfio_shows_path		true
 #else
 #define VFIO_REGION_INFO_OPS(function)	VFIO_NO_OPS(function)
-#define VFIO_NO_OPS(...)
 #define vfio_shows_path		false
 #endif
 
@@ -125,6 +128,37 @@
 #define vfio_device_mapping(vdev)	((vdev)->inode->i_mapping)
 #else
 #define vfio_device_mapping(vdev)	((void)(vdev), (struct address_space *)NULL)
+#endif
+
+/*
+ * Linux 6.2, 4db52602a607 ("vfio: Extend the device migration protocol with
+ * PRE_COPY"): before, there is no pre-copy, and nobody can ask for it
+ */
+#ifndef VFIO_MIGRATION_PRE_COPY
+#define VFIO_MIGRATION_PRE_COPY		BIT(2)
+#define VFIO_DEVICE_STATE_PRE_COPY	6
+#define VFIO_DEVICE_STATE_PRE_COPY_P2P	7
+#define VFIO_MIG_GET_PRECOPY_INFO	_IO(VFIO_TYPE, VFIO_BASE + 21)
+struct vfio_precopy_info {
+	__u32 argsz;
+	__u32 flags;
+	__aligned_u64 initial_bytes;
+	__aligned_u64 dirty_bytes;
+};
+
+#define vfio_has_precopy	false
+#else
+#define vfio_has_precopy	true
+#endif
+
+/*
+ * Linux 6.2, 4e016f969529 ("vfio: Add an option to get migration data size")
+ */
+#ifdef HAVE_VFIO_MIGRATION_SIZE
+#define VFIO_MIGRATION_SIZE_OP(function)				\
+	.migration_get_data_size = function,
+#else
+#define VFIO_MIGRATION_SIZE_OP(function)	VFIO_NO_OPS(function)
 #endif
 
 /*

@@ -21,6 +21,7 @@
 #define MDEV_VERSION "1.0"
 
 struct mdev_device;
+struct mdev_migration;
 struct page;
 struct vm_area_struct;
 
@@ -75,6 +76,8 @@ struct vm_area_struct;
  *	@create and @remove, also while the device is not open, by several
  *	threads one after the other, and again for the same range. A driver that
  *	pins pages must have it
+ * @migration: addition: how the devices are migrated; they are not if it is
+ *	missing. See <linux/mdev_migration.h>
  *
  * All calls are made in process context and may sleep. @open, @release and
  * @dma_unmap are made with locks of the VFIO core held, and so may be @request.
@@ -108,6 +111,7 @@ struct mdev_parent_ops {
 	void (*request)(struct mdev_device *mdev, unsigned int count);
 	void (*revoke)(struct mdev_device *mdev);
 	void (*dma_unmap)(struct mdev_device *mdev, u64 iova, u64 length);
+	const struct mdev_migration *migration;
 };
 
 /**

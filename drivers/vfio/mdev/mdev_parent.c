@@ -17,6 +17,7 @@
 #include "compat.h"
 #include "mdev_device.h"
 #include "mdev_main.h"
+#include "mdev_migration.h"
 #include "mdev_request.h"
 #include "mdev_revoke.h"
 #include "mdev_sysfs.h"
@@ -203,7 +204,7 @@ static const char *mdev_ops_missing(const struct mdev_parent_ops *ops)
 		return "remove callback";
 	if (!ops->supported_type_groups || !ops->supported_type_groups[0])
 		return "supported types";
-	return NULL;
+	return ops->migration ? mdev_migration_fault(ops->migration) : NULL;
 }
 
 /*

@@ -17,6 +17,7 @@
 #include <linux/mutex.h>
 #include <linux/reboot.h>
 
+#include "mdev_migration.h"
 #include "mdev_mmap.h"
 #include "mdev_request.h"
 #include "mdev_revoke.h"
@@ -212,6 +213,7 @@ static void mdev_revoke_from_holder(struct mdev_vfio *vmdev)
 	vmdev->ops->revoke(mdev);
 	WRITE_ONCE(vmdev->use->revoker, NULL);
 	mdev_dma_kick(vmdev->use);
+	mdev_migration_end(&vmdev->use->migration);
 
 	mdev_triggers_revoke(mdev);
 	mdev_owner_put(vmdev);

@@ -5,6 +5,7 @@
 #include <linux/sysfs.h>
 
 #include "mdev_device.h"
+#include "mdev_stream.h"
 #include "mdev_type.h"
 
 static ssize_t mdev_type_show(struct kobject *kobj, struct attribute *attr,
@@ -102,6 +103,14 @@ static int mdev_type_add(struct mdev_parent *parent,
 				   dev_driver_string(parent->dev), group->name);
 	if (ret)
 		goto put_type;
+
+	if (parent->ops->migration &&
+	    strlen(kobject_name(&type->kobj)) >= MDEV_STREAM_TYPE_SIZE) {
+		dev_err(parent->dev, "parent driver %s: the name of type %s is too long for migration data\n",
+			module_name(parent->ops->owner), group->name);
+		ret = -EINVAL;
+		goto del_type;
+	}
 
 	type->devices = kobject_create_and_add("devices", &type->kobj);
 	if (!type->devices) {

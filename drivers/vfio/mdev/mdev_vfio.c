@@ -4,8 +4,8 @@
  *
  * Between create and remove, this is where the parent driver is called (for a
  * described device, mdev_describe.[ch] are as well; for mappings, mdev_mmap.c is;
- * for guest memory that goes away, mdev_dma.c; for a request, mdev_request.c; and
- * to revoke, mdev_revoke.c). What VFIO calls is forwarded from here, one function
+ * for guest memory that goes away, mdev_dma.c; for a request, mdev_request.c; to
+ * migrate, mdev_migration.c; and to revoke, mdev_revoke.c). What VFIO calls is forwarded from here, one function
  * an operation, through the gate that mdev_gate.h describes.
  */
 #include <linux/module.h>
@@ -15,6 +15,7 @@
 #include "mdev_describe.h"
 #include "mdev_group.h"
 #include "mdev_irqs.h"
+#include "mdev_migration.h"
 #include "mdev_mmap.h"
 #include "mdev_phys.h"
 #include "mdev_region.h"
@@ -36,6 +37,7 @@ static int mdev_vfio_new_use(struct mdev_vfio *vmdev)
 	mdev_dma_init(&use->dma);
 	spin_lock_init(&use->holder.lock);
 	mutex_init(&use->irqs_lock);
+	mdev_migration_init(&use->migration);
 
 	mutex_lock(&vmdev->mdev->lock);
 	vmdev->use = use;
@@ -50,6 +52,7 @@ static void mdev_vfio_end_use(struct mdev_vfio *vmdev)
 	mutex_lock(&vmdev->mdev->lock);
 	WRITE_ONCE(vmdev->use, NULL);
 	mutex_unlock(&vmdev->mdev->lock);
+	mdev_migration_end(&use->migration);
 	/* Pairs with refcount_set() in mdev_vfio_new_use() */
 	mdev_use_put(use);
 }
@@ -246,6 +249,8 @@ static inline long mdev_vfio_call_ioctl(struct mdev_vfio *vmdev,
 		ret = mdev_describe_ioctl(vmdev, cmd, arg);
 	else if (vmdev->ops->ioctl)
 		ret = vmdev->ops->ioctl(vmdev->mdev, cmd, arg);
+	if (cmd == VFIO_DEVICE_RESET && !ret && vmdev->ops->migration)
+		ret = mdev_migration_was_reset(vmdev);
 	mdev_vfio_call_end(vmdev);
 	return ret;
 }
@@ -301,13 +306,56 @@ mdev_vfio_get_region_info_caps(struct vfio_device *vdev,
 	return ret;
 }
 
-/* VFIO_DEVICE_FEATURE, of which VFIO knows none for a mediated device */
+/* VFIO_DEVICE_FEATURE, but for migration: a mediated device has no other */
 static int mdev_vfio_feature(struct vfio_device *vdev, u32 flags,
 			     void __user *arg, size_t size)
 {
 	return mdev_gate_is_closed(&to_mdev_vfio(vdev)->gate) ?
 	       -ENODEV : -ENOTTY;
 }
+
+static struct file *
+mdev_vfio_set_migration_state(struct vfio_device *vdev,
+			      enum vfio_device_mig_state state)
+{
+	struct mdev_vfio *vmdev = to_mdev_vfio(vdev);
+	struct file *file;
+
+	if (!mdev_call_begin(&vmdev->gate))
+		return ERR_PTR(-ENODEV);
+	file = mdev_migration_set_state(vmdev, state);
+	mdev_vfio_call_end(vmdev);
+	return file;
+}
+
+static int mdev_vfio_get_migration_state(struct vfio_device *vdev,
+					 enum vfio_device_mig_state *state)
+{
+	struct mdev_vfio *vmdev = to_mdev_vfio(vdev);
+
+	if (mdev_gate_is_closed(&vmdev->gate))
+		return -ENODEV;
+	*state = mdev_migration_state(vmdev);
+	return 0;
+}
+
+static int __maybe_unused
+mdev_vfio_get_migration_size(struct vfio_device *vdev, unsigned long *size)
+{
+	struct mdev_vfio *vmdev = to_mdev_vfio(vdev);
+
+	if (!mdev_gate_enter(&vmdev->gate))
+		return -ENODEV;
+	*size = mdev_migration_size(vmdev->ops->migration);
+	mdev_gate_leave(&vmdev->gate);
+	return 0;
+}
+
+static const struct vfio_migration_ops mdev_vfio_migration_ops = {
+	.migration_set_state = mdev_vfio_set_migration_state,
+	.migration_get_state = mdev_vfio_get_migration_state,
+	VFIO_MIGRATION_SIZE_OP(mdev_vfio_get_migration_size)
+};
 
 static int mdev_vfio_mmap(struct vfio_device *vdev, struct vm_area_struct *vma)
 {
@@ -387,6 +435,11 @@ static int mdev_vfio_probe(struct device *dev)
 	vmdev->mdev = mdev;
 	vmdev->ops = mdev_parent(mdev)->ops;
 	mdev_gate_init(&vmdev->gate, vmdev->ops->owner, vmdev->ops->revoke);
+	if (vmdev->ops->migration) {
+		vmdev->vdev.mig_ops = &mdev_vfio_migration_ops;
+		vmdev->vdev.migration_flags =
+			mdev_migration_flags(vmdev->ops->migration);
+	}
 
 	/*
 	 * Else the registration does that, but takes no notice of a failure:

@@ -11,6 +11,7 @@
 #include "mdev_dma.h"
 #include "mdev_gate.h"
 #include "mdev_holder.h"
+#include "mdev_migration.h"
 
 /**
  * struct mdev_use - what there is while a device is open
@@ -21,6 +22,7 @@
  * @irqs_lock: makes VFIO_DEVICE_SET_IRQS of a described device one at a time;
  *	held around its driver's changed and mask. Nobody waits for the holder
  *	with it
+ * @migration: see mdev_migration.h
  * @open_node: in the list of open devices that can be revoked, under
  *	mdev_owners_lock
  * @closer: the thread that is in the release callback, or NULL
@@ -33,6 +35,7 @@ struct mdev_use {
 	struct mdev_dma dma;
 	struct mdev_holder holder;
 	struct mutex irqs_lock; /* SET_IRQS: see above */
+	struct mdev_migration_use migration;
 	struct list_head open_node;
 	struct task_struct *closer;
 	struct task_struct *revoker;

@@ -7,6 +7,7 @@
 #include <linux/bits.h>
 #include <linux/mdev.h>
 #include <linux/mdev_describe.h>
+#include <linux/mdev_migration.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/mutex.h>
@@ -18,8 +19,9 @@
 
 #define MISUSE_NAME	"mdev_misuse"
 
-/* Begins what is wrong in a description */
+/* Begins what is wrong in a description, and in the migration */
 #define DESCRIBED	"described_"
+#define MIGRATION	"migration_"
 
 struct misuse {
 	struct mdev_trigger request;
@@ -34,6 +36,7 @@ static bool misuse_registered;
 static bool misuse_forgets_trigger;
 static bool misuse_describes;
 static struct mdev_parent_ops misuse_ops;
+static struct mdev_migration misuse_migration;
 
 /* What is described, and wrong in one point */
 static struct mdev_region misuse_regions[3];
@@ -111,7 +114,16 @@ static struct attribute_group misuse_group = {
 	.attrs	= misuse_attrs,
 };
 
+/* With the driver's name before it, longer than migration data has room for */
+static struct attribute_group misuse_long_group = {
+	.name	= "type_with_a_name_that_nobody_would_want_to_write_more_than_once",
+	.attrs	= misuse_attrs,
+};
+
 static struct attribute_group *misuse_types[] = { &misuse_group, NULL };
+static struct attribute_group *misuse_long_types[] = {
+	&misuse_long_group, NULL
+};
 static struct attribute_group *misuse_no_types[] = { NULL };
 
 /* All that a driver should have, but for @what */
@@ -139,6 +151,40 @@ static void misuse_prepare(const char *what)
 		.revoke			= strcmp(what, "revoke") ?
 					  misuse_revoke : NULL,
 	};
+}
+
+static int misuse_run(struct mdev_device *mdev, enum mdev_run run)
+{
+	return 0;
+}
+
+static ssize_t misuse_save(struct mdev_device *mdev, void *state)
+{
+	return 0;
+}
+
+static int misuse_load(struct mdev_device *mdev, u32 version,
+		       const void *state, size_t size)
+{
+	return 0;
+}
+
+/* A migration that is right, but for @what */
+static void misuse_migrate(const char *what)
+{
+	misuse_migration = (struct mdev_migration){
+		.flags		= strcmp(what, "flags") ?
+				  VFIO_MIGRATION_P2P : BIT(31),
+		.max_size	= strcmp(what, "size") ? 1 : 0,
+		.run		= misuse_run,
+		.save		= strcmp(what, "callbacks") ? misuse_save : NULL,
+		.load		= misuse_load,
+	};
+	if (!strcmp(what, "large"))
+		misuse_migration.max_size = MDEV_MIGRATION_MAX_SIZE + 1;
+	else if (!strcmp(what, "type"))
+		misuse_ops.supported_type_groups = misuse_long_types;
+	misuse_ops.migration = &misuse_migration;
 }
 
 static int misuse_mmap(struct mdev_device *mdev, unsigned int index,
@@ -212,6 +258,8 @@ static int misuse_set(const char *val, const struct kernel_param *kp)
 		misuse_describes = strstarts(what, DESCRIBED);
 		if (misuse_describes)
 			misuse_describe(what + strlen(DESCRIBED));
+		if (strstarts(what, MIGRATION))
+			misuse_migrate(what + strlen(MIGRATION));
 		ret = mdev_register_device(&misuse_device->dev, &misuse_ops);
 		misuse_registered = !ret;
 	}
@@ -224,7 +272,7 @@ static const struct kernel_param_ops misuse_param_ops = {
 };
 module_param_cb(forget, &misuse_param_ops, NULL, 0200);
 __MODULE_PARM_TYPE(forget, "string");
-MODULE_PARM_DESC(forget, "What the driver forgets: create, remove, types, device_api, available_instances, request, revoke, trigger, or nothing; or, in the description of a device, described_callbacks, _shift, _room, _size, _page, _irqs, _flags, _requests, _asking, or _nothing");
+MODULE_PARM_DESC(forget, "What the driver forgets: create, remove, types, device_api, available_instances, request, revoke, trigger, or nothing; or, in the description of a device, described_callbacks, _shift, _room, _size, _page, _irqs, _flags, _requests, _asking, or _nothing; or, in the migration, migration_flags, _size, _large, _callbacks, _type, or _nothing");
 
 static int __init misuse_init(void)
 {

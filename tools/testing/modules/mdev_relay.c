@@ -17,6 +17,7 @@
 #include <linux/list.h>
 #include <linux/mdev.h>
 #include <linux/mdev_describe.h>
+#include <linux/mdev_migration.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -69,6 +70,10 @@ static unsigned int revoke_ms;
 module_param(revoke_ms, uint, 0644);
 MODULE_PARM_DESC(revoke_ms, "How long a revocation takes, in milliseconds (default 0)");
 
+static unsigned int migration_fails;
+module_param(migration_fails, uint, 0644);
+MODULE_PARM_DESC(migration_fails, "Which steps of a migration fail: the sum of the values in mdev_relay.h (default 0)");
+
 static struct platform_device *relay_devices[RELAY_MAX_DEVICES];
 
 /* What happened since the module was loaded, and what there is, for all parents */
@@ -103,6 +108,7 @@ struct relay_pin {
  * @mdev: the mediated device, valid as long as this
  * @type: the type it is of
  * @page: what can be mapped, there since the first mmap
+ * @run: what it may do by itself
  * @triggers: that of the request is the last
  * @lock: protects what follows, and the making of @page; never held while the
  *	holder is waited for. A DMA unmap that comes before pages that were just
@@ -116,6 +122,7 @@ struct relay {
 	struct mdev_device *mdev;
 	enum relay_type type;
 	struct page *page;
+	enum mdev_run run;
 	struct mdev_trigger triggers[VFIO_CCW_NUM_IRQS];
 	struct mutex lock; /* what is pinned: see above */
 	struct list_head pins;
@@ -224,6 +231,7 @@ static int relay_open(struct mdev_device *mdev)
 	relay_sleep(READ_ONCE(open_ms));
 	/* No call of the former holder is left */
 	relay->revoked = false;
+	relay->run = MDEV_RUN_FULL;
 	return 0;
 }
 
@@ -499,6 +507,69 @@ static int relay_mmap_populated(struct mdev_device *mdev, unsigned int index,
 			       vma->vm_page_prot);
 }
 
+static bool relay_migration_fails(unsigned int what)
+{
+	return READ_ONCE(migration_fails) & what;
+}
+
+static int relay_run(struct mdev_device *mdev, enum mdev_run run)
+{
+	struct relay *relay = mdev_get_drvdata(mdev);
+
+	if (relay_migration_fails(run == MDEV_RUN_STOPPED ?
+				  MDEV_RELAY_STOP_FAILS :
+				  MDEV_RELAY_START_FAILS))
+		return -EIO;
+	WRITE_ONCE(relay->run, run);
+	return 0;
+}
+
+/* The state is the page; a device that has none has none */
+static ssize_t relay_save(struct mdev_device *mdev, void *state)
+{
+	struct relay *relay = mdev_get_drvdata(mdev);
+
+	if (relay_migration_fails(MDEV_RELAY_SAVE_FAILS))
+		return -EIO;
+	if (relay_migration_fails(MDEV_RELAY_SAVES_TOO_MUCH))
+		return PAGE_SIZE + 1;
+	if (!relay->page)
+		return 0;
+	memcpy(state, page_address(relay->page), PAGE_SIZE);
+	return PAGE_SIZE;
+}
+
+/* In older versions each byte was inverted */
+static int relay_load(struct mdev_device *mdev, u32 version, const void *state,
+		      size_t size)
+{
+	struct relay *relay = mdev_get_drvdata(mdev);
+	const u8 *from = state;
+	unsigned int i;
+	u8 *page;
+
+	if (relay_migration_fails(MDEV_RELAY_LOAD_FAILS))
+		return -EIO;
+	if (size && size != PAGE_SIZE)
+		return -EINVAL;
+	if (!relay_page(relay))
+		return -ENOMEM;
+	page = page_address(relay->page);
+	memset(page, 0, PAGE_SIZE);
+	for (i = 0; i < size; i++)
+		page[i] = version == MDEV_RELAY_VERSION ? from[i] : ~from[i];
+	return 0;
+}
+
+static const struct mdev_migration relay_migration = {
+	.flags = VFIO_MIGRATION_PRE_COPY,
+	.version = MDEV_RELAY_VERSION,
+	.max_size = PAGE_SIZE,
+	.run = relay_run,
+	.save = relay_save,
+	.load = relay_load,
+};
+
 #define RELAY_SPACE	BIT_ULL(MDEV_RELAY_INDEX_SHIFT)
 
 static const struct mdev_region relay_regions[MDEV_RELAY_NUM_REGIONS] = {
@@ -532,6 +603,12 @@ static const struct mdev_irq relay_irqs[VFIO_CCW_NUM_IRQS] = {
 	},
 };
 
+/* There is nothing to reset; a migration is over */
+static int relay_reset(struct mdev_device *mdev)
+{
+	return 0;
+}
+
 static const struct mdev_description relay_description = {
 	.flags = VFIO_DEVICE_FLAGS_CCW,
 	.region_shift = MDEV_RELAY_INDEX_SHIFT,
@@ -539,6 +616,7 @@ static const struct mdev_description relay_description = {
 	.regions = relay_regions,
 	.nr_irqs = VFIO_CCW_NUM_IRQS,
 	.irqs = relay_irqs,
+	.reset = relay_reset,
 };
 
 static struct relay *relay_alloc(struct mdev_device *mdev, enum relay_type type)
@@ -666,8 +744,18 @@ static ssize_t pinned_show(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(pinned);
 
+static ssize_t run_show(struct device *dev, struct device_attribute *attr,
+			char *buf)
+{
+	struct relay *relay = mdev_get_drvdata(mdev_from_dev(dev));
+
+	return sysfs_emit(buf, "%d\n", READ_ONCE(relay->run));
+}
+static DEVICE_ATTR_RO(run);
+
 static struct attribute *relay_mdev_attrs[] = {
 	&dev_attr_pinned.attr,
+	&dev_attr_run.attr,
 	NULL,
 };
 
@@ -744,7 +832,8 @@ ATTRIBUTE_GROUPS(relay_driver);
 	.remove = relay_remove,						\
 	.open = relay_open,						\
 	.release = relay_release,					\
-	.dma_unmap = relay_dma_unmap
+	.dma_unmap = relay_dma_unmap,					\
+	.migration = &relay_migration
 
 static const struct mdev_parent_ops relay_ops = {
 	RELAY_OPS,

@@ -35,6 +35,16 @@
 
 #define MDEV_RELAY_NUM_REGIONS		5
 
+/* The version of the state in migration data: the first page that was mapped */
+#define MDEV_RELAY_VERSION		3
+
+/* The module's parameter migration_fails: which steps fail */
+#define MDEV_RELAY_STOP_FAILS		1
+#define MDEV_RELAY_START_FAILS		2
+#define MDEV_RELAY_SAVE_FAILS		4
+#define MDEV_RELAY_LOAD_FAILS		8
+#define MDEV_RELAY_SAVES_TOO_MUCH	16
+
 enum mdev_relay_pin_action {
 	MDEV_RELAY_PIN,
 	MDEV_RELAY_UNPIN,

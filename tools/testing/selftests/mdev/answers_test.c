@@ -370,6 +370,42 @@ FIXTURE_VARIANT_ADD(misuse, revoke) {
 	.line = "has no revoke callback",
 };
 
+FIXTURE_VARIANT_ADD(misuse, migration_flags) {
+	.forgets = "migration_flags",
+	.result = -EINVAL,
+	.line = "cannot register: it has no valid migration flags",
+};
+
+FIXTURE_VARIANT_ADD(misuse, migration_size) {
+	.forgets = "migration_size",
+	.result = -EINVAL,
+	.line = "cannot register: it has no valid migration max_size",
+};
+
+FIXTURE_VARIANT_ADD(misuse, migration_large) {
+	.forgets = "migration_large",
+	.result = -EINVAL,
+	.line = "cannot register: it has no valid migration max_size",
+};
+
+FIXTURE_VARIANT_ADD(misuse, migration_callbacks) {
+	.forgets = "migration_callbacks",
+	.result = -EINVAL,
+	.line = "cannot register: it has no complete set of migration callbacks",
+};
+
+FIXTURE_VARIANT_ADD(misuse, migration_type) {
+	.forgets = "migration_type",
+	.result = -EINVAL,
+	.line = "is too long for migration data",
+};
+
+FIXTURE_VARIANT_ADD(misuse, migration_nothing) {
+	.forgets = "migration_nothing",
+	.result = 0,
+	.line = NULL,
+};
+
 FIXTURE_VARIANT_ADD(misuse, nothing) {
 	.forgets = "nothing",
 	.result = 0,

@@ -1,0 +1,457 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Migration data; see mdev_stream.h. A session (mdev_migration.c) saves a state
+ * into a stream, or takes one out of it, and ends it. The holder reads and writes
+ * the stream's file.
+ */
+#include <linux/anon_inodes.h>
+#include <linux/fs.h>
+#include <linux/minmax.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/poll.h>
+#include <linux/ratelimit.h>
+#include <linux/refcount.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+#include <linux/uuid.h>
+#include <linux/wait.h>
+
+#include "compat.h"
+#include "mdev_stream.h"
+
+#define STREAM_FORMAT	1
+
+static const u8 stream_magic[8] = "mdev-mig";
+
+/* What pre-copy has: all but the size of the state */
+#define IDENTITY_SIZE	offsetof(struct mdev_stream_header, size)
+
+/**
+ * struct mdev_stream - the data of one session
+ * @refs: that of the session, put by mdev_stream_end(), and that of the file
+ * @io: one read or write of the file at a time; held over accesses to the
+ *	holder's memory, so nobody but the file's own calls takes it
+ * @lock: protects @filled, @final, @ended and @refused
+ * @wait: for poll()
+ * @saving: the file is read; else it is written. Constant
+ * @filled: how many bytes of @data there are. They never change, so what is
+ *	below is read without a lock; a write fills in what is behind
+ * @pos: how many of them were read; under @io
+ * @final: no more come: all of the state has been saved
+ * @ended: the session is over
+ * @refused: what was written cannot become a stream of this device
+ * @expected: the header of a stream of this device, but for the size
+ * @name: the device's
+ * @max_size: the largest state
+ * @data: the header and the state
+ */
+struct mdev_stream {
+	refcount_t refs;
+	struct mutex io; /* reads and writes of the file: see above */
+	spinlock_t lock; /* see above */
+	wait_queue_head_t wait;
+	bool saving;
+	bool final;
+	bool ended;
+	bool refused;
+	size_t filled;
+	size_t pos;
+	struct mdev_stream_header expected;
+	char name[UUID_STRING_LEN + 1];
+	u32 max_size;
+	u8 data[];
+};
+
+static const struct mdev_stream_header *
+mdev_stream_header(const struct mdev_stream *stream)
+{
+	return (const struct mdev_stream_header *)stream->data;
+}
+
+static size_t mdev_stream_size(const struct mdev_stream *stream)
+{
+	return sizeof(struct mdev_stream_header) + stream->max_size;
+}
+
+static void mdev_stream_put(struct mdev_stream *stream)
+{
+	if (refcount_dec_and_test(&stream->refs))
+		kvfree(stream);
+}
+
+/**
+ * mdev_stream_new - begin a session
+ * @source: the device
+ * @saving: its state will be saved; else one will be loaded
+ *
+ * Return: the stream, for mdev_stream_end(); or NULL.
+ */
+struct mdev_stream *mdev_stream_new(const struct mdev_stream_source *source,
+				    bool saving)
+{
+	struct mdev_stream *stream;
+
+	stream = kvzalloc(struct_size(stream, data,
+				      sizeof(struct mdev_stream_header) +
+				      source->max_size), GFP_KERNEL_ACCOUNT);
+	if (!stream)
+		return NULL;
+	refcount_set(&stream->refs, 1);
+	mutex_init(&stream->io);
+	spin_lock_init(&stream->lock);
+	init_waitqueue_head(&stream->wait);
+	stream->saving = saving;
+	stream->max_size = source->max_size;
+	strscpy(stream->name, source->name, sizeof(stream->name));
+
+	memcpy(stream->expected.magic, stream_magic, sizeof(stream_magic));
+	stream->expected.format = cpu_to_le32(STREAM_FORMAT);
+	stream->expected.version = cpu_to_le32(source->version);
+	strscpy(stream->expected.type, source->type,
+		sizeof(stream->expected.type));
+	if (saving) {
+		memcpy(stream->data, &stream->expected, IDENTITY_SIZE);
+		stream->filled = IDENTITY_SIZE;
+	}
+	return stream;
+}
+
+/* Where the state is saved to, before mdev_stream_saved() */
+void *mdev_stream_room(struct mdev_stream *stream)
+{
+	return stream->data + sizeof(struct mdev_stream_header);
+}
+
+/**
+ * mdev_stream_saved - the state is complete
+ * @stream: the stream
+ * @size: how many bytes are in its room
+ */
+void mdev_stream_saved(struct mdev_stream *stream, size_t size)
+{
+	struct mdev_stream_header *header = (void *)stream->data;
+
+	header->size = cpu_to_le32(size);
+	spin_lock(&stream->lock);
+	stream->filled = sizeof(*header) + size;
+	stream->final = true;
+	spin_unlock(&stream->lock);
+	wake_up_poll(&stream->wait, EPOLLIN | EPOLLRDNORM);
+}
+
+static void mdev_stream_refuse(const struct mdev_stream *stream,
+			       const char *why)
+{
+	pr_warn_ratelimited("mdev: %s: migration data refused: %s (needed: type %s, version %u or older)\n",
+			    stream->name, why, stream->expected.type,
+			    le32_to_cpu(stream->expected.version));
+}
+
+/**
+ * mdev_stream_finish - no more is written
+ * @stream: the stream, which was written; the session is over for its file
+ *
+ * Return: 0 if it has a state of this device's type, whatever that says;
+ * -EINVAL if it is not complete, or was refused when it was written.
+ */
+int mdev_stream_finish(struct mdev_stream *stream)
+{
+	const struct mdev_stream_header *header = mdev_stream_header(stream);
+	size_t filled;
+	bool refused;
+
+	spin_lock(&stream->lock);
+	stream->ended = true;
+	filled = stream->filled;
+	refused = stream->refused;
+	spin_unlock(&stream->lock);
+	if (refused)
+		return -EINVAL;
+	if (filled >= sizeof(*header) &&
+	    filled - sizeof(*header) == le32_to_cpu(header->size))
+		return 0;
+	mdev_stream_refuse(stream, "it is not complete");
+	return -EINVAL;
+}
+
+/**
+ * mdev_stream_state - the state that has been written
+ * @stream: the stream, for which mdev_stream_finish() has returned 0
+ * @version: of the state; at most the driver's
+ * @size: of the state, in bytes
+ *
+ * Return: the state, until mdev_stream_end().
+ */
+const void *mdev_stream_state(const struct mdev_stream *stream, u32 *version,
+			      size_t *size)
+{
+	const struct mdev_stream_header *header = mdev_stream_header(stream);
+
+	*version = le32_to_cpu(header->version);
+	*size = le32_to_cpu(header->size);
+	return stream->data + sizeof(*header);
+}
+
+/**
+ * mdev_stream_end - the session is over
+ * @stream: the stream, which the caller may not use any more
+ *
+ * Its file may still be open, and a read or write of it under way: that is not
+ * waited for, and the next one fails.
+ */
+void mdev_stream_end(struct mdev_stream *stream)
+{
+	spin_lock(&stream->lock);
+	stream->ended = true;
+	spin_unlock(&stream->lock);
+	wake_up_poll(&stream->wait, EPOLLHUP | EPOLLERR);
+	mdev_stream_put(stream);
+}
+
+static ssize_t mdev_stream_read_data(struct mdev_stream *stream,
+				     char __user *buf, size_t count)
+{
+	bool final, ended;
+	size_t filled;
+
+	lockdep_assert_held(&stream->io);
+
+	spin_lock(&stream->lock);
+	filled = stream->filled;
+	final = stream->final;
+	ended = stream->ended;
+	spin_unlock(&stream->lock);
+	if (ended)
+		return -ENODEV;
+	if (stream->pos == filled)
+		return final ? 0 : -ENOMSG;
+
+	count = min(count, filled - stream->pos);
+	if (copy_to_user(buf, stream->data + stream->pos, count))
+		return -EFAULT;
+	stream->pos += count;
+	return count;
+}
+
+static ssize_t mdev_stream_read(struct file *file, char __user *buf,
+				size_t count, loff_t *ppos)
+{
+	struct mdev_stream *stream = file->private_data;
+	ssize_t ret;
+
+	if (!count)
+		return 0;
+	if (mutex_lock_interruptible(&stream->io))
+		return -ERESTARTSYS;
+	ret = mdev_stream_read_data(stream, buf, count);
+	mutex_unlock(&stream->io);
+	return ret;
+}
+
+/* What is wrong with the first @filled bytes, or NULL */
+static const char *mdev_stream_fault(const struct mdev_stream *stream,
+				     size_t filled)
+{
+	const struct mdev_stream_header *header = mdev_stream_header(stream);
+	const struct mdev_stream_header *expected = &stream->expected;
+
+	if (filled < IDENTITY_SIZE)
+		return NULL;
+	if (memcmp(header->magic, expected->magic, sizeof(header->magic)))
+		return "it is not from a mediated device";
+	if (header->format != expected->format)
+		return "its format is unknown";
+	if (memcmp(header->type, expected->type, sizeof(header->type)))
+		return "it is of another type";
+	if (le32_to_cpu(header->version) > le32_to_cpu(expected->version))
+		return "it is of a newer version";
+	if (filled < sizeof(*header))
+		return NULL;
+	if (le32_to_cpu(header->size) > stream->max_size)
+		return "it is larger than that of a device";
+	if (filled - sizeof(*header) > le32_to_cpu(header->size))
+		return "it goes on behind the state";
+	return NULL;
+}
+
+/* As soon as it can be told: the source may be running still */
+static int mdev_stream_check(struct mdev_stream *stream, size_t filled)
+{
+	const char *fault = mdev_stream_fault(stream, filled);
+
+	if (!fault)
+		return 0;
+	mdev_stream_refuse(stream, fault);
+	return -EINVAL;
+}
+
+/*
+ * From here on the first @filled bytes do not change any more. Unless the session
+ * is over: then they were not taken.
+ */
+static ssize_t mdev_stream_take(struct mdev_stream *stream, size_t filled,
+				bool refused)
+{
+	ssize_t ret = filled - stream->filled;
+
+	spin_lock(&stream->lock);
+	if (stream->ended)
+		ret = -ENODEV;
+	else if (refused)
+		stream->refused = true;
+	else
+		stream->filled = filled;
+	spin_unlock(&stream->lock);
+	return ret;
+}
+
+static ssize_t mdev_stream_write_data(struct mdev_stream *stream,
+				      const char __user *buf, size_t count)
+{
+	size_t room = mdev_stream_size(stream) - stream->filled;
+	size_t filled;
+	ssize_t ret;
+	int err;
+
+	lockdep_assert_held(&stream->io);
+
+	if (READ_ONCE(stream->ended))
+		return -ENODEV;
+	if (stream->refused)
+		return -EINVAL;
+	if (count > room) {
+		mdev_stream_refuse(stream, "it is larger than that of a device");
+		mdev_stream_take(stream, stream->filled, true);
+		return -EINVAL;
+	}
+	if (copy_from_user(stream->data + stream->filled, buf, count))
+		return -EFAULT;
+	filled = stream->filled + count;
+	err = mdev_stream_check(stream, filled);
+	ret = mdev_stream_take(stream, filled, err);
+	return ret < 0 ? ret : err ?: ret;
+}
+
+static ssize_t mdev_stream_write(struct file *file, const char __user *buf,
+				 size_t count, loff_t *ppos)
+{
+	struct mdev_stream *stream = file->private_data;
+	ssize_t ret;
+
+	if (!count)
+		return 0;
+	if (mutex_lock_interruptible(&stream->io))
+		return -ERESTARTSYS;
+	ret = mdev_stream_write_data(stream, buf, count);
+	mutex_unlock(&stream->io);
+	return ret;
+}
+
+/* How much there is to be read before the device has to be stopped */
+static int mdev_stream_precopy(struct mdev_stream *stream, u64 *left)
+{
+	int ret = 0;
+
+	if (mutex_lock_interruptible(&stream->io))
+		return -ERESTARTSYS;
+	spin_lock(&stream->lock);
+	if (stream->ended)
+		ret = -ENODEV;
+	else if (!stream->saving || stream->final)
+		ret = -EINVAL;
+	*left = stream->filled - stream->pos;
+	spin_unlock(&stream->lock);
+	mutex_unlock(&stream->io);
+	return ret;
+}
+
+static long mdev_stream_ioctl(struct file *file, unsigned int cmd,
+			      unsigned long arg)
+{
+	const size_t minsz = offsetofend(struct vfio_precopy_info, dirty_bytes);
+	void __user *uarg = (void __user *)arg;
+	struct vfio_precopy_info info;
+	u64 left;
+	int ret;
+
+	if (cmd != VFIO_MIG_GET_PRECOPY_INFO)
+		return -ENOTTY;
+	if (copy_from_user(&info, uarg, minsz))
+		return -EFAULT;
+	if (info.argsz < minsz)
+		return -EINVAL;
+	ret = mdev_stream_precopy(file->private_data, &left);
+	if (ret)
+		return ret;
+
+	info.flags = 0;
+	info.initial_bytes = left;
+	info.dirty_bytes = 0;
+	return copy_to_user(uarg, &info, minsz) ? -EFAULT : 0;
+}
+
+static __poll_t mdev_stream_poll(struct file *file, poll_table *table)
+{
+	struct mdev_stream *stream = file->private_data;
+	__poll_t events = 0;
+
+	poll_wait(file, &stream->wait, table);
+	spin_lock(&stream->lock);
+	if (stream->ended)
+		events = EPOLLHUP | EPOLLERR | EPOLLIN | EPOLLRDNORM;
+	else if (!stream->saving)
+		events = EPOLLOUT | EPOLLWRNORM;
+	else if (stream->final || READ_ONCE(stream->pos) < stream->filled)
+		events = EPOLLIN | EPOLLRDNORM;
+	spin_unlock(&stream->lock);
+	return events;
+}
+
+static int mdev_stream_release(struct inode *inode, struct file *file)
+{
+	/* Pairs with refcount_inc() in mdev_stream_file() */
+	mdev_stream_put(file->private_data);
+	return 0;
+}
+
+static const struct file_operations mdev_stream_save_fops = {
+	.owner		= THIS_MODULE,
+	.read		= mdev_stream_read,
+	.poll		= mdev_stream_poll,
+	.unlocked_ioctl	= mdev_stream_ioctl,
+	.compat_ioctl	= compat_ptr_ioctl,
+	.release	= mdev_stream_release,
+};
+
+static const struct file_operations mdev_stream_load_fops = {
+	.owner		= THIS_MODULE,
+	.write		= mdev_stream_write,
+	.poll		= mdev_stream_poll,
+	.unlocked_ioctl	= mdev_stream_ioctl,
+	.compat_ioctl	= compat_ptr_ioctl,
+	.release	= mdev_stream_release,
+};
+
+/**
+ * mdev_stream_file - the file for the holder
+ * @stream: the stream; the file has a reference
+ *
+ * Return: the file or an ERR_PTR().
+ */
+struct file *mdev_stream_file(struct mdev_stream *stream)
+{
+	struct file *file;
+
+	file = anon_inode_getfile("[mdev-migration]",
+				  stream->saving ? &mdev_stream_save_fops :
+						   &mdev_stream_load_fops,
+				  stream, stream->saving ? O_RDONLY : O_WRONLY);
+	if (IS_ERR(file))
+		return file;
+	stream_open(file_inode(file), file);
+	refcount_inc(&stream->refs);
+	return file;
+}

@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Migration as the framework has it, of a parent driver whose steps can fail: the
+ * device is then as it was, or in the state ERROR, and never in between.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "lib.h"
+#include "mdev_relay.h"
+#include "migration.h"
+
+#define FAILS	"/sys/module/mdev_relay/parameters/migration_fails"
+#define TYPE	"mdev_relay-relay"
+
+/* What a device may do by itself, as the driver was told last */
+enum run {
+	RUN_STOPPED,
+	RUN_NO_P2P,
+	RUN_FULL,
+};
+
+FIXTURE(relay)
+{
+	struct uuid uuid;
+	struct vfio_user user;
+	__u8 *page;
+	size_t page_size;
+	bool has_precopy;
+	int fd;
+	__u8 *data;
+	ssize_t size;
+};
+
+FIXTURE_VARIANT(relay)
+{
+	const char *parent;
+};
+
+FIXTURE_VARIANT_ADD(relay, revocable)
+{
+	.parent = "mdev_relay.0",
+};
+
+FIXTURE_VARIANT_ADD(relay, not_revocable)
+{
+	.parent = "mdev_relay.2",
+};
+
+#define device_fd	(self->user.device)
+
+static __u8 *map_page(int device, size_t size)
+{
+	void *page = mmap(NULL, size, PROT_READ, MAP_SHARED, device,
+			  (off_t)MDEV_RELAY_FAULT_REGION <<
+			  MDEV_RELAY_INDEX_SHIFT);
+
+	return page == MAP_FAILED ? NULL : page;
+}
+
+FIXTURE_SETUP(relay)
+{
+	if (!parent_exists(variant->parent))
+		SKIP(return, "no parent %s", variant->parent);
+	self->fd = -1;
+	self->page_size = sysconf(_SC_PAGESIZE);
+	self->data = calloc(3, self->page_size);
+	self->uuid = uuid_new();
+	ASSERT_EQ(0, mdev_create(variant->parent, TYPE, &self->uuid));
+	ASSERT_EQ(0, vfio_open(&self->user, &self->uuid));
+	self->has_precopy = mig_has_precopy(device_fd);
+}
+
+FIXTURE_TEARDOWN(relay)
+{
+	EXPECT_EQ(0, file_puts(FAILS, "0"));
+	if (self->page)
+		munmap(self->page, self->page_size);
+	close(self->fd);
+	vfio_close(&self->user);
+	EXPECT_EQ(0, mdev_remove(&self->uuid));
+	free(self->data);
+}
+
+static int set_fails(unsigned int what)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", what);
+	return file_puts(FAILS, text);
+}
+
+#define reset_device()							\
+	EXPECT_EQ(0, vfio_ioctl(device_fd, VFIO_DEVICE_RESET, NULL))
+#define expect_state(state, run) do {					\
+	EXPECT_EQ(state, mig_get(device_fd));				\
+	EXPECT_EQ(run, mdev_number(&self->uuid, "relay/run"));		\
+} while (0)
+
+/* A device with a page of which each byte is @byte */
+static ssize_t made_up(__u8 *data, size_t page_size, __u32 version, __u8 byte)
+{
+	struct mig_header header = {
+		.magic = "mdev-mig",
+		.type = TYPE,
+	};
+	__u8 *number;
+	int i;
+
+	/* Little endian, whatever this machine is */
+	for (i = 0; i < 4; i++) {
+		number = (__u8 *)&header.format;
+		number[i] = i ? 0 : 1;
+		number = (__u8 *)&header.version;
+		number[i] = version >> 8 * i;
+		number = (__u8 *)&header.size;
+		number[i] = page_size >> 8 * i;
+	}
+	memcpy(data, &header, sizeof(header));
+	memset(data + sizeof(header), byte, page_size);
+	return sizeof(header) + page_size;
+}
+
+TEST_F(relay, device_without_p2p_has_none_of_its_states)
+{
+	EXPECT_EQ(MIG_FLAG_STOP_COPY,
+		  mig_flags(device_fd) & ~MIG_FLAG_PRE_COPY);
+	EXPECT_EQ(-EINVAL, mig_go(device_fd, MIG_RUNNING_P2P));
+	EXPECT_EQ(-EINVAL, mig_go(device_fd, MIG_PRE_COPY_P2P));
+	expect_state(MIG_RUNNING, RUN_FULL);
+}
+
+TEST_F(relay, driver_is_told_how_far_the_device_runs)
+{
+	EXPECT_EQ(0, mig_go(device_fd, MIG_STOP));
+	expect_state(MIG_STOP, RUN_STOPPED);
+	EXPECT_EQ(0, mig_go(device_fd, MIG_STOP_COPY));
+	expect_state(MIG_STOP_COPY, RUN_STOPPED);
+	EXPECT_EQ(0, mig_go(device_fd, MIG_RUNNING));
+	expect_state(MIG_RUNNING, RUN_FULL);
+	if (self->has_precopy) {
+		EXPECT_EQ(0, mig_go(device_fd, MIG_PRE_COPY));
+		expect_state(MIG_PRE_COPY, RUN_FULL);
+	}
+	EXPECT_EQ(0, mig_go(device_fd, MIG_RESUMING));
+	expect_state(MIG_RESUMING, RUN_STOPPED);
+	reset_device();
+	expect_state(MIG_RUNNING, RUN_FULL);
+}
+
+TEST_F(relay, data_is_the_same_on_every_machine)
+{
+	__u8 again[3 * self->page_size];
+
+	self->size = made_up(self->data, self->page_size, MDEV_RELAY_VERSION,
+			     0x5a);
+	ASSERT_EQ(0, mig_load(device_fd, self->data, self->size));
+	EXPECT_EQ(self->size, mig_save(device_fd, again, sizeof(again)));
+	EXPECT_EQ(0, memcmp(self->data, again, self->size));
+	self->page = map_page(device_fd, self->page_size);
+	ASSERT_NE(NULL, self->page);
+	EXPECT_EQ(0x5a, self->page[0]);
+	EXPECT_EQ(0x5a, self->page[self->page_size - 1]);
+}
+
+TEST_F(relay, driver_is_told_of_an_older_version)
+{
+	self->size = made_up(self->data, self->page_size,
+			     MDEV_RELAY_VERSION - 1, 0x5a);
+	ASSERT_EQ(0, mig_load(device_fd, self->data, self->size));
+	self->page = map_page(device_fd, self->page_size);
+	ASSERT_NE(NULL, self->page);
+	EXPECT_EQ(0xa5, self->page[0]);
+	reset_device();
+	self->size = made_up(self->data, self->page_size,
+			     MDEV_RELAY_VERSION + 1, 0x5a);
+	EXPECT_EQ(-EINVAL, mig_load(device_fd, self->data, self->size));
+}
+
+/* A state can be of no bytes at all */
+TEST_F(relay, empty_state_is_one)
+{
+	self->size = mig_save(device_fd, self->data, 3 * self->page_size);
+	EXPECT_EQ(sizeof(struct mig_header), self->size);
+	EXPECT_EQ(0, mig_load(device_fd, self->data, self->size));
+	expect_state(MIG_STOP, RUN_STOPPED);
+}
+
+TEST_F(relay, stop_that_fails_has_not_happened)
+{
+	ASSERT_EQ(0, set_fails(MDEV_RELAY_STOP_FAILS));
+	EXPECT_EQ(-EIO, mig_go(device_fd, MIG_STOP));
+	EXPECT_EQ(-EIO, mig_go(device_fd, MIG_STOP_COPY));
+	EXPECT_EQ(-EIO, mig_go(device_fd, MIG_RESUMING));
+	expect_state(MIG_RUNNING, RUN_FULL);
+	if (!self->has_precopy)
+		return;
+	/* The session goes on */
+	ASSERT_EQ(0, mig_set(device_fd, MIG_PRE_COPY, &self->fd));
+	EXPECT_EQ(-EIO, mig_go(device_fd, MIG_STOP_COPY));
+	expect_state(MIG_PRE_COPY, RUN_FULL);
+	EXPECT_EQ(1, mig_read(self->fd, self->data, 1));
+}
+
+TEST_F(relay, start_that_fails_has_not_happened)
+{
+	EXPECT_EQ(0, mig_go(device_fd, MIG_STOP));
+	ASSERT_EQ(0, set_fails(MDEV_RELAY_START_FAILS));
+	EXPECT_EQ(-EIO, mig_go(device_fd, MIG_RUNNING));
+	expect_state(MIG_STOP, RUN_STOPPED);
+	/* Nor does a reset start it, then */
+	EXPECT_EQ(-EIO, vfio_ioctl(device_fd, VFIO_DEVICE_RESET, NULL));
+	expect_state(MIG_ERROR, RUN_STOPPED);
+	ASSERT_EQ(0, set_fails(0));
+	reset_device();
+	expect_state(MIG_RUNNING, RUN_FULL);
+}
+
+TEST_F(relay, save_that_fails_leaves_the_device_as_it_was)
+{
+	ASSERT_EQ(0, set_fails(MDEV_RELAY_SAVE_FAILS));
+	EXPECT_EQ(-EIO, mig_go(device_fd, MIG_STOP_COPY));
+	/* On the way it was stopped, and it remains so */
+	expect_state(MIG_STOP, RUN_STOPPED);
+	EXPECT_EQ(0, mig_go(device_fd, MIG_RUNNING));
+	if (!self->has_precopy)
+		return;
+	ASSERT_EQ(0, mig_set(device_fd, MIG_PRE_COPY, &self->fd));
+	EXPECT_EQ(-EIO, mig_go(device_fd, MIG_STOP_COPY));
+	expect_state(MIG_PRE_COPY, RUN_FULL);
+	ASSERT_EQ(0, set_fails(0));
+	EXPECT_EQ(0, mig_go(device_fd, MIG_STOP_COPY));
+	EXPECT_EQ(sizeof(struct mig_header),
+		  mig_read(self->fd, self->data, self->page_size));
+}
+
+/* Nobody knows what it does now */
+TEST_F(relay, device_that_cannot_go_back_is_in_error)
+{
+	if (!self->has_precopy)
+		SKIP(return, "this kernel's VFIO has no pre-copy");
+	ASSERT_EQ(0, mig_set(device_fd, MIG_PRE_COPY, &self->fd));
+	ASSERT_EQ(0, set_fails(MDEV_RELAY_SAVE_FAILS | MDEV_RELAY_START_FAILS));
+	EXPECT_EQ(-EIO, mig_go(device_fd, MIG_STOP_COPY));
+	expect_state(MIG_ERROR, RUN_STOPPED);
+	EXPECT_EQ(-ENODEV, mig_read(self->fd, self->data, 1));
+	ASSERT_EQ(0, set_fails(0));
+	reset_device();
+	expect_state(MIG_RUNNING, RUN_FULL);
+}
+
+TEST_F(relay, load_that_fails_is_an_error)
+{
+	self->size = mig_save(device_fd, self->data, 3 * self->page_size);
+	ASSERT_EQ(0, set_fails(MDEV_RELAY_LOAD_FAILS));
+	EXPECT_EQ(-EIO, mig_load(device_fd, self->data, self->size));
+	expect_state(MIG_ERROR, RUN_STOPPED);
+	reset_device();
+	expect_state(MIG_RUNNING, RUN_FULL);
+}
+
+/* The next holder's device runs, whatever the last one's did */
+TEST_F(relay, close_ends_it_in_any_state)
+{
+	static const int states[] = {
+		MIG_STOP, MIG_STOP_COPY, MIG_RESUMING, MIG_PRE_COPY,
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(states) / sizeof(*states); i++) {
+		if (states[i] == MIG_PRE_COPY && !self->has_precopy)
+			continue;
+		ASSERT_EQ(0, mig_set(device_fd, states[i], &self->fd));
+		vfio_close(&self->user);
+		ASSERT_EQ(0, vfio_open(&self->user, &self->uuid));
+		expect_state(MIG_RUNNING, RUN_FULL);
+		close(self->fd);
+		self->fd = -1;
+	}
+}
+
+/* Of its length the framework knows as much as the driver: this is its mistake */
+TEST_F(relay, driver_that_saves_too_much_is_stopped)
+{
+	int log = kmsg_open();
+
+	ASSERT_EQ(0, set_fails(MDEV_RELAY_SAVES_TOO_MUCH));
+	EXPECT_EQ(-EIO, mig_go(device_fd, MIG_STOP_COPY));
+	expect_state(MIG_STOP, RUN_STOPPED);
+	EXPECT_TRUE(kmsg_wait(log, SOON_MS, "saved more than its max_size",
+			      "mdev_relay", NULL));
+	close(log);
+}
+
+TEST_HARNESS_MAIN
