@@ -9,7 +9,7 @@
  * received, RTS drives CTS, and DTR drives DSR and DCD.
  *
  * From top to bottom: the UART, the interrupts, configuration space, the
- * accesses to both, the description, the types and the parent.
+ * accesses to both, the description, migration, the types and the parent.
  */
 #include <linux/atomic.h>
 #include <linux/device.h>
@@ -18,6 +18,7 @@
 #include <linux/kernel.h>
 #include <linux/mdev.h>
 #include <linux/mdev_describe.h>
+#include <linux/mdev_migration.h>
 #include <linux/mdev_trigger.h>
 #include <linux/module.h>
 #include <linux/pci_ids.h>
@@ -50,6 +51,13 @@
 #define MTTY_FIFO_SIZE		16
 #define MTTY_IIR_FIFO		0xc0	/* the FIFOs of a 16550A are enabled */
 #define MTTY_DIVISOR_9600	12
+
+/* What is kept of the registers; of @events, too, those of interrupt enable */
+#define MTTY_IER_BITS	(UART_IER_RDI | UART_IER_THRI | UART_IER_RLSI | \
+			 UART_IER_MSI)
+#define MTTY_FCR_BITS	(UART_FCR_ENABLE_FIFO | UART_FCR_TRIGGER_MASK)
+#define MTTY_MCR_BITS	(UART_MCR_DTR | UART_MCR_RTS | UART_MCR_OUT1 | \
+			 UART_MCR_OUT2 | UART_MCR_LOOP)
 
 /* A region's number is in the upper bits of the file offset, as in vfio-pci */
 #define MTTY_REGION_SHIFT	40
@@ -94,13 +102,14 @@ struct mtty_port {
 
 /**
  * struct mtty - one serial card
- * @lock: protects @ports, @config, @intx_masked, and @unmasks and what follows
- *	it. It is taken in process context only, and held while a trigger is
+ * @lock: protects @ports, @config, @intx_masked, @running, and @unmasks and what
+ *	follows it. It is taken in process context only, and held while a trigger is
  *	signalled: level and mask of INTx change together with the signal. User
  *	memory is touched under it where page faults are disabled, and only
  *	there
  * @nr_ports: ports, and BARs, that this card has; constant
  * @intx_masked: INTx is masked, by the holder or by having been signalled
+ * @running: interrupts are signalled; not while the card is stopped for migration
  * @ports: the UARTs
  * @config: PCI configuration space
  * @triggers: of INTx, the level triggered interrupt, of MSI, and of the request
@@ -118,6 +127,7 @@ struct mtty {
 	spinlock_t lock;
 	unsigned int nr_ports;
 	bool intx_masked;
+	bool running;
 	struct mtty_port ports[MTTY_PORTS_MAX];
 	u8 config[PCI_CFG_SPACE_SIZE];
 	struct mdev_trigger triggers[VFIO_PCI_NUM_IRQS];
@@ -207,7 +217,7 @@ static void mtty_port_transmit(struct mtty_port *port, u8 byte)
 
 static void mtty_port_write_ier(struct mtty_port *port, u8 val)
 {
-	val &= UART_IER_RDI | UART_IER_THRI | UART_IER_RLSI | UART_IER_MSI;
+	val &= MTTY_IER_BITS;
 
 	/* Enabling the interrupt of an empty transmitter raises it */
 	if (val & ~port->ier & UART_IER_THRI)
@@ -224,37 +234,41 @@ static void mtty_port_write_fcr(struct mtty_port *port, u8 val)
 	if ((val & UART_FCR_CLEAR_RCVR) ||
 	    ((val ^ port->fcr) & UART_FCR_ENABLE_FIFO))
 		mtty_port_flush(port);
-	port->fcr = val & (UART_FCR_ENABLE_FIFO | UART_FCR_TRIGGER_MASK);
+	port->fcr = val & MTTY_FCR_BITS;
+}
+
+/*
+ * The inputs that the outputs of @mcr drive. OUT2 does not gate the interrupt: that
+ * is the wiring of ISA cards, PCI cards have none.
+ */
+static u8 mtty_port_lines(u8 mcr)
+{
+	u8 lines = 0;
+
+	if (mcr & UART_MCR_RTS)
+		lines |= UART_MSR_CTS;
+	if (mcr & UART_MCR_DTR)
+		lines |= UART_MSR_DSR;
+	if (mcr & UART_MCR_LOOP) {
+		/* Inside the chip: four outputs, each to one input */
+		if (mcr & UART_MCR_OUT1)
+			lines |= UART_MSR_RI;
+		if (mcr & UART_MCR_OUT2)
+			lines |= UART_MSR_DCD;
+	} else if (mcr & UART_MCR_DTR) {
+		/* The plug: there is a carrier where there is a partner */
+		lines |= UART_MSR_DCD;
+	}
+	return lines;
 }
 
 static void mtty_port_write_mcr(struct mtty_port *port, u8 val)
 {
-	u8 lines = 0;
-	u8 changed;
+	u8 lines, changed;
 
-	val &= UART_MCR_DTR | UART_MCR_RTS | UART_MCR_OUT1 | UART_MCR_OUT2 |
-	       UART_MCR_LOOP;
+	val &= MTTY_MCR_BITS;
 	port->mcr = val;
-
-	/*
-	 * OUT2 does not gate the interrupt: that is the wiring of ISA cards,
-	 * PCI cards have none.
-	 */
-	if (val & UART_MCR_RTS)
-		lines |= UART_MSR_CTS;
-	if (val & UART_MCR_DTR)
-		lines |= UART_MSR_DSR;
-	if (val & UART_MCR_LOOP) {
-		/* Inside the chip: four outputs, each to one input */
-		if (val & UART_MCR_OUT1)
-			lines |= UART_MSR_RI;
-		if (val & UART_MCR_OUT2)
-			lines |= UART_MSR_DCD;
-	} else if (val & UART_MCR_DTR) {
-		/* The plug: there is a carrier where there is a partner */
-		lines |= UART_MSR_DCD;
-	}
-
+	lines = mtty_port_lines(val);
 	changed = lines ^ port->msr;
 	port->msr = lines | (port->msr & UART_MSR_ANY_DELTA);
 	if (changed & UART_MSR_CTS)
@@ -437,6 +451,8 @@ static void mtty_irq_update(struct mtty *mtty, bool raised)
 {
 	lockdep_assert_held(&mtty->lock);
 
+	if (!mtty->running)
+		return;
 	if (mtty_uses_msi(mtty)) {
 		if (raised)
 			mdev_trigger_signal(&mtty->triggers[VFIO_PCI_MSI_IRQ_INDEX]);
@@ -873,6 +889,7 @@ static int mtty_open(struct mdev_device *mdev)
 	spin_lock(&mtty->lock);
 	mtty_reset(mtty);
 	mtty->intx_masked = false;
+	mtty->running = true;
 	spin_unlock(&mtty->lock);
 	return 0;
 }
@@ -887,6 +904,179 @@ static void mtty_release(struct mdev_device *mdev)
 	 */
 	mtty_intx_unmask_disable(mtty);
 }
+
+/*
+ * Migration. Triggers and mask are the holder's: it sets them up anew where it goes
+ * on. There, what is pending interrupts again, as the signal may have been lost on
+ * the way: a serial driver bears one too many, not one too few.
+ */
+
+/*
+ * A port in migration data: what is not here follows from it. @rx begins with the
+ * oldest byte
+ */
+struct mtty_port_state {
+	u8 rx[MTTY_FIFO_SIZE];
+	u8 rx_count;
+	u8 ier;
+	u8 fcr;
+	u8 lcr;
+	u8 mcr;
+	u8 msr;
+	u8 scr;
+	u8 dll;
+	u8 dlm;
+	u8 events;
+};
+
+/**
+ * struct mtty_state - a card in migration data
+ * @config: PCI configuration space
+ * @ports: as many as there are
+ */
+struct mtty_state {
+	u8 config[PCI_CFG_SPACE_SIZE];
+	struct mtty_port_state ports[];
+};
+
+#define MTTY_STATE_VERSION	1
+
+static void mtty_port_save(const struct mtty_port *port,
+			   struct mtty_port_state *state)
+{
+	unsigned int i;
+
+	for (i = 0; i < port->rx_count; i++)
+		state->rx[i] = port->rx[(port->rx_head + i) % MTTY_FIFO_SIZE];
+	state->rx_count = port->rx_count;
+	state->ier = port->ier;
+	state->fcr = port->fcr;
+	state->lcr = port->lcr;
+	state->mcr = port->mcr;
+	state->msr = port->msr;
+	state->scr = port->scr;
+	state->dll = port->dll;
+	state->dlm = port->dlm;
+	state->events = port->events;
+}
+
+/* Can a port come into this state? */
+static bool mtty_port_state_is_valid(const struct mtty_port_state *state)
+{
+	bool has_fifo = state->fcr & UART_FCR_ENABLE_FIFO;
+	bool changed = state->msr & UART_MSR_ANY_DELTA;
+
+	return state->rx_count <= (has_fifo ? MTTY_FIFO_SIZE : 1) &&
+	       !(state->ier & ~MTTY_IER_BITS) &&
+	       !(state->fcr & ~(has_fifo ? MTTY_FCR_BITS : 0)) &&
+	       !(state->mcr & ~MTTY_MCR_BITS) &&
+	       !(state->events & ~MTTY_IER_BITS) &&
+	       (state->msr & ~UART_MSR_ANY_DELTA) ==
+			mtty_port_lines(state->mcr) &&
+	       !!(state->events & UART_IER_MSI) == changed &&
+	       !!(state->events & UART_IER_RDI) == !!state->rx_count;
+}
+
+static int mtty_port_load(struct mtty_port *port,
+			  const struct mtty_port_state *state)
+{
+	if (!mtty_port_state_is_valid(state))
+		return -EINVAL;
+	*port = (struct mtty_port) {
+		.rx_count = state->rx_count,
+		.ier = state->ier,
+		.fcr = state->fcr,
+		.lcr = state->lcr,
+		.mcr = state->mcr,
+		.msr = state->msr,
+		.scr = state->scr,
+		.dll = state->dll,
+		.dlm = state->dlm,
+		.events = state->events,
+		.asserted = state->events & state->ier,
+	};
+	memcpy(port->rx, state->rx, state->rx_count);
+	return 0;
+}
+
+/* After a reset: what cannot be written has to be as it is then */
+static int mtty_config_load(struct mtty *mtty, const u8 *config)
+{
+	unsigned int reg;
+
+	for (reg = 0; reg < PCI_CFG_SPACE_SIZE; reg++)
+		if ((mtty->config[reg] ^ config[reg]) &
+		    ~mtty_config_writable(mtty, reg))
+			return -EINVAL;
+	memcpy(mtty->config, config, PCI_CFG_SPACE_SIZE);
+	return 0;
+}
+
+static size_t mtty_state_size(const struct mtty *mtty)
+{
+	return offsetof(struct mtty_state, ports[mtty->nr_ports]);
+}
+
+static ssize_t mtty_save(struct mdev_device *mdev, void *data)
+{
+	struct mtty *mtty = mdev_get_drvdata(mdev);
+	struct mtty_state *state = data;
+	unsigned int i;
+
+	spin_lock(&mtty->lock);
+	memcpy(state->config, mtty->config, sizeof(state->config));
+	/* It follows from the ports' state, whenever it is read */
+	state->config[PCI_STATUS] &= ~PCI_STATUS_INTERRUPT;
+	for (i = 0; i < mtty->nr_ports; i++)
+		mtty_port_save(&mtty->ports[i], &state->ports[i]);
+	spin_unlock(&mtty->lock);
+	return mtty_state_size(mtty);
+}
+
+static int mtty_load(struct mdev_device *mdev, u32 version, const void *data,
+		     size_t size)
+{
+	struct mtty *mtty = mdev_get_drvdata(mdev);
+	const struct mtty_state *state = data;
+	unsigned int i;
+	int ret;
+
+	if (version != MTTY_STATE_VERSION || size != mtty_state_size(mtty))
+		return -EINVAL;
+
+	spin_lock(&mtty->lock);
+	mtty_reset(mtty);
+	ret = mtty_config_load(mtty, state->config);
+	for (i = 0; !ret && i < mtty->nr_ports; i++)
+		ret = mtty_port_load(&mtty->ports[i], &state->ports[i]);
+	if (ret)
+		mtty_reset(mtty);
+	spin_unlock(&mtty->lock);
+	return ret;
+}
+
+/* There is no DMA that could go to another device */
+static int mtty_run(struct mdev_device *mdev, enum mdev_run run)
+{
+	struct mtty *mtty = mdev_get_drvdata(mdev);
+	bool starts;
+
+	spin_lock(&mtty->lock);
+	starts = !mtty->running;
+	mtty->running = run != MDEV_RUN_STOPPED;
+	mtty_irq_update(mtty, starts && mtty_irq_pending(mtty));
+	spin_unlock(&mtty->lock);
+	return 0;
+}
+
+static const struct mdev_migration mtty_migration = {
+	.flags		= VFIO_MIGRATION_PRE_COPY | VFIO_MIGRATION_P2P,
+	.version	= MTTY_STATE_VERSION,
+	.max_size	= offsetof(struct mtty_state, ports[MTTY_PORTS_MAX]),
+	.run		= mtty_run,
+	.save		= mtty_save,
+	.load		= mtty_load,
+};
 
 /* The types, and the parent */
 
@@ -1103,6 +1293,7 @@ static const struct mdev_parent_ops mtty_ops = {
 	.release = mtty_release,
 	/* There is nothing to take back but what a release gives back */
 	.revoke = mtty_release,
+	.migration = &mtty_migration,
 };
 
 static int __init mtty_init(void)
