@@ -262,6 +262,24 @@ struct file *mdev_migration_set_state(struct mdev_vfio *vmdev,
 	return file;
 }
 
+/**
+ * mdev_migration_set_revoked - the same of a device that was revoked
+ * @state: the state, as the holder gave it
+ *
+ * There is nothing left that could be stopped, or run: that has succeeded, whatever
+ * the holder wants. QEMU would abort the guest if even that failed.
+ *
+ * Return: 0; -ENODEV where a session would begin; -EINVAL if there is no such state.
+ */
+int mdev_migration_set_revoked(enum vfio_device_mig_state state)
+{
+	if (state <= VFIO_DEVICE_STATE_ERROR ||
+	    state >= ARRAY_SIZE(mdev_migration_states))
+		return -EINVAL;
+	return mdev_migration_states[state].session == MDEV_SESSION_NONE ?
+	       0 : -ENODEV;
+}
+
 enum vfio_device_mig_state mdev_migration_state(struct mdev_vfio *vmdev)
 {
 	return READ_ONCE(vmdev->use->migration.state);

@@ -31,6 +31,7 @@ u32 mdev_migration_flags(const struct mdev_migration *migration);
 void mdev_migration_init(struct mdev_migration_use *use);
 struct file *mdev_migration_set_state(struct mdev_vfio *vmdev,
 				      enum vfio_device_mig_state state);
+int mdev_migration_set_revoked(enum vfio_device_mig_state state);
 enum vfio_device_mig_state mdev_migration_state(struct mdev_vfio *vmdev);
 size_t mdev_migration_size(const struct mdev_migration *migration);
 int mdev_migration_was_reset(struct mdev_vfio *vmdev);

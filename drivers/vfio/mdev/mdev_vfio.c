@@ -322,7 +322,7 @@ mdev_vfio_set_migration_state(struct vfio_device *vdev,
 	struct file *file;
 
 	if (!mdev_call_begin(&vmdev->gate))
-		return ERR_PTR(-ENODEV);
+		return ERR_PTR(mdev_migration_set_revoked(state));
 	file = mdev_migration_set_state(vmdev, state);
 	mdev_vfio_call_end(vmdev);
 	return file;

@@ -9,6 +9,7 @@
  *   display  look for a display of mdpy's instead, and paint some pixels
  *   pad    look for a card of mpad's instead, and fill its memory
  *   io     pass bytes again and again; else it is idle after the first ones
+ *   keep   leave bytes in the card for a while, again and again
  *   eject  agree when the card is to be unplugged, as an operating system does
  *          by ACPI; else the card stays
  */
@@ -105,6 +106,7 @@ struct gate {
 
 /* The firmware's timer: 18.2 ticks a second */
 #define TICKS_A_BLOCK	(18 * 20)
+#define TICKS_KEPT	(18 * 10)
 
 static struct gate gates[NR_VECTORS];
 static uint32_t card_id = CARD_ID;
@@ -471,6 +473,27 @@ static enum outcome work(bool again)
 	}
 }
 
+/* The card has bytes that nobody has read for most of the time */
+static enum outcome keep(void)
+{
+	unsigned int i, start;
+
+	uart_open();
+	out8(UART_IER, 0);
+	for (;;) {
+		for (i = 0; i < BLOCK; i++)
+			out8(UART_DATA, 'a' + i);
+		put("keeping\n");
+		for (start = ticks; ticks - start < TICKS_KEPT;)
+			wait_interrupt();
+		for (i = 0; i < BLOCK; i++)
+			if (in8(UART_DATA) != 'a' + i)
+				return fail("other bytes came than were kept");
+		put_number(BLOCK);
+		put(" bytes kept\n");
+	}
+}
+
 /* Returns how many words of the card's memory stay as they were written */
 static unsigned int fill_memory(unsigned int words)
 {
@@ -546,7 +569,8 @@ void main(const struct multiboot *multiboot)
 		else if (card_id == PAD_ID)
 			outcome = fill_pad();
 		else
-			outcome = work(has_word(text, "io"));
+			outcome = has_word(text, "keep") ?
+				  keep() : work(has_word(text, "io"));
 		if (outcome != GONE)
 			return;
 		put("the card is gone\n");

@@ -7,8 +7,10 @@
 
 #define DRIVER		"vfio-pci"
 
-static inline int start(struct qemu *qemu, const struct uuid *uuid,
-			const char *command_line)
+/* With @incoming, an address, the guest comes from there; else it begins anew */
+static inline int start_pci(struct qemu *qemu, const char *driver,
+			    const struct uuid *uuid, const char *command_line,
+			    const char *incoming)
 {
 	const char * const argv[] = {
 		"/usr/bin/qemu-system-x86_64",
@@ -17,10 +19,17 @@ static inline int start(struct qemu *qemu, const struct uuid *uuid,
 		"-chardev", "stdio,id=console,signal=off",
 		"-device", "isa-debugcon,chardev=console,iobase=0xe9",
 		"-kernel", GUEST_PROGRAM("pci_guest"), "-append", command_line,
+		incoming ? "-incoming" : NULL, incoming,
 		NULL,
 	};
 
-	return qemu_start(qemu, argv, DRIVER, uuid);
+	return qemu_start(qemu, argv, driver, uuid);
+}
+
+static inline int start(struct qemu *qemu, const struct uuid *uuid,
+			const char *command_line)
+{
+	return start_pci(qemu, DRIVER, uuid, command_line, NULL);
 }
 
 #endif /* SELFTESTS_QEMU_PCI_CLIENT_H */
