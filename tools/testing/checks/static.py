@@ -8,7 +8,8 @@ import shutil
 import subprocess
 import tempfile
 
-from breaks import forget_edits
+from breaks import broken, forget_edits
+from breaks import load as load_breaks
 from build import build_source, link_sources, run_make
 from config import BUILD, LOGS, TOP, kernel_range, locked
 from report import FAILED, PASSED, Failure
@@ -415,12 +416,23 @@ def edits(target, kernel):
     return found
 
 
+def breaks(target, kernel):
+    """Each deliberate break is one of the sources as they are."""
+    found = []
+    for entry in load_breaks():
+        try:
+            broken(entry)
+        except Failure as failure:
+            found.append(f"{entry.name}: {failure}")
+    return found
+
+
 CHECKS = {"checkpatch --strict": checkpatch, "shellcheck": shellcheck, "flake8 and mypy": python,
           "spelling": spelling, "kernel-doc": kernel_doc, "documentation": documentation, "sparse": sparse,
           "no names of machines or registries": foreign_names, "one version": versions, "calls go down": circles,
           "lines of the log stand in the guide": log_lines, "documents name what exists": named_functions,
           "links lead into this tree": farm,
-          "breaks leave nothing behind": edits,
+          "breaks can be made": breaks, "breaks leave nothing behind": edits,
           "kernels are refused by what their VFIO has": refused_kernels,
           "versions of symbols are compared": symbol_versions, "vfio_ap links with our symbols": vfio_ap}
 

@@ -55,15 +55,21 @@ def load():
     return found
 
 
-def _edit(entry, src):
-    """The edited file takes its link's place; what was made of it before goes."""
+def broken(entry):
+    """The edited file's text."""
     path = TOP / entry.file
-    text = path.read_text()
+    text = path.read_text() if path.exists() else ""
     if text.count(entry.was) != 1:
         raise Failure(f"{entry.file} has the text {text.count(entry.was)} times, not once")
+    return text.replace(entry.was, entry.becomes)
+
+
+def _edit(entry, src):
+    """The edited file takes its link's place; what was made of it before goes."""
+    text = broken(entry)
     link = src / entry.file
     link.unlink()
-    link.write_text(text.replace(entry.was, entry.becomes))
+    link.write_text(text)
 
 
 def forget_edits(src):
