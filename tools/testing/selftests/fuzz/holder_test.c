@@ -43,6 +43,7 @@
 
 #include "kselftest.h"
 #include "lib.h"
+#include "migration.h"
 #include "../mdev/call.h"
 #include "mdev_relay.h"
 
@@ -70,14 +71,15 @@ enum kind {
 	OPEN_CONTAINER, SET_IOMMU, OPEN_GROUP, SET_CONTAINER,
 	UNSET_CONTAINER, GET_DEVICE, CLOSE, MAP, UNMAP, DIRTY_PAGES,
 	CONTAINER_INFO, INFO, REGION_INFO, IRQ_INFO, SET_IRQS, RESET,
-	FEATURE, READ, WRITE, PIN, UNPIN, MMAP, TOUCH, SEND, RECEIVE, JUNK,
+	FEATURE, MIGRATE, DATA_READ, DATA_WRITE, DATA_IOCTL, READ, WRITE, PIN,
+	UNPIN, MMAP, TOUCH, SEND, RECEIVE, JUNK,
 	SETUP, CREATE, REMOVE, REVOKE, REQUEST, UNBIND, BIND, REVOKE_AFTER,
 	KILL, STOP,
 	NR_KINDS
 };
 
 /* Sorts of descriptors */
-enum sort { CONTAINER, GROUP, DEVICE, EVENTFD, NR_SORTS };
+enum sort { CONTAINER, GROUP, DEVICE, EVENTFD, DATA, NR_SORTS };
 
 static const char *const kind_names[NR_KINDS] = {
 	[OPEN_CONTAINER] = "OPEN_CONTAINER",
@@ -97,6 +99,10 @@ static const char *const kind_names[NR_KINDS] = {
 	[SET_IRQS] = "SET_IRQS",
 	[RESET] = "RESET",
 	[FEATURE] = "FEATURE",
+	[MIGRATE] = "MIGRATE",
+	[DATA_READ] = "DATA_READ",
+	[DATA_WRITE] = "DATA_WRITE",
+	[DATA_IOCTL] = "DATA_IOCTL",
 	[READ] = "READ",
 	[WRITE] = "WRITE",
 	[PIN] = "PIN",
@@ -123,7 +129,8 @@ static const char *const kind_names[NR_KINDS] = {
  * or SETUP does them as well
  */
 static const bool may_fail[NR_KINDS] = {
-	[JUNK] = true, [FEATURE] = true, [RESET] = true, [MMAP] = true,
+	[MIGRATE] = true, [DATA_READ] = true, [DATA_WRITE] = true,
+	[DATA_IOCTL] = true, [JUNK] = true, [FEATURE] = true, [RESET] = true, [MMAP] = true,
 	[TOUCH] = true, [PIN] = true, [UNPIN] = true, [DIRTY_PAGES] = true,
 	[SET_IOMMU] = true,
 };
@@ -178,6 +185,8 @@ static int container;
 static __u32 ioas;		/* of a container that is an iommufd */
 static int post[2];
 static unsigned char *memories[5];
+static unsigned char data[2 * 4096];	/* of a migration, as it was read last */
+static size_t data_size;
 static size_t page;
 
 /*
@@ -362,6 +371,46 @@ static void fuzz_set_irqs(void)
 	if (chance(20))
 		arg.set.flags = random_int();
 	count(SET_IRQS, ioctl(random_fd(DEVICE), VFIO_DEVICE_SET_IRQS, &arg));
+}
+
+static void fuzz_migrate(void)
+{
+	int fd, ret;
+
+	ret = mig_set(random_fd(DEVICE), below(MIG_STATES + 1), &fd);
+	count(MIGRATE, ret);
+	keep(DATA, fd);
+}
+
+/* Most often as much as there is */
+static size_t random_length(size_t length)
+{
+	return chance(4) ? below(sizeof(data)) : length;
+}
+
+static void fuzz_data_read(void)
+{
+	ssize_t ret;
+
+	if (chance(4)) {
+		count(DATA_READ, read(random_fd(DATA), random_memory(),
+				      below(sizeof(data))));
+		return;
+	}
+	ret = read(random_fd(DATA), data, random_length(sizeof(data)));
+	count(DATA_READ, ret);
+	if (ret > 0)
+		data_size = ret;
+}
+
+static void fuzz_data_write(void)
+{
+	void *from = chance(4) ? random_memory() : data;
+
+	if (data_size && chance(3))
+		data[below(data_size)] ^= 1 << below(8);
+	count(DATA_WRITE, write(random_fd(DATA), from,
+				random_length(data_size)));
 }
 
 /* A call of VFIO's numbers, known or not, that is right for none of them */
@@ -605,6 +654,18 @@ static void fuzz_call(enum kind kind)
 		break;
 	case FEATURE:
 		fuzz_ioctl(kind, DEVICE, VFIO_DEVICE_FEATURE);
+		break;
+	case MIGRATE:
+		fuzz_migrate();
+		break;
+	case DATA_READ:
+		fuzz_data_read();
+		break;
+	case DATA_WRITE:
+		fuzz_data_write();
+		break;
+	case DATA_IOCTL:
+		fuzz_ioctl(kind, DATA, MIG_PRECOPY);
 		break;
 	case READ:
 		count(kind, pread(random_fd(DEVICE), random_memory(), below(256),
