@@ -41,7 +41,7 @@ def test_what_is_wrong_is_named_with_its_entry(tmp_path, more, says):
 
 
 def all_tests():
-    return [test for path in sorted(config.HERE.glob("*tests.toml")) for test in config.load_tests(path)]
+    return [test for path in config.test_lists() for test in config.load_tests(path)]
 
 
 def test_each_test_has_a_purpose():

@@ -22,7 +22,7 @@ import kernel as kernels
 import listing
 import toolchain
 from boot import Boot, Setup
-from config import BUILD, HERE, LOGS, TOP
+from config import BENCH, BUILD, DEMO, LOGS, TOP
 from load import busy
 from report import FAILED, PASSED, Failure, Report
 
@@ -39,10 +39,6 @@ import userspace  # noqa: E402
 GUESTS = 2
 WAITING_GUESTS = 1
 
-TESTS = ("tests.toml", "iommufd-tests.toml", "kernel-tests.toml", "ccw-tests.toml", "ccw-hercules-tests.toml",
-         "client-tests.toml", "runner-tests.toml")
-LISTS = (*TESTS, "demo.toml", "bench.toml")
-
 
 def prepare(name, tests, report, args, ours, peer):
     """Fetches, builds and packs what a target's boots need: a setup with our modules, one with the kernel's own."""
@@ -51,7 +47,7 @@ def prepare(name, tests, report, args, ours, peer):
     logs = LOGS / name
     here = [test for test in tests if test.runs_on(target)]
     # The benchmark's are compiled with all others, so that they are not found broken when they are wanted.
-    built = here + [test for test in config.load_tests(HERE / "bench.toml") if test.runs_on(target)]
+    built = here + [test for test in config.load_tests(BENCH) if test.runs_on(target)]
     programs = {"vm/guest/supervise"}.union(*([test.program, *test.needs] for test in built))
     programs = {program for program in programs if program and not program.endswith(".py")}
     setups = []
@@ -136,7 +132,7 @@ def run_tests(tests, report, args, ours=True, peer=False, checks=(), folders=())
 
 
 def chosen(names, *lists, long=False):
-    tests = [test for path in lists for test in config.load_tests(HERE / path)]
+    tests = [test for path in lists for test in config.load_tests(path)]
     if missing := set(names) - {test.name for test in tests}:
         known = [test.name for test in tests]
         alike = sorted({name for wanted in missing for name in difflib.get_close_matches(wanted, known)})
@@ -148,31 +144,31 @@ def chosen(names, *lists, long=False):
 
 
 def check(args, report, long=False):
-    tests = chosen(args.test, *TESTS, long=long)
+    tests = chosen(args.test, *config.test_lists(), long=long)
     args.target = args.target or config.target_names(long)
     run_tests(tests, report, args, peer=long and any(test.peer for test in tests),
               checks=() if args.test else static.CHECKS, folders=() if args.test else userspace.FOLDERS)
     if long and not args.test:
         build_test(args, report)
         install_test(args, report)
-        breaks.run([], [HERE / path for path in TESTS], args, report)
+        breaks.run([], config.test_lists(), args, report)
 
 
 def demo(args, report):
     args.target = args.target or config.primary_targets()
-    run_tests(chosen(args.test, "demo.toml"), report, args)
+    run_tests(chosen(args.test, DEMO), report, args)
 
 
 def benchmark(args, report):
-    outputs = run_tests(chosen(args.test, "bench.toml"), report, args, peer=True)
-    rows = tomllib.loads((HERE / "bench.toml").read_text())["row"]
+    outputs = run_tests(chosen(args.test, BENCH), report, args, peer=True)
+    rows = tomllib.loads(BENCH.read_text())["row"]
     for name in sorted({name for name, _ in outputs}):
         bench.table(name, outputs.get((name, False), {}), outputs.get((name, True), {}), rows, report)
 
 
 def shell(args, report):
     """A guest for a person. What the demo uses is there, whatever test's devices it has."""
-    tests = chosen(args.test, *LISTS) if args.test else []
+    tests = chosen(args.test, *config.every_list()) if args.test else []
     if len(tests) > 1:
         raise Failure("a shell has the devices of one test")
     files = [pathlib.Path(os.environ.get("RUN_FROM", "."), name) for name in args.files]
@@ -180,7 +176,7 @@ def shell(args, report):
         raise Failure(f"there is no file {' '.join(missing)}")
     names = args.target or [name for name in config.target_names(long=True)
                             if all(test.runs_on(config.load_target(name)) for test in tests)]
-    setup = prepare(names[0], [*tests, *chosen([], "demo.toml")], report, args, not args.peer, args.peer)[0]
+    setup = prepare(names[0], [*tests, *chosen([], DEMO)], report, args, not args.peer, args.peer)[0]
     return Boot(setup, tests, report).shell(files, args.gdb)
 
 
@@ -197,12 +193,12 @@ def check_sources(args, report):
 def vm(args, report):
     if args.shell or args.gdb or args.files:
         return shell(args, report)
-    run_tests(chosen(args.test, *LISTS, long=True), report, args, not args.peer, args.peer)
+    run_tests(chosen(args.test, *config.every_list(), long=True), report, args, not args.peer, args.peer)
     return None
 
 
 def list_tests(args, report):
-    listing.show(chosen(args.test, *LISTS, long=True), args.target or config.target_names(long=True))
+    listing.show(chosen(args.test, *config.every_list(), long=True), args.target or config.target_names(long=True))
     return 0
 
 
@@ -246,7 +242,7 @@ def compile_commands(args, report):
 
 
 def run_breaks(args, report):
-    breaks.run(args.names, [HERE / path for path in TESTS], args, report)
+    breaks.run(args.names, config.test_lists(), args, report)
 
 
 def build_test(args, report):

@@ -185,6 +185,20 @@ def load_target(name):
     return dataclasses.replace(target, arch=arch, disks=disks)
 
 
+# What is run by its own command, and not among the tests
+DEMO = TOP / "tools/testing/demo/demo.toml"
+BENCH = TOP / "tools/testing/bench/bench.toml"
+
+
+def test_lists():
+    """The lists of tests: each is beside what it is about."""
+    return sorted((TOP / "tools/testing").rglob("*tests.toml"))
+
+
+def every_list():
+    return [*test_lists(), DEMO, BENCH]
+
+
 def load_tests(path):
     """A list of tests: [defaults], then one [[test]] each."""
     where = path.relative_to(TOP) if path.is_relative_to(TOP) else path

@@ -13,7 +13,7 @@
 
 #define DRIVER		"vfio-pci"
 
-/* Where this test's script in client-tests.toml puts them */
+/* Where this test's script in clients/tests.toml puts them */
 #define IMAGE		"/tmp/linux/image"
 #define INITRAMFS	"/tmp/linux/initramfs"
 
