@@ -41,20 +41,26 @@ enum mdev_run {
  *	waits for the hardware, if it has to, in a time that does not depend on
  *	the holder. Return 0, or a negative errno if nothing has changed
  * @save: writes the state of the stopped device to @state, which has @max_size
- *	bytes, all 0, for a machine of another byte order as well. Return how
- *	many bytes there are, or a negative errno
+ *	bytes, all 0, and is aligned for any number. The state is for a machine
+ *	of another byte order as well. Return how many bytes there are, or a
+ *	negative errno
  * @load: the opposite, into a stopped device of the same type. Everything in
  *	@state is hostile, as the holder wrote it. @version is at most the
  *	driver's own. Return 0, or a negative errno if the state cannot be one
  *	of such a device; the holder has to reset it then, or to close it
  *
  * All three are mandatory. They are called one at a time for one device, between
- * @open and @release of struct mdev_parent_ops, with page faults disabled: they
- * touch no memory of the holder's, and do not call mdev_wait_begin(). With a
- * revoke callback, none is under way when that is called.
+ * @open and @release of struct mdev_parent_ops, but beside its other callbacks, a
+ * reset by the holder among them: a driver has a lock for its state. They touch no
+ * memory of the holder's, and do not call mdev_wait_begin(). With a revoke
+ * callback, none is under way when that is called.
  *
- * After @open, and after a reset by the holder, a device runs: @open sees to that
- * itself; after a reset the framework calls @run, where the device did not run.
+ * After @open, and after VFIO_DEVICE_RESET, a device runs: @open sees to that
+ * itself; after a reset the framework calls @run, where the device did not run. A
+ * device that can be migrated has a reset: nothing else leads out of an error.
+ *
+ * Of guest memory that such a device writes, VFIO tells the holder what is pinned:
+ * that is all that there is for dirty tracking.
  */
 struct mdev_migration {
 	u32 flags;

@@ -967,6 +967,8 @@ static bool mtty_port_state_is_valid(const struct mtty_port_state *state)
 	bool changed = state->msr & UART_MSR_ANY_DELTA;
 
 	return state->rx_count <= (has_fifo ? MTTY_FIFO_SIZE : 1) &&
+	       !memchr_inv(state->rx + state->rx_count, 0,
+			   MTTY_FIFO_SIZE - state->rx_count) &&
 	       !(state->ier & ~MTTY_IER_BITS) &&
 	       !(state->fcr & ~(has_fifo ? MTTY_FCR_BITS : 0)) &&
 	       !(state->mcr & ~MTTY_MCR_BITS) &&

@@ -60,6 +60,8 @@ mdev_description_fault(const struct mdev_device *mdev,
 		return "its driver has a read, write, ioctl or mmap callback";
 	if (mdev->description)
 		return "it has been described before";
+	if (ops->migration && !description->reset)
+		return "it can be migrated, and has no reset";
 	return mdev_regions_fault(description) ?: mdev_irqs_fault(description);
 }
 

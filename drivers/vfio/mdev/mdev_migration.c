@@ -18,9 +18,11 @@
 #include <linux/err.h>
 #include <linux/file.h>
 #include <linux/mdev_migration.h>
+#include <linux/nospec.h>
 
 #include "compat.h"
 #include "mdev_migration.h"
+#include "mdev_stream.h"
 #include "mdev_vfio.h"
 
 enum mdev_session {
@@ -29,10 +31,12 @@ enum mdev_session {
 	MDEV_SESSION_LOADING,
 };
 
-static const struct {
+struct mdev_migration_properties {
 	enum mdev_run run;
 	enum mdev_session session;
-} mdev_migration_states[] = {
+};
+
+static const struct mdev_migration_properties mdev_migration_states[] = {
 	[VFIO_DEVICE_STATE_ERROR]	 = { MDEV_RUN_STOPPED, MDEV_SESSION_NONE },
 	[VFIO_DEVICE_STATE_STOP]	 = { MDEV_RUN_STOPPED, MDEV_SESSION_NONE },
 	[VFIO_DEVICE_STATE_RUNNING]	 = { MDEV_RUN_FULL, MDEV_SESSION_NONE },
@@ -62,6 +66,21 @@ const char *mdev_migration_fault(const struct mdev_migration *migration)
 	return NULL;
 }
 
+/* @state may be what the holder has said */
+static const struct mdev_migration_properties *
+mdev_migration_properties(unsigned int state)
+{
+	if (state >= ARRAY_SIZE(mdev_migration_states))
+		state = VFIO_DEVICE_STATE_ERROR;
+	return &mdev_migration_states[array_index_nospec(state,
+					ARRAY_SIZE(mdev_migration_states))];
+}
+
+static enum mdev_session mdev_migration_session(enum vfio_device_mig_state state)
+{
+	return mdev_migration_properties(state)->session;
+}
+
 /* What VFIO tells the holder */
 u32 mdev_migration_flags(const struct mdev_migration *migration)
 {
@@ -70,38 +89,57 @@ u32 mdev_migration_flags(const struct mdev_migration *migration)
 	return vfio_has_precopy ? flags : flags & ~VFIO_MIGRATION_PRE_COPY;
 }
 
-void mdev_migration_init(struct mdev_migration_use *use)
+/* Before anybody can open the device */
+void mdev_migration_init(struct mdev_vfio *vmdev)
 {
-	mutex_init(&use->lock);
-	use->state = VFIO_DEVICE_STATE_RUNNING;
+	const struct mdev_migration *migration = vmdev->ops->migration;
+	struct mdev_migrating *migrating = &vmdev->migrating;
+
+	mutex_init(&migrating->lock);
+	migrating->state = VFIO_DEVICE_STATE_RUNNING;
+	if (!migration)
+		return;
+	migrating->version = migration->version;
+	migrating->max_size = migration->max_size;
 }
 
 /* An estimate for the holder */
-size_t mdev_migration_size(const struct mdev_migration *migration)
+size_t mdev_migration_size(const struct mdev_vfio *vmdev)
 {
-	return sizeof(struct mdev_stream_header) + migration->max_size;
+	return sizeof(struct mdev_stream_header) + vmdev->migrating.max_size;
+}
+
+/* A driver gives 0 or a negative errno */
+static int mdev_migration_result(int ret)
+{
+	return WARN_ON_ONCE(ret > 0) ? -EIO : ret;
 }
 
 static int mdev_migration_run(struct mdev_vfio *vmdev,
 			      enum vfio_device_mig_state from,
 			      enum vfio_device_mig_state to)
 {
-	enum mdev_run run = mdev_migration_states[to].run;
+	enum mdev_run run = mdev_migration_properties(to)->run;
 
-	if (run == mdev_migration_states[from].run)
+	if (run == mdev_migration_properties(from)->run)
 		return 0;
-	return vmdev->ops->migration->run(vmdev->mdev, run);
+	return mdev_migration_result(vmdev->ops->migration->run(vmdev->mdev,
+								run));
 }
 
 /* The stopped device's state becomes part of the stream */
 static int mdev_migration_save(struct mdev_vfio *vmdev)
 {
 	const struct mdev_migration *migration = vmdev->ops->migration;
-	struct mdev_stream *stream = vmdev->use->migration.stream;
-	ssize_t size = migration->save(vmdev->mdev, mdev_stream_room(stream));
+	struct mdev_stream *stream = vmdev->migrating.stream;
+	void *room = mdev_stream_room(stream);
+	ssize_t size = migration->save(vmdev->mdev, room);
 
-	if (size < 0)
+	if (size < 0) {
+		/* It may have begun, and finds zeroes the next time */
+		memset(room, 0, migration->max_size);
 		return size;
+	}
 	if (size > migration->max_size) {
 		dev_err(&vmdev->mdev->dev, "parent driver %s saved more than its max_size, %u bytes\n",
 			module_name(vmdev->ops->owner), migration->max_size);
@@ -113,7 +151,7 @@ static int mdev_migration_save(struct mdev_vfio *vmdev)
 
 static int mdev_migration_load(struct mdev_vfio *vmdev)
 {
-	struct mdev_stream *stream = vmdev->use->migration.stream;
+	struct mdev_stream *stream = vmdev->migrating.stream;
 	const void *state;
 	size_t size;
 	u32 version;
@@ -123,46 +161,65 @@ static int mdev_migration_load(struct mdev_vfio *vmdev)
 	if (ret)
 		return ret;
 	state = mdev_stream_state(stream, &version, &size);
-	ret = vmdev->ops->migration->load(vmdev->mdev, version, state, size);
+	ret = mdev_migration_result(vmdev->ops->migration->load(vmdev->mdev,
+								version, state,
+								size));
 	if (ret)
 		dev_warn_ratelimited(&vmdev->mdev->dev, "migration data refused: the parent driver does not take its state (error %d)\n",
 				     ret);
 	return ret;
 }
 
-/**
- * mdev_migration_end - end the session, if there is one
- * @use: the device's
- *
- * Context: with its lock, or when no call can come any more.
- */
-void mdev_migration_end(struct mdev_migration_use *use)
+static void mdev_migration_end_session(struct mdev_migrating *migrating)
 {
-	if (use->stream)
-		mdev_stream_end(use->stream);
-	use->stream = NULL;
+	lockdep_assert_held(&migrating->lock);
+
+	if (migrating->stream)
+		mdev_stream_end(migrating->stream);
+	migrating->stream = NULL;
 }
 
-/* A session begins: its file */
-static struct file *mdev_migration_begin(struct mdev_vfio *vmdev, bool saving)
+/**
+ * mdev_migration_prepare - allocate what a session needs
+ * @vmdev: the device
+ * @state: the state, as the holder gave it
+ *
+ * Memory may have to be waited for, in the holder's own cgroup.
+ *
+ * Context: outside of the gate.
+ * Return: a stream, for mdev_migration_set_state(), then for mdev_stream_end();
+ * NULL if no session begins with @state, or without memory.
+ */
+struct mdev_stream *mdev_migration_prepare(struct mdev_vfio *vmdev,
+					   enum vfio_device_mig_state state)
 {
-	const struct mdev_migration *migration = vmdev->ops->migration;
-	struct mdev_migration_use *use = &vmdev->use->migration;
 	struct mdev_device *mdev = vmdev->mdev;
 	const struct mdev_stream_source source = {
 		.name = dev_name(&mdev->dev),
 		.type = kobject_name(&mdev->type->kobj),
-		.version = migration->version,
-		.max_size = migration->max_size,
+		.version = vmdev->migrating.version,
+		.max_size = vmdev->migrating.max_size,
 	};
+	enum mdev_session session = mdev_migration_session(state);
+
+	if (session == MDEV_SESSION_NONE)
+		return NULL;
+	return mdev_stream_new(&source, session == MDEV_SESSION_SAVING);
+}
+
+/* A session begins: its file */
+static struct file *mdev_migration_begin(struct mdev_migrating *migrating,
+					 struct mdev_stream **spare)
+{
 	struct file *file;
 
-	use->stream = mdev_stream_new(&source, saving);
-	if (!use->stream)
+	if (!*spare)
 		return ERR_PTR(-ENOMEM);
-	file = mdev_stream_file(use->stream);
+	file = mdev_stream_file(*spare);
 	if (IS_ERR(file))
-		mdev_migration_end(use);
+		return file;
+	migrating->stream = *spare;
+	*spare = NULL;
 	return file;
 }
 
@@ -172,19 +229,20 @@ static struct file *mdev_migration_begin(struct mdev_vfio *vmdev, bool saving)
  * the state ERROR.
  */
 static struct file *mdev_migration_step(struct mdev_vfio *vmdev,
-					enum vfio_device_mig_state to)
+					enum vfio_device_mig_state to,
+					struct mdev_stream **spare)
 {
-	struct mdev_migration_use *use = &vmdev->use->migration;
-	enum vfio_device_mig_state from = use->state;
-	enum mdev_session was = mdev_migration_states[from].session;
-	enum mdev_session becomes = mdev_migration_states[to].session;
+	struct mdev_migrating *migrating = &vmdev->migrating;
+	enum vfio_device_mig_state from = migrating->state;
+	enum mdev_session was = mdev_migration_session(from);
+	enum mdev_session becomes = mdev_migration_session(to);
 	struct file *file = NULL;
 	int ret;
 
 	if (was == MDEV_SESSION_LOADING) {
 		ret = mdev_migration_load(vmdev);
-		mdev_migration_end(use);
-		use->state = ret ? VFIO_DEVICE_STATE_ERROR : to;
+		mdev_migration_end_session(migrating);
+		migrating->state = ret ? VFIO_DEVICE_STATE_ERROR : to;
 		return ERR_PTR(ret);
 	}
 
@@ -192,8 +250,7 @@ static struct file *mdev_migration_step(struct mdev_vfio *vmdev,
 	if (ret)
 		return ERR_PTR(ret);
 	if (was != becomes && becomes != MDEV_SESSION_NONE) {
-		file = mdev_migration_begin(vmdev,
-					    becomes == MDEV_SESSION_SAVING);
+		file = mdev_migration_begin(migrating, spare);
 		ret = PTR_ERR_OR_ZERO(file);
 	}
 	if (!ret && to == VFIO_DEVICE_STATE_STOP_COPY)
@@ -201,43 +258,57 @@ static struct file *mdev_migration_step(struct mdev_vfio *vmdev,
 	if (ret)
 		goto back;
 	if (was != becomes && becomes == MDEV_SESSION_NONE)
-		mdev_migration_end(use);
-	use->state = to;
+		mdev_migration_end_session(migrating);
+	migrating->state = to;
 	return file;
 
 back:
 	if (was != becomes) {
-		mdev_migration_end(use);
+		mdev_migration_end_session(migrating);
 		if (!IS_ERR_OR_NULL(file))
 			fput(file);
 	}
 	if (mdev_migration_run(vmdev, to, from)) {
-		mdev_migration_end(use);
-		use->state = VFIO_DEVICE_STATE_ERROR;
+		mdev_migration_end_session(migrating);
+		migrating->state = VFIO_DEVICE_STATE_ERROR;
 	}
 	return ERR_PTR(ret);
 }
 
+/* The VFIO core would warn of ERROR: it takes that for a driver's mistake */
+static int mdev_migration_next(struct mdev_vfio *vmdev,
+			       enum vfio_device_mig_state state,
+			       enum vfio_device_mig_state *next)
+{
+	enum vfio_device_mig_state now = vmdev->migrating.state;
+
+	if (state == VFIO_DEVICE_STATE_ERROR || now == VFIO_DEVICE_STATE_ERROR)
+		return -EINVAL;
+	*next = now;
+	return state == now ? 0 :
+	       vfio_mig_get_next_state(&vmdev->vdev, now, state, next);
+}
+
 /* A session begins with the last step only: there is one file at most */
 static struct file *mdev_migration_go(struct mdev_vfio *vmdev,
-				      enum vfio_device_mig_state state)
+				      enum vfio_device_mig_state state,
+				      struct mdev_stream **spare)
 {
-	struct mdev_migration_use *use = &vmdev->use->migration;
+	struct mdev_migrating *migrating = &vmdev->migrating;
 	enum vfio_device_mig_state next;
 	struct file *file = NULL;
 	int ret;
 
-	/* The VFIO core would warn: it takes this for a driver's mistake */
-	if (state == VFIO_DEVICE_STATE_ERROR ||
-	    use->state == VFIO_DEVICE_STATE_ERROR)
-		return ERR_PTR(-EINVAL);
-	while (!file && use->state != state) {
-		ret = vfio_mig_get_next_state(&vmdev->vdev, use->state, state,
-					      &next);
+	do {
+		/* A revocation waits for this step, and not for all of them */
+		if (mdev_gate_is_closed(&vmdev->gate))
+			return ERR_PTR(-ENODEV);
+		ret = mdev_migration_next(vmdev, state, &next);
 		if (ret)
 			return ERR_PTR(ret);
-		file = mdev_migration_step(vmdev, next);
-	}
+		if (next != migrating->state)
+			file = mdev_migration_step(vmdev, next, spare);
+	} while (!file && migrating->state != state);
 	return file;
 }
 
@@ -245,44 +316,69 @@ static struct file *mdev_migration_go(struct mdev_vfio *vmdev,
  * mdev_migration_set_state - the holder wants another state
  * @vmdev: the device, whose driver has migration
  * @state: the state, as the holder gave it
+ * @spare: from mdev_migration_prepare(); NULL afterwards if it was needed
  *
  * Context: inside the gate.
  * Return: the file of the session that has begun, NULL if none has, or an
  * ERR_PTR().
  */
 struct file *mdev_migration_set_state(struct mdev_vfio *vmdev,
-				      enum vfio_device_mig_state state)
+				      enum vfio_device_mig_state state,
+				      struct mdev_stream **spare)
 {
-	struct mdev_migration_use *use = &vmdev->use->migration;
+	struct mdev_migrating *migrating = &vmdev->migrating;
 	struct file *file;
 
-	mutex_lock(&use->lock);
-	file = mdev_migration_go(vmdev, state);
-	mutex_unlock(&use->lock);
+	mutex_lock(&migrating->lock);
+	file = mdev_migration_go(vmdev, state, spare);
+	mutex_unlock(&migrating->lock);
 	return file;
 }
 
 /**
  * mdev_migration_set_revoked - the same of a device that was revoked
+ * @vmdev: the device, which is not in use any more
  * @state: the state, as the holder gave it
  *
- * There is nothing left that could be stopped, or run: that has succeeded, whatever
- * the holder wants. QEMU would abort the guest if even that failed.
+ * There is nothing left that could be stopped, or run: that succeeds. So does what
+ * goes on with the session, whose data is gone, and says so. QEMU would abort the
+ * guest if one of these failed.
  *
- * Return: 0; -ENODEV where a session would begin; -EINVAL if there is no such state.
+ * Return: 0; -ENODEV where a session would begin; -EINVAL as ever.
  */
-int mdev_migration_set_revoked(enum vfio_device_mig_state state)
+int mdev_migration_set_revoked(struct mdev_vfio *vmdev,
+			       enum vfio_device_mig_state state)
 {
-	if (state <= VFIO_DEVICE_STATE_ERROR ||
-	    state >= ARRAY_SIZE(mdev_migration_states))
-		return -EINVAL;
-	return mdev_migration_states[state].session == MDEV_SESSION_NONE ?
-	       0 : -ENODEV;
+	struct mdev_migrating *migrating = &vmdev->migrating;
+	enum vfio_device_mig_state next;
+	enum mdev_session session;
+	int ret;
+
+	mutex_lock(&migrating->lock);
+	ret = mdev_migration_next(vmdev, state, &next);
+	if (ret)
+		goto unlock;
+	session = mdev_migration_session(state);
+	if (session != MDEV_SESSION_NONE &&
+	    session != mdev_migration_session(migrating->state))
+		ret = -ENODEV;
+	else
+		migrating->state = state;
+unlock:
+	mutex_unlock(&migrating->lock);
+	return ret;
 }
 
+/* Also for VFIO itself, when nobody has the device open */
 enum vfio_device_mig_state mdev_migration_state(struct mdev_vfio *vmdev)
 {
-	return READ_ONCE(vmdev->use->migration.state);
+	struct mdev_migrating *migrating = &vmdev->migrating;
+	enum vfio_device_mig_state state;
+
+	mutex_lock(&migrating->lock);
+	state = migrating->state;
+	mutex_unlock(&migrating->lock);
+	return state;
 }
 
 /**
@@ -294,13 +390,39 @@ enum vfio_device_mig_state mdev_migration_state(struct mdev_vfio *vmdev)
  */
 int mdev_migration_was_reset(struct mdev_vfio *vmdev)
 {
-	struct mdev_migration_use *use = &vmdev->use->migration;
+	struct mdev_migrating *migrating = &vmdev->migrating;
 	int ret;
 
-	mutex_lock(&use->lock);
-	mdev_migration_end(use);
-	ret = mdev_migration_run(vmdev, use->state, VFIO_DEVICE_STATE_RUNNING);
-	use->state = ret ? VFIO_DEVICE_STATE_ERROR : VFIO_DEVICE_STATE_RUNNING;
-	mutex_unlock(&use->lock);
+	mutex_lock(&migrating->lock);
+	mdev_migration_end_session(migrating);
+	ret = mdev_migration_run(vmdev, migrating->state,
+				 VFIO_DEVICE_STATE_RUNNING);
+	if (ret)
+		mdev_migration_run(vmdev, migrating->state,
+				   VFIO_DEVICE_STATE_ERROR);
+	migrating->state = ret ? VFIO_DEVICE_STATE_ERROR :
+				 VFIO_DEVICE_STATE_RUNNING;
+	mutex_unlock(&migrating->lock);
 	return ret;
+}
+
+/* The device was revoked: the session is over, the holder's state stays */
+void mdev_migration_end(struct mdev_vfio *vmdev)
+{
+	struct mdev_migrating *migrating = &vmdev->migrating;
+
+	mutex_lock(&migrating->lock);
+	mdev_migration_end_session(migrating);
+	mutex_unlock(&migrating->lock);
+}
+
+/* No call of the holder's can come any more */
+void mdev_migration_closed(struct mdev_vfio *vmdev)
+{
+	struct mdev_migrating *migrating = &vmdev->migrating;
+
+	mutex_lock(&migrating->lock);
+	mdev_migration_end_session(migrating);
+	migrating->state = VFIO_DEVICE_STATE_RUNNING;
+	mutex_unlock(&migrating->lock);
 }

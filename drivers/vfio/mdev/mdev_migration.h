@@ -6,35 +6,41 @@
 #include <linux/mutex.h>
 #include <linux/vfio.h>
 
-#include "mdev_stream.h"
-
-struct device;
 struct mdev_migration;
+struct mdev_stream;
 struct mdev_vfio;
 
 /**
- * struct mdev_migration_use - while a device is open
- * @lock: makes changes of the state one at a time; held around the parent driver's
+ * struct mdev_migrating - the migration of one VFIO device
+ * @lock: makes changes of @state one at a time; held around the parent driver's
  *	callbacks for migration. Nobody waits for the holder with it
- * @state: VFIO's; under @lock
- * @stream: the session, or NULL; under @lock, and when no call can come any more
- *	without it
+ * @state: VFIO's; RUNNING while the device is not open; under @lock
+ * @stream: the session, or NULL; under @lock
+ * @version: the parent driver's, there when that driver is gone
+ * @max_size: the same
  */
-struct mdev_migration_use {
+struct mdev_migrating {
 	struct mutex lock; /* see above */
 	enum vfio_device_mig_state state;
 	struct mdev_stream *stream;
+	u32 version;
+	u32 max_size;
 };
 
 const char *mdev_migration_fault(const struct mdev_migration *migration);
 u32 mdev_migration_flags(const struct mdev_migration *migration);
-void mdev_migration_init(struct mdev_migration_use *use);
+void mdev_migration_init(struct mdev_vfio *vmdev);
+struct mdev_stream *mdev_migration_prepare(struct mdev_vfio *vmdev,
+					   enum vfio_device_mig_state state);
 struct file *mdev_migration_set_state(struct mdev_vfio *vmdev,
-				      enum vfio_device_mig_state state);
-int mdev_migration_set_revoked(enum vfio_device_mig_state state);
+				      enum vfio_device_mig_state state,
+				      struct mdev_stream **spare);
+int mdev_migration_set_revoked(struct mdev_vfio *vmdev,
+			       enum vfio_device_mig_state state);
 enum vfio_device_mig_state mdev_migration_state(struct mdev_vfio *vmdev);
-size_t mdev_migration_size(const struct mdev_migration *migration);
+size_t mdev_migration_size(const struct mdev_vfio *vmdev);
 int mdev_migration_was_reset(struct mdev_vfio *vmdev);
-void mdev_migration_end(struct mdev_migration_use *use);
+void mdev_migration_end(struct mdev_vfio *vmdev);
+void mdev_migration_closed(struct mdev_vfio *vmdev);
 
 #endif /* _MDEV_MIGRATION_H */

@@ -30,23 +30,34 @@ static const u8 stream_magic[8] = "mdev-mig";
 #define IDENTITY_SIZE	offsetof(struct mdev_stream_header, size)
 
 /**
+ * struct mdev_stream_data - the header, and the state
+ * @refs: that of the stream until the session is over, and one of each read or
+ *	write under way
+ * @bytes: the header, and the state behind it
+ */
+struct mdev_stream_data {
+	refcount_t refs;
+	u8 bytes[] __aligned(sizeof(u64));
+};
+
+/**
  * struct mdev_stream - the data of one session
  * @refs: that of the session, put by mdev_stream_end(), and that of the file
  * @io: one read or write of the file at a time; held over accesses to the
  *	holder's memory, so nobody but the file's own calls takes it
- * @lock: protects @filled, @final, @ended and @refused
+ * @lock: protects @filled, @final, @refused, and that @data goes
  * @wait: for poll()
  * @saving: the file is read; else it is written. Constant
- * @filled: how many bytes of @data there are. They never change, so what is
- *	below is read without a lock; a write fills in what is behind
+ * @filled: how many bytes of @data there are. They never change; a write fills in
+ *	what is behind, and then raises this
  * @pos: how many of them were read; under @io
  * @final: no more come: all of the state has been saved
- * @ended: the session is over
+ * @finished: no more are taken: the session is about to load the state
  * @refused: what was written cannot become a stream of this device
  * @expected: the header of a stream of this device, but for the size
  * @name: the device's
  * @max_size: the largest state
- * @data: the header and the state
+ * @data: NULL when the session is over
  */
 struct mdev_stream {
 	refcount_t refs;
@@ -55,21 +66,15 @@ struct mdev_stream {
 	wait_queue_head_t wait;
 	bool saving;
 	bool final;
-	bool ended;
+	bool finished;
 	bool refused;
 	size_t filled;
 	size_t pos;
 	struct mdev_stream_header expected;
 	char name[UUID_STRING_LEN + 1];
 	u32 max_size;
-	u8 data[];
+	struct mdev_stream_data *data;
 };
-
-static const struct mdev_stream_header *
-mdev_stream_header(const struct mdev_stream *stream)
-{
-	return (const struct mdev_stream_header *)stream->data;
-}
 
 static size_t mdev_stream_size(const struct mdev_stream *stream)
 {
@@ -79,7 +84,46 @@ static size_t mdev_stream_size(const struct mdev_stream *stream)
 static void mdev_stream_put(struct mdev_stream *stream)
 {
 	if (refcount_dec_and_test(&stream->refs))
-		kvfree(stream);
+		kfree(stream);
+}
+
+static void mdev_stream_put_data(struct mdev_stream_data *data)
+{
+	if (refcount_dec_and_test(&data->refs))
+		kvfree(data);
+}
+
+/* For a call of the file: NULL if the session is over, or does not want any more */
+static struct mdev_stream_data *mdev_stream_get_data(struct mdev_stream *stream)
+{
+	struct mdev_stream_data *data;
+
+	spin_lock(&stream->lock);
+	data = stream->finished ? NULL : stream->data;
+	if (data)
+		refcount_inc(&data->refs);
+	spin_unlock(&stream->lock);
+	return data;
+}
+
+static struct mdev_stream_data *
+mdev_stream_new_data(const struct mdev_stream_source *source)
+{
+	struct mdev_stream_data *data;
+
+	data = kvzalloc(struct_size(data, bytes,
+				    sizeof(struct mdev_stream_header) +
+				    source->max_size), GFP_KERNEL_ACCOUNT);
+	if (data)
+		refcount_set(&data->refs, 1);
+	return data;
+}
+
+/* What a call of the session finds in its data, which nobody takes from it */
+static struct mdev_stream_header *
+mdev_stream_header(const struct mdev_stream *stream)
+{
+	return (struct mdev_stream_header *)stream->data->bytes;
 }
 
 /**
@@ -94,11 +138,14 @@ struct mdev_stream *mdev_stream_new(const struct mdev_stream_source *source,
 {
 	struct mdev_stream *stream;
 
-	stream = kvzalloc(struct_size(stream, data,
-				      sizeof(struct mdev_stream_header) +
-				      source->max_size), GFP_KERNEL_ACCOUNT);
+	stream = kzalloc(sizeof(*stream), GFP_KERNEL_ACCOUNT);
 	if (!stream)
 		return NULL;
+	stream->data = mdev_stream_new_data(source);
+	if (!stream->data) {
+		kfree(stream);
+		return NULL;
+	}
 	refcount_set(&stream->refs, 1);
 	mutex_init(&stream->io);
 	spin_lock_init(&stream->lock);
@@ -113,7 +160,7 @@ struct mdev_stream *mdev_stream_new(const struct mdev_stream_source *source,
 	strscpy(stream->expected.type, source->type,
 		sizeof(stream->expected.type));
 	if (saving) {
-		memcpy(stream->data, &stream->expected, IDENTITY_SIZE);
+		memcpy(stream->data->bytes, &stream->expected, IDENTITY_SIZE);
 		stream->filled = IDENTITY_SIZE;
 	}
 	return stream;
@@ -122,7 +169,7 @@ struct mdev_stream *mdev_stream_new(const struct mdev_stream_source *source,
 /* Where the state is saved to, before mdev_stream_saved() */
 void *mdev_stream_room(struct mdev_stream *stream)
 {
-	return stream->data + sizeof(struct mdev_stream_header);
+	return mdev_stream_header(stream) + 1;
 }
 
 /**
@@ -132,7 +179,7 @@ void *mdev_stream_room(struct mdev_stream *stream)
  */
 void mdev_stream_saved(struct mdev_stream *stream, size_t size)
 {
-	struct mdev_stream_header *header = (void *)stream->data;
+	struct mdev_stream_header *header = mdev_stream_header(stream);
 
 	header->size = cpu_to_le32(size);
 	spin_lock(&stream->lock);
@@ -152,7 +199,7 @@ static void mdev_stream_refuse(const struct mdev_stream *stream,
 
 /**
  * mdev_stream_finish - no more is written
- * @stream: the stream, which was written; the session is over for its file
+ * @stream: the stream, which was written
  *
  * Return: 0 if it has a state of this device's type, whatever that says;
  * -EINVAL if it is not complete, or was refused when it was written.
@@ -164,7 +211,7 @@ int mdev_stream_finish(struct mdev_stream *stream)
 	bool refused;
 
 	spin_lock(&stream->lock);
-	stream->ended = true;
+	stream->finished = true;
 	filled = stream->filled;
 	refused = stream->refused;
 	spin_unlock(&stream->lock);
@@ -192,7 +239,7 @@ const void *mdev_stream_state(const struct mdev_stream *stream, u32 *version,
 
 	*version = le32_to_cpu(header->version);
 	*size = le32_to_cpu(header->size);
-	return stream->data + sizeof(*header);
+	return header + 1;
 }
 
 /**
@@ -204,35 +251,35 @@ const void *mdev_stream_state(const struct mdev_stream *stream, u32 *version,
  */
 void mdev_stream_end(struct mdev_stream *stream)
 {
+	struct mdev_stream_data *data;
+
 	spin_lock(&stream->lock);
-	stream->ended = true;
+	data = stream->data;
+	stream->data = NULL;
 	spin_unlock(&stream->lock);
 	wake_up_poll(&stream->wait, EPOLLHUP | EPOLLERR);
+	mdev_stream_put_data(data);
 	mdev_stream_put(stream);
 }
 
 static ssize_t mdev_stream_read_data(struct mdev_stream *stream,
+				     const struct mdev_stream_data *data,
 				     char __user *buf, size_t count)
 {
-	bool final, ended;
 	size_t filled;
-
-	lockdep_assert_held(&stream->io);
+	bool final;
 
 	spin_lock(&stream->lock);
 	filled = stream->filled;
 	final = stream->final;
-	ended = stream->ended;
 	spin_unlock(&stream->lock);
-	if (ended)
-		return -ENODEV;
 	if (stream->pos == filled)
 		return final ? 0 : -ENOMSG;
 
 	count = min(count, filled - stream->pos);
-	if (copy_to_user(buf, stream->data + stream->pos, count))
+	if (copy_to_user(buf, data->bytes + stream->pos, count))
 		return -EFAULT;
-	stream->pos += count;
+	WRITE_ONCE(stream->pos, stream->pos + count);
 	return count;
 }
 
@@ -240,22 +287,27 @@ static ssize_t mdev_stream_read(struct file *file, char __user *buf,
 				size_t count, loff_t *ppos)
 {
 	struct mdev_stream *stream = file->private_data;
-	ssize_t ret;
+	struct mdev_stream_data *data;
+	ssize_t ret = -ENODEV;
 
 	if (!count)
 		return 0;
 	if (mutex_lock_interruptible(&stream->io))
 		return -ERESTARTSYS;
-	ret = mdev_stream_read_data(stream, buf, count);
+	data = mdev_stream_get_data(stream);
+	if (data) {
+		ret = mdev_stream_read_data(stream, data, buf, count);
+		mdev_stream_put_data(data);
+	}
 	mutex_unlock(&stream->io);
 	return ret;
 }
 
 /* What is wrong with the first @filled bytes, or NULL */
 static const char *mdev_stream_fault(const struct mdev_stream *stream,
+				     const struct mdev_stream_header *header,
 				     size_t filled)
 {
-	const struct mdev_stream_header *header = mdev_stream_header(stream);
 	const struct mdev_stream_header *expected = &stream->expected;
 
 	if (filled < IDENTITY_SIZE)
@@ -272,15 +324,19 @@ static const char *mdev_stream_fault(const struct mdev_stream *stream,
 		return NULL;
 	if (le32_to_cpu(header->size) > stream->max_size)
 		return "it is larger than that of a device";
+	if (header->reserved)
+		return "its format is unknown";
 	if (filled - sizeof(*header) > le32_to_cpu(header->size))
 		return "it goes on behind the state";
 	return NULL;
 }
 
 /* As soon as it can be told: the source may be running still */
-static int mdev_stream_check(struct mdev_stream *stream, size_t filled)
+static int mdev_stream_check(const struct mdev_stream *stream,
+			     const struct mdev_stream_data *data, size_t filled)
 {
-	const char *fault = mdev_stream_fault(stream, filled);
+	const void *header = data->bytes;
+	const char *fault = mdev_stream_fault(stream, header, filled);
 
 	if (!fault)
 		return 0;
@@ -298,7 +354,7 @@ static ssize_t mdev_stream_take(struct mdev_stream *stream, size_t filled,
 	ssize_t ret = filled - stream->filled;
 
 	spin_lock(&stream->lock);
-	if (stream->ended)
+	if (!stream->data || stream->finished)
 		ret = -ENODEV;
 	else if (refused)
 		stream->refused = true;
@@ -309,6 +365,7 @@ static ssize_t mdev_stream_take(struct mdev_stream *stream, size_t filled,
 }
 
 static ssize_t mdev_stream_write_data(struct mdev_stream *stream,
+				      struct mdev_stream_data *data,
 				      const char __user *buf, size_t count)
 {
 	size_t room = mdev_stream_size(stream) - stream->filled;
@@ -316,10 +373,6 @@ static ssize_t mdev_stream_write_data(struct mdev_stream *stream,
 	ssize_t ret;
 	int err;
 
-	lockdep_assert_held(&stream->io);
-
-	if (READ_ONCE(stream->ended))
-		return -ENODEV;
 	if (stream->refused)
 		return -EINVAL;
 	if (count > room) {
@@ -327,10 +380,10 @@ static ssize_t mdev_stream_write_data(struct mdev_stream *stream,
 		mdev_stream_take(stream, stream->filled, true);
 		return -EINVAL;
 	}
-	if (copy_from_user(stream->data + stream->filled, buf, count))
+	if (copy_from_user(data->bytes + stream->filled, buf, count))
 		return -EFAULT;
 	filled = stream->filled + count;
-	err = mdev_stream_check(stream, filled);
+	err = mdev_stream_check(stream, data, filled);
 	ret = mdev_stream_take(stream, filled, err);
 	return ret < 0 ? ret : err ?: ret;
 }
@@ -339,13 +392,18 @@ static ssize_t mdev_stream_write(struct file *file, const char __user *buf,
 				 size_t count, loff_t *ppos)
 {
 	struct mdev_stream *stream = file->private_data;
-	ssize_t ret;
+	struct mdev_stream_data *data;
+	ssize_t ret = -ENODEV;
 
 	if (!count)
 		return 0;
 	if (mutex_lock_interruptible(&stream->io))
 		return -ERESTARTSYS;
-	ret = mdev_stream_write_data(stream, buf, count);
+	data = mdev_stream_get_data(stream);
+	if (data) {
+		ret = mdev_stream_write_data(stream, data, buf, count);
+		mdev_stream_put_data(data);
+	}
 	mutex_unlock(&stream->io);
 	return ret;
 }
@@ -353,19 +411,16 @@ static ssize_t mdev_stream_write(struct file *file, const char __user *buf,
 /* How much there is to be read before the device has to be stopped */
 static int mdev_stream_precopy(struct mdev_stream *stream, u64 *left)
 {
-	int ret = 0;
+	bool precopy;
 
 	if (mutex_lock_interruptible(&stream->io))
 		return -ERESTARTSYS;
 	spin_lock(&stream->lock);
-	if (stream->ended)
-		ret = -ENODEV;
-	else if (!stream->saving || stream->final)
-		ret = -EINVAL;
+	precopy = stream->data && stream->saving && !stream->final;
 	*left = stream->filled - stream->pos;
 	spin_unlock(&stream->lock);
 	mutex_unlock(&stream->io);
-	return ret;
+	return precopy ? 0 : -EINVAL;
 }
 
 static long mdev_stream_ioctl(struct file *file, unsigned int cmd,
@@ -400,7 +455,7 @@ static __poll_t mdev_stream_poll(struct file *file, poll_table *table)
 
 	poll_wait(file, &stream->wait, table);
 	spin_lock(&stream->lock);
-	if (stream->ended)
+	if (!stream->data)
 		events = EPOLLHUP | EPOLLERR | EPOLLIN | EPOLLRDNORM;
 	else if (!stream->saving)
 		events = EPOLLOUT | EPOLLWRNORM;

@@ -9,7 +9,8 @@
  *	12  version	of the state, the parent driver's
  *	16  type	as in mdev_supported_types, filled up with zeroes
  *	80  size	of the state, in bytes
- *	84  state
+ *	84  reserved	0
+ *	88  state
  *
  * Numbers are little endian. Up to @size it is known before the device is stopped:
  * in pre-copy, that is what there is to be read.
@@ -30,7 +31,8 @@ struct mdev_stream_header {
 	__le32 version;
 	char type[MDEV_STREAM_TYPE_SIZE];
 	__le32 size;
-} __packed;
+	__le32 reserved;
+};
 
 /**
  * struct mdev_stream_source - whose state a stream is to have

@@ -5,8 +5,9 @@
  * Between create and remove, this is where the parent driver is called (for a
  * described device, mdev_describe.[ch] are as well; for mappings, mdev_mmap.c is;
  * for guest memory that goes away, mdev_dma.c; for a request, mdev_request.c; to
- * migrate, mdev_migration.c; and to revoke, mdev_revoke.c). What VFIO calls is forwarded from here, one function
- * an operation, through the gate that mdev_gate.h describes.
+ * migrate, mdev_migration.c; and to revoke, mdev_revoke.c). What VFIO calls is
+ * forwarded from here, one function an operation, through the gate that mdev_gate.h
+ * describes.
  */
 #include <linux/module.h>
 #include <linux/vfio.h>
@@ -21,6 +22,7 @@
 #include "mdev_region.h"
 #include "mdev_request.h"
 #include "mdev_revoke.h"
+#include "mdev_stream.h"
 #include "mdev_trace.h"
 #include "mdev_triggers.h"
 #include "mdev_vfio.h"
@@ -37,7 +39,6 @@ static int mdev_vfio_new_use(struct mdev_vfio *vmdev)
 	mdev_dma_init(&use->dma);
 	spin_lock_init(&use->holder.lock);
 	mutex_init(&use->irqs_lock);
-	mdev_migration_init(&use->migration);
 
 	mutex_lock(&vmdev->mdev->lock);
 	vmdev->use = use;
@@ -52,7 +53,7 @@ static void mdev_vfio_end_use(struct mdev_vfio *vmdev)
 	mutex_lock(&vmdev->mdev->lock);
 	WRITE_ONCE(vmdev->use, NULL);
 	mutex_unlock(&vmdev->mdev->lock);
-	mdev_migration_end(&use->migration);
+	mdev_migration_closed(vmdev);
 	/* Pairs with refcount_set() in mdev_vfio_new_use() */
 	mdev_use_put(use);
 }
@@ -249,7 +250,9 @@ static inline long mdev_vfio_call_ioctl(struct mdev_vfio *vmdev,
 		ret = mdev_describe_ioctl(vmdev, cmd, arg);
 	else if (vmdev->ops->ioctl)
 		ret = vmdev->ops->ioctl(vmdev->mdev, cmd, arg);
-	if (cmd == VFIO_DEVICE_RESET && !ret && vmdev->ops->migration)
+	/* If it was outside, the driver may be gone: the gate says so, first */
+	if (cmd == VFIO_DEVICE_RESET && !ret &&
+	    !mdev_gate_is_closed(&vmdev->gate) && vmdev->ops->migration)
 		ret = mdev_migration_was_reset(vmdev);
 	mdev_vfio_call_end(vmdev);
 	return ret;
@@ -319,35 +322,34 @@ mdev_vfio_set_migration_state(struct vfio_device *vdev,
 			      enum vfio_device_mig_state state)
 {
 	struct mdev_vfio *vmdev = to_mdev_vfio(vdev);
-	struct file *file;
+	struct mdev_stream *spare = mdev_migration_prepare(vmdev, state);
+	struct file *file = ERR_PTR(-ENODEV);
 
-	if (!mdev_call_begin(&vmdev->gate))
-		return ERR_PTR(mdev_migration_set_revoked(state));
-	file = mdev_migration_set_state(vmdev, state);
-	mdev_vfio_call_end(vmdev);
-	return file;
+	if (mdev_call_begin(&vmdev->gate)) {
+		file = mdev_migration_set_state(vmdev, state, &spare);
+		mdev_vfio_call_end(vmdev);
+	}
+	if (spare)
+		mdev_stream_end(spare);
+	if (file != ERR_PTR(-ENODEV) || !mdev_gate_is_closed(&vmdev->gate))
+		return file;
+	/* The last calls and the parent driver's revoke may be under way */
+	mdev_wait_timeout(!mdev_is_in_use(vmdev->mdev), TASK_IDLE,
+			  MAX_SCHEDULE_TIMEOUT);
+	return ERR_PTR(mdev_migration_set_revoked(vmdev, state));
 }
 
 static int mdev_vfio_get_migration_state(struct vfio_device *vdev,
 					 enum vfio_device_mig_state *state)
 {
-	struct mdev_vfio *vmdev = to_mdev_vfio(vdev);
-
-	if (mdev_gate_is_closed(&vmdev->gate))
-		return -ENODEV;
-	*state = mdev_migration_state(vmdev);
+	*state = mdev_migration_state(to_mdev_vfio(vdev));
 	return 0;
 }
 
 static int __maybe_unused
 mdev_vfio_get_migration_size(struct vfio_device *vdev, unsigned long *size)
 {
-	struct mdev_vfio *vmdev = to_mdev_vfio(vdev);
-
-	if (!mdev_gate_enter(&vmdev->gate))
-		return -ENODEV;
-	*size = mdev_migration_size(vmdev->ops->migration);
-	mdev_gate_leave(&vmdev->gate);
+	*size = mdev_migration_size(to_mdev_vfio(vdev));
 	return 0;
 }
 
@@ -435,6 +437,7 @@ static int mdev_vfio_probe(struct device *dev)
 	vmdev->mdev = mdev;
 	vmdev->ops = mdev_parent(mdev)->ops;
 	mdev_gate_init(&vmdev->gate, vmdev->ops->owner, vmdev->ops->revoke);
+	mdev_migration_init(vmdev);
 	if (vmdev->ops->migration) {
 		vmdev->vdev.mig_ops = &mdev_vfio_migration_ops;
 		vmdev->vdev.migration_flags =

@@ -22,7 +22,6 @@
  * @irqs_lock: makes VFIO_DEVICE_SET_IRQS of a described device one at a time;
  *	held around its driver's changed and mask. Nobody waits for the holder
  *	with it
- * @migration: see mdev_migration.h
  * @open_node: in the list of open devices that can be revoked, under
  *	mdev_owners_lock
  * @closer: the thread that is in the release callback, or NULL
@@ -35,7 +34,6 @@ struct mdev_use {
 	struct mdev_dma dma;
 	struct mdev_holder holder;
 	struct mutex irqs_lock; /* SET_IRQS: see above */
-	struct mdev_migration_use migration;
 	struct list_head open_node;
 	struct task_struct *closer;
 	struct task_struct *revoker;
@@ -51,6 +49,7 @@ struct mdev_use {
  * @gate: see mdev_gate.h
  * @use: from the begin of open to the end of close, else NULL; written under
  *	mdev->lock, read under it, or in a call of the holder's
+ * @migrating: see mdev_migration.h
  * @mappings: mappings that the kernel cannot take away; negative when there
  *	may be no more of them
  * @settled: it may be opened; see mdev_vfio_probe()
@@ -66,6 +65,7 @@ struct mdev_vfio {
 	const struct mdev_parent_ops *ops;
 	struct mdev_gate gate;
 	struct mdev_use *use;
+	struct mdev_migrating migrating;
 	atomic_t mappings;
 	bool settled;
 	bool closing;

@@ -228,6 +228,8 @@ static void misuse_describe(const char *what)
 		misuse_irqs[0] = misuse_irqs[1];
 	else if (!strcmp(what, "asking"))
 		misuse_irqs[1].kind = MDEV_TRIGGER_INTERRUPT;
+	else if (!strcmp(what, "reset"))
+		misuse_migrate("nothing");
 }
 
 static void misuse_unregister(void)
@@ -272,7 +274,7 @@ static const struct kernel_param_ops misuse_param_ops = {
 };
 module_param_cb(forget, &misuse_param_ops, NULL, 0200);
 __MODULE_PARM_TYPE(forget, "string");
-MODULE_PARM_DESC(forget, "What the driver forgets: create, remove, types, device_api, available_instances, request, revoke, trigger, or nothing; or, in the description of a device, described_callbacks, _shift, _room, _size, _page, _irqs, _flags, _requests, _asking, or _nothing; or, in the migration, migration_flags, _size, _large, _callbacks, _type, or _nothing");
+MODULE_PARM_DESC(forget, "What the driver forgets: create, remove, types, device_api, available_instances, request, revoke, trigger, or nothing; or, in the description of a device, described_callbacks, _shift, _room, _size, _page, _irqs, _flags, _requests, _asking, _reset, or _nothing; or, in the migration, migration_flags, _size, _large, _callbacks, _type, or _nothing");
 
 static int __init misuse_init(void)
 {

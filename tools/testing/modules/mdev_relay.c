@@ -528,14 +528,23 @@ static int relay_run(struct mdev_device *mdev, enum mdev_run run)
 static ssize_t relay_save(struct mdev_device *mdev, void *state)
 {
 	struct relay *relay = mdev_get_drvdata(mdev);
+	unsigned int i;
+	u8 *to = state;
+	u8 *page;
 
-	if (relay_migration_fails(MDEV_RELAY_SAVE_FAILS))
+	if (relay_migration_fails(MDEV_RELAY_SAVE_FAILS)) {
+		memset(state, 0xff, PAGE_SIZE);
 		return -EIO;
+	}
 	if (relay_migration_fails(MDEV_RELAY_SAVES_TOO_MUCH))
 		return PAGE_SIZE + 1;
 	if (!relay->page)
 		return 0;
-	memcpy(state, page_address(relay->page), PAGE_SIZE);
+	/* As many drivers: what is 0 is not written */
+	page = page_address(relay->page);
+	for (i = 0; i < PAGE_SIZE; i++)
+		if (page[i])
+			to[i] = page[i];
 	return PAGE_SIZE;
 }
 

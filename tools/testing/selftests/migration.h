@@ -32,6 +32,7 @@ enum mig {
 
 #define MIG_FEATURE_FLAGS	1
 #define MIG_FEATURE_STATE	2
+#define MIG_FEATURE_LOGGING	6
 #define MIG_FEATURE_SIZE	9
 
 struct mig_precopy {
@@ -50,7 +51,8 @@ struct mig_header {
 	__u32 version;
 	char type[64];
 	__u32 size;
-} __attribute__((packed));
+	__u32 reserved;
+};
 
 /* What there is of it before the device is stopped */
 #define MIG_IDENTITY_SIZE	offsetof(struct mig_header, size)

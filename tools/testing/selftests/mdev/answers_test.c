@@ -460,6 +460,7 @@ static const struct misdescription {
 	{ "described_irqs", -EINVAL, "too many interrupts" },
 	{ "described_flags", -EINVAL, "an interrupt exists, and does not exist" },
 	{ "described_requests", -EINVAL, "more than one request interrupt" },
+	{ "described_reset", -EINVAL, "it can be migrated, and has no reset" },
 	{ "described_asking", 0, "without a request interrupt" },
 };
 

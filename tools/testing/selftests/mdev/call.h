@@ -127,8 +127,9 @@ static inline long call_end(struct call *call, int timeout_ms)
 	return call->ret;
 }
 
-/* Is it in a wait that no signal ends, of the kernel's for a lock? */
-static inline bool call_is_stuck(const struct call *call, int timeout_ms)
+/* Is its thread in this state, as /proc has it? */
+static inline bool call_is_in(const struct call *call, char wanted,
+			      int timeout_ms)
 {
 	__s64 deadline = now_ms() + timeout_ms;
 	char path[64], text[512];
@@ -144,10 +145,22 @@ static inline bool call_is_stuck(const struct call *call, int timeout_ms)
 		if (file_read(path, text, sizeof(text)) < 0)
 			continue;
 		state = strrchr(text, ')');
-		if (state && state[2] == 'D')
+		if (state && state[2] == wanted)
 			return true;
 	} while (now_ms() < deadline);
 	return false;
+}
+
+/* Is it in a wait that no signal ends, of the kernel's for a lock? */
+static inline bool call_is_stuck(const struct call *call, int timeout_ms)
+{
+	return call_is_in(call, 'D', timeout_ms);
+}
+
+/* Is it in one that a signal ends? */
+static inline bool call_sleeps(const struct call *call, int timeout_ms)
+{
+	return call_is_in(call, 'S', timeout_ms);
 }
 
 /* One of the test parent's counters, over all its devices */

@@ -238,6 +238,25 @@ TEST_F(relay, save_that_fails_leaves_the_device_as_it_was)
 		  mig_read(self->fd, self->data, self->page_size));
 }
 
+/* What a save that failed had begun is not part of the next one */
+TEST_F(relay, save_that_failed_leaves_nothing_behind)
+{
+	__u8 again[3 * self->page_size];
+
+	if (!self->has_precopy)
+		SKIP(return, "this kernel's VFIO has no pre-copy");
+	self->size = made_up(self->data, self->page_size, MDEV_RELAY_VERSION,
+			     0);
+	ASSERT_EQ(0, mig_load(device_fd, self->data, self->size));
+	ASSERT_EQ(0, mig_set(device_fd, MIG_PRE_COPY, &self->fd));
+	ASSERT_EQ(0, set_fails(MDEV_RELAY_SAVE_FAILS));
+	EXPECT_EQ(-EIO, mig_go(device_fd, MIG_STOP_COPY));
+	ASSERT_EQ(0, set_fails(0));
+	EXPECT_EQ(0, mig_go(device_fd, MIG_STOP_COPY));
+	EXPECT_EQ(self->size, mig_read(self->fd, again, sizeof(again)));
+	EXPECT_EQ(0, memcmp(self->data, again, self->size));
+}
+
 /* Nobody knows what it does now */
 TEST_F(relay, device_that_cannot_go_back_is_in_error)
 {

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
@@ -118,6 +119,39 @@ TEST_F(migration, card_can_be_migrated)
 	EXPECT_EQ(MIG_FLAG_STOP_COPY | MIG_FLAG_P2P,
 		  mig_flags(source_fd) & ~MIG_FLAG_PRE_COPY);
 	EXPECT_EQ(MIG_RUNNING, mig_get(source_fd));
+}
+
+TEST_F(migration, features_can_be_probed)
+{
+	__u64 none = 0;
+
+	EXPECT_EQ(0, mig_feature(source_fd, VFIO_DEVICE_FEATURE_PROBE |
+				 VFIO_DEVICE_FEATURE_GET | MIG_FEATURE_FLAGS,
+				 &none, sizeof(none)));
+	EXPECT_EQ(0, mig_feature(source_fd, VFIO_DEVICE_FEATURE_PROBE |
+				 VFIO_DEVICE_FEATURE_GET |
+				 VFIO_DEVICE_FEATURE_SET | MIG_FEATURE_STATE,
+				 &none, sizeof(none)));
+	/* Without iommufd the kernel has none of it, and QEMU would stumble */
+	EXPECT_EQ(-ENOTTY, mig_feature(source_fd, VFIO_DEVICE_FEATURE_PROBE |
+				       VFIO_DEVICE_FEATURE_SET |
+				       MIG_FEATURE_LOGGING, &none,
+				       sizeof(none)));
+}
+
+/* The state has changed, all the same: the holder knows, and goes back */
+TEST_F(migration, session_needs_a_descriptor)
+{
+	struct rlimit limit, none;
+
+	ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &limit));
+	none = (struct rlimit){ .rlim_cur = 0, .rlim_max = limit.rlim_max };
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &none));
+	EXPECT_EQ(-EMFILE, mig_go(source_fd, MIG_STOP_COPY));
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
+	EXPECT_EQ(0, mig_go(source_fd, MIG_RUNNING));
+	save(&self->data, source_fd);
+	EXPECT_LT(0, self->data.size);
 }
 
 TEST_F(migration, size_is_that_of_the_data)
@@ -515,6 +549,15 @@ TEST_F(migration, no_bit_of_the_header_can_be_another)
 	EXPECT_EQ(0, mig_load(target_fd, self->data.bytes, self->data.size));
 }
 
+static void begin_random(void)
+{
+	const char *text = getenv("MIGRATION_SEED");
+	unsigned int seed = text ? (unsigned int)atoi(text) : now_ms();
+
+	printf("# MIGRATION_SEED=%u\n", seed);
+	srand(seed);
+}
+
 /* From a few bits to all of it */
 static void change(struct data *data, size_t from)
 {
@@ -534,7 +577,7 @@ TEST_F(migration, state_at_random_is_refused_or_is_one)
 	struct data changed, again;
 	int i, reg, ret, loaded = 0;
 
-	srand(now_ms());
+	begin_random();
 	set_up_card(&self->card);
 	save(&self->data, source_fd);
 	for (i = 0; i < CHANGES; i++) {
@@ -560,12 +603,20 @@ TEST_F(migration, state_at_random_is_refused_or_is_one)
 	EXPECT_LT(loaded, CHANGES);
 }
 
+/* A byte that nobody will ever read is none of the card's, either */
+TEST_F(migration, bytes_behind_the_last_one_are_refused)
+{
+	save(&self->data, source_fd);
+	self->data.bytes[sizeof(struct mig_header) + 256 + FIFO_SIZE - 1] = 1;
+	expect_refused(self->data.bytes, self->data.size);
+}
+
 TEST_F(migration, data_at_random_is_refused)
 {
 	struct data changed;
 	int i, ret;
 
-	srand(now_ms());
+	begin_random();
 	save(&self->data, source_fd);
 	for (i = 0; i < CHANGES; i++) {
 		changed = self->data;
@@ -605,6 +656,52 @@ TEST_F(migration, write_that_fails_can_be_made_again)
 	EXPECT_EQ(-ENODEV, mig_read(self->fd, self->data.bytes, 1));	\
 	EXPECT_EQ(POLLHUP, poll_events() & POLLHUP);			\
 } while (0)
+
+static long call_poll(struct call *call)
+{
+	struct pollfd polled = { .fd = call->at, .events = POLLIN };
+
+	return poll(&polled, 1, -1) == 1 ? polled.revents : -ETIMEDOUT;
+}
+
+#define start_poll()							\
+	ASSERT_EQ(0, call_start(&call, &(struct call){			\
+		.run = call_poll, .at = self->fd,			\
+	}))
+
+/* More data, the end of the session, and a revocation */
+TEST_F(migration, poll_is_woken)
+{
+	struct call call;
+
+	SKIP_WITHOUT_PRECOPY();
+	session(MIG_PRE_COPY);
+	EXPECT_EQ(MIG_IDENTITY_SIZE,
+		  mig_read(self->fd, self->data.bytes, MAX_SIZE));
+	start_poll();
+	EXPECT_TRUE(call_sleeps(&call, SOON_MS));
+	EXPECT_EQ(0, mig_go(source_fd, MIG_STOP_COPY));
+	EXPECT_EQ(POLLIN, call_end(&call, SOON_MS));
+	end_session();
+
+	reset_card();
+	session(MIG_PRE_COPY);
+	EXPECT_EQ(MIG_IDENTITY_SIZE,
+		  mig_read(self->fd, self->data.bytes, MAX_SIZE));
+	start_poll();
+	EXPECT_TRUE(call_sleeps(&call, SOON_MS));
+	EXPECT_EQ(0, mig_go(source_fd, MIG_RUNNING));
+	EXPECT_EQ(POLLHUP, call_end(&call, SOON_MS) & POLLHUP);
+	end_session();
+
+	session(MIG_PRE_COPY);
+	EXPECT_EQ(MIG_IDENTITY_SIZE,
+		  mig_read(self->fd, self->data.bytes, MAX_SIZE));
+	start_poll();
+	EXPECT_TRUE(call_sleeps(&call, SOON_MS));
+	EXPECT_EQ(0, child_wait(revoker_start(&self->card.uuid), SOON_MS));
+	EXPECT_EQ(POLLHUP, call_end(&call, SOON_MS) & POLLHUP);
+}
 
 TEST_F(migration, descriptor_is_dead_when_the_session_is_over)
 {
@@ -688,7 +785,7 @@ TEST_F(migration, revocation_ends_it_in_any_state)
 		session(state);
 		EXPECT_EQ(0, child_wait(revoker_start(&self->card.uuid),
 					SOON_MS));
-		EXPECT_EQ(-ENODEV, mig_get(source_fd));
+		EXPECT_EQ(state, mig_get(source_fd));
 		/* Nothing is left that could run, or could be saved */
 		EXPECT_EQ(0, mig_go(source_fd, MIG_STOP));
 		EXPECT_EQ(0, mig_go(source_fd, MIG_RUNNING));
@@ -705,6 +802,21 @@ TEST_F(migration, revocation_ends_it_in_any_state)
 		ASSERT_EQ(0, card_use(&self->card));
 		EXPECT_EQ(MIG_RUNNING, mig_get(source_fd));
 	}
+}
+
+/* QEMU stops its guest meanwhile, or goes on: it must not fail for that */
+TEST_F(migration, session_of_a_revoked_card_can_go_on)
+{
+	SKIP_WITHOUT_PRECOPY();
+	session(MIG_PRE_COPY);
+	EXPECT_EQ(0, child_wait(revoker_start(&self->card.uuid), SOON_MS));
+	EXPECT_EQ(0, mig_go(source_fd, MIG_PRE_COPY_P2P));
+	EXPECT_EQ(0, mig_go(source_fd, MIG_STOP_COPY));
+	EXPECT_EQ(MIG_STOP_COPY, mig_get(source_fd));
+	EXPECT_EQ(-ENODEV, mig_read(self->fd, self->data.bytes, 1));
+	EXPECT_EQ(-EINVAL, mig_go(source_fd, MIG_PRE_COPY));
+	EXPECT_EQ(0, mig_go(source_fd, MIG_RUNNING));
+	EXPECT_EQ(-ENODEV, mig_go(source_fd, MIG_PRE_COPY));
 }
 
 /* A card that is being migrated is asked for as any other */
@@ -788,15 +900,33 @@ TEST_F(migration, call_that_is_stuck_delays_nobody)
 struct racer {
 	int fd;
 	unsigned int seed;
+	/* How often each state was reached, and the first error of no reason */
+	int reached[MIG_STATES];
+	int unexpected;
 	bool stop;
 	pthread_t thread;
 };
 
+static void race_to(struct racer *racer, int state)
+{
+	__u8 bytes[64];
+	int data, ret;
+
+	ret = mig_set(racer->fd, state, &data);
+	if (!ret)
+		racer->reached[state]++;
+	else if (ret != -EINVAL && ret != -ENODEV && !racer->unexpected)
+		racer->unexpected = ret;
+	if (data < 0)
+		return;
+	if (mig_read(data, bytes, sizeof(bytes)) == -EBADF)
+		mig_write(data, "mdev-mig", 8);
+	close(data);
+}
+
 static void *race(void *arg)
 {
 	struct racer *racer = arg;
-	__u8 bytes[64];
-	int data;
 
 	while (!__atomic_load_n(&racer->stop, __ATOMIC_RELAXED)) {
 		switch (rand_r(&racer->seed) % 8) {
@@ -807,13 +937,7 @@ static void *race(void *arg)
 			mig_get(racer->fd);
 			break;
 		default:
-			mig_set(racer->fd, rand_r(&racer->seed) % MIG_STATES,
-				&data);
-			if (data < 0)
-				break;
-			if (mig_read(data, bytes, sizeof(bytes)) == -EBADF)
-				mig_write(data, "mdev-mig", 8);
-			close(data);
+			race_to(racer, rand_r(&racer->seed) % MIG_STATES);
 		}
 	}
 	return NULL;
@@ -822,7 +946,7 @@ static void *race(void *arg)
 TEST_F(migration, threads_that_race_meet_a_state)
 {
 	struct racer racers[4];
-	int i;
+	int i, state;
 
 	for (i = 0; i < 4; i++) {
 		racers[i] = (struct racer){ .fd = source_fd, .seed = i };
@@ -834,8 +958,13 @@ TEST_F(migration, threads_that_race_meet_a_state)
 	for (i = 0; i < 4; i++) {
 		__atomic_store_n(&racers[i].stop, true, __ATOMIC_RELAXED);
 		pthread_join(racers[i].thread, NULL);
+		EXPECT_EQ(0, racers[i].unexpected);
+		for (state = MIG_STOP; state < MIG_STATES; state++)
+			EXPECT_EQ(!transition(MIG_RUNNING, state,
+					      self->has_precopy),
+				  racers[i].reached[state] > 0);
 	}
-	EXPECT_EQ(-ENODEV, mig_get(source_fd));
+	EXPECT_EQ(-ENODEV, mig_go(source_fd, MIG_RESUMING));
 }
 
 TEST_HARNESS_MAIN
