@@ -170,14 +170,17 @@ def build_programs(target, kernel, programs, logs):
 
 
 def _compile_folder(program, out, compiler):
+    """Each file is a program, or all of them are parts of the one that has a header of its name."""
     out.mkdir(parents=True, exist_ok=True)
     newest = max(path.stat().st_mtime for path in program.parent.glob("*.[ch]"))
-    for source in sorted(program.parent.glob("*.c")):
-        file = out / source.stem
+    sources = sorted(program.parent.glob("*.c"))
+    parts = {program.name: sources} if program.with_suffix(".h").exists() else {path.stem: [path] for path in sources}
+    for name, files in parts.items():
+        file = out / name
         if file.exists() and file.stat().st_mtime > newest:
             continue
         done = subprocess.run([compiler, "-O2", "-Wall", "-Wextra", "-Werror", "-static",
-                               "-I", TOP / "include/uapi", "-o", file, source],
+                               "-I", TOP / "include/uapi", "-o", file, *files],
                               text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if done.returncode:
-            raise Failure(f"{source.relative_to(TOP)} does not compile:\n{done.stdout}")
+            raise Failure(f"{name}, in {program.parent.relative_to(TOP)}, does not compile:\n{done.stdout}")

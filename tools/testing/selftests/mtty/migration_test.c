@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -137,6 +138,36 @@ TEST_F(migration, features_can_be_probed)
 				       VFIO_DEVICE_FEATURE_SET |
 				       MIG_FEATURE_LOGGING, &none,
 				       sizeof(none)));
+}
+
+/* VFIO asks for the state when an administrator wants it, open or not */
+#define DEBUGFS		"/sys/kernel/debug"
+
+static bool shows(const struct uuid *uuid, const char *state)
+{
+	char path[128], text[32];
+
+	snprintf(path, sizeof(path), DEBUGFS "/vfio/%s/migration/state",
+		 uuid->text);
+	return file_read(path, text, sizeof(text)) > 0 && !strcmp(text, state);
+}
+
+TEST_F(migration, administrator_sees_the_state_at_any_time)
+{
+	int i;
+
+	/* It may be there */
+	mount("debugfs", DEBUGFS, "debugfs", 0, NULL);
+	if (!file_exists(DEBUGFS "/vfio"))
+		SKIP(return, "this kernel's VFIO is not in debugfs");
+	EXPECT_TRUE(shows(&self->card.uuid, "RUNNING"));
+	EXPECT_EQ(0, mig_go(source_fd, MIG_STOP));
+	EXPECT_TRUE(shows(&self->card.uuid, "STOP"));
+	for (i = 0; i < 20; i++) {
+		vfio_close(&self->card.user);
+		EXPECT_TRUE(shows(&self->card.uuid, "RUNNING"));
+		ASSERT_EQ(0, card_use(&self->card));
+	}
 }
 
 /* The state has changed, all the same: the holder knows, and goes back */
