@@ -131,31 +131,44 @@ static bool mdev_dma_is_barred(const struct mdev_dma *dma, u64 start, u64 last)
 	return false;
 }
 
-static struct mdev_pin *mdev_pin_alloc(u64 start, u64 last, gfp_t gfp)
+/* Nothing is on the record any more: it is kept for others, or freed */
+static void mdev_pin_put(struct mdev_dma *dma, struct mdev_pin *pin)
 {
-	struct mdev_pin *pin = kmalloc(sizeof(*pin), gfp);
+	lockdep_assert_held(&dma->lock);
 
-	if (pin) {
-		pin->start = start;
-		pin->last = last;
-		pin->busy = false;
-	}
-	return pin;
+	if (dma->nr_spares < MDEV_DMA_SPARES)
+		dma->spares[dma->nr_spares++] = pin;
+	else
+		kfree(pin);
 }
 
-/* Put on record that it is being pinned */
-static int mdev_pin_begin(struct mdev_dma *dma, struct mdev_pin *pin)
+/* Put on record that a range is being pinned, unless it is being unmapped */
+static struct mdev_pin *mdev_pin_begin(struct mdev_dma *dma, u64 start,
+				       u64 last)
 {
-	int ret = 0;
+	struct mdev_pin *pin;
 
 	spin_lock(&dma->lock);
+	if (dma->nr_spares) {
+		pin = dma->spares[--dma->nr_spares];
+	} else {
+		spin_unlock(&dma->lock);
+		pin = kmalloc(sizeof(*pin), GFP_KERNEL_ACCOUNT);
+		if (!pin)
+			return ERR_PTR(-ENOMEM);
+		spin_lock(&dma->lock);
+	}
+	pin->start = start;
+	pin->last = last;
 	pin->busy = true;
-	if (mdev_dma_is_barred(dma, pin->start, pin->last))
-		ret = -EINVAL;
-	else
+	if (mdev_dma_is_barred(dma, start, last)) {
+		mdev_pin_put(dma, pin);
+		pin = ERR_PTR(-EINVAL);
+	} else {
 		mdev_pin_tree_insert(pin, &dma->pins);
+	}
 	spin_unlock(&dma->lock);
-	return ret;
+	return pin;
 }
 
 /* @npage were pinned. Returns whether that is to be undone */
@@ -183,9 +196,9 @@ static void mdev_pin_drop(struct mdev_dma *dma, struct mdev_pin *pin)
 
 	spin_lock(&dma->lock);
 	mdev_pin_tree_remove(pin, &dma->pins);
+	mdev_pin_put(dma, pin);
 	wake = !list_empty(&dma->bars);
 	spin_unlock(&dma->lock);
-	kfree(pin);
 	if (wake)
 		wake_up_all(&dma->wait);
 }
@@ -200,55 +213,63 @@ static struct mdev_pin *mdev_pin_find(struct mdev_dma *dma, u64 start, u64 last)
 	return pin;
 }
 
-/* Take a range out of @pin; @rest is for what is left behind it, if it is used */
+/* Does a part of @pin stay on either side of the range? */
+static bool mdev_pin_is_split(const struct mdev_pin *pin, u64 start, u64 last)
+{
+	return pin->start < start && last < pin->last;
+}
+
+/*
+ * Take a range out of @pin; @rest is for the part behind it if @pin is split.
+ * Returns whether that was used.
+ */
 static bool mdev_pin_cut(struct mdev_dma *dma, struct mdev_pin *pin, u64 start,
 			 u64 last, struct mdev_pin *rest)
 {
-	u64 pin_last = pin->last;
-	bool used = false;
+	bool split = mdev_pin_is_split(pin, start, last);
 
 	mdev_pin_tree_remove(pin, &dma->pins);
-	if (pin_last > last) {
-		/* There is a part behind it; it takes @rest if there is one before */
-		struct mdev_pin *behind = pin->start < start ? rest : pin;
-
-		if (behind == rest) {
-			pin->last = start - 1;
-			mdev_pin_tree_insert(pin, &dma->pins);
-			used = true;
-		}
-		behind->start = last + 1;
-		behind->last = pin_last;
-		mdev_pin_tree_insert(behind, &dma->pins);
-	} else if (pin->start < start) {
-		pin->last = start - 1;
-		mdev_pin_tree_insert(pin, &dma->pins);
-	} else {
-		kfree(pin);
+	if (pin->start >= start && pin->last <= last) {
+		mdev_pin_put(dma, pin);
+		return false;
 	}
-	return used;
+	if (split) {
+		rest->start = last + 1;
+		rest->last = pin->last;
+		rest->busy = false;
+		mdev_pin_tree_insert(rest, &dma->pins);
+	}
+	if (pin->start < start)
+		pin->last = start - 1;
+	else
+		pin->start = last + 1;
+	mdev_pin_tree_insert(pin, &dma->pins);
+	return split;
 }
 
 /* The range was unpinned once: each page of it goes from one record */
 static void mdev_pin_forget(struct mdev_dma *dma, u64 start, u64 last)
 {
-	struct mdev_pin *rest = mdev_pin_alloc(0, 0, GFP_KERNEL | __GFP_NOFAIL);
-	struct mdev_pin *pin;
+	struct mdev_pin *pin, *rest = NULL;
 	bool wake;
 	u64 end;
 
 	spin_lock(&dma->lock);
-	do {
-		pin = mdev_pin_find(dma, start, last);
-		if (!pin)
-			break;
+	while ((pin = mdev_pin_find(dma, start, last))) {
+		if (!rest && mdev_pin_is_split(pin, start, last)) {
+			spin_unlock(&dma->lock);
+			rest = kmalloc(sizeof(*rest), GFP_KERNEL | __GFP_NOFAIL);
+			spin_lock(&dma->lock);
+			continue;
+		}
 		start = max(start, pin->start);
 		end = min(last, pin->last);
-		/* Only the last piece can end within a record, after its begin */
 		if (mdev_pin_cut(dma, pin, start, end, rest))
 			rest = NULL;
+		if (end == last)
+			break;
 		start = end + 1;
-	} while (end < last);
+	}
 	wake = !list_empty(&dma->bars);
 	spin_unlock(&dma->lock);
 	kfree(rest);
@@ -344,15 +365,10 @@ int mdev_pin_pages(struct mdev_device *mdev, dma_addr_t iova, int npage,
 	ret = mdev_dma_range(iova, npage, &start, &last);
 	if (ret)
 		return ret;
-	pin = mdev_pin_alloc(start, last, GFP_KERNEL_ACCOUNT);
-	if (!pin)
-		return -ENOMEM;
 	dma = &vmdev->use->dma;
-	ret = mdev_pin_begin(dma, pin);
-	if (ret) {
-		kfree(pin);
-		return ret;
-	}
+	pin = mdev_pin_begin(dma, start, last);
+	if (IS_ERR(pin))
+		return PTR_ERR(pin);
 
 	ret = mdev_vfio_pin(&vmdev->vdev, iova, npage, prot, pages);
 	if (ret > 0 && mdev_pin_end(dma, pin, ret)) {
@@ -821,6 +837,12 @@ void mdev_dma_init(struct mdev_dma *dma)
 	INIT_LIST_HEAD(&dma->bars);
 	INIT_LIST_HEAD(&dma->unpins);
 	init_waitqueue_head(&dma->wait);
+}
+
+void mdev_dma_free(struct mdev_dma *dma)
+{
+	while (dma->nr_spares)
+		kfree(dma->spares[--dma->nr_spares]);
 }
 
 int mdev_dma_init_module(void)

@@ -13,14 +13,20 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
+struct mdev_pin;
 struct mdev_use;
 struct mdev_vfio;
+
+/* How many records are kept for the next pages that are pinned */
+#define MDEV_DMA_SPARES		16
 
 /**
  * struct mdev_dma - a device's guest memory
  * @lock: protects the lists and counts; nothing is taken inside
  * @pins: a record of what is pinned, is being pinned, or was given back and is
  *	not unpinned yet
+ * @nr_spares: counts @spares
+ * @spares: records that nothing is on any more; freed with the device's use
  * @bars: what is being unmapped: no page of it can be pinned
  * @unpins: pages that were given back, the oldest first
  * @queued: counts what came to @unpins
@@ -32,6 +38,8 @@ struct mdev_vfio;
 struct mdev_dma {
 	spinlock_t lock; /* all but @wq and @wait */
 	struct rb_root_cached pins;
+	unsigned int nr_spares;
+	struct mdev_pin *spares[MDEV_DMA_SPARES];
 	struct list_head bars;
 	struct list_head unpins;
 	unsigned long queued;
@@ -41,6 +49,7 @@ struct mdev_dma {
 };
 
 void mdev_dma_init(struct mdev_dma *dma);
+void mdev_dma_free(struct mdev_dma *dma);
 void mdev_dma_unmap(struct mdev_vfio *vmdev, u64 iova, u64 length);
 void mdev_dma_flush(struct mdev_use *use);
 void mdev_dma_kick(struct mdev_use *use);

@@ -85,8 +85,10 @@ static inline void mdev_use_free(struct rcu_head *rcu)
 
 static inline void mdev_use_put(struct mdev_use *use)
 {
-	if (refcount_dec_and_test(&use->refs))
-		call_rcu(&use->rcu, mdev_use_free);
+	if (!refcount_dec_and_test(&use->refs))
+		return;
+	mdev_dma_free(&use->dma);
+	call_rcu(&use->rcu, mdev_use_free);
 }
 
 extern struct mdev_driver mdev_vfio_driver;
