@@ -5,9 +5,8 @@
  * A translation is a few passes over flat arrays:
  *
  * 1. Follow the program from the ORB on and copy each CCW that it can reach
- *    into a slot, with the addresses of its data as guest IDAWs. Whatever is
- *    judged or used later is this copy, never guest memory again
- *    (vfio_ccw_cp_copy.c).
+ *    into a slot, with its list of IDAWs if it has one. Whatever is judged or
+ *    used later is this copy, never guest memory again (vfio_ccw_cp_copy.c).
  * 2. Lay the slots out in the order of guest addresses. CCWs that are
  *    neighbours in guest memory are neighbours on the host, so chaining,
  *    status modifiers and the CCW address in the SCSW need no further care
@@ -57,7 +56,9 @@ static int cp_take_orb(struct ccw_cp *cp, u32 flags, u32 cpa)
 	cp->fmt1 = flags & CCW_ORB_FMT1;
 	cp->limit = cp->fmt1 ? 1U << 31 : 1U << 24;
 	cp->fmt2_idaws = flags & CCW_ORB_IDA64;
-	cp->block = cp->fmt2_idaws && !(flags & CCW_ORB_IDA2K) ? 4096 : 2048;
+	cp->shift = cp->fmt2_idaws && !(flags & CCW_ORB_IDA2K) ? 12 : 11;
+	/* Until there is a list of the guest's */
+	cp->host_shift = 12;
 	if (cpa & 7 || cpa >= cp->limit)
 		return cp_fail(cp, -EINVAL, "the program's address");
 	return 0;
@@ -108,6 +109,8 @@ int ccw_cp_translate(struct ccw_cp *cp, const __be32 *orb,
 	cp->cur = 0;
 	cp->nmodifiers = 0;
 	cp->nidaws = 0;
+	cp->room = 0;
+	cp->most_pages = 0;
 	cp->nhost = 0;
 	cp->chunk_len = 0;
 	cp->grow = NO_CCW;
@@ -122,7 +125,7 @@ int ccw_cp_translate(struct ccw_cp *cp, const __be32 *orb,
 	cp->why = NULL;
 	start->cpa = cp_host_ccw(cp, cpa);
 	start->flags = (flags & CCW_ORB_PASSED) | CCW_ORB_FMT1 | CCW_ORB_IDA64;
-	if (cp->block == 2048)
+	if (cp->host_shift == 11)
 		start->flags |= CCW_ORB_IDA2K;
 	/* Format 0 knows of no incorrect length of immediate operations */
 	if (!cp->fmt1)
@@ -197,7 +200,7 @@ void ccw_cp_free(struct ccw_cp *cp)
 	ccw_cp_release(cp);
 	for (i = 0; i < IDAW_CHUNKS; i++)
 		free_page((unsigned long)cp->idaws[i]);
-	kvfree(cp->pfns);
+	kvfree(cp->runs);
 	kvfree(cp->addrs);
 	free_page((unsigned long)cp->skipped);
 	free_pages((unsigned long)cp->host, HOST_ORDER);

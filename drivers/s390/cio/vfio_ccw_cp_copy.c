@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * vfio-ccw: copies a guest's channel program, as far as a channel can come in
- * it, with the addresses of its data as guest IDAWs
+ * it, with its lists of IDAWs
  */
 #include <linux/errno.h>
 #include <linux/gfp.h>
@@ -71,44 +71,49 @@ static int cp_read_chunk(struct ccw_cp *cp, u32 addr)
 	return 0;
 }
 
-/* Copies the CCW at @addr behind the last slot. Inline, as that is most of it */
-static inline int cp_append(struct ccw_cp *cp, u32 addr, bool optional)
+/*
+ * Copies the CCW at @addr behind the last slot; NULL if that cannot be, which is
+ * always -EINVAL. Inline, as that is most of it.
+ */
+static inline struct cp_slot *cp_append(struct ccw_cp *cp, u32 addr,
+					bool optional)
 {
-	struct cp_slot *slot;
+	struct cp_slot *slot = &cp->slots[cp->nslots];
 	const __be32 *words;
-	int err;
 
-	if (cp->nslots == CCW_CP_MAX_CCWS)
-		return cp_fail(cp, -EINVAL, "too many CCWs");
-	if (addr - cp->chunk_start >= cp->chunk_len) {
-		err = cp_read_chunk(cp, addr);
-		if (err)
-			return err;
+	if (cp->nslots == CCW_CP_MAX_CCWS) {
+		cp->why = "too many CCWs";
+		return NULL;
 	}
+	if (addr - cp->chunk_start >= cp->chunk_len && cp_read_chunk(cp, addr))
+		return NULL;
 
 	words = &cp->chunk[(addr - cp->chunk_start) / sizeof(*words)];
-	slot = &cp->slots[cp->nslots];
 	cp_parse(cp, slot, be32_to_cpu(words[0]), be32_to_cpu(words[1]));
 	if (optional)
 		slot->is |= IS_OPTIONAL;
-	return cp->nslots++;
+	cp->nslots++;
+	return slot;
 }
 
 /* Begins a segment at @addr, which is in none so far */
-static int cp_new_segment(struct ccw_cp *cp, u32 addr, bool optional)
+static struct cp_slot *cp_new_segment(struct ccw_cp *cp, u32 addr,
+				      bool optional)
 {
 	struct cp_seg *seg = &cp->segs[cp->nsegs];
+	struct cp_slot *slot;
 	unsigned int i;
-	int slot;
 
-	if (cp->nsegs == CCW_CP_MAX_SEGS)
-		return cp_fail(cp, -EINVAL, "too many TICs");
+	if (cp->nsegs == CCW_CP_MAX_SEGS) {
+		cp->why = "too many TICs";
+		return NULL;
+	}
 	slot = cp_append(cp, addr, optional);
-	if (slot < 0)
-		return slot;
+	if (!slot)
+		return NULL;
 
 	seg->guest = addr;
-	seg->first = slot;
+	seg->first = cp->nslots - 1;
 	seg->n = 1;
 
 	cp->last = seg;
@@ -126,33 +131,37 @@ static int cp_new_segment(struct ccw_cp *cp, u32 addr, bool optional)
 }
 
 /* Where it is not simply the next CCW */
-static int cp_find_slot(struct ccw_cp *cp, u32 addr, bool optional)
+static struct cp_slot *cp_find_slot(struct ccw_cp *cp, u32 addr, bool optional)
 {
+	const struct cp_seg *seg = &cp->segs[cp->cur];
 	unsigned int i;
 
-	if (cp->nsegs && cp_seg_has(&cp->segs[cp->cur], addr))
-		return cp_seg_slot(&cp->segs[cp->cur], addr);
+	if (cp->nsegs && cp_seg_has(seg, addr))
+		return &cp->slots[cp_seg_slot(seg, addr)];
 
 	for (i = 0; i < cp->nsegs; i++) {
 		if (cp_seg_has(&cp->segs[i], addr)) {
 			cp->cur = i;
-			return cp_seg_slot(&cp->segs[i], addr);
+			return &cp->slots[cp_seg_slot(&cp->segs[i], addr)];
 		}
 	}
 	return cp_new_segment(cp, addr, optional);
 }
 
-/* The slot of the CCW at @addr, which is copied where that was not yet done */
-static int cp_slot_at(struct ccw_cp *cp, u32 addr, bool optional)
+/*
+ * The slot of the CCW at @addr, which is copied where that was not yet done.
+ * NULL as from cp_append()
+ */
+static struct cp_slot *cp_slot_at(struct ccw_cp *cp, u32 addr, bool optional)
 {
-	int slot;
+	struct cp_slot *slot;
 
 	if (addr != cp->grow)
 		return cp_find_slot(cp, addr, optional);
 
 	slot = cp_append(cp, addr, optional);
-	if (slot < 0)
-		return slot;
+	if (!slot)
+		return NULL;
 	cp->last->n++;
 	cp->grow += sizeof(struct cp_ccw);
 	if (cp->grow == cp->stop)
@@ -180,15 +189,11 @@ static u8 cp_kind(u8 cmd)
 	return cmd == CMD_NOP ? AS_NODATA : kinds[cmd & 0x0f];
 }
 
-/* A list does not leave its page, so each page keeps its place for good */
-static int cp_alloc_idal(struct ccw_cp *cp, struct cp_slot *slot,
-			 unsigned int n)
+/* A list has no room in the last page of IDAWs. Each page is kept for good */
+int cp_new_chunk(struct ccw_cp *cp)
 {
-	unsigned int chunk;
+	unsigned int chunk = DIV_ROUND_UP(cp->nidaws, IDAW_CHUNK);
 
-	if (cp->nidaws % IDAW_CHUNK + n > IDAW_CHUNK)
-		cp->nidaws += IDAW_CHUNK - cp->nidaws % IDAW_CHUNK;
-	chunk = cp->nidaws / IDAW_CHUNK;
 	if (!cp->idaws[chunk]) {
 		cp->idaws[chunk] = (u64 *)__get_free_page(GFP_KERNEL_ACCOUNT |
 							  GFP_DMA);
@@ -196,48 +201,8 @@ static int cp_alloc_idal(struct ccw_cp *cp, struct cp_slot *slot,
 			return cp_fail(cp, -ENOMEM, "no memory for IDAWs");
 		cp->idaw_addrs[chunk] = virt_to_phys(cp->idaws[chunk]);
 	}
-	slot->idal = cp->nidaws;
-	slot->nidaws = n;
-	cp->nidaws += n;
-	return 0;
-}
-
-/* How many IDAWs it takes, if the first one is @first */
-static unsigned int cp_count_idaws(const struct ccw_cp *cp,
-				   const struct cp_slot *slot, u64 first)
-{
-	u32 offset = first & (cp->block - 1);
-
-	if (slot->data & DATA_DOWN)
-		offset = cp->block - 1 - offset;
-	return DIV_ROUND_UP(offset + slot->count, cp->block);
-}
-
-/* Makes IDAWs of a data address */
-static int cp_copy_direct(struct ccw_cp *cp, struct cp_slot *slot)
-{
-	unsigned int i, n = cp_count_idaws(cp, slot, slot->cda);
-	u64 addr = slot->cda;
-	u64 *idal;
-	int err;
-
-	err = cp_alloc_idal(cp, slot, n);
-	if (err)
-		return err;
-
-	idal = cp_idal(cp, slot);
-	if (slot->data & DATA_DOWN) {
-		for (i = 0; i < n; i++) {
-			/* Below 0 the address wraps, far beyond the limit */
-			idal[i] = addr < cp->limit ? addr : BAD_IDAW;
-			addr = (addr & ~(u64)(cp->block - 1)) - 1;
-		}
-	} else {
-		for (i = 0; i < n; i++) {
-			idal[i] = addr < cp->limit ? addr : BAD_IDAW;
-			addr = (addr | (cp->block - 1)) + 1;
-		}
-	}
+	cp->nidaws = chunk * IDAW_CHUNK;
+	cp->room = IDAW_CHUNK;
 	return 0;
 }
 
@@ -265,18 +230,18 @@ static bool cp_idaw_is_valid(const struct ccw_cp *cp,
 			     const struct cp_slot *slot, u64 idaw,
 			     unsigned int index)
 {
-	u64 offset = idaw & (cp->block - 1);
+	u64 most = (1U << cp->shift) - 1, offset = idaw & most;
 
 	if (!cp->fmt2_idaws && idaw >> 31)
 		return false;
 	if (!index)
 		return true;
-	return offset == (slot->data & DATA_DOWN ? cp->block - 1 : 0);
+	return offset == (slot->data & DATA_DOWN ? most : 0);
 }
 
 static int cp_copy_idal(struct ccw_cp *cp, struct cp_slot *slot)
 {
-	unsigned int i, n, sure = DIV_ROUND_UP(slot->count, cp->block);
+	unsigned int i, n, sure = DIV_ROUND_UP(slot->count, 1U << cp->shift);
 	union {
 		__be32 fmt1[IDAL_MAX];
 		__be64 fmt2[IDAL_MAX];
@@ -301,7 +266,7 @@ static int cp_copy_idal(struct ccw_cp *cp, struct cp_slot *slot)
 	if (have == sure) {
 		idaw = cp->fmt2_idaws ? be64_to_cpu(words.fmt2[0]) :
 					be32_to_cpu(words.fmt1[0]);
-		n = cp_count_idaws(cp, slot, idaw);
+		n = cp_count_idaws(slot, idaw, cp->shift);
 		if (n > sure)
 			have += cp_read_idaws(cp, slot, cp->fmt2_idaws ?
 					      (void *)&words.fmt2[sure] :
@@ -314,9 +279,12 @@ static int cp_copy_idal(struct ccw_cp *cp, struct cp_slot *slot)
 					    "an IDAW cannot be read");
 	}
 
-	err = cp_alloc_idal(cp, slot, n);
+	err = cp_make_room(cp, n);
 	if (err)
 		return err;
+	cp_take_idaws(cp, slot, n);
+	cp->most_pages += n;
+	cp->host_shift = cp->shift;
 
 	idal = cp_idal(cp, slot);
 	for (i = 0; i < have; i++) {
@@ -337,20 +305,14 @@ static int cp_copy_idal(struct ccw_cp *cp, struct cp_slot *slot)
 /* What becomes of the data of a CCW that is reached as @kind */
 static u8 cp_data_of(const struct cp_slot *slot, u8 kind)
 {
-	u8 input = slot->flags & FLAG_SKIP ? DATA_SKIP : DATA_WRITE;
+	u8 data;
 
-	if (!slot->count)
+	if (!slot->count || kind & AS_NODATA)
 		return 0;
-	switch (kind) {
-	case AS_OUTPUT:
-	case AS_SEARCH:
+	if (kind & (AS_OUTPUT | AS_SEARCH))
 		return DATA_READ; /* which knows of no skipping */
-	case AS_INPUT:
-		return input;
-	case AS_BACKWARD:
-		return input | DATA_DOWN;
-	}
-	return 0;
+	data = slot->flags & FLAG_SKIP ? DATA_SKIP : DATA_WRITE;
+	return kind & AS_BACKWARD ? data | DATA_DOWN : data;
 }
 
 /* Takes over where the data of a CCW is */
@@ -371,7 +333,8 @@ static int cp_copy_data(struct ccw_cp *cp, struct cp_slot *slot, u8 data)
 		return 0;
 	if (slot->flags & FLAG_IDA)
 		return cp_copy_idal(cp, slot);
-	return cp_copy_direct(cp, slot);
+	cp->most_pages += slot->count / PG_SIZE + 2;
+	return 0;
 }
 
 /*
@@ -439,17 +402,15 @@ static int cp_follow(struct ccw_cp *cp, u32 addr, bool optional)
 	u8 kind;
 
 	for (;; addr += sizeof(struct cp_ccw)) {
-		ret = cp_slot_at(cp, addr, optional);
-		if (ret < 0) {
+		slot = cp_slot_at(cp, addr, optional);
+		if (!slot) {
 			if (!optional)
-				return ret;
+				return -EINVAL;
 			/* Where it would have been is an invalid CCW */
 			if (tic)
 				tic->is |= IS_INVALID;
 			break;
 		}
-		slot = &cp->slots[ret];
-
 		if (slot->is & IS_TIC && tic) {
 			if (optional)
 				break;
@@ -561,18 +522,18 @@ static bool cp_is_program(const struct ccw_cp *cp, u64 first, u64 len)
 	return false;
 }
 
-/* Does the device write there, with this CCW? */
-static bool cp_writes_program(const struct ccw_cp *cp,
-			      const struct cp_slot *slot)
+/* Does the device write there, with a CCW that has a list of IDAWs? */
+static bool cp_list_writes_program(const struct ccw_cp *cp,
+				   const struct cp_slot *slot)
 {
 	const u64 *idal = cp_idal(cp, slot);
-	u32 offset, len, left = slot->count;
+	u32 offset, len, left = slot->count, block = 1U << cp->shift;
 	unsigned int i;
 	u64 first;
 
 	for (i = 0; i < slot->nidaws && !(i && idal[i] == BAD_IDAW); i++) {
-		offset = idal[i] & (cp->block - 1);
-		len = slot->data & DATA_DOWN ? offset + 1 : cp->block - offset;
+		offset = idal[i] & (block - 1);
+		len = slot->data & DATA_DOWN ? offset + 1 : block - offset;
 		len = min(len, left);
 		first = slot->data & DATA_DOWN ? idal[i] - len + 1 : idal[i];
 		if (cp_is_program(cp, first, len))
@@ -580,6 +541,17 @@ static bool cp_writes_program(const struct ccw_cp *cp,
 		left -= len;
 	}
 	return false;
+}
+
+static bool cp_writes_program(const struct ccw_cp *cp,
+			      const struct cp_slot *slot)
+{
+	u64 first;
+
+	if (slot->flags & FLAG_IDA)
+		return cp_list_writes_program(cp, slot);
+	first = cp_direct_first(slot);
+	return cp_is_program(cp, first, cp_direct_last(cp, slot) - first + 1);
 }
 
 /*
@@ -593,7 +565,7 @@ static int cp_check_prefetch(struct ccw_cp *cp)
 	unsigned int s;
 
 	for (s = 0; s < cp->nslots; s++, slot++)
-		if (slot->data & DATA_WRITE && slot->nidaws &&
+		if (slot->data & DATA_WRITE && cp_has_pages(slot) &&
 		    cp_writes_program(cp, slot))
 			return cp_fail(cp, -EOPNOTSUPP,
 				       "a program that reads over itself, without prefetching");
@@ -603,14 +575,14 @@ static int cp_check_prefetch(struct ccw_cp *cp)
 /* Pass 1: nothing of the guest's program is read after it. @flags: the ORB's */
 int cp_copy_program(struct ccw_cp *cp, u32 flags, u32 cpa)
 {
-	int first, err;
+	struct cp_slot *first = cp_slot_at(cp, cpa, false);
+	int err;
 
-	first = cp_slot_at(cp, cpa, false);
-	if (first < 0)
-		return first;
+	if (!first)
+		return -EINVAL;
 	/* No program begins with a TIC. One that does ends there */
-	if (cp->slots[first].is & IS_TIC) {
-		cp->slots[first].is |= IS_INVALID;
+	if (first->is & IS_TIC) {
+		first->is |= IS_INVALID;
 		return 0;
 	}
 

@@ -37,29 +37,78 @@ void cp_lay_out(struct ccw_cp *cp)
 	cp->nhost = host;
 }
 
-/* Turns a list's pages into the host's addresses */
-static int cp_write_idal(struct ccw_cp *cp, struct cp_slot *slot)
+/*
+ * IDAW number @i has a page that could not be pinned: the list ends there, or
+ * the CCW is invalid, or the program fails
+ */
+static int cp_cut_list(struct ccw_cp *cp, struct cp_slot *slot, __be64 *host,
+		       unsigned int i)
 {
-	u64 *idal = cp_idal(cp, slot);
+	host[i] = cpu_to_be64(BAD_IDAW);
+	if (i && cp_is_optional(slot))
+		return 0;
+	return cp_fail_slot(cp, slot, -EINVAL, "data cannot be pinned");
+}
+
+/* Turns a list's pages into the host's addresses */
+static int cp_write_list(struct ccw_cp *cp, struct cp_slot *slot)
+{
+	const u64 *idal = cp_idal(cp, slot);
 	__be64 *host = (__be64 *)idal;
-	unsigned int i, page;
+	unsigned int i;
+	u64 addr;
 
 	for (i = 0; i < slot->nidaws; i++) {
-		if (i && idal[i] == BAD_IDAW)
-			break;
-		page = idal[i] >> PG_SHIFT;
-		if (cp->pfns[page] == BAD_PAGE) {
-			if (!i || !cp_is_optional(slot))
-				return cp_fail_slot(cp, slot, -EINVAL,
-						    "data cannot be pinned");
+		/* The host's channel stops at the same byte as the guest's */
+		if (i && idal[i] == BAD_IDAW) {
+			host[i] = cpu_to_be64(BAD_IDAW);
 			break;
 		}
-		host[i] = cpu_to_be64(cp->addrs[page] |
-				      (idal[i] & (PG_SIZE - 1)));
+		addr = cp->addrs[idal[i] >> PG_SHIFT];
+		if (addr == BAD_PAGE)
+			return cp_cut_list(cp, slot, host, i);
+		host[i] = cpu_to_be64(addr | (idal[i] & (PG_SIZE - 1)));
 	}
-	for (; i < slot->nidaws; i++)
-		host[i] = cpu_to_be64(BAD_IDAW);
 	return 0;
+}
+
+/* Makes a list for data that has none in the guest's program */
+static int cp_write_direct(struct ccw_cp *cp, struct cp_slot *slot)
+{
+	u32 page = slot->page - (cp_direct_first(slot) >> PG_SHIFT);
+	u32 len, at = slot->cda, left = slot->count;
+	u32 most = (1U << cp->host_shift) - 1;
+	bool down = slot->data & DATA_DOWN;
+	unsigned int i = 0;
+	__be64 *host;
+	u64 addr;
+	int err;
+
+	/* The longest one, so that it need not be counted before */
+	err = cp_make_room(cp, IDAL_MAX);
+	if (err)
+		return err;
+	host = (__be64 *)cp_idaws(cp, cp->nidaws);
+	for (;; i++) {
+		/* Below 0 the address wraps, far beyond the limit */
+		if (at >= cp->limit) {
+			host[i] = cpu_to_be64(BAD_IDAW);
+			break;
+		}
+		addr = cp->addrs[page + (at >> PG_SHIFT)];
+		if (addr == BAD_PAGE) {
+			err = cp_cut_list(cp, slot, host, i);
+			break;
+		}
+		host[i] = cpu_to_be64(addr | (at & (PG_SIZE - 1)));
+		len = (down ? at & most : ~at & most) + 1;
+		if (len >= left)
+			break;
+		left -= len;
+		at = down ? at - len : at + len;
+	}
+	cp_take_idaws(cp, slot, i + 1);
+	return err;
 }
 
 /* The host's address of a CCW that was copied */
@@ -91,8 +140,11 @@ static int cp_write_ccw(struct ccw_cp *cp, struct cp_slot *slot,
 	u32 op, cda = cp->host_addr + offsetof(struct cp_host, up);
 	int err;
 
-	if (slot->nidaws && !(slot->is & IS_INVALID)) {
-		err = cp_write_idal(cp, slot);
+	if (cp_has_pages(slot)) {
+		if (slot->flags & FLAG_IDA)
+			err = cp_write_list(cp, slot);
+		else
+			err = cp_write_direct(cp, slot);
 		if (err)
 			return err;
 	}
@@ -125,15 +177,17 @@ static int cp_write_ccw(struct ccw_cp *cp, struct cp_slot *slot,
 /* Pass 4 */
 int cp_write_program(struct ccw_cp *cp)
 {
-	unsigned int s, i;
+	struct cp_slot *slot, *end;
+	struct cp_ccw *host;
+	unsigned int s;
 	int err;
 
 	for (s = 0; s < cp->nsegs; s++) {
-		const struct cp_seg *seg = &cp->segs[s];
-
-		for (i = 0; i < seg->n; i++) {
-			err = cp_write_ccw(cp, &cp->slots[seg->first + i],
-					   &cp->host->ccws[seg->host + i]);
+		slot = &cp->slots[cp->segs[s].first];
+		end = slot + cp->segs[s].n;
+		host = &cp->host->ccws[cp->segs[s].host];
+		for (; slot < end; slot++, host++) {
+			err = cp_write_ccw(cp, slot, host);
 			if (err)
 				return err;
 		}

@@ -10,71 +10,102 @@ static int cp_grow_pages(struct ccw_cp *cp)
 {
 	unsigned int max = max(64U, cp->max_pages);
 
-	if (cp->nidaws <= cp->max_pages)
+	if (cp->most_pages <= cp->max_pages)
 		return 0;
-	while (max < cp->nidaws)
+	while (max < cp->most_pages)
 		max *= 2;
-	kvfree(cp->pfns);
+	kvfree(cp->runs);
 	kvfree(cp->addrs);
 	cp->max_pages = 0;
-	cp->pfns = kvmalloc_array(max, sizeof(*cp->pfns), GFP_KERNEL_ACCOUNT);
+	cp->runs = kvmalloc_array(max, sizeof(*cp->runs), GFP_KERNEL_ACCOUNT);
 	cp->addrs = kvmalloc_array(max, sizeof(*cp->addrs), GFP_KERNEL_ACCOUNT);
-	if (!cp->pfns || !cp->addrs)
+	if (!cp->runs || !cp->addrs)
 		return cp_fail(cp, -ENOMEM, "no memory for pages");
 	cp->max_pages = max;
 	return 0;
 }
 
-/* Lists the pages, and puts a page's number in this list into each IDAW */
-static void cp_list_pages(struct ccw_cp *cp)
+static unsigned int cp_new_run(struct ccw_cp *cp, u64 pfn, unsigned int n,
+			       bool write)
 {
-	u64 page, last = BAD_PAGE;
-	unsigned int s, i, k;
+	unsigned int first = cp->npages;
 
-	for (s = 0; s < cp->nslots; s++) {
-		struct cp_slot *slot = &cp->slots[s];
-		bool write = slot->data & DATA_WRITE;
-		u64 *idal;
+	cp->runs[cp->nruns++] = (struct cp_run){
+		.pfn = pfn, .n = n, .write = write,
+	};
+	cp->npages += n;
+	return first;
+}
 
-		if (!cp_has_idal(slot))
+/*
+ * Lists @n pages from number @pfn on, and returns the first one's number in
+ * addrs[]. The last run takes those that it has, or that are next to it. Inline,
+ * as that is most of it.
+ */
+static inline unsigned int cp_add_pages(struct ccw_cp *cp, u64 pfn,
+					unsigned int n, bool write)
+{
+	unsigned int first;
+	struct cp_run *run;
+	u64 before;
+
+	if (!cp->nruns)
+		return cp_new_run(cp, pfn, n, write);
+	run = &cp->runs[cp->nruns - 1];
+	before = pfn - run->pfn;
+	if (run->write != write || before > run->n ||
+	    before + n > CCW_CP_MAX_PIN)
+		return cp_new_run(cp, pfn, n, write);
+	first = cp->npages - run->n + before;
+	if (before + n > run->n) {
+		run->n = before + n;
+		cp->npages = first + n;
+	}
+	return first;
+}
+
+/* Puts the number of its page in addrs[] in place of the page of each IDAW */
+static void cp_list_idal(struct ccw_cp *cp, const struct cp_slot *slot)
+{
+	bool write = slot->data & DATA_WRITE;
+	u64 *idal = cp_idal(cp, slot);
+	unsigned int i, k, page;
+
+	for (k = 0; k < slot->nidaws; k++) {
+		/* Upwards, so that consecutive pages are seen */
+		i = k;
+		if (slot->data & DATA_DOWN)
+			i = slot->nidaws - 1 - k;
+		if (i && idal[i] == BAD_IDAW)
 			continue;
-		idal = cp_idal(cp, slot);
-		for (k = 0; k < slot->nidaws; k++) {
-			/* Upwards, so that consecutive pages are seen */
-			i = k;
-			if (slot->data & DATA_DOWN)
-				i = slot->nidaws - 1 - k;
-			if (i && idal[i] == BAD_IDAW)
-				continue;
-			page = idal[i] >> PG_SHIFT << 1 | write;
-			if (page != last)
-				cp->pfns[cp->npages++] = page;
-			last = page;
-			idal[i] &= PG_SIZE - 1;
-			idal[i] |= (u64)(cp->npages - 1) << PG_SHIFT;
-		}
+		page = cp_add_pages(cp, idal[i] >> PG_SHIFT, 1, write);
+		idal[i] &= PG_SIZE - 1;
+		idal[i] |= (u64)page << PG_SHIFT;
 	}
 }
 
-/* How many pages from number @i on one call pins or unpins */
-static unsigned int cp_run(const struct ccw_cp *cp, unsigned int i,
-			   unsigned int end)
+static void cp_list_direct(struct ccw_cp *cp, struct cp_slot *slot)
 {
-	unsigned int n = 1;
+	u32 first = cp_direct_first(slot) >> PG_SHIFT;
+	u32 last = cp_direct_last(cp, slot) >> PG_SHIFT;
 
-	if (cp->pfns[i] == BAD_PAGE)
-		return 1;
-	end = min(end, i + CCW_CP_MAX_PIN);
-	while (i + n < end && cp->pfns[i + n] == cp->pfns[i] + 2 * n)
-		n++;
-	return n;
+	slot->page = cp_add_pages(cp, first, last - first + 1,
+				  slot->data & DATA_WRITE);
 }
 
-static int cp_pin_run(struct ccw_cp *cp, unsigned int i, unsigned int n)
+static void cp_list_pages(struct ccw_cp *cp)
 {
-	u64 page = cp->pfns[i];
+	struct cp_slot *slot = cp->slots;
+	unsigned int s;
 
-	return cp->ops->pin(cp->ctx, page >> 1, n, page & 1, &cp->addrs[i]);
+	for (s = 0; s < cp->nslots; s++, slot++) {
+		if (!cp_has_pages(slot))
+			continue;
+		if (slot->flags & FLAG_IDA)
+			cp_list_idal(cp, slot);
+		else
+			cp_list_direct(cp, slot);
+	}
 }
 
 /* An error that is not about the pages: others would fare no better */
@@ -90,26 +121,45 @@ static int cp_fail_pin(struct ccw_cp *cp, int err)
 	return 0;
 }
 
-static int cp_pin_pages(struct ccw_cp *cp)
+/* Which page was it that could not be pinned? It must not harm the others */
+static int cp_pin_each(struct ccw_cp *cp, const struct cp_run *run, u64 *addrs)
 {
-	unsigned int n, alone = 0;
+	unsigned int i;
 	int err;
 
-	while (cp->npinned < cp->npages) {
-		n = alone ? 1 : cp_run(cp, cp->npinned, cp->npages);
-		err = cp_pin_run(cp, cp->npinned, n);
+	for (i = 0; i < run->n; i++)
+		addrs[i] = BAD_PAGE;
+	for (i = 0; i < run->n; i++) {
+		err = cp->ops->pin(cp->ctx, run->pfn + i, 1, run->write,
+				   &addrs[i]);
+		if (!err)
+			continue;
+		addrs[i] = BAD_PAGE;
 		if (cp_fail_pin(cp, err))
 			return err;
-		if (err && !alone) {
-			/* Which one was it? It must not harm the others */
-			alone = n;
-			continue;
+	}
+	return 0;
+}
+
+static int cp_pin_runs(struct ccw_cp *cp)
+{
+	struct cp_run *run = cp->runs;
+	u64 *addrs = cp->addrs;
+	int err;
+
+	for (; cp->npinned < cp->nruns; run++) {
+		err = cp->ops->pin(cp->ctx, run->pfn, run->n, run->write,
+				   addrs);
+		if (cp_fail_pin(cp, err))
+			return err;
+		run->holes = err;
+		cp->npinned++;
+		if (run->holes) {
+			err = cp_pin_each(cp, run, addrs);
+			if (err)
+				return err;
 		}
-		if (err)
-			cp->pfns[cp->npinned] = BAD_PAGE;
-		cp->npinned += n;
-		if (alone)
-			alone--;
+		addrs += run->n;
 	}
 	return 0;
 }
@@ -119,13 +169,24 @@ int cp_pin_program(struct ccw_cp *cp)
 {
 	int err;
 
-	if (!cp->nidaws)
+	if (!cp->most_pages)
 		return 0;
 	err = cp_grow_pages(cp);
 	if (err)
 		return err;
 	cp_list_pages(cp);
-	return cp_pin_pages(cp);
+	return cp_pin_runs(cp);
+}
+
+/* A page of its own is a call of its own: holes are rare */
+static void cp_unpin_each(struct ccw_cp *cp, const struct cp_run *run,
+			  const u64 *addrs)
+{
+	unsigned int i;
+
+	for (i = 0; i < run->n; i++)
+		if (addrs[i] != BAD_PAGE)
+			cp->ops->unpin(cp->ctx, run->pfn + i, 1);
 }
 
 /**
@@ -139,15 +200,35 @@ int cp_pin_program(struct ccw_cp *cp)
  */
 void ccw_cp_release(struct ccw_cp *cp)
 {
-	unsigned int i, n;
+	const struct cp_run *run = cp->runs;
+	const u64 *addrs = cp->addrs;
 
-	for (i = 0; i < cp->npinned; i += n) {
-		n = cp_run(cp, i, cp->npinned);
-		if (cp->pfns[i] != BAD_PAGE)
-			cp->ops->unpin(cp->ctx, cp->pfns[i] >> 1, n);
+	for (; cp->npinned; cp->npinned--, run++) {
+		if (run->holes)
+			cp_unpin_each(cp, run, addrs);
+		else
+			cp->ops->unpin(cp->ctx, run->pfn, run->n);
+		addrs += run->n;
 	}
 	cp->npages = 0;
-	cp->npinned = 0;
+	cp->nruns = 0;
+}
+
+/* Is one of the pages with these numbers pinned? */
+static bool cp_run_uses(const struct cp_run *run, const u64 *addrs, u64 first,
+			u64 last)
+{
+	unsigned int i;
+
+	if (run->pfn > last || run->pfn + run->n - 1 < first)
+		return false;
+	if (!run->holes)
+		return true;
+	for (i = 0; i < run->n; i++)
+		if (addrs[i] != BAD_PAGE && run->pfn + i >= first &&
+		    run->pfn + i <= last)
+			return true;
+	return false;
 }
 
 /**
@@ -160,6 +241,8 @@ void ccw_cp_release(struct ccw_cp *cp)
  */
 bool ccw_cp_uses(const struct ccw_cp *cp, u64 iova, u64 length)
 {
+	const struct cp_run *run = cp->runs;
+	const u64 *addrs = cp->addrs;
 	u64 first, last;
 	unsigned int i;
 
@@ -169,11 +252,10 @@ bool ccw_cp_uses(const struct ccw_cp *cp, u64 iova, u64 length)
 	/* The range may end at the very end of the address space, not beyond */
 	last = (iova + min(length - 1, ~iova)) >> PG_SHIFT;
 
-	for (i = 0; i < cp->npinned; i++) {
-		if (cp->pfns[i] == BAD_PAGE)
-			continue;
-		if (cp->pfns[i] >> 1 >= first && cp->pfns[i] >> 1 <= last)
+	for (i = 0; i < cp->npinned; i++, run++) {
+		if (cp_run_uses(run, addrs, first, last))
 			return true;
+		addrs += run->n;
 	}
 	return false;
 }

@@ -9,6 +9,7 @@
 #include <linux/build_bug.h>
 #include <linux/kernel.h>
 #include <linux/limits.h>
+#include <linux/minmax.h>
 #include <linux/types.h>
 
 #include "vfio_ccw_cp.h"
@@ -48,8 +49,21 @@ struct cp_slot {
 	u8 as;
 	u8 is;
 	u8 data;
-	u8 nidaws;
-	u16 idal;		/* index of the first IDAW */
+	u16 nidaws;
+	union {
+		u16 idal;	/* index of the first IDAW */
+		u16 page;	/* until data without a list gets one: of the
+				 * host's address of its lowest page
+				 */
+	};
+};
+
+/* Consecutive pages of guest memory, which one call pins */
+struct cp_run {
+	u64 pfn;
+	u32 n;
+	bool write;
+	bool holes;		/* some of them could not be pinned */
 };
 
 /* CCWs that are consecutive in guest memory, in the slots and on the host */
@@ -76,7 +90,7 @@ struct cp_ccw {
  */
 #define BAD_IDAW	(~(u64)2)
 
-/* In place of a page that could not be pinned */
+/* In place of the host's address of a page that could not be pinned */
 #define BAD_PAGE	(~(u64)0)
 
 /*
@@ -110,6 +124,8 @@ static_assert(sizeof(struct cp_ccw) == 8);
 
 /* What fits the narrow fields of a slot and of the segments' order */
 static_assert(IDAW_CHUNKS * IDAW_CHUNK <= U16_MAX);
+static_assert(CCW_CP_MAX_CCWS * IDAL_MAX <= U16_MAX);
+static_assert(sizeof(struct cp_slot) == 16);
 static_assert(CCW_CP_MAX_SEGS <= U8_MAX);
 
 struct ccw_cp {
@@ -121,7 +137,8 @@ struct ccw_cp {
 	bool fmt1;
 	bool fmt2_idaws;
 	u32 limit;		/* the address behind the last one */
-	u32 block;		/* bytes an IDAW */
+	u8 shift;		/* of the bytes that an IDAW is for */
+	u8 host_shift;		/* the same of the host's */
 
 	/* The program, as it was copied */
 	unsigned int nslots;
@@ -148,19 +165,22 @@ struct ccw_cp {
 	void *skipped;		/* the page where data to skip goes */
 
 	/*
-	 * IDAWs, in pages that stay. Until the pages are pinned, each holds the
-	 * guest's address, then the number of a page in pfns[] in its place,
+	 * IDAWs, in pages that stay. Those of a guest's list hold its addresses
+	 * at first, then the number of a page in addrs[] in place of the page,
 	 * both in the CPU's order.
 	 */
 	unsigned int nidaws;
+	unsigned int room;		/* behind them, in the same page */
 	u64 *idaws[IDAW_CHUNKS];
 	u32 idaw_addrs[IDAW_CHUNKS];
 
-	/* Pages: number times 2, plus 1 to write; and the host's addresses */
+	/* The data's pages, in runs; and the host's address of each of them */
+	unsigned int most_pages;	/* that the program may have */
 	unsigned int npages;
-	unsigned int npinned;
+	unsigned int nruns;
+	unsigned int npinned;		/* of the runs */
 	unsigned int max_pages;
-	u64 *pfns;
+	struct cp_run *runs;
 	u64 *addrs;
 };
 
@@ -188,9 +208,14 @@ static inline int cp_fail_slot(struct ccw_cp *cp, struct cp_slot *slot,
 	return 0;
 }
 
+static inline u64 *cp_idaws(const struct ccw_cp *cp, unsigned int first)
+{
+	return cp->idaws[first / IDAW_CHUNK] + first % IDAW_CHUNK;
+}
+
 static inline u64 *cp_idal(const struct ccw_cp *cp, const struct cp_slot *slot)
 {
-	return cp->idaws[slot->idal / IDAW_CHUNK] + slot->idal % IDAW_CHUNK;
+	return cp_idaws(cp, slot->idal);
 }
 
 static inline bool cp_seg_has(const struct cp_seg *seg, u32 addr)
@@ -203,14 +228,63 @@ static inline int cp_seg_slot(const struct cp_seg *seg, u32 addr)
 	return seg->first + (addr - seg->guest) / sizeof(struct cp_ccw);
 }
 
-/* Only what is not skipped has a list */
-static inline bool cp_has_idal(const struct cp_slot *slot)
+/* What is skipped is nowhere in guest memory */
+static inline bool cp_has_pages(const struct cp_slot *slot)
 {
-	return slot->nidaws && !(slot->is & IS_INVALID);
+	return slot->data & (DATA_READ | DATA_WRITE) &&
+	       !(slot->is & IS_INVALID);
+}
+
+/* The lowest address of data without a list */
+static inline u32 cp_direct_first(const struct cp_slot *slot)
+{
+	if (!(slot->data & DATA_DOWN))
+		return slot->cda;
+	return slot->cda < slot->count ? 0 : slot->cda - slot->count + 1;
+}
+
+/* The highest one: nothing is behind the limit */
+static inline u32 cp_direct_last(const struct ccw_cp *cp,
+				 const struct cp_slot *slot)
+{
+	if (slot->data & DATA_DOWN)
+		return slot->cda;
+	return min(slot->cda + slot->count, cp->limit) - 1;
+}
+
+/*
+ * How many IDAWs it takes for data that begins at @first, each for 1 << @shift
+ * bytes but for the first and the last
+ */
+static inline unsigned int cp_count_idaws(const struct cp_slot *slot, u64 first,
+					  unsigned int shift)
+{
+	u32 most = (1U << shift) - 1, offset = first & most;
+
+	if (slot->data & DATA_DOWN)
+		offset = most - offset;
+	return (offset + slot->count + most) >> shift;
 }
 
 /* vfio_ccw_cp_copy.c: pass 1 */
 int cp_copy_program(struct ccw_cp *cp, u32 flags, u32 cpa);
+int cp_new_chunk(struct ccw_cp *cp);
+
+/* Makes room for @n IDAWs: a list does not leave its page */
+static inline int cp_make_room(struct ccw_cp *cp, unsigned int n)
+{
+	return n > cp->room ? cp_new_chunk(cp) : 0;
+}
+
+/* Makes the next IDAWs those of @slot, for which there is room */
+static inline void cp_take_idaws(struct ccw_cp *cp, struct cp_slot *slot,
+				 unsigned int n)
+{
+	slot->idal = cp->nidaws;
+	slot->nidaws = n;
+	cp->nidaws += n;
+	cp->room -= n;
+}
 
 /* vfio_ccw_cp_host.c: passes 2 and 4 */
 void cp_lay_out(struct ccw_cp *cp);

@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# The first word's offset is forgotten when the IDAWs are counted.
-/^static unsigned int cp_count_idaws/,/^}/ s/DIV_ROUND_UP(offset + slot->count/DIV_ROUND_UP(slot->count/
+# Of a list's IDAWs the first is taken to begin with its block.
+/^static int cp_copy_idal(/,/^}/ s/n = cp_count_idaws(slot, idaw, /n = cp_count_idaws(slot, idaw \& ~0xfffULL, /

@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # There is no limit to the pages of a call.
-/^static unsigned int cp_run(/,/^}/ s/end = min(end, i + CCW_CP_MAX_PIN);//
+/^static inline unsigned int cp_add_pages(/,/^}/ s/before + n > CCW_CP_MAX_PIN/false/
