@@ -25,11 +25,16 @@ static inline int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static inline void report(const char *name, uint64_t *samples, int count)
+static inline uint64_t median(uint64_t *samples, int count)
 {
 	qsort(samples, count, sizeof(*samples), compare);
+	return samples[count / 2];
+}
+
+static inline void report(const char *name, uint64_t *samples, int count)
+{
 	printf("bench %s %llu\n", name,
-	       (unsigned long long)samples[count / 2]);
+	       (unsigned long long)median(samples, count));
 }
 
 #endif /* BENCH_H */

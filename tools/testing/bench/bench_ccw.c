@@ -2,8 +2,9 @@
 /*
  * Measures what a channel program costs, from user space to user space: from
  * the write of the I/O region to the eventfd's signal and the read of the
- * response. In a guest whose clock counts instructions (QEMU's -icount
- * shift=0,sleep=off) a nanosecond is an instruction.
+ * response; and what VFIO's own pinning of guest memory costs. In a guest whose
+ * clock counts instructions (QEMU's -icount shift=0,sleep=off) a nanosecond is
+ * an instruction.
  *
  * Prints a line for each figure: "bench NAME VALUE". The same program runs with
  * our modules and with the kernel's own.
@@ -15,12 +16,26 @@
 #include <time.h>
 
 #include "bench.h"
+#include "mdev_relay.h"
 #include "vfio_ccw/ccw.h"
 
 #define RUNS	200
 
 /* What a CCW's count can say at most */
 #define COUNT_MAX	0xffff
+
+/* Pages in one call */
+#define MANY		128
+
+/* The parent that VFIO's own pinning is measured with */
+#define RELAY		"mdev_relay.0"
+#define RELAY_TYPE	"mdev_relay-relay"
+
+/* From a page's data to the next one's that is apart */
+#define APART	0x2000
+
+/* No page begins there, and the first one would be beyond all addresses */
+#define NO_PAGE		UINT64_MAX
 
 /* Where a TIC leads: to another page */
 #define TIC_TARGET	(PROGRAM + 0x10000)
@@ -42,6 +57,7 @@ static const struct shape {
 	{ "ccw-nop-128",	CMD_NOP,	128,	1,		0,	0 },
 	{ "ccw-64k",		CMD_READ_CONF,	1,	COUNT_MAX,	0,	0 },
 	{ "ccw-4k-16",		CMD_READ_CONF,	16,	0x1000,		0x1000,	0 },
+	{ "ccw-4k-16-apart",	CMD_READ_CONF,	16,	0x1000,		APART,		0 },
 	{ "ccw-64k-8",		CMD_READ_CONF,	8,	COUNT_MAX,	0x10000,	0 },
 	{ "ccw-tic",		CMD_NOP,	2,	1,		0,	500 },
 };
@@ -106,6 +122,84 @@ static void measure(const struct shape *shape)
 	report(shape->name, samples, RUNS);
 }
 
+/* A device of the parent that does nothing but pin */
+static struct vfio_user relay = VFIO_USER_NONE;
+
+static ssize_t relay_call(__u32 action, __u64 iova, __u32 npage)
+{
+	struct mdev_relay_pin arg = {
+		.iova = iova,
+		.npage = npage,
+		.action = action,
+	};
+
+	return pwrite(relay.device, &arg, sizeof(arg),
+		      (off_t)MDEV_RELAY_PIN_REGION << MDEV_RELAY_INDEX_SHIFT);
+}
+
+/*
+ * Pins by so many calls, and unpins by as many. From NO_PAGE on that is refused
+ * behind all that the parent does for it, and before VFIO is called.
+ */
+static uint64_t pin_time(int calls, __u64 iova, __u32 npage)
+{
+	bool refused = iova == NO_PAGE;
+	__u64 step = refused ? 0 : APART;
+	uint64_t before = now();
+
+	for (int i = 0; i < calls; i++)
+		if (relay_call(MDEV_RELAY_PIN, iova + i * step, npage) < 0 &&
+		    !refused)
+			err(1, "pin %u pages", npage);
+	for (int i = 0; i < calls; i++)
+		if (relay_call(MDEV_RELAY_UNPIN, iova + i * step, npage) < 0 &&
+		    !refused)
+			err(1, "unpin %u pages", npage);
+	return now() - before;
+}
+
+static uint64_t pin_median(int calls, __u64 iova, __u32 npage)
+{
+	uint64_t samples[RUNS];
+
+	for (int i = 0; i < RUNS; i++)
+		samples[i] = pin_time(calls, iova, npage);
+	return median(samples, RUNS);
+}
+
+/* What VFIO takes for it, with mdev.ko's part of each call */
+static uint64_t pinning(int calls, __u32 npage)
+{
+	return pin_median(calls, DATA, npage) -
+	       pin_median(calls, NO_PAGE, npage);
+}
+
+static void report_one(const char *name, uint64_t value)
+{
+	printf("bench %s %llu\n", name, (unsigned long long)value);
+}
+
+static void measure_pinning(void)
+{
+	struct uuid uuid = uuid_new();
+	uint64_t one, many;
+
+	if (mdev_create(RELAY, RELAY_TYPE, &uuid) ||
+	    vfio_open(&relay, &uuid) ||
+	    vfio_map(&relay, ccw.memory, GUEST_BASE, GUEST_SIZE))
+		errx(1, "no device to measure VFIO's pinning with");
+	one = pinning(1, 1);
+	many = pinning(1, MANY);
+	report_one("vfio-pin-1", one);
+	report_one("vfio-pin-16", pinning(1, 16));
+	report_one("vfio-pin-128", many);
+	report_one("vfio-page", (many - one) / (MANY - 1));
+	report_one("vfio-16-calls", pinning(16, 1));
+	vfio_close(&relay);
+	if (mdev_remove(&uuid))
+		errx(1, "remove");
+}
+
 int main(void)
 {
 	int ret = ccw_grab(&ccw, CU_RNG);
@@ -120,6 +214,9 @@ int main(void)
 	fcntl(ccw.io, F_SETFL, 0);
 	for (size_t i = 0; i < sizeof(shapes) / sizeof(*shapes); i++)
 		measure(&shapes[i]);
+	/* The kernel's own framework has no such parent */
+	if (parent_exists(RELAY))
+		measure_pinning();
 	fcntl(ccw.io, F_SETFL, O_NONBLOCK);
 	return ccw_release(&ccw) ? 1 : 0;
 }

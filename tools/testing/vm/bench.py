@@ -20,9 +20,21 @@ def _figures(outputs):
     return found
 
 
+def _sum(figures, names):
+    """Of the figures that a row is held against, each with how often it counts; None if one was not measured."""
+    if isinstance(names, str):
+        names = {names: 1}
+    if not all(figures.get(name) for name in names):
+        return None
+    return sum(times * figures[name] for name, times in names.items())
+
+
 def table(who, ours, peer, rows, report):
-    """A row of bench.toml holds a figure of ours against the peer's, or against another of ours."""
-    rows = [row for row in rows if row["test"] in ours]
+    """A row of bench.toml holds a figure of ours against the peer's, or against another of ours or a sum of them.
+
+    With "targets" it is held on these only.
+    """
+    rows = [row for row in rows if row["test"] in ours and who in row.get("targets", [who])]
     ours, peer = _figures(ours), _figures(peer)
     print(f"\n{who:28} {'ours':>14} {'peer':>14} {'ratio':>7}")
     for name in {**ours, **peer}:
@@ -32,7 +44,7 @@ def table(who, ours, peer, rows, report):
     print(flush=True)
     for row in rows:
         figure = ours.get(row["figure"])
-        against = ours.get(row["against"]) if "against" in row else peer.get(row["figure"])
+        against = _sum(ours, row["against"]) if "against" in row else peer.get(row["figure"])
         if figure is None or not against and "against" in row:
             report.result(who, row["name"], FAILED, "it was not measured")
             continue
