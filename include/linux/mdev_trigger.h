@@ -36,6 +36,8 @@ struct mdev_trigger {
 	/* The next of the device's triggers */
 	struct mdev_trigger *next;
 	enum mdev_trigger_kind kind;
+	/* Of a described device's interrupt, else negative */
+	int index;
 };
 
 /**

@@ -94,12 +94,12 @@ int mdev_describe(struct mdev_device *mdev,
 	for (i = 0; i < description->nr_irqs; i++) {
 		mdev_trigger_init(&triggers[i], mdev,
 				  description->irqs[i].kind);
+		triggers[i].index = i;
 		asks |= description->irqs[i].kind == MDEV_TRIGGER_REQUEST;
 	}
 	if (!asks)
 		dev_warn_once(mdev_parent_dev(mdev), "parent driver %s describes a device without a request interrupt: its holders cannot be asked to release it\n",
 			      module_name(ops->owner));
-	mdev->irq_triggers = triggers;
 	mdev->description = description;
 	return 0;
 }
@@ -157,6 +157,17 @@ mdev_describe_irqs(const struct mdev_description *description)
 	return indexes;
 }
 
+/* mdev_describe() gave each interrupt one */
+static struct mdev_trigger *mdev_irq_trigger(struct mdev_device *mdev,
+					     unsigned int index)
+{
+	struct mdev_trigger *trigger = mdev->triggers;
+
+	while (trigger->index != index)
+		trigger = trigger->next;
+	return trigger;
+}
+
 static int mdev_describe_trigger(struct mdev_device *mdev,
 				 const struct mdev_irq *irq,
 				 struct mdev_trigger *trigger,
@@ -190,7 +201,8 @@ static long mdev_describe_set_irqs(struct mdev_vfio *vmdev,
 	mutex_lock(&vmdev->use->irqs_lock);
 	if (set.action == VFIO_IRQ_SET_ACTION_TRIGGER)
 		ret = mdev_describe_trigger(mdev, irq,
-					    &mdev->irq_triggers[index], &set);
+					    mdev_irq_trigger(mdev, index),
+					    &set);
 	else
 		ret = irq->mask ? irq->mask(mdev, &set) : -EINVAL;
 	mutex_unlock(&vmdev->use->irqs_lock);

@@ -28,9 +28,10 @@ struct mdev_watch;
  * @next_line: when the next line about the request may be printed
  * @since: when it was first made, seconds since the Epoch; shown without the
  *	device's lock
- * @evictors: how many wait for the release and keep new holders out; read
- *	without the lock by the early check in mdev_vfio_match()
  * @count: how often the pending request has been made; shown without the lock
+ * @evictors: how many wait for the release and keep new holders out: a writer, an
+ *	unbind, the parent's unregistration. Read without the lock by the early
+ *	check in mdev_vfio_match()
  * @asks: how often the holder was asked for waits in the present interval,
  *	however many requests they belong to
  * @trigger_set: a request trigger was set while a request was pending; written
@@ -44,13 +45,13 @@ struct mdev_request {
 	u32 interval_start;
 	u32 next_line;
 	time64_t since;
-	unsigned int evictors;
 	unsigned int count;
+	u8 evictors;
 	u8 asks;
 	bool trigger_set;
-	bool announce;
-	bool relayed;
-	bool removing;
+	bool announce : 1;
+	bool relayed : 1;
+	bool removing : 1;
 };
 
 /**
@@ -81,7 +82,6 @@ struct mdev_request {
  * @triggers: the parent driver's triggers, complete before it can be opened
  * @description: what mdev_describe() was told in the create callback, or NULL;
  *	constant from then on
- * @irq_triggers: of a described device: the trigger of each interrupt
  * @lock: protects @state, @request and @group, and is held around each call of the
  *	parent's request callback, so that none is under way when the phase
  *	leaves HELD
@@ -116,7 +116,6 @@ struct mdev_device {
 	struct mdev_vfio *vmdev;
 	struct mdev_trigger *triggers;
 	const struct mdev_description *description;
-	struct mdev_trigger *irq_triggers;
 	struct mutex lock; /* @state, @request, and more: see above */
 	union {
 		struct mdev_shell shell;

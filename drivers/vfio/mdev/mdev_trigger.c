@@ -111,6 +111,7 @@ void mdev_trigger_init(struct mdev_trigger *trigger, struct mdev_device *mdev,
 			return;
 	trigger->mdev = mdev;
 	trigger->kind = kind;
+	trigger->index = -1;
 	RCU_INIT_POINTER(trigger->eventfd, NULL);
 	trigger->next = mdev->triggers;
 	mdev->triggers = trigger;
