@@ -22,6 +22,9 @@ static void mdev_device_release(struct device *dev)
 {
 	struct mdev_device *mdev = to_mdev_device(dev);
 
+	/* From mdev_watch_init(): the job in there has held a reference */
+	if (mdev_is_kernels(mdev))
+		kfree(mdev->watch);
 	/* Pairs with kobject_get() in mdev_alloc() */
 	kobject_put(&mdev->type->kobj);
 	mutex_destroy(&mdev->lock);

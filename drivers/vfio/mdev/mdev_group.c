@@ -293,12 +293,6 @@ void mdev_group_put(struct file *file)
  * one work for each device, or a thread if the group is open, takes the group for
  * all of them. What is taken is in struct mdev_group_use.
  */
-struct mdev_group_job {
-	struct work_struct work;
-	struct mdev_device *mdev;
-	struct device *vdev;
-};
-
 static struct workqueue_struct *mdev_group_wq;
 
 /* Returns false if there is somebody again who wants the group */
@@ -323,23 +317,25 @@ static bool mdev_group_taken(struct mdev_device *mdev, struct file *file)
 	return !again;
 }
 
-/* The references pair with those in mdev_group_begin() and mdev_group_start() */
-static void mdev_group_job_free(struct mdev_group_job *job)
+/* They pair with those in mdev_group_begin() and mdev_group_start() */
+static void mdev_group_put_devices(struct mdev_device *mdev,
+				   struct device *vdev)
 {
-	put_device(job->vdev);
-	put_device(&job->mdev->dev);
-	kfree(job);
+	put_device(vdev);
+	put_device(&mdev->dev);
 }
 
+/* When the group is taken, @job may be in use again */
 static void mdev_group_job_run(struct mdev_group_job *job)
 {
 	struct mdev_device *mdev = job->mdev;
+	struct device *vdev = job->vdev;
 	struct file *file;
 
 	do {
-		file = mdev_group_wait(mdev->group.id, job->vdev, &mdev->group);
+		file = mdev_group_wait(mdev->group.id, vdev, &mdev->group);
 	} while (!mdev_group_taken(mdev, file));
-	mdev_group_job_free(job);
+	mdev_group_put_devices(mdev, vdev);
 }
 
 static int mdev_group_thread(void *data)
@@ -353,6 +349,7 @@ static void mdev_group_work(struct work_struct *work)
 	struct mdev_group_job *job =
 		container_of(work, struct mdev_group_job, work);
 	struct mdev_device *mdev = job->mdev;
+	struct device *vdev = job->vdev;
 	struct file *file = mdev_group_try(mdev->group.id);
 
 	if (file == ERR_PTR(-EBUSY)) {
@@ -361,19 +358,27 @@ static void mdev_group_work(struct work_struct *work)
 		mdev_group_job_run(job);
 	} else {
 		mdev_group_taken(mdev, file);
-		mdev_group_job_free(job);
+		mdev_group_put_devices(mdev, vdev);
 	}
 	module_put(THIS_MODULE);
+}
+
+/**
+ * mdev_group_job_init - make a job ready for use
+ * @job: part of what belongs to @mdev
+ * @mdev: the mediated device, whose driver is one of the kernel's own interface
+ */
+void mdev_group_job_init(struct mdev_group_job *job, struct mdev_device *mdev)
+{
+	INIT_WORK(&job->work, mdev_group_work);
+	job->mdev = mdev;
 }
 
 /* @vdev: VFIO's device, to which there is a reference, or NULL */
 static void mdev_group_start(struct mdev_device *mdev, struct device *vdev)
 {
-	struct mdev_group_job *job =
-		kmalloc(sizeof(*job), GFP_KERNEL | __GFP_NOFAIL);
+	struct mdev_group_job *job = &mdev->watch->group_job;
 
-	INIT_WORK(&job->work, mdev_group_work);
-	job->mdev = mdev;
 	job->vdev = vdev;
 	get_device(&mdev->dev);
 	/* Pairs with module_put() at the end of the work, or of the thread */

@@ -6,6 +6,7 @@
 #include <linux/compiler.h>
 #include <linux/jiffies.h>
 #include <linux/types.h>
+#include <linux/workqueue.h>
 
 struct device;
 struct file;
@@ -29,6 +30,22 @@ struct mdev_group_use {
 	unsigned int users;
 };
 
+/**
+ * struct mdev_group_job - a work, or a thread, that takes the group of a device
+ * @work: begins it; queued when @mdev->group_taking becomes true
+ * @mdev: the device; a reference is held while the group is being taken
+ * @vdev: VFIO's device, to which one is held as well, or NULL
+ *
+ * Part of the device's struct mdev_watch. It may be used again as soon as
+ * @mdev->group_taking is false.
+ */
+struct mdev_group_job {
+	struct work_struct work;
+	struct mdev_device *mdev;
+	struct device *vdev;
+};
+
+void mdev_group_job_init(struct mdev_group_job *job, struct mdev_device *mdev);
 int mdev_group_id(struct device *dev);
 struct file *mdev_group_try(int id);
 struct file *mdev_group_take(int id, const struct device *dev);

@@ -187,7 +187,6 @@ static int mdev_kernel_remove(struct mdev_device *mdev)
 	if (mdev->group.users)
 		mdev_group_end(mdev);
 	mdev->active = false;
-	mdev_watch_exit(mdev);
 	mdev_kernel_instance_put(mdev_kernel_parent_of(mdev));
 	return 0;
 }

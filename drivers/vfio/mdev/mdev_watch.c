@@ -267,7 +267,7 @@ void mdev_watch_end(struct mdev_device *mdev)
 	put_device(&vdev->device);
 }
 
-/* When a device is created; mdev_watch_exit() frees what this allocates */
+/* When a device is created. What this allocates goes with @mdev's last reference */
 int mdev_watch_init(struct mdev_device *mdev, bool is_pci)
 {
 	struct mdev_watch *watch = kzalloc(sizeof(*watch), GFP_KERNEL);
@@ -278,13 +278,7 @@ int mdev_watch_init(struct mdev_device *mdev, bool is_pci)
 	watch->is_pci = is_pci;
 	spin_lock_init(&watch->holder.lock);
 	mdev_trigger_init(&watch->request, mdev, MDEV_TRIGGER_REQUEST);
+	mdev_group_job_init(&watch->group_job, mdev);
 	mdev->watch = watch;
 	return 0;
-}
-
-/* The device has left sysfs, and nobody asks for it any more */
-void mdev_watch_exit(struct mdev_device *mdev)
-{
-	kfree(mdev->watch);
-	mdev->watch = NULL;
 }

@@ -9,6 +9,7 @@
 #include <linux/mdev_trigger.h>
 #include <linux/vfio.h>
 
+#include "mdev_group.h"
 #include "mdev_holder.h"
 
 struct mdev_device;
@@ -25,6 +26,7 @@ struct mdev_device;
  *	set
  * @holder: who has it open
  * @request: the interrupt that asks the holder
+ * @group_job: takes the group of @vdev
  * @is_pci: it is of the vfio-pci kind: holders know such an interrupt
  * @adds_request: its driver cannot ask, so the framework does, through @request
  * @blind: its VFIO device cannot be watched
@@ -36,13 +38,13 @@ struct mdev_watch {
 	struct vfio_device_ops ops;
 	struct mdev_holder holder;
 	struct mdev_trigger request;
+	struct mdev_group_job group_job;
 	bool is_pci;
 	bool adds_request;
 	bool blind;
 };
 
 int mdev_watch_init(struct mdev_device *mdev, bool is_pci);
-void mdev_watch_exit(struct mdev_device *mdev);
 void mdev_watch_begin(struct mdev_device *mdev);
 void mdev_watch_end(struct mdev_device *mdev);
 void mdev_watch_request(struct mdev_device *mdev, unsigned int count);
