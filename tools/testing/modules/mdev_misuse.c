@@ -121,10 +121,10 @@ static struct attribute_group misuse_long_group = {
 };
 
 static struct attribute_group *misuse_types[] = { &misuse_group, NULL };
+static struct attribute_group *misuse_no_types[] = { NULL };
 static struct attribute_group *misuse_long_types[] = {
 	&misuse_long_group, NULL
 };
-static struct attribute_group *misuse_no_types[] = { NULL };
 
 /* All that a driver should have, but for @what */
 static void misuse_prepare(const char *what)

@@ -67,20 +67,40 @@ FIXTURE_TEARDOWN(migration)
 #define migration_test(name)						\
 	TEST_F_TIMEOUT(migration, name, QEMU_TEST_S)
 
+/* By events */
+static int tell_of_migration(struct qemu *qemu)
+{
+	return qmp(qemu,
+		   "{'execute': 'migrate-set-capabilities', 'arguments': {'capabilities': [{'capability': 'events', 'state': true}]}}");
+}
+
+static int migrate_to_address(struct qemu *qemu)
+{
+	return qmp(qemu,
+		   "{'execute': 'migrate', 'arguments': {'uri': '" ADDRESS "'}}");
+}
+
+/* So that there is time for something else */
+static int migrate_slowly(struct qemu *qemu)
+{
+	int ret;
+
+	ret = qmp(qemu,
+		  "{'execute': 'migrate-set-parameters', 'arguments': {'max-bandwidth': 1000}}");
+	return ret ? ret : migrate_to_address(qemu);
+}
+
 #define begin(qemu, nr, command_line, incoming) do {			\
 	ASSERT_EQ(0, start_pci(qemu, MIGRATES, &self->uuids[nr],	\
 			       command_line, incoming));		\
 	ASSERT_EQ(0, qemu_greet(qemu));					\
-	ASSERT_EQ(0, qmp(qemu, "{'execute': 'migrate-set-capabilities', 'arguments': {'capabilities': [{'capability': 'events', 'state': true}]}}")); \
+	ASSERT_EQ(0, tell_of_migration(qemu));				\
 } while (0)
 
 #define begin_target(type, command_line) do {				\
 	ASSERT_EQ(0, mdev_create(PARENT, type, &self->uuids[1]));	\
 	begin(target, 1, command_line, ADDRESS);			\
 } while (0)
-
-#define migrate(qemu)							\
-	ASSERT_EQ(0, qmp(qemu, "{'execute': 'migrate', 'arguments': {'uri': '" ADDRESS "'}}"))
 
 #define expect_status(qemu, status)					\
 	ASSERT_TRUE(qmp_event(qemu, "\"status\": \"" status "\""))
@@ -108,7 +128,7 @@ migration_test(no_byte_is_lost)
 		begin(to, there, "io", ADDRESS);
 		qemu_hush(from);
 		ASSERT_TRUE(qemu_says(from, "round "));
-		migrate(from);
+		ASSERT_EQ(0, migrate_to_address(from));
 		expect_status(from, "completed");
 		expect_status(to, "completed");
 		expect_rounds(to);
@@ -123,7 +143,7 @@ migration_test(bytes_in_the_card_go_along)
 	begin(source, 0, "keep", NULL);
 	begin_target(TYPE, "keep");
 	ASSERT_TRUE(qemu_says(source, "keeping"));
-	migrate(source);
+	ASSERT_EQ(0, migrate_to_address(source));
 	expect_status(source, "completed");
 	ASSERT_TRUE(qemu_says(target, "16 bytes kept"));
 	ASSERT_EQ(NULL, strstr(source->console.text, "bytes kept"));
@@ -137,7 +157,7 @@ migration_test(card_of_another_type_is_refused)
 	begin(source, 0, "io", NULL);
 	ASSERT_TRUE(qemu_says(source, "round 1\n"));
 	begin_target("mtty-1", "io");
-	migrate(source);
+	ASSERT_EQ(0, migrate_to_address(source));
 	EXPECT_TRUE(kmsg_wait(self->log, QEMU_MS, self->uuids[1].text,
 			      "migration data refused: it is of another type",
 			      NULL));
@@ -146,16 +166,12 @@ migration_test(card_of_another_type_is_refused)
 	expect_rounds(source);
 }
 
-#define migrate_slowly()						\
-	ASSERT_EQ(0, qmp(source, "{'execute': 'migrate-set-parameters', 'arguments': {'max-bandwidth': 1000}}"))
-
 migration_test(card_can_be_revoked_meanwhile)
 {
 	begin(source, 0, "io", NULL);
 	ASSERT_TRUE(qemu_says(source, "round 1\n"));
 	begin_target(TYPE, "io");
-	migrate_slowly();
-	migrate(source);
+	ASSERT_EQ(0, migrate_slowly(source));
 	expect_status(source, "active");
 	EXPECT_EQ(0, mdev_revoke(&self->uuids[0]));
 	/* The guest may be stopped before QEMU finds out */
@@ -174,8 +190,7 @@ migration_test(card_can_be_asked_for_meanwhile)
 	begin(source, 0, "io", NULL);
 	ASSERT_TRUE(qemu_says(source, "round 1\n"));
 	begin_target(TYPE, "io");
-	migrate_slowly();
-	migrate(source);
+	ASSERT_EQ(0, migrate_slowly(source));
 	expect_status(source, "active");
 	remover = remover_start(&self->uuids[0]);
 	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuids[0].text,
