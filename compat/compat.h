@@ -172,6 +172,16 @@ struct vfio_precopy_info {
 #endif
 
 /*
+ * Linux 6.6, 8b6f173a4ce4 ("vfio: Add cdev for vfio_device"): if the kernel is so
+ * configured, a VFIO device has a file of its own, else NULL
+ */
+#ifdef CONFIG_VFIO_DEVICE_CDEV
+#define vfio_device_cdev(vdev)	(&(vdev)->cdev)
+#else
+#define vfio_device_cdev(vdev)	((void)(vdev), (struct cdev *)NULL)
+#endif
+
+/*
  * Linux 6.3, bc292ab00f6c ("mm: introduce vma->vm_flags wrapper functions")
  */
 #ifndef HAVE_VM_FLAGS_SET

@@ -27,6 +27,7 @@
 #include <linux/workqueue.h>
 
 #include "compat.h"
+#include "mdev_cdev.h"
 #include "mdev_group.h"
 #include "mdev_request.h"
 #include "mdev_watch.h"
@@ -152,14 +153,24 @@ static bool mdev_group_wait_close(struct mdev_group_closes *closes, int count)
 				       LOOK_INTERVAL);
 }
 
+/* The same if @dev, VFIO's device, is not open by its own file; NULL: it may be */
+static struct file *mdev_group_open_idle(const char *path, struct device *dev)
+{
+	if (dev && mdev_cdev_is_open(container_of(dev, struct vfio_device,
+						  device)))
+		return ERR_PTR(-EBUSY);
+	return mdev_group_open(path);
+}
+
 /* A close has begun, of this group or of one that is counted with it */
-static struct file *mdev_group_open_closing(const char *path)
+static struct file *mdev_group_open_closing(const char *path,
+					    struct device *dev)
 {
 	struct file *file;
 	int i;
 
 	for (i = 0; i < CLOSE_LOOKS; i++) {
-		file = mdev_group_open(path);
+		file = mdev_group_open_idle(path, dev);
 		if (file != ERR_PTR(-EBUSY))
 			break;
 		schedule_timeout_idle(CLOSE_INTERVAL);
@@ -167,8 +178,9 @@ static struct file *mdev_group_open_closing(const char *path)
 	return file;
 }
 
-/* @group: where it is wanted, or NULL: it is */
+/* @group: where it is wanted, or NULL: it is. @dev: see mdev_group_open_idle() */
 static struct file *mdev_group_open_when_closed(const char *path, int id,
+						struct device *dev,
 						const struct mdev_group_use *group)
 {
 	struct mdev_group_closes *closes = mdev_group_closes_of(id);
@@ -177,13 +189,13 @@ static struct file *mdev_group_open_when_closed(const char *path, int id,
 
 	for (;;) {
 		count = atomic_read(&closes->count);
-		file = mdev_group_open(path);
+		file = mdev_group_open_idle(path, dev);
 		if (file != ERR_PTR(-EBUSY) ||
 		    (group && !READ_ONCE(group->users)))
 			return file;
 		if (!mdev_group_wait_close(closes, count))
 			continue;
-		file = mdev_group_open_closing(path);
+		file = mdev_group_open_closing(path, dev);
 		if (file != ERR_PTR(-EBUSY))
 			return file;
 	}
@@ -236,9 +248,11 @@ struct file *mdev_group_try(int id)
 }
 
 /* See mdev_group_take(), and mdev_group_open_when_closed() */
-static struct file *mdev_group_wait(int id, const struct device *dev,
+static struct file *mdev_group_wait(int id, struct device *dev,
 				    const struct mdev_group_use *group)
 {
+	/* Only a shell's thread has no @group, and may wait in VFIO for that file */
+	struct device *closed = group ? dev : NULL;
 	struct fsnotify_mark *mark, *device_mark = NULL;
 	char path[GROUP_PATH_LEN];
 	struct file *file;
@@ -250,9 +264,9 @@ static struct file *mdev_group_wait(int id, const struct device *dev,
 	mdev_group_path(path, id);
 	mark = mdev_group_mark(path, id);
 	/* VFIO is done with the group a little after the device's release */
-	file = mdev_group_open_closing(path);
+	file = mdev_group_open_closing(path, closed);
 	if (file == ERR_PTR(-EBUSY))
-		file = mdev_group_open_when_closed(path, id, group);
+		file = mdev_group_open_when_closed(path, id, closed, group);
 	mdev_group_unmark(device_mark);
 	mdev_group_unmark(mark);
 	return file;
@@ -268,7 +282,7 @@ static struct file *mdev_group_wait(int id, const struct device *dev,
  * Return: the file, for mdev_group_put(), or an ERR_PTR, if it cannot be opened
  * for another reason than that it is open.
  */
-struct file *mdev_group_take(int id, const struct device *dev)
+struct file *mdev_group_take(int id, struct device *dev)
 {
 	return mdev_group_wait(id, dev, NULL);
 }
@@ -350,8 +364,11 @@ static void mdev_group_work(struct work_struct *work)
 		container_of(work, struct mdev_group_job, work);
 	struct mdev_device *mdev = job->mdev;
 	struct device *vdev = job->vdev;
-	struct file *file = mdev_group_try(mdev->group.id);
+	char path[GROUP_PATH_LEN];
+	struct file *file;
 
+	mdev_group_path(path, mdev->group.id);
+	file = mdev_group_open_idle(path, vdev);
 	if (file == ERR_PTR(-EBUSY)) {
 		if (!IS_ERR(kthread_run(mdev_group_thread, job, "mdev-group")))
 			return;
@@ -386,29 +403,62 @@ static void mdev_group_start(struct mdev_device *mdev, struct device *vdev)
 	queue_work(mdev_group_wq, &job->work);
 }
 
+/* The first one wants the group. Whether it has to be taken */
+static bool mdev_group_is_wanted(struct mdev_device *mdev,
+				 struct device **vdev)
+{
+	struct mdev_group_use *group = &mdev->group;
+	struct mdev_watch *watch = mdev->watch;
+
+	lockdep_assert_held(&mdev->lock);
+
+	if (watch->vdev)
+		watch->group_job.cdev_ops = mdev_cdev_shut(watch->vdev);
+	if (mdev->group_taking)
+		return false;
+	group->id = mdev_group_id(&mdev->dev);
+	if (group->id < 0) {
+		WRITE_ONCE(group->file, ERR_PTR(group->id));
+		return false;
+	}
+	mdev->group_taking = true;
+	/* Pairs with put_device() in mdev_group_put_devices() */
+	if (watch->vdev)
+		*vdev = get_device(&watch->vdev->device);
+	return true;
+}
+
+/* The last one wants it no more; if VFIO still has the device, it can be opened */
+static struct file *mdev_group_is_left(struct mdev_device *mdev)
+{
+	struct mdev_group_use *group = &mdev->group;
+	struct mdev_watch *watch = mdev->watch;
+	struct file *file = group->file;
+
+	lockdep_assert_held(&mdev->lock);
+
+	group->file = NULL;
+	if (watch->vdev)
+		mdev_cdev_reopen(watch->vdev, watch->group_job.cdev_ops);
+	return file;
+}
+
 /**
  * mdev_group_begin - have the group of a device taken, so that nobody else has it
  * @mdev: the mediated device, whose driver is one of the kernel's own interface
  *
+ * Nor has anybody its own file open, then, and nobody can open that from now on.
  * Does not wait: the group is taken when mdev_group_is_taken(), of which
  * mdev_wait_queue tells.
  */
 void mdev_group_begin(struct mdev_device *mdev)
 {
-	struct mdev_group_use *group = &mdev->group;
 	struct device *vdev = NULL;
 	bool start = false;
 
 	mutex_lock(&mdev->lock);
-	if (!group->users++ && !mdev->group_taking) {
-		group->id = mdev_group_id(&mdev->dev);
-		start = group->id >= 0;
-		mdev->group_taking = start;
-		if (!start)
-			WRITE_ONCE(group->file, ERR_PTR(group->id));
-		else if (mdev->watch->vdev)
-			vdev = get_device(&mdev->watch->vdev->device);
-	}
+	if (!mdev->group.users++)
+		start = mdev_group_is_wanted(mdev, &vdev);
 	mutex_unlock(&mdev->lock);
 	if (start)
 		mdev_group_start(mdev, vdev);
@@ -427,10 +477,8 @@ void mdev_group_end(struct mdev_device *mdev)
 	struct file *file = NULL;
 
 	mutex_lock(&mdev->lock);
-	if (!--group->users) {
-		file = group->file;
-		group->file = NULL;
-	}
+	if (!--group->users)
+		file = mdev_group_is_left(mdev);
 	mutex_unlock(&mdev->lock);
 	if (!file)
 		mdev_group_released(group->id);

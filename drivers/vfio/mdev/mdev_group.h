@@ -10,6 +10,7 @@
 
 struct device;
 struct file;
+struct file_operations;
 struct mdev_device;
 
 /* How long the holder of a released device has to leave its group */
@@ -35,6 +36,8 @@ struct mdev_group_use {
  * @work: begins it; queued when @mdev->group_taking becomes true
  * @mdev: the device; a reference is held while the group is being taken
  * @vdev: VFIO's device, to which one is held as well, or NULL
+ * @cdev_ops: what opens @vdev by its own file, while nobody is to; else NULL.
+ *	Written under the device's lock
  *
  * Part of the device's struct mdev_watch. It may be used again as soon as
  * @mdev->group_taking is false.
@@ -43,12 +46,13 @@ struct mdev_group_job {
 	struct work_struct work;
 	struct mdev_device *mdev;
 	struct device *vdev;
+	const struct file_operations *cdev_ops;
 };
 
 void mdev_group_job_init(struct mdev_group_job *job, struct mdev_device *mdev);
 int mdev_group_id(struct device *dev);
 struct file *mdev_group_try(int id);
-struct file *mdev_group_take(int id, const struct device *dev);
+struct file *mdev_group_take(int id, struct device *dev);
 void mdev_group_put(struct file *file);
 void mdev_group_released(int id);
 void mdev_group_begin(struct mdev_device *mdev);

@@ -17,6 +17,7 @@
 #include <linux/mutex.h>
 #include <linux/reboot.h>
 
+#include "mdev_cdev.h"
 #include "mdev_migration.h"
 #include "mdev_mmap.h"
 #include "mdev_request.h"
@@ -250,19 +251,33 @@ static long mdev_wait_group_taken(struct mdev_device *mdev, unsigned int state,
 				  mdev_is_going(mdev)), state, timeout);
 }
 
+static void mdev_say_group_open(struct mdev_device *mdev)
+{
+	struct vfio_device *vdev;
+
+	mutex_lock(&mdev->lock);
+	vdev = mdev->watch->vdev;
+	if (vdev && mdev_cdev_is_open(vdev))
+		dev_warn_ratelimited(&mdev->dev, "removal blocked until its VFIO device is closed: a process has /dev/vfio/devices/%s open, not bound\n",
+				     dev_name(&vdev->device));
+	else
+		dev_warn_ratelimited(&mdev->dev, "removal blocked until its VFIO group is closed: a process has /dev/vfio/%d open\n",
+				     mdev->group.id);
+	mutex_unlock(&mdev->lock);
+}
+
 /*
- * Until nobody else has the group of a device that was released: the driver of
- * such a device, one of the kernel's own interface, has VFIO give up the group
- * with a global lock held, and that waits for what the holder keeps. Returns
- * -ERESTARTSYS if a signal ended it.
+ * Until nobody else has the group of a device that was released, nor its own file:
+ * the driver of such a device, one of the kernel's own interface, has VFIO give up
+ * the group with a global lock held, and that waits for what the holder keeps.
+ * Returns -ERESTARTSYS if a signal ended it.
  */
 static int mdev_wait_group(struct mdev_device *mdev, unsigned int state)
 {
 	long left = mdev_wait_group_taken(mdev, state, MDEV_LEAVE_WAIT);
 
 	if (!left) {
-		dev_warn_ratelimited(&mdev->dev, "removal blocked until its VFIO group is closed: a process has /dev/vfio/%d open\n",
-				     mdev->group.id);
+		mdev_say_group_open(mdev);
 		left = mdev_wait_group_taken(mdev, state,
 					     MAX_SCHEDULE_TIMEOUT);
 	}

@@ -305,4 +305,113 @@ TEST_F_TIMEOUT(cdev, calls_of_all_kinds_race, 120)
 	EXPECT_EQ(0, pinned());
 }
 
+/* One whose driver is of the kernel's own interface: VFIO makes it wait */
+FIXTURE(kernel_cdev)
+{
+	struct uuid uuid;
+	int unbound;
+	int log;
+	pid_t child;
+};
+
+#define KERNEL_PARENT	"mdpy"
+#define KERNEL_TYPE	"mdpy-vga"
+#define UNBOUND		"removal blocked until its VFIO device is closed"
+
+/* How long a removal is seen to wait */
+#define WAITS_MS	1500
+
+FIXTURE_SETUP(kernel_cdev)
+{
+	self->child = -1;
+	self->unbound = -1;
+	self->log = -1;
+	if (vfio_way() != VFIO_WAY_CDEV)
+		SKIP(return, "VFIO_WAY is not cdev");
+	self->log = kmsg_open();
+	ASSERT_LE(0, self->log);
+	self->uuid = uuid_new();
+	ASSERT_EQ(0, mdev_create(KERNEL_PARENT, KERNEL_TYPE, &self->uuid));
+	self->unbound = vfio_open_unbound(&self->uuid);
+	ASSERT_LE(0, self->unbound);
+}
+
+FIXTURE_TEARDOWN(kernel_cdev)
+{
+	/* If the child waits for that, no signal may end it */
+	close(self->unbound);
+	child_kill(self->child);
+	close(self->log);
+	if (mdev_exists(&self->uuid))
+		EXPECT_EQ(0, mdev_remove(&self->uuid));
+}
+
+#define expect_child_waits() do {					\
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text,	\
+			      UNBOUND, NULL));				\
+	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, WAITS_MS));	\
+	EXPECT_TRUE(mdev_exists(&self->uuid));				\
+} while (0)
+
+#define expect_child_ends() do {					\
+	EXPECT_EQ(0, child_wait(self->child, REMOVE_MS));		\
+	self->child = -1;						\
+} while (0)
+
+#define kill_child() do {						\
+	ASSERT_EQ(0, kill(self->child, SIGKILL));			\
+	EXPECT_EQ(128 + SIGKILL, child_wait(self->child, REMOVE_MS));	\
+	self->child = -1;						\
+	EXPECT_TRUE(mdev_exists(&self->uuid));				\
+} while (0)
+
+#define close_unbound() do {						\
+	close(self->unbound);						\
+	self->unbound = -1;						\
+} while (0)
+
+TEST_F(kernel_cdev, removal_waits_for_an_unbound_descriptor_and_can_be_killed)
+{
+	self->child = remover_start(&self->uuid);
+	expect_child_waits();
+	kill_child();
+	self->child = remover_start(&self->uuid);
+	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, WAITS_MS));
+	close_unbound();
+	expect_child_ends();
+	EXPECT_FALSE(mdev_exists(&self->uuid));
+}
+
+/* It can be opened again when nobody wants it any more */
+TEST_F(kernel_cdev, nobody_opens_it_while_a_removal_waits)
+{
+	struct vfio_user user = VFIO_USER_NONE;
+
+	self->child = remover_start(&self->uuid);
+	expect_child_waits();
+	EXPECT_EQ(-EBUSY, vfio_open_unbound(&self->uuid));
+	kill_child();
+	EXPECT_EQ(0, vfio_open(&user, &self->uuid));
+	vfio_close(&user);
+}
+
+TEST_F(kernel_cdev, revocation_waits_for_no_unbound_descriptor)
+{
+	self->child = revoker_start(&self->uuid);
+	EXPECT_EQ(EBUSY, child_wait(self->child, REMOVE_MS));
+	self->child = -1;
+	EXPECT_TRUE(mdev_exists(&self->uuid));
+}
+
+/* Nothing is taken apart meanwhile */
+TEST_F(kernel_cdev, unbind_waits_for_an_unbound_descriptor)
+{
+	self->child = driver_unbinder_start(&self->uuid);
+	expect_child_waits();
+	EXPECT_TRUE(file_exists(mdev_path(&self->uuid, "vfio-dev").text));
+	close_unbound();
+	expect_child_ends();
+	EXPECT_FALSE(file_exists(mdev_path(&self->uuid, "vfio-dev").text));
+}
+
 TEST_HARNESS_MAIN

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The file in /dev/vfio/devices/ by which a process opens VFIO's device without
+ * its group. VFIO tells no driver of that before the process binds the device to
+ * an iommufd, and its unregistration waits for the close: with the device's lock
+ * held, and for no signal.
+ *
+ * So while a device is wanted back whose driver would wait there, its file has
+ * operations of ours, which open nothing. VFIO's own ones are needed for nothing
+ * but to open it: a file that is open has a reference to them.
+ */
+#include <linux/cdev.h>
+#include <linux/fs.h>
+#include <linux/module.h>
+#include <linux/refcount.h>
+#include <linux/vfio.h>
+
+#include "compat.h"
+#include "mdev_cdev.h"
+
+static int mdev_cdev_refuse(struct inode *inode, struct file *file)
+{
+	return -EBUSY;
+}
+
+static const struct file_operations mdev_cdev_shut_ops = {
+	.owner	= THIS_MODULE,
+	.open	= mdev_cdev_refuse,
+};
+
+/**
+ * mdev_cdev_shut - from now on nobody opens a device by its own file
+ * @vdev: VFIO's device, to which the caller has a reference
+ *
+ * Return: what mdev_cdev_reopen() wants, or NULL if there is no such file.
+ */
+const struct file_operations *mdev_cdev_shut(struct vfio_device *vdev)
+{
+	struct cdev *cdev = vfio_device_cdev(vdev);
+
+	return cdev ? xchg(&cdev->ops, &mdev_cdev_shut_ops) : NULL;
+}
+
+/**
+ * mdev_cdev_is_open - does a process have a device open, whether bound or not?
+ * @vdev: VFIO's device, to which the caller has a reference
+ *
+ * VFIO counts that as its unregistration does: the first one is the registration.
+ */
+bool mdev_cdev_is_open(struct vfio_device *vdev)
+{
+	return refcount_read(&vdev->refcount) > 1;
+}
+
+/**
+ * mdev_cdev_reopen - undo mdev_cdev_shut()
+ * @vdev: as there
+ * @ops: what it returned
+ */
+void mdev_cdev_reopen(struct vfio_device *vdev,
+		      const struct file_operations *ops)
+{
+	if (ops)
+		WRITE_ONCE(vfio_device_cdev(vdev)->ops, ops);
+}
