@@ -43,6 +43,9 @@
 
 #define STREAM_PIECE	4096	/* less than half of what is kept */
 
+/* Those of struct qemu that come from QEMU by sockets of their own */
+#define QEMU_STREAMS	3
+
 /* Text that comes from QEMU, and how much of it was looked at */
 struct stream {
 	const char *name;	/* what it is called in the test's output */
@@ -57,7 +60,8 @@ struct stream {
 struct qemu {
 	pid_t pid;
 	char comm[64];		/* as the kernel's log has it: "NAME (pid N)" */
-	struct stream console;	/* and what QEMU itself has to say */
+	struct stream console;	/* the guest's */
+	struct stream errors;	/* what QEMU itself has to say */
 	struct stream answers;	/* of QMP */
 	struct stream events;	/* of QMP; has no descriptor of its own */
 };
@@ -142,19 +146,21 @@ static inline void stream_close(struct stream *stream)
  */
 static inline bool qemu_listen_for(struct qemu *qemu, int timeout_ms)
 {
-	struct stream *streams[] = { &qemu->console, &qemu->answers };
-	struct pollfd pollers[2];
+	struct stream *streams[] = {
+		&qemu->console, &qemu->errors, &qemu->answers,
+	};
+	struct pollfd pollers[QEMU_STREAMS];
+	bool ended = true;
 	int i;
 
-	for (i = 0; i < 2; i++) {
+	for (i = 0; i < QEMU_STREAMS; i++) {
 		pollers[i].fd = streams[i]->ended ? -1 : streams[i]->fd;
 		pollers[i].events = POLLIN;
+		ended &= streams[i]->ended;
 	}
-	if (qemu->console.ended && qemu->answers.ended)
+	if (ended || poll(pollers, QEMU_STREAMS, timeout_ms) <= 0)
 		return false;
-	if (poll(pollers, 2, timeout_ms) <= 0)
-		return false;
-	for (i = 0; i < 2; i++)
+	for (i = 0; i < QEMU_STREAMS; i++)
 		if (pollers[i].revents)
 			stream_take(streams[i]);
 	return true;
@@ -173,7 +179,8 @@ static inline bool qemu_says_in(struct qemu *qemu, int timeout_ms,
 {
 	__s64 deadline = now_ms() + timeout_ms;
 
-	while (!stream_find(&qemu->console, text))
+	while (!stream_find(&qemu->console, text) &&
+	       !stream_find(&qemu->errors, text))
 		if (!qemu_listen(qemu, deadline))
 			return false;
 	return true;
@@ -192,6 +199,7 @@ static inline void qemu_hush(struct qemu *qemu)
 	while (now_ms() < deadline && qemu_listen_for(qemu, 0))
 		;
 	qemu->console.seen = qemu->console.len;
+	qemu->errors.seen = qemu->errors.len;
 }
 
 /*
@@ -294,10 +302,11 @@ static inline int qemu_start(struct qemu *qemu, const char * const *argv,
 		"-mon", "chardev=qmp,mode=control",
 	};
 	const char *args[QEMU_MAX_ARGS];
-	int output[2], sockets[2];
+	int output[2], errors[2], sockets[2];
 	size_t i, nr = 0;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, output) ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, errors) ||
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets))
 		return -errno;
 	snprintf(device, sizeof(device), "%s,id=" QEMU_DEVICE ",sysfsdev=%s",
@@ -316,14 +325,16 @@ static inline int qemu_start(struct qemu *qemu, const char * const *argv,
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		fcntl(sockets[1], F_SETFD, 0);
 		dup2(output[1], STDOUT_FILENO);
-		dup2(output[1], STDERR_FILENO);
+		dup2(errors[1], STDERR_FILENO);
 		execv(args[0], (char **)args);
 		perror(args[0]);
 		_exit(127);
 	}
 	close(output[1]);
+	close(errors[1]);
 	close(sockets[1]);
 	stream_init(&qemu->console, "console", output[0]);
+	stream_init(&qemu->errors, "qemu", errors[0]);
 	stream_init(&qemu->answers, "qmp", sockets[0]);
 	stream_init(&qemu->events, "events", -1);
 	/* The kernel keeps 15 characters of the name */
@@ -350,6 +361,7 @@ static inline int qemu_wait(struct qemu *qemu, int timeout_ms)
 	while (qemu_listen_for(qemu, 0))
 		;
 	stream_close(&qemu->console);
+	stream_close(&qemu->errors);
 	stream_close(&qemu->answers);
 	qemu->pid = -1;
 	return ret;
