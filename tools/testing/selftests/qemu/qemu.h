@@ -28,11 +28,11 @@
 #include "lib.h"
 
 /* Emulation within emulation: for what takes QEMU a second on bare metal */
-#define QEMU_MS		60000
-#define QEMU_TEST_S	600
+#define QEMU_MS		(60000 * SLOWER)
+#define QEMU_TEST_S	(600 * SLOWER)
 
 #define QEMU_MAX_ARGS	40
-#define QEMU_OUR_ARGS	6
+#define QEMU_OUR_ARGS	8
 
 /* Where the runner mounts Debian's QEMU, and the guests that it has built */
 #define QEMU_ROOT	"/qemu"
@@ -260,6 +260,17 @@ static inline bool qmp_event(struct qemu *qemu, const char *name)
 	return true;
 }
 
+/*
+ * VFIO_WAY says how QEMU has the device: through its group and a container, or
+ * through its own file and an iommufd, which is an object of QEMU's.
+ */
+#define QEMU_IOMMUFD	"iommu"
+
+static inline bool qemu_has_iommufd(void)
+{
+	return vfio_way() == VFIO_WAY_CDEV;
+}
+
 /* Both are what an administrator does; this id is also that of qemu_start()'s */
 #define QEMU_DEVICE	"held"
 
@@ -267,8 +278,10 @@ static inline int qemu_plug_as(struct qemu *qemu, const char *id,
 			       const char *driver, const struct uuid *uuid)
 {
 	return qmp(qemu,
-		   "{'execute': 'device_add', 'arguments': {'driver': '%s', 'id': '%s', 'sysfsdev': '%s'}}",
-		   driver, id, mdev_path(uuid, "").text);
+		   "{'execute': 'device_add', 'arguments': {'driver': '%s', 'id': '%s', 'sysfsdev': '%s'%s}}",
+		   driver, id, mdev_path(uuid, "").text,
+		   qemu_has_iommufd() ?
+		   ", 'iommufd': '" QEMU_IOMMUFD "'" : "");
 }
 
 static inline int qemu_plug(struct qemu *qemu, const char *driver,
@@ -300,6 +313,8 @@ static inline int qemu_start(struct qemu *qemu, const char * const *argv,
 	const char * const more[QEMU_OUR_ARGS] = {
 		"-device", device, "-chardev", monitor,
 		"-mon", "chardev=qmp,mode=control",
+		qemu_has_iommufd() ? "-object" : NULL,
+		"iommufd,id=" QEMU_IOMMUFD,
 	};
 	const char *args[QEMU_MAX_ARGS];
 	int output[2], errors[2], sockets[2];
@@ -309,12 +324,13 @@ static inline int qemu_start(struct qemu *qemu, const char * const *argv,
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, errors) ||
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets))
 		return -errno;
-	snprintf(device, sizeof(device), "%s,id=" QEMU_DEVICE ",sysfsdev=%s",
-		 driver, mdev_path(uuid, "").text);
+	snprintf(device, sizeof(device), "%s,id=" QEMU_DEVICE ",sysfsdev=%s%s",
+		 driver, mdev_path(uuid, "").text,
+		 qemu_has_iommufd() ? ",iommufd=" QEMU_IOMMUFD : "");
 	snprintf(monitor, sizeof(monitor), "socket,id=qmp,fd=%d", sockets[1]);
 	while (*argv && nr < QEMU_MAX_ARGS - QEMU_OUR_ARGS - 1)
 		args[nr++] = *argv++;
-	for (i = 0; i < QEMU_OUR_ARGS; i++)
+	for (i = 0; i < QEMU_OUR_ARGS && more[i]; i++)
 		args[nr++] = more[i];
 	args[nr] = NULL;
 	qemu->pid = fork();
@@ -396,7 +412,8 @@ static inline void qemu_continue(struct qemu *qemu)
  * whatever ioctl of the container is under way (vfio_fops_unl_ioctl() takes no
  * lock). When a device is removed as soon as QEMU has closed it, that is while
  * QEMU still unmaps its memory, and the kernel crashes now and then. Another
- * group in QEMU's container keeps it: that of a device that is nobody's.
+ * group in QEMU's container keeps it: that of a device that is nobody's. An
+ * iommufd does not go with its devices.
  */
 struct anchor {
 	struct uuid uuid;
@@ -441,6 +458,8 @@ static inline int anchor_set(struct anchor *anchor, const struct qemu *qemu,
 {
 	int err;
 
+	if (qemu_has_iommufd())
+		return 0;
 	anchor->uuid = uuid_new();
 	err = mdev_create(parent, type, &anchor->uuid);
 	if (err)
@@ -507,13 +526,16 @@ static inline int anchor_raise(struct anchor *anchor)
 	ASSERT_TRUE(qemu_says(&self->qemu, variant->at_work));		\
 } while (0)
 
+/* In QEMU's words, and which of its files it could not have */
+#define REFUSED	(qemu_has_iommufd() ? "error bind device" : "busy")
+
 /* The first one is not disturbed */
 #define expect_second_qemu_refused() do {				\
 	struct qemu *second = malloc(sizeof(*second));			\
 									\
 	ASSERT_NE(NULL, second);					\
 	EXPECT_EQ(0, start(second, device_uuid, ""));			\
-	EXPECT_TRUE(qemu_says(second, "busy"));				\
+	EXPECT_TRUE(qemu_says(second, REFUSED));			\
 	EXPECT_EQ(1, qemu_wait(second, QEMU_MS));			\
 	free(second);							\
 	expect_still_at_work();						\
