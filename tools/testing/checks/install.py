@@ -22,6 +22,7 @@ import config
 import disk
 import initramfs
 import packages
+import toolchain
 from boot import Boot, Setup
 from config import BUILD, LOGS, TOP
 from report import FAILED, PASSED, SKIPPED, Failure
@@ -65,6 +66,11 @@ MODULES = {"amd64": {"mdev", "mtty"}, "s390x": {"mdev", "mtty", "vfio_ccw"}}
 
 # What the guest needs to run modprobe, and the test that does.
 GUEST = ["python3-minimal", "libpython3-stdlib", "kmod"]
+
+# A sample of the kernel's own, which QEMU holds on the mdev.ko that was installed.
+SAMPLE = config.Test(name="sample", limit=0, reason="it is built, and not run", modules=["kernel/mdpy"])
+QEMU = ["qemu-system-x86"]
+HOLDER = {"guests/pci_guest", "selftests/qemu/mdpy_client_test"}
 
 
 # A user other than root is one to the files that mmdebstrap made.
@@ -360,13 +366,17 @@ def in_guest(target, kernel, files, report, args):
     """Boots the kernel with all that was installed for it, and has modprobe choose."""
     # modprobe itself loads what the kernel has.
     bare = dataclasses.replace(target, modules=[])
-    programs = build.build_programs(target, kernel, {"vm/guest/supervise"}, LOGS / target.name)
-    archive = initramfs.base_archive(bare, kernel, {}, programs, False)
+    kernel.toolchain = toolchain.fetch_kernel(target, report).toolchain
+    has_sample = target.arch.name == "amd64"
+    programs = build.build_programs(target, kernel, {"vm/guest/supervise", *(HOLDER if has_sample else ())},
+                                    LOGS / target.name)
+    samples = build.kernel_drivers(target, kernel, LOGS / target.name, [SAMPLE] if has_sample else [])
+    archive = initramfs.base_archive(bare, kernel, samples, programs, False)
     more = initramfs.Cpio()
     for name, data in sorted(files.items()):
         more.file(name, data, 0o644)
-    test = config.Test(name="modprobe", limit=300, reason="some 60 s emulated; the rest is for a loaded machine",
-                       program="clients/modprobe_test.py", packages=GUEST)
+    test = config.Test(name="modprobe", limit=900, reason="some 180 s emulated; the rest is for a loaded machine",
+                       program="clients/modprobe_test.py", packages=GUEST + (QEMU if has_sample else []))
     disks = {test.root: disk.root(target, test.root, report, args.refresh)}
     Boot(Setup(bare, kernel, archive + more.bytes(), disks, kvm=args.kvm), [test], report).run()
 

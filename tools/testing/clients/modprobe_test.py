@@ -115,6 +115,19 @@ def loads_the_kernels_own(way):
     return test
 
 
+def package_has_qemu_asked_for_a_kernels_sample():
+    """QEMU holds a device of the kernel's mdpy, which knows nothing of requests, and lets go when it is removed."""
+    use("package")
+    try:
+        command("modprobe", "mdev")
+        check_loaded("mdev", file_of("mdev", "updates"))
+        command("insmod", "/modules/kernel/mdpy.ko")
+        said = command("/tests/selftests/qemu/mdpy_client_test", "-r", "client.agreeing.removal_has_qemu_let_go")
+        check("\nok " in said and "SKIP" not in said, said)
+    finally:
+        unload()
+
+
 def the_kernels_own_in_the_way_is_told():
     use("package")
     try:
@@ -146,5 +159,6 @@ ways = sorted(path.name for path in STATES.iterdir())
 TESTS = [loads_ours(way) for way in WAYS if way in ways]
 TESTS += [loads_the_kernels_own(way) for way in UNDONE if way in ways]
 if not Z:
+    TESTS += [package_has_qemu_asked_for_a_kernels_sample]
     TESTS += [the_kernels_own_in_the_way_is_told, signatures_are_demanded]
 sys.exit(run(TESTS))

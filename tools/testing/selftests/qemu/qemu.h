@@ -34,8 +34,8 @@
 #define QEMU_MAX_ARGS	40
 #define QEMU_OUR_ARGS	8
 
-/* Where the runner mounts Debian's QEMU, and the guests that it has built */
-#define QEMU_ROOT	"/qemu"
+/* What Debian's QEMU has, and the guests that the runner has built */
+#define QEMU_FILES	"/usr/share/qemu"
 #define GUEST_PROGRAM(name) "/tests/guests/" name
 
 #define RELAYED		"relaying device request to holder"
@@ -500,7 +500,7 @@ static inline int anchor_raise(struct anchor *anchor)
 	self->qemu.pid = -1;						\
 	self->anchor = (struct anchor)ANCHOR_NONE;			\
 	self->log = -1;							\
-	if (!file_exists(QEMU_ROOT))					\
+	if (!file_exists(QEMU_FILES))					\
 		SKIP(return, "no QEMU in this guest");			\
 } while (0)
 
