@@ -42,7 +42,7 @@ FIXTURE_SETUP(migration)
 	self->log = -1;
 	for (i = 0; i < 2; i++)
 		self->qemus[i].pid = -1;
-	if (!file_exists(QEMU_ROOT))
+	if (!file_exists(QEMU_FILES))
 		SKIP(return, "no QEMU in this guest");
 	self->eventfd_id = eventfd_next_id();
 	for (i = 0; i < 2; i++)
