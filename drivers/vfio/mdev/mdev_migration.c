@@ -136,6 +136,8 @@ static int mdev_migration_save(struct mdev_vfio *vmdev)
 	ssize_t size = migration->save(vmdev->mdev, room);
 
 	if (size < 0) {
+		dev_warn_ratelimited(&vmdev->mdev->dev, "parent driver %s cannot save the state of the device (error %zd)\n",
+				     module_name(vmdev->ops->owner), size);
 		/* It may have begun, and finds zeroes the next time */
 		memset(room, 0, migration->max_size);
 		return size;

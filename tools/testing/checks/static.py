@@ -198,7 +198,7 @@ def circles(target, kernel):
 _LOG_CALL = re.compile(r"""\b(?:dev|pr)_(?:err|warn|notice|info)\w*\(((?:"[^"]*"|[^;"])*);""")
 _LITERAL = re.compile(r'"([^"]*)"')
 _HEADING = re.compile(r"^``.*``$", re.MULTILINE)
-_PLACEHOLDER = re.compile(r"%[-#0-9.]*(?:l{0,2}[duxi]|p\w*|s|c)|\\n")
+_PLACEHOLDER = re.compile(r"%[-#0-9.]*(?:(?:hh?|ll?|[ztj])?[duxio]|p\w*|s|c)|\\n")
 LOGGING = ("drivers/vfio/mdev", "drivers/s390/cio", "samples/vfio-mdev")
 
 

@@ -185,8 +185,11 @@ def check_sources(args, report):
     target, kernel = any_kernel(args, report)
     with config.locked(target.dir):
         build.build_modules(target, kernel, LOGS / target.name)
+    if unknown := [text for text in args.test if not any(text in name for name in static.CHECKS)]:
+        raise Failure(f"no check has {' '.join(unknown)} in its name; there are: {', '.join(static.CHECKS)}")
     for name in static.CHECKS:
-        if static.is_due(name, target.arch.name, set()):
+        wanted = not args.test or any(text in name for text in args.test)
+        if wanted and static.is_due(name, target.arch.name, set()):
             static.run(name, target, kernel, report)
 
 

@@ -222,8 +222,14 @@ TEST_F(relay, start_that_fails_has_not_happened)
 
 TEST_F(relay, save_that_fails_leaves_the_device_as_it_was)
 {
+	int log = kmsg_open();
+
 	ASSERT_EQ(0, set_fails(MDEV_RELAY_SAVE_FAILS));
 	EXPECT_EQ(-EIO, mig_go(device_fd, MIG_STOP_COPY));
+	EXPECT_TRUE(kmsg_wait(log, SOON_MS, self->uuid.text,
+			      "mdev_relay cannot save the state of the device",
+			      "(error -5)"));
+	close(log);
 	/* On the way it was stopped, and it remains so */
 	expect_state(MIG_STOP, RUN_STOPPED);
 	EXPECT_EQ(0, mig_go(device_fd, MIG_RUNNING));
