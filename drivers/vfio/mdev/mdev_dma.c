@@ -769,22 +769,6 @@ static void mdev_bar_settle(struct mdev_vfio *vmdev, const struct mdev_bar *bar)
 	}
 }
 
-/* NULL if the device is not open, or its parent driver cannot pin */
-static struct mdev_use *mdev_use_get(struct mdev_vfio *vmdev)
-{
-	struct mdev_device *mdev = vmdev->mdev;
-	struct mdev_use *use;
-
-	if (!vmdev->ops->dma_unmap)
-		return NULL;
-	mutex_lock(&mdev->lock);
-	use = vmdev->use;
-	if (use)
-		refcount_inc(&use->refs);
-	mutex_unlock(&mdev->lock);
-	return use;
-}
-
 /**
  * mdev_dma_unmap - VFIO tells that a range of guest memory goes away
  * @vmdev: the device
@@ -795,10 +779,13 @@ static struct mdev_use *mdev_use_get(struct mdev_vfio *vmdev)
  */
 void mdev_dma_unmap(struct mdev_vfio *vmdev, u64 iova, u64 length)
 {
-	struct mdev_use *use = mdev_use_get(vmdev);
+	struct mdev_use *use;
 	struct mdev_bar *bar;
 
-	/* Then no page was pinned */
+	/* The parent driver cannot pin, or the device is not open: no page is */
+	if (!vmdev->ops->dma_unmap)
+		return;
+	use = mdev_use_get(vmdev);
 	if (!use)
 		return;
 	bar = mdev_bar_get(use, iova, iova + (length - 1));

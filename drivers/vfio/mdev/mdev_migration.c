@@ -89,12 +89,10 @@ u32 mdev_migration_flags(const struct mdev_migration *migration)
 	return vfio_has_precopy ? flags : flags & ~VFIO_MIGRATION_PRE_COPY;
 }
 
-/* Before anybody can open the device */
-void mdev_migration_init(struct mdev_vfio *vmdev)
+/* @migration: the parent driver's, or NULL */
+void mdev_migration_init(struct mdev_migrating *migrating,
+			 const struct mdev_migration *migration)
 {
-	const struct mdev_migration *migration = vmdev->ops->migration;
-	struct mdev_migrating *migrating = &vmdev->migrating;
-
 	mutex_init(&migrating->lock);
 	migrating->state = VFIO_DEVICE_STATE_RUNNING;
 	if (!migration)
@@ -106,7 +104,7 @@ void mdev_migration_init(struct mdev_vfio *vmdev)
 /* An estimate for the holder */
 size_t mdev_migration_size(const struct mdev_vfio *vmdev)
 {
-	return sizeof(struct mdev_stream_header) + vmdev->migrating.max_size;
+	return sizeof(struct mdev_stream_header) + vmdev->use->migrating.max_size;
 }
 
 /* A driver gives 0 or a negative errno */
@@ -131,7 +129,7 @@ static int mdev_migration_run(struct mdev_vfio *vmdev,
 static int mdev_migration_save(struct mdev_vfio *vmdev)
 {
 	const struct mdev_migration *migration = vmdev->ops->migration;
-	struct mdev_stream *stream = vmdev->migrating.stream;
+	struct mdev_stream *stream = vmdev->use->migrating.stream;
 	void *room = mdev_stream_room(stream);
 	ssize_t size = migration->save(vmdev->mdev, room);
 
@@ -153,7 +151,7 @@ static int mdev_migration_save(struct mdev_vfio *vmdev)
 
 static int mdev_migration_load(struct mdev_vfio *vmdev)
 {
-	struct mdev_stream *stream = vmdev->migrating.stream;
+	struct mdev_stream *stream = vmdev->use->migrating.stream;
 	const void *state;
 	size_t size;
 	u32 version;
@@ -199,8 +197,8 @@ struct mdev_stream *mdev_migration_prepare(struct mdev_vfio *vmdev,
 	const struct mdev_stream_source source = {
 		.name = dev_name(&mdev->dev),
 		.type = kobject_name(&mdev->type->kobj),
-		.version = vmdev->migrating.version,
-		.max_size = vmdev->migrating.max_size,
+		.version = vmdev->use->migrating.version,
+		.max_size = vmdev->use->migrating.max_size,
 	};
 	enum mdev_session session = mdev_migration_session(state);
 
@@ -234,7 +232,7 @@ static struct file *mdev_migration_step(struct mdev_vfio *vmdev,
 					enum vfio_device_mig_state to,
 					struct mdev_stream **spare)
 {
-	struct mdev_migrating *migrating = &vmdev->migrating;
+	struct mdev_migrating *migrating = &vmdev->use->migrating;
 	enum vfio_device_mig_state from = migrating->state;
 	enum mdev_session was = mdev_migration_session(from);
 	enum mdev_session becomes = mdev_migration_session(to);
@@ -282,7 +280,7 @@ static int mdev_migration_next(struct mdev_vfio *vmdev,
 			       enum vfio_device_mig_state state,
 			       enum vfio_device_mig_state *next)
 {
-	enum vfio_device_mig_state now = vmdev->migrating.state;
+	enum vfio_device_mig_state now = vmdev->use->migrating.state;
 
 	if (state == VFIO_DEVICE_STATE_ERROR || now == VFIO_DEVICE_STATE_ERROR)
 		return -EINVAL;
@@ -296,7 +294,7 @@ static struct file *mdev_migration_go(struct mdev_vfio *vmdev,
 				      enum vfio_device_mig_state state,
 				      struct mdev_stream **spare)
 {
-	struct mdev_migrating *migrating = &vmdev->migrating;
+	struct mdev_migrating *migrating = &vmdev->use->migrating;
 	enum vfio_device_mig_state next;
 	struct file *file = NULL;
 	int ret;
@@ -328,7 +326,7 @@ struct file *mdev_migration_set_state(struct mdev_vfio *vmdev,
 				      enum vfio_device_mig_state state,
 				      struct mdev_stream **spare)
 {
-	struct mdev_migrating *migrating = &vmdev->migrating;
+	struct mdev_migrating *migrating = &vmdev->use->migrating;
 	struct file *file;
 
 	mutex_lock(&migrating->lock);
@@ -351,7 +349,7 @@ struct file *mdev_migration_set_state(struct mdev_vfio *vmdev,
 int mdev_migration_set_revoked(struct mdev_vfio *vmdev,
 			       enum vfio_device_mig_state state)
 {
-	struct mdev_migrating *migrating = &vmdev->migrating;
+	struct mdev_migrating *migrating = &vmdev->use->migrating;
 	enum vfio_device_mig_state next;
 	enum mdev_session session;
 	int ret;
@@ -371,15 +369,18 @@ unlock:
 	return ret;
 }
 
-/* Also for VFIO itself, when nobody has the device open */
+/* Also for VFIO itself, when the device may not be open: then it runs */
 enum vfio_device_mig_state mdev_migration_state(struct mdev_vfio *vmdev)
 {
-	struct mdev_migrating *migrating = &vmdev->migrating;
+	struct mdev_use *use = mdev_use_get(vmdev);
 	enum vfio_device_mig_state state;
 
-	mutex_lock(&migrating->lock);
-	state = migrating->state;
-	mutex_unlock(&migrating->lock);
+	if (!use)
+		return VFIO_DEVICE_STATE_RUNNING;
+	mutex_lock(&use->migrating.lock);
+	state = use->migrating.state;
+	mutex_unlock(&use->migrating.lock);
+	mdev_use_put(use);
 	return state;
 }
 
@@ -392,7 +393,7 @@ enum vfio_device_mig_state mdev_migration_state(struct mdev_vfio *vmdev)
  */
 int mdev_migration_was_reset(struct mdev_vfio *vmdev)
 {
-	struct mdev_migrating *migrating = &vmdev->migrating;
+	struct mdev_migrating *migrating = &vmdev->use->migrating;
 	int ret;
 
 	mutex_lock(&migrating->lock);
@@ -408,23 +409,10 @@ int mdev_migration_was_reset(struct mdev_vfio *vmdev)
 	return ret;
 }
 
-/* The device was revoked: the session is over, the holder's state stays */
-void mdev_migration_end(struct mdev_vfio *vmdev)
+/* The device was revoked, or is closed: the session is over, the state stays */
+void mdev_migration_end(struct mdev_migrating *migrating)
 {
-	struct mdev_migrating *migrating = &vmdev->migrating;
-
 	mutex_lock(&migrating->lock);
 	mdev_migration_end_session(migrating);
-	mutex_unlock(&migrating->lock);
-}
-
-/* No call of the holder's can come any more */
-void mdev_migration_closed(struct mdev_vfio *vmdev)
-{
-	struct mdev_migrating *migrating = &vmdev->migrating;
-
-	mutex_lock(&migrating->lock);
-	mdev_migration_end_session(migrating);
-	migrating->state = VFIO_DEVICE_STATE_RUNNING;
 	mutex_unlock(&migrating->lock);
 }

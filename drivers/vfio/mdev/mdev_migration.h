@@ -11,10 +11,10 @@ struct mdev_stream;
 struct mdev_vfio;
 
 /**
- * struct mdev_migrating - the migration of one VFIO device
+ * struct mdev_migrating - while a device is open
  * @lock: makes changes of @state one at a time; held around the parent driver's
  *	callbacks for migration. Nobody waits for the holder with it
- * @state: VFIO's; RUNNING while the device is not open; under @lock
+ * @state: VFIO's; under @lock
  * @stream: the session, or NULL; under @lock
  * @version: the parent driver's, there when that driver is gone
  * @max_size: the same
@@ -29,7 +29,8 @@ struct mdev_migrating {
 
 const char *mdev_migration_fault(const struct mdev_migration *migration);
 u32 mdev_migration_flags(const struct mdev_migration *migration);
-void mdev_migration_init(struct mdev_vfio *vmdev);
+void mdev_migration_init(struct mdev_migrating *migrating,
+			 const struct mdev_migration *migration);
 struct mdev_stream *mdev_migration_prepare(struct mdev_vfio *vmdev,
 					   enum vfio_device_mig_state state);
 struct file *mdev_migration_set_state(struct mdev_vfio *vmdev,
@@ -40,7 +41,6 @@ int mdev_migration_set_revoked(struct mdev_vfio *vmdev,
 enum vfio_device_mig_state mdev_migration_state(struct mdev_vfio *vmdev);
 size_t mdev_migration_size(const struct mdev_vfio *vmdev);
 int mdev_migration_was_reset(struct mdev_vfio *vmdev);
-void mdev_migration_end(struct mdev_vfio *vmdev);
-void mdev_migration_closed(struct mdev_vfio *vmdev);
+void mdev_migration_end(struct mdev_migrating *migrating);
 
 #endif /* _MDEV_MIGRATION_H */

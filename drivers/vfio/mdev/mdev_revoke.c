@@ -214,7 +214,7 @@ static void mdev_revoke_from_holder(struct mdev_vfio *vmdev)
 	vmdev->ops->revoke(mdev);
 	WRITE_ONCE(vmdev->use->revoker, NULL);
 	mdev_dma_kick(vmdev->use);
-	mdev_migration_end(vmdev);
+	mdev_migration_end(&vmdev->use->migrating);
 
 	mdev_triggers_revoke(mdev);
 	mdev_owner_put(vmdev);

@@ -39,6 +39,7 @@ static int mdev_vfio_new_use(struct mdev_vfio *vmdev)
 	mdev_dma_init(&use->dma);
 	spin_lock_init(&use->holder.lock);
 	mutex_init(&use->irqs_lock);
+	mdev_migration_init(&use->migrating, vmdev->ops->migration);
 
 	mutex_lock(&vmdev->mdev->lock);
 	vmdev->use = use;
@@ -53,7 +54,7 @@ static void mdev_vfio_end_use(struct mdev_vfio *vmdev)
 	mutex_lock(&vmdev->mdev->lock);
 	WRITE_ONCE(vmdev->use, NULL);
 	mutex_unlock(&vmdev->mdev->lock);
-	mdev_migration_closed(vmdev);
+	mdev_migration_end(&use->migrating);
 	/* Pairs with refcount_set() in mdev_vfio_new_use() */
 	mdev_use_put(use);
 }
@@ -437,7 +438,6 @@ static int mdev_vfio_probe(struct device *dev)
 	vmdev->mdev = mdev;
 	vmdev->ops = mdev_parent(mdev)->ops;
 	mdev_gate_init(&vmdev->gate, vmdev->ops->owner, vmdev->ops->revoke);
-	mdev_migration_init(vmdev);
 	if (vmdev->ops->migration) {
 		vmdev->vdev.mig_ops = &mdev_vfio_migration_ops;
 		vmdev->vdev.migration_flags =

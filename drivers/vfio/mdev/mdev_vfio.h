@@ -15,13 +15,15 @@
 
 /**
  * struct mdev_use - what there is while a device is open
- * @refs: that of the open, and one of each system call that unmaps
+ * @refs: that of the open, and one of each system call that unmaps, or asks for
+ *	the migration state
  * @vmdev: the VFIO device
  * @dma: guest memory, see mdev_dma.h
  * @holder: see there
  * @irqs_lock: makes VFIO_DEVICE_SET_IRQS of a described device one at a time;
  *	held around its driver's changed and mask. Nobody waits for the holder
  *	with it
+ * @migrating: see mdev_migration.h
  * @open_node: in the list of open devices that can be revoked, under
  *	mdev_owners_lock
  * @closer: the thread that is in the release callback, or NULL
@@ -34,6 +36,7 @@ struct mdev_use {
 	struct mdev_dma dma;
 	struct mdev_holder holder;
 	struct mutex irqs_lock; /* SET_IRQS: see above */
+	struct mdev_migrating migrating;
 	struct list_head open_node;
 	struct task_struct *closer;
 	struct task_struct *revoker;
@@ -49,7 +52,6 @@ struct mdev_use {
  * @gate: see mdev_gate.h
  * @use: from the begin of open to the end of close, else NULL; written under
  *	mdev->lock, read under it, or in a call of the holder's
- * @migrating: see mdev_migration.h
  * @mappings: mappings that the kernel cannot take away; negative when there
  *	may be no more of them
  * @settled: it may be opened; see mdev_vfio_probe()
@@ -65,7 +67,6 @@ struct mdev_vfio {
 	const struct mdev_parent_ops *ops;
 	struct mdev_gate gate;
 	struct mdev_use *use;
-	struct mdev_migrating migrating;
 	atomic_t mappings;
 	bool settled;
 	bool closing;
@@ -81,6 +82,19 @@ static inline struct mdev_vfio *to_mdev_vfio(struct vfio_device *vdev)
 static inline void mdev_use_free(struct rcu_head *rcu)
 {
 	kfree(container_of(rcu, struct mdev_use, rcu));
+}
+
+/* For whom is in no call of the holder's: NULL if the device is not open */
+static inline struct mdev_use *mdev_use_get(const struct mdev_vfio *vmdev)
+{
+	struct mdev_use *use;
+
+	mutex_lock(&vmdev->mdev->lock);
+	use = vmdev->use;
+	if (use)
+		refcount_inc(&use->refs);
+	mutex_unlock(&vmdev->mdev->lock);
+	return use;
 }
 
 static inline void mdev_use_put(struct mdev_use *use)
