@@ -3,7 +3,7 @@
  * vfio-ccw: channel programs of a guest, translated for the host
  *
  * No channel subsystem, no VFIO and no mdev in here: the same source is
- * compiled in user space by tools/testing/ccw. What is supported, and what
+ * compiled in user space by tools/testing/channel-programs. What is supported, and what
  * becomes of the rest, is in
  * Documentation/driver-api/vfio-ccw-channel-programs.rst.
  */

@@ -32,7 +32,7 @@ IGNORED = (
     ("BIT_MACRO", r"^tools/", "user space has no BIT()"),
     ("PREFER_DEFINED_ATTRIBUTE_MACRO", r"^tools/", "user space has no __printf()"),
     ("VOLATILE", r"^tools/testing/guests/", "what an interrupt or a device changes; there is no READ_ONCE()"),
-    ("CAMELCASE", r"^tools/testing/ccw/fuzz\.c$", "libFuzzer names its entry so"),
+    ("CAMELCASE", r"^tools/testing/channel-programs/fuzz\.c$", "libFuzzer names its entry so"),
     ("NAKED_SSCANF", r"^tools/testing/selftests/", "the answer is an argument of ASSERT_EQ() or is compared"),
     ("SSCANF_TO_KSTRTO", r"^tools/", "user space has no kstrto*()"),
     ("BRACES", r"^tools/testing/selftests/", "the harness's EXPECT_*() are more than one statement"),

@@ -8,7 +8,7 @@ from config import BUILD, LOGS, TOP
 from report import FAILED, PASSED
 from tap import Tap
 
-FOLDERS = ("tools/testing/ccw", "tools/testing/runner", "tools/testing/state", "tools/testing/subchannel")
+FOLDERS = ("tools/testing/channel-programs", "tools/testing/runner", "tools/testing/state", "tools/testing/subchannel")
 
 
 def run(folder, report):
