@@ -668,8 +668,9 @@ static void mtty_reset(struct mtty *mtty)
  */
 
 /*
- * Up to 8 registers go to the holder, the first one in the lowest byte of @data.
- * Most accesses are of one byte: no array, whose bounds would be guarded.
+ * Up to 8 registers go to the holder, the first one in the lowest byte of @data. No
+ * array, whose bounds would be guarded. Most accesses are of one byte, which goes by
+ * itself.
  */
 static int mtty_put_bytes(char __user *buf, u64 data, size_t count)
 {
@@ -704,21 +705,26 @@ static ssize_t mtty_bar_read(struct mdev_device *mdev, unsigned int index,
 	struct mtty *mtty = mdev_get_drvdata(mdev);
 	struct mtty_port *port = &mtty->ports[index];
 	struct mtty_port_mark before;
-	u64 data = 0;
+	u64 data;
 	size_t i;
 	int ret;
 
 	spin_lock(&mtty->lock);
 	before = mtty_port_mark(port);
-	for (i = 0; i < count; i++)
-		data |= (u64)mtty_port_read(port, reg + i) << (8 * i);
-	ret = mtty_put_bytes(buf, data, count);
+	data = mtty_port_read(port, reg);
+	if (likely(count == 1)) {
+		ret = put_user((u8)data, (u8 __user *)buf);
+	} else {
+		for (i = 1; i < count; i++)
+			data |= (u64)mtty_port_read(port, reg + i) << (8 * i);
+		ret = mtty_put_bytes(buf, data, count);
+	}
 	if (ret)
 		/* Reading has side effects; where nobody read, there are none */
 		mtty_port_go_back(port, before);
 	else
-		/* Nothing is raised by a read, so once is enough */
-		mtty_port_settle(mtty, port);
+		/* Nothing is raised by a read */
+		port->asserted &= port->events;
 	spin_unlock(&mtty->lock);
 	return ret ? ret : count;
 }
@@ -730,9 +736,15 @@ static ssize_t mtty_bar_write(struct mdev_device *mdev, unsigned int index,
 	struct mtty_port *port = &mtty->ports[index];
 	size_t i;
 	u64 data;
+	u8 byte;
 
-	if (mtty_get_bytes(&data, buf, count))
+	if (likely(count == 1)) {
+		if (get_user(byte, (const u8 __user *)buf))
+			return -EFAULT;
+		data = byte;
+	} else if (mtty_get_bytes(&data, buf, count)) {
 		return -EFAULT;
+	}
 
 	spin_lock(&mtty->lock);
 	for (i = 0; i < count; i++, data >>= 8) {
