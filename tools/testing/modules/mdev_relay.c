@@ -83,6 +83,9 @@ static atomic_t relay_revokes;
 static atomic_t relay_relays;
 static atomic_t relay_pinned;
 
+/* How far a device runs, of the one that was opened last, or was told last */
+static atomic_t relay_level;
+
 enum relay_type {
 	RELAY_UNLIMITED,
 	RELAY_LIMITED,
@@ -108,7 +111,6 @@ struct relay_pin {
  * @mdev: the mediated device, valid as long as this
  * @type: the type it is of
  * @page: what can be mapped, there since the first mmap
- * @run: what it may do by itself
  * @triggers: that of the request is the last
  * @lock: protects what follows, and the making of @page; never held while the
  *	holder is waited for. A DMA unmap that comes before pages that were just
@@ -122,7 +124,6 @@ struct relay {
 	struct mdev_device *mdev;
 	enum relay_type type;
 	struct page *page;
-	enum mdev_run run;
 	struct mdev_trigger triggers[VFIO_CCW_NUM_IRQS];
 	struct mutex lock; /* what is pinned: see above */
 	struct list_head pins;
@@ -231,7 +232,7 @@ static int relay_open(struct mdev_device *mdev)
 	relay_sleep(READ_ONCE(open_ms));
 	/* No call of the former holder is left */
 	relay->revoked = false;
-	relay->run = MDEV_RUN_FULL;
+	atomic_set(&relay_level, MDEV_RUN_FULL);
 	return 0;
 }
 
@@ -514,13 +515,11 @@ static bool relay_migration_fails(unsigned int what)
 
 static int relay_run(struct mdev_device *mdev, enum mdev_run run)
 {
-	struct relay *relay = mdev_get_drvdata(mdev);
-
 	if (relay_migration_fails(run == MDEV_RUN_STOPPED ?
 				  MDEV_RELAY_STOP_FAILS :
 				  MDEV_RELAY_START_FAILS))
 		return -EIO;
-	WRITE_ONCE(relay->run, run);
+	atomic_set(&relay_level, run);
 	return 0;
 }
 
@@ -753,18 +752,8 @@ static ssize_t pinned_show(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(pinned);
 
-static ssize_t run_show(struct device *dev, struct device_attribute *attr,
-			char *buf)
-{
-	struct relay *relay = mdev_get_drvdata(mdev_from_dev(dev));
-
-	return sysfs_emit(buf, "%d\n", READ_ONCE(relay->run));
-}
-static DEVICE_ATTR_RO(run);
-
 static struct attribute *relay_mdev_attrs[] = {
 	&dev_attr_pinned.attr,
-	&dev_attr_run.attr,
 	NULL,
 };
 
@@ -814,6 +803,7 @@ RELAY_COUNTER(opens);
 RELAY_COUNTER(releases);
 RELAY_COUNTER(revokes);
 RELAY_COUNTER(relays);
+RELAY_COUNTER(level);
 
 /* The device attribute of one device has the name, too */
 static ssize_t pinned_all_show(struct device_driver *drv, char *buf)
@@ -827,6 +817,7 @@ static struct attribute *relay_driver_attrs[] = {
 	&driver_attr_releases.attr,
 	&driver_attr_revokes.attr,
 	&driver_attr_relays.attr,
+	&driver_attr_level.attr,
 	&driver_attr_pinned_all.attr,
 	NULL,
 };

@@ -10,8 +10,7 @@
 #include <unistd.h>
 
 #include "kselftest_harness.h"
-#include "lib.h"
-#include "mdev_relay.h"
+#include "call.h"
 #include "migration.h"
 
 #define FAILS	"/sys/module/mdev_relay/parameters/migration_fails"
@@ -98,7 +97,7 @@ static int set_fails(unsigned int what)
 	EXPECT_EQ(0, vfio_ioctl(device_fd, VFIO_DEVICE_RESET, NULL))
 #define expect_state(state, run) do {					\
 	EXPECT_EQ(state, mig_get(device_fd));				\
-	EXPECT_EQ(run, mdev_number(&self->uuid, "relay/run"));		\
+	EXPECT_EQ(run, relay_counter("level"));				\
 } while (0)
 
 /* A device with a page of which each byte is @byte */
