@@ -344,9 +344,17 @@ static struct mtty_port_mark mtty_port_mark(const struct mtty_port *port)
 	};
 }
 
-static void mtty_port_go_back(struct mtty_port *port,
-			      struct mtty_port_mark mark)
+/*
+ * Registers were read, or were not, because the holder's memory was not there:
+ * then there are no side effects. A read raises nothing.
+ */
+static void mtty_port_was_read(struct mtty_port *port,
+			       struct mtty_port_mark mark, bool was)
 {
+	if (likely(was)) {
+		port->asserted &= port->events;
+		return;
+	}
 	port->rx_head = mark.rx_head;
 	port->rx_count = mark.rx_count;
 	port->msr = mark.msr;
@@ -699,52 +707,55 @@ static int mtty_get_bytes(u64 *data, const char __user *buf, size_t count)
 	return -EFAULT;
 }
 
+static noinline ssize_t mtty_bar_read_bytes(struct mtty *mtty,
+					    struct mtty_port *port,
+					    char __user *buf, size_t count,
+					    unsigned int reg)
+{
+	struct mtty_port_mark before;
+	u64 data = 0;
+	size_t i;
+	int ret;
+
+	spin_lock(&mtty->lock);
+	before = mtty_port_mark(port);
+	for (i = 0; i < count; i++)
+		data |= (u64)mtty_port_read(port, reg + i) << (8 * i);
+	ret = mtty_put_bytes(buf, data, count);
+	mtty_port_was_read(port, before, !ret);
+	spin_unlock(&mtty->lock);
+	return ret ? ret : count;
+}
+
 static ssize_t mtty_bar_read(struct mdev_device *mdev, unsigned int index,
 			     char __user *buf, size_t count, u64 reg)
 {
 	struct mtty *mtty = mdev_get_drvdata(mdev);
 	struct mtty_port *port = &mtty->ports[index];
 	struct mtty_port_mark before;
-	u64 data;
-	size_t i;
 	int ret;
+
+	if (unlikely(count != 1))
+		return mtty_bar_read_bytes(mtty, port, buf, count, reg);
 
 	spin_lock(&mtty->lock);
 	before = mtty_port_mark(port);
-	data = mtty_port_read(port, reg);
-	if (likely(count == 1)) {
-		ret = put_user((u8)data, (u8 __user *)buf);
-	} else {
-		for (i = 1; i < count; i++)
-			data |= (u64)mtty_port_read(port, reg + i) << (8 * i);
-		ret = mtty_put_bytes(buf, data, count);
-	}
-	if (ret)
-		/* Reading has side effects; where nobody read, there are none */
-		mtty_port_go_back(port, before);
-	else
-		/* Nothing is raised by a read */
-		port->asserted &= port->events;
+	ret = put_user(mtty_port_read(port, reg), (u8 __user *)buf);
+	mtty_port_was_read(port, before, !ret);
 	spin_unlock(&mtty->lock);
-	return ret ? ret : count;
+	return ret ? ret : 1;
 }
 
-static ssize_t mtty_bar_write(struct mdev_device *mdev, unsigned int index,
-			      const char __user *buf, size_t count, u64 reg)
+static noinline ssize_t mtty_bar_write_bytes(struct mtty *mtty,
+					     struct mtty_port *port,
+					     const char __user *buf,
+					     size_t count, unsigned int reg)
 {
-	struct mtty *mtty = mdev_get_drvdata(mdev);
-	struct mtty_port *port = &mtty->ports[index];
 	size_t i;
 	u64 data;
-	u8 byte;
 
-	if (likely(count == 1)) {
-		if (get_user(byte, (const u8 __user *)buf))
-			return -EFAULT;
-		data = byte;
-	} else if (mtty_get_bytes(&data, buf, count)) {
+	if (mtty_get_bytes(&data, buf, count))
 		return -EFAULT;
-	}
 
 	spin_lock(&mtty->lock);
 	for (i = 0; i < count; i++, data >>= 8) {
@@ -753,6 +764,25 @@ static ssize_t mtty_bar_write(struct mdev_device *mdev, unsigned int index,
 	}
 	spin_unlock(&mtty->lock);
 	return count;
+}
+
+static ssize_t mtty_bar_write(struct mdev_device *mdev, unsigned int index,
+			      const char __user *buf, size_t count, u64 reg)
+{
+	struct mtty *mtty = mdev_get_drvdata(mdev);
+	struct mtty_port *port = &mtty->ports[index];
+	u8 byte;
+
+	if (unlikely(count != 1))
+		return mtty_bar_write_bytes(mtty, port, buf, count, reg);
+	if (get_user(byte, (const u8 __user *)buf))
+		return -EFAULT;
+
+	spin_lock(&mtty->lock);
+	mtty_port_write(port, reg, byte);
+	mtty_port_settle(mtty, port);
+	spin_unlock(&mtty->lock);
+	return 1;
 }
 
 /* The description */
