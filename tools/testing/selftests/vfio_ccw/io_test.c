@@ -1021,22 +1021,6 @@ TEST_F(io, orb_bits_that_are_not_supported_are_refused)
 	}
 }
 
-/* QEMU's channel subsystem has none, as START SUBCHANNEL says */
-TEST_F(io, midaws_that_the_machine_lacks_are_named)
-{
-	int log = kmsg_open();
-
-	if (self->ccw.kernels_own)
-		SKIP(return, "the kernel's own passes them on");
-	put_ccw(&self->ccw, PROGRAM, CMD_NOP, CCW_SLI, 1, DATA);
-	expect_refused(-EOPNOTSUPP, ORB_FORMAT1 | ORB_MIDA, PROGRAM);
-	EXPECT_TRUE(kmsg_wait(log, SOON_MS, self->ccw.sch, "not started",
-			      "has no MIDAWs"));
-	close(log);
-	/* Nothing is left of it */
-	expect_end(ORB_FORMAT1, PROGRAM, PROGRAM + 8);
-}
-
 TEST_F(io, orb_bits_that_are_passed_on_do_no_harm)
 {
 	static const __u32 bits[] = {
