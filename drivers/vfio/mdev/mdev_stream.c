@@ -5,6 +5,7 @@
  * the stream's file.
  */
 #include <linux/anon_inodes.h>
+#include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/minmax.h>
 #include <linux/module.h>
@@ -262,6 +263,30 @@ void mdev_stream_end(struct mdev_stream *stream)
 	mdev_stream_put(stream);
 }
 
+/*
+ * A read or write begins: it has the stream's data until mdev_stream_done(). Returns
+ * an ERR_PTR() if a signal came, or the session is over.
+ */
+static struct mdev_stream_data *mdev_stream_begin(struct mdev_stream *stream)
+{
+	struct mdev_stream_data *data;
+
+	if (mutex_lock_interruptible(&stream->io))
+		return ERR_PTR(-ERESTARTSYS);
+	data = mdev_stream_get_data(stream);
+	if (data)
+		return data;
+	mutex_unlock(&stream->io);
+	return ERR_PTR(-ENODEV);
+}
+
+static void mdev_stream_done(struct mdev_stream *stream,
+			     struct mdev_stream_data *data)
+{
+	mdev_stream_put_data(data);
+	mutex_unlock(&stream->io);
+}
+
 static ssize_t mdev_stream_read_data(struct mdev_stream *stream,
 				     const struct mdev_stream_data *data,
 				     char __user *buf, size_t count)
@@ -288,18 +313,15 @@ static ssize_t mdev_stream_read(struct file *file, char __user *buf,
 {
 	struct mdev_stream *stream = file->private_data;
 	struct mdev_stream_data *data;
-	ssize_t ret = -ENODEV;
+	ssize_t ret;
 
 	if (!count)
 		return 0;
-	if (mutex_lock_interruptible(&stream->io))
-		return -ERESTARTSYS;
-	data = mdev_stream_get_data(stream);
-	if (data) {
-		ret = mdev_stream_read_data(stream, data, buf, count);
-		mdev_stream_put_data(data);
-	}
-	mutex_unlock(&stream->io);
+	data = mdev_stream_begin(stream);
+	if (IS_ERR(data))
+		return PTR_ERR(data);
+	ret = mdev_stream_read_data(stream, data, buf, count);
+	mdev_stream_done(stream, data);
 	return ret;
 }
 
@@ -393,18 +415,15 @@ static ssize_t mdev_stream_write(struct file *file, const char __user *buf,
 {
 	struct mdev_stream *stream = file->private_data;
 	struct mdev_stream_data *data;
-	ssize_t ret = -ENODEV;
+	ssize_t ret;
 
 	if (!count)
 		return 0;
-	if (mutex_lock_interruptible(&stream->io))
-		return -ERESTARTSYS;
-	data = mdev_stream_get_data(stream);
-	if (data) {
-		ret = mdev_stream_write_data(stream, data, buf, count);
-		mdev_stream_put_data(data);
-	}
-	mutex_unlock(&stream->io);
+	data = mdev_stream_begin(stream);
+	if (IS_ERR(data))
+		return PTR_ERR(data);
+	ret = mdev_stream_write_data(stream, data, buf, count);
+	mdev_stream_done(stream, data);
 	return ret;
 }
 

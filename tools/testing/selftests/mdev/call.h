@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -196,6 +197,20 @@ static inline int relay_set(const char *parameter, unsigned int value)
 		 parameter);
 	snprintf(text, sizeof(text), "%u", value);
 	return file_puts(path, text);
+}
+
+/* A page of a device. Not in children: they would have it as well */
+static inline unsigned char *relay_map(int device, int region)
+{
+	size_t page = sysconf(_SC_PAGESIZE);
+	unsigned char *memory = mmap(NULL, page, PROT_READ | PROT_WRITE,
+				     MAP_SHARED, device,
+				     (off_t)region << MDEV_RELAY_INDEX_SHIFT);
+
+	if (memory == MAP_FAILED)
+		return NULL;
+	madvise(memory, page, MADV_DONTFORK);
+	return memory;
 }
 
 static inline bool pages_pinned_become(long value)

@@ -13,7 +13,6 @@
 #include "call.h"
 #include "migration.h"
 
-#define FAILS	"/sys/module/mdev_relay/parameters/migration_fails"
 #define TYPE	"mdev_relay-relay"
 
 /* What a device may do by itself, as the driver was told last */
@@ -52,15 +51,6 @@ FIXTURE_VARIANT_ADD(relay, not_revocable)
 
 #define device_fd	(self->user.device)
 
-static __u8 *map_page(int device, size_t size)
-{
-	void *page = mmap(NULL, size, PROT_READ, MAP_SHARED, device,
-			  (off_t)MDEV_RELAY_FAULT_REGION <<
-			  MDEV_RELAY_INDEX_SHIFT);
-
-	return page == MAP_FAILED ? NULL : page;
-}
-
 FIXTURE_SETUP(relay)
 {
 	if (!parent_exists(variant->parent))
@@ -76,7 +66,7 @@ FIXTURE_SETUP(relay)
 
 FIXTURE_TEARDOWN(relay)
 {
-	EXPECT_EQ(0, file_puts(FAILS, "0"));
+	EXPECT_EQ(0, relay_set("migration_fails", 0));
 	if (self->page)
 		munmap(self->page, self->page_size);
 	close(self->fd);
@@ -87,10 +77,7 @@ FIXTURE_TEARDOWN(relay)
 
 static int set_fails(unsigned int what)
 {
-	char text[16];
-
-	snprintf(text, sizeof(text), "%u", what);
-	return file_puts(FAILS, text);
+	return relay_set("migration_fails", what);
 }
 
 #define reset_device()							\
@@ -160,7 +147,7 @@ TEST_F(relay, data_is_the_same_on_every_machine)
 	ASSERT_EQ(0, mig_load(device_fd, self->data, self->size));
 	EXPECT_EQ(self->size, mig_save(device_fd, again, sizeof(again)));
 	EXPECT_EQ(0, memcmp(self->data, again, self->size));
-	self->page = map_page(device_fd, self->page_size);
+	self->page = relay_map(device_fd, MDEV_RELAY_FAULT_REGION);
 	ASSERT_NE(NULL, self->page);
 	EXPECT_EQ(0x5a, self->page[0]);
 	EXPECT_EQ(0x5a, self->page[self->page_size - 1]);
@@ -171,7 +158,7 @@ TEST_F(relay, driver_is_told_of_an_older_version)
 	self->size = made_up(self->data, self->page_size,
 			     MDEV_RELAY_VERSION - 1, 0x5a);
 	ASSERT_EQ(0, mig_load(device_fd, self->data, self->size));
-	self->page = map_page(device_fd, self->page_size);
+	self->page = relay_map(device_fd, MDEV_RELAY_FAULT_REGION);
 	ASSERT_NE(NULL, self->page);
 	EXPECT_EQ(0xa5, self->page[0]);
 	reset_device();

@@ -1202,20 +1202,6 @@ FIXTURE_TEARDOWN(mapped)
 	close(self->log);
 }
 
-/* Not in children, but where that is the point: they would have it as well */
-static unsigned char *map_region(int device, int region)
-{
-	size_t page = sysconf(_SC_PAGESIZE);
-	unsigned char *memory = mmap(NULL, page, PROT_READ | PROT_WRITE,
-				     MAP_SHARED, device,
-				     (off_t)region << MDEV_RELAY_INDEX_SHIFT);
-
-	if (memory == MAP_FAILED)
-		return NULL;
-	madvise(memory, page, MADV_DONTFORK);
-	return memory;
-}
-
 static sigjmp_buf after_signal;
 
 static void jump(int number)
@@ -1252,7 +1238,7 @@ TEST_F(mapped, mapping_gives_sigbus)
 	unsigned char *memory;
 
 	need_taking();
-	memory = map_region(self->user.device, MDEV_RELAY_FAULT_REGION);
+	memory = relay_map(self->user.device, MDEV_RELAY_FAULT_REGION);
 	ASSERT_NE(NULL, memory);
 	memory[0] = 0x12;
 	EXPECT_EQ(0x12, memory[0]);
@@ -1270,7 +1256,7 @@ TEST_F(mapped, mapping_not_touched_before_gives_sigbus)
 	unsigned char *memory;
 
 	need_taking();
-	memory = map_region(self->user.device, MDEV_RELAY_FAULT_REGION);
+	memory = relay_map(self->user.device, MDEV_RELAY_FAULT_REGION);
 	ASSERT_NE(NULL, memory);
 	expect_revoked();
 	EXPECT_EQ(SIGBUS, touch(memory, false));
@@ -1284,7 +1270,7 @@ TEST_F(mapped, mapping_is_no_memory_for_the_kernel_either)
 	int pipes[2];
 
 	need_taking();
-	memory = map_region(self->user.device, MDEV_RELAY_FAULT_REGION);
+	memory = relay_map(self->user.device, MDEV_RELAY_FAULT_REGION);
 	ASSERT_NE(NULL, memory);
 	ASSERT_EQ(0, pipe(pipes));
 	EXPECT_EQ(4, write(pipes[1], memory, 4));
@@ -1302,7 +1288,7 @@ TEST_F(mapped, mapping_alone_keeps_the_shell)
 	unsigned char *memory;
 
 	need_taking();
-	memory = map_region(self->user.device, MDEV_RELAY_FAULT_REGION);
+	memory = relay_map(self->user.device, MDEV_RELAY_FAULT_REGION);
 	ASSERT_NE(NULL, memory);
 	EXPECT_EQ(0, touch(memory, true));
 	vfio_close(&self->user);
@@ -1342,8 +1328,8 @@ TEST_F(mapped, inherited_mapping_gives_sigbus)
 	pid_t pid;
 
 	need_taking();
-	mapping.memory = map_region(self->user.device,
-				    MDEV_RELAY_FAULT_REGION);
+	mapping.memory = relay_map(self->user.device,
+				   MDEV_RELAY_FAULT_REGION);
 	ASSERT_NE(NULL, mapping.memory);
 	if (madvise(mapping.memory, self->page, MADV_DOFORK)) {
 		munmap(mapping.memory, self->page);
@@ -1380,7 +1366,7 @@ TEST_F(mapped, mapping_touched_meanwhile_gives_sigbus)
 	int i;
 
 	need_taking();
-	memory = map_region(self->user.device, MDEV_RELAY_FAULT_REGION);
+	memory = relay_map(self->user.device, MDEV_RELAY_FAULT_REGION);
 	for (i = 0; i < 20; i++) {
 		ASSERT_NE(NULL, memory);
 		ASSERT_EQ(0, pthread_create(&thread, NULL, run_toucher,
@@ -1395,15 +1381,15 @@ TEST_F(mapped, mapping_touched_meanwhile_gives_sigbus)
 		ASSERT_EQ(0, mdev_create("mdev_relay.0", RELAY_TYPE,
 					 &self->uuid));
 		ASSERT_EQ(0, vfio_open(&self->user, &self->uuid));
-		memory = map_region(self->user.device,
-				    MDEV_RELAY_FAULT_REGION);
+		memory = relay_map(self->user.device,
+				   MDEV_RELAY_FAULT_REGION);
 	}
 	munmap(memory, self->page);
 }
 
 /* For as long as a region is mapped */
 #define expect_not_revocable(region) do {				\
-	unsigned char *memory = map_region(self->user.device, region);	\
+	unsigned char *memory = relay_map(self->user.device, region);	\
 	struct vfio_device_info info;					\
 	int again = kmsg_open();					\
 									\

@@ -695,10 +695,16 @@ static long call_poll(struct call *call)
 	return poll(&polled, 1, -1) == 1 ? polled.revents : -ETIMEDOUT;
 }
 
-#define start_poll()							\
+/* A session whose data has been read, and a thread that waits for more */
+#define poll_in_session() do {						\
+	session(MIG_PRE_COPY);						\
+	EXPECT_EQ(MIG_IDENTITY_SIZE,					\
+		  mig_read(self->fd, self->data.bytes, MAX_SIZE));	\
 	ASSERT_EQ(0, call_start(&call, &(struct call){			\
 		.run = call_poll, .at = self->fd,			\
-	}))
+	}));								\
+	EXPECT_TRUE(call_sleeps(&call, SOON_MS));			\
+} while (0)
 
 /* More data, the end of the session, and a revocation */
 TEST_F(migration, poll_is_woken)
@@ -706,30 +712,18 @@ TEST_F(migration, poll_is_woken)
 	struct call call;
 
 	SKIP_WITHOUT_PRECOPY();
-	session(MIG_PRE_COPY);
-	EXPECT_EQ(MIG_IDENTITY_SIZE,
-		  mig_read(self->fd, self->data.bytes, MAX_SIZE));
-	start_poll();
-	EXPECT_TRUE(call_sleeps(&call, SOON_MS));
+	poll_in_session();
 	EXPECT_EQ(0, mig_go(source_fd, MIG_STOP_COPY));
 	EXPECT_EQ(POLLIN, call_end(&call, SOON_MS));
 	end_session();
 
 	reset_card();
-	session(MIG_PRE_COPY);
-	EXPECT_EQ(MIG_IDENTITY_SIZE,
-		  mig_read(self->fd, self->data.bytes, MAX_SIZE));
-	start_poll();
-	EXPECT_TRUE(call_sleeps(&call, SOON_MS));
+	poll_in_session();
 	EXPECT_EQ(0, mig_go(source_fd, MIG_RUNNING));
 	EXPECT_EQ(POLLHUP, call_end(&call, SOON_MS) & POLLHUP);
 	end_session();
 
-	session(MIG_PRE_COPY);
-	EXPECT_EQ(MIG_IDENTITY_SIZE,
-		  mig_read(self->fd, self->data.bytes, MAX_SIZE));
-	start_poll();
-	EXPECT_TRUE(call_sleeps(&call, SOON_MS));
+	poll_in_session();
 	EXPECT_EQ(0, child_wait(revoker_start(&self->card.uuid), SOON_MS));
 	EXPECT_EQ(POLLHUP, call_end(&call, SOON_MS) & POLLHUP);
 }
