@@ -275,14 +275,29 @@ back:
 	return ERR_PTR(ret);
 }
 
-/* The VFIO core would warn of ERROR: it takes that for a driver's mistake */
+/* Does no way lead from one state to the other, but by a reset? */
+static bool mdev_migration_is_blocked(enum vfio_device_mig_state from,
+				      enum vfio_device_mig_state to)
+{
+	if (from == VFIO_DEVICE_STATE_ERROR || to == VFIO_DEVICE_STATE_ERROR)
+		return true;
+	return from == VFIO_DEVICE_STATE_STOP_COPY &&
+	       (to == VFIO_DEVICE_STATE_PRE_COPY ||
+		to == VFIO_DEVICE_STATE_PRE_COPY_P2P);
+}
+
+/*
+ * The VFIO core is not asked for a way where there is none: it would warn of
+ * ERROR, as of a driver's mistake, and older cores never return (6.12.95 does not,
+ * 6.12.117 does).
+ */
 static int mdev_migration_next(struct mdev_vfio *vmdev,
 			       enum vfio_device_mig_state state,
 			       enum vfio_device_mig_state *next)
 {
 	enum vfio_device_mig_state now = vmdev->use->migrating.state;
 
-	if (state == VFIO_DEVICE_STATE_ERROR || now == VFIO_DEVICE_STATE_ERROR)
+	if (mdev_migration_is_blocked(now, state))
 		return -EINVAL;
 	*next = now;
 	return state == now ? 0 :

@@ -120,6 +120,15 @@ TEST_F(relay, device_without_p2p_has_none_of_its_states)
 	expect_state(MIG_RUNNING, RUN_FULL);
 }
 
+/* With some kernels VFIO would look for a way for ever */
+TEST_F(relay, there_is_no_way_back_to_pre_copy)
+{
+	EXPECT_EQ(0, mig_go(device_fd, MIG_STOP_COPY));
+	EXPECT_EQ(-EINVAL, mig_go(device_fd, MIG_PRE_COPY));
+	EXPECT_EQ(-EINVAL, mig_go(device_fd, MIG_PRE_COPY_P2P));
+	expect_state(MIG_STOP_COPY, RUN_STOPPED);
+}
+
 TEST_F(relay, driver_is_told_how_far_the_device_runs)
 {
 	EXPECT_EQ(0, mig_go(device_fd, MIG_STOP));
