@@ -96,6 +96,7 @@ struct gate {
 
 #define IER_RECEIVED	0x01
 #define IIR_NONE	0x01
+#define IIR_GONE	0xff
 #define FCR_ENABLE	0x07	/* and both FIFOs empty */
 #define LCR_8_BITS	0x03
 #define MCR_LOOP	0x1b	/* DTR, RTS, OUT2, and the loop-back */
@@ -225,6 +226,13 @@ static void unmask(int line)
 	out8(port, in8(port) & ~(1 << (line & 7)));
 }
 
+static void mask(int line)
+{
+	uint16_t port = line < 8 ? PIC1 + 1 : PIC2 + 1;
+
+	out8(port, in8(port) | 1 << (line & 7));
+}
+
 static void set_gate(int vector, void (*entry)(void))
 {
 	gates[vector] = (struct gate) {
@@ -287,13 +295,19 @@ static void take_bytes(void)
 
 void interrupt(int which)
 {
+	uint8_t iir;
+
 	interrupts[which]++;
 	switch (which) {
 	case BY_TIMER:
 		ticks++;
 		break;
 	case BY_INTX:
-		if (!(in8(UART_IIR) & IIR_NONE))
+		iir = in8(UART_IIR);
+		/* What a card that is gone has raised stays raised */
+		if (iir == IIR_GONE)
+			mask(irq);
+		if (!(iir & IIR_NONE))
 			take_bytes();
 		if (irq >= 8)
 			out8(PIC2, PIC_EOI);
