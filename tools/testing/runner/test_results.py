@@ -80,6 +80,16 @@ def test_last_line_is_the_sum(report, capsys):
     assert capsys.readouterr().out.splitlines()[-2:] == ["  [b] bad: why", "1 passed, 1 failed, 0 skipped"]
 
 
+def test_logs_are_shown_again_if_something_failed(report, capsys):
+    report.more("b", ["first\n", "second"])
+    report.result("a", "good", PASSED)
+    report.finish()
+    assert "The log" not in capsys.readouterr().out
+    report.result("b", "bad", FAILED, "why")
+    report.finish()
+    assert capsys.readouterr().out.splitlines()[-4:-1] == ["The log of b:", "  first", "  second"]
+
+
 def test_what_the_kernels_own_fails_at_is_skipped(report, capsys):
     report.result("a" + PEER, "bad", FAILED, "why")
     assert (report.count(FAILED), report.count(SKIPPED)) == (0, 1)

@@ -20,6 +20,7 @@ import disk
 import initramfs
 import kernel as kernels
 import listing
+import standstill
 import toolchain
 from boot import Boot, Setup
 from config import BENCH, BUILD, DEMO, LOGS, TOP
@@ -309,6 +310,7 @@ def main():
                                  help="a shell, and a debugger can be attached to the guest")
     args = parser.parse_args()
     report = Report()
+    standstill.watch(report)
     try:
         code = args.function(args, report)
         if code is not None:

@@ -8,6 +8,11 @@ import tempfile
 from host import DIES_WITH_RUNNER, Host
 
 
+# A processor of the guest is said to be stuck after a minute: for 20 seconds, the kernel's limit, the whole machine may
+# stand still that QEMU runs on.
+PATIENCE = "rcupdate.rcu_cpu_stall_timeout=60 watchdog_thresh=30"
+
+
 class Qemu:
     def __init__(self, setup, test, logs):
         """test: the first of those that share the boot, or None for a shell."""
@@ -41,7 +46,7 @@ class Qemu:
         return [*DIES_WITH_RUNNER, *arch.qemu, *target.qemu, "-accel", "kvm" if setup.kvm else "tcg",
                 "-nodefaults", "-display", "none", "-no-reboot", "-chardev", console, "-chardev", channel,
                 "-kernel", str(setup.kernel.image), "-initrd", str(initrd),
-                "-append", f"{arch.cmdline} panic=-1 oops=panic log_buf_len=16M {target.cmdline} "
+                "-append", f"{arch.cmdline} panic=-1 oops=panic log_buf_len=16M {PATIENCE} {target.cmdline} "
                            f"{test.cmdline if test else ''}",
                 *self._disks(), *more]
 

@@ -9,6 +9,9 @@ import xml.etree.ElementTree as xml
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 _LABEL = {PASSED: "ok", FAILED: "FAILED", SKIPPED: "skip"}
 
+# How many logs are shown once more with the sum.
+LOGS_SHOWN = 5
+
 # Ends the name of a target whose boot has the kernel's own modules.
 PEER = " peer"
 
@@ -26,6 +29,7 @@ class Report:
         self.stage = threading.Lock()
         self._start = time.monotonic()
         self._results = []
+        self._logs = []
 
     def say(self, who, text):
         with self._lock:
@@ -33,6 +37,8 @@ class Report:
 
     def more(self, who, lines):
         """What a log says behind the line that a result names: the logs themselves may be gone when it is read."""
+        with self._lock:
+            self._logs.append((who, lines))
         for line in lines:
             self.say(who, f"       {line.rstrip()}")
 
@@ -71,6 +77,11 @@ class Report:
             print("\nWhat failed:")
         for who, name, _, text in failed:
             print(f"  [{who}] {name}: {text}")
+        # Often nobody sees more than the end of a run.
+        for who, lines in self._logs[:LOGS_SHOWN] if failed else []:
+            print(f"\nThe log of {who}:")
+            for line in lines:
+                print(f"  {line.rstrip()}")
         print(f"{self.count(PASSED)} passed, {len(failed)} failed, {self.count(SKIPPED)} skipped")
         sys.stdout.flush()
         return 0 if self.count(PASSED) and not failed else 1
