@@ -26,6 +26,7 @@
 #include <linux/serial_reg.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
+#include <linux/stddef.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
 #include <linux/uaccess.h>
@@ -65,40 +66,43 @@
 /**
  * struct mtty_port - the registers of one 16550A
  * @rx: the receiver's FIFO; a ring
+ * @mark: all that reading a register can change
  * @rx_head: where in @rx the oldest byte is
  * @rx_count: how many bytes are in @rx; a count of its own, so that 16 of 16 is
  *	not taken for 0 of 16
- * @ier: interrupt enable
- * @fcr: FIFO control; 0 or the enable bit and the trigger level
- * @lcr: line control
- * @mcr: modem control
  * @msr: modem status
- * @scr: scratch
- * @dll: divisor latch, low
- * @dlm: divisor latch, high
  * @events: the conditions that can interrupt, enabled or not, in the layout of
  *	@ier: UART_IER_RDI while bytes are there, _THRI while the emptied
  *	transmitter was not noticed, _RLSI while an overrun was not noticed,
  *	_MSI while a change of the modem lines was not noticed
+ * @ier: interrupt enable
+ * @fcr: FIFO control; 0 or the enable bit and the trigger level
+ * @lcr: line control
+ * @mcr: modem control
+ * @scr: scratch
+ * @dll: divisor latch, low
+ * @dlm: divisor latch, high
  * @asserted: the part of @events that interrupts, as of the last access
  *
  * All are protected by the device's lock.
  */
 struct mtty_port {
 	u8 rx[MTTY_FIFO_SIZE];
-	u8 rx_head;
-	u8 rx_count;
+	struct_group_tagged(mtty_port_mark, mark,
+		u8 rx_head;
+		u8 rx_count;
+		u8 msr;
+		u8 events;
+	);
 	u8 ier;
 	u8 fcr;
 	u8 lcr;
 	u8 mcr;
-	u8 msr;
 	u8 scr;
 	u8 dll;
 	u8 dlm;
-	u8 events;
 	u8 asserted;
-};
+} __aligned(32);
 
 /**
  * struct mtty - one serial card
@@ -326,24 +330,6 @@ static u8 mtty_port_read_msr(struct mtty_port *port)
 	return msr;
 }
 
-/* All that reading a register can change */
-struct mtty_port_mark {
-	u8 rx_head;
-	u8 rx_count;
-	u8 msr;
-	u8 events;
-};
-
-static struct mtty_port_mark mtty_port_mark(const struct mtty_port *port)
-{
-	return (struct mtty_port_mark) {
-		.rx_head = port->rx_head,
-		.rx_count = port->rx_count,
-		.msr = port->msr,
-		.events = port->events,
-	};
-}
-
 /*
  * Registers were read, or were not, because the holder's memory was not there:
  * then there are no side effects. A read raises nothing.
@@ -355,10 +341,7 @@ static void mtty_port_was_read(struct mtty_port *port,
 		port->asserted &= port->events;
 		return;
 	}
-	port->rx_head = mark.rx_head;
-	port->rx_count = mark.rx_count;
-	port->msr = mark.msr;
-	port->events = mark.events;
+	port->mark = mark;
 }
 
 static u8 mtty_port_read(struct mtty_port *port, unsigned int reg)
@@ -718,7 +701,7 @@ static noinline ssize_t mtty_bar_read_bytes(struct mtty *mtty,
 	int ret;
 
 	spin_lock(&mtty->lock);
-	before = mtty_port_mark(port);
+	before = port->mark;
 	for (i = 0; i < count; i++)
 		data |= (u64)mtty_port_read(port, reg + i) << (8 * i);
 	ret = mtty_put_bytes(buf, data, count);
@@ -739,7 +722,7 @@ static ssize_t mtty_bar_read(struct mdev_device *mdev, unsigned int index,
 		return mtty_bar_read_bytes(mtty, port, buf, count, reg);
 
 	spin_lock(&mtty->lock);
-	before = mtty_port_mark(port);
+	before = port->mark;
 	ret = put_user(mtty_port_read(port, reg), (u8 __user *)buf);
 	mtty_port_was_read(port, before, !ret);
 	spin_unlock(&mtty->lock);
