@@ -287,7 +287,8 @@ class Boot:
             after = text.rpartition("vm: begin ")[2]
             if found := splat.find(after.splitlines()):
                 why += f": {found[0].strip()}"
-                self._report.more(self._who, found[1:])
+                if not (current and current.test.expect):
+                    self._report.more(self._who, found[1:])
             if current:
                 current.fail(why)
                 current.finish()
