@@ -14,7 +14,7 @@ from parents import DEVICES, parent, types_path
 UUID = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001"
 OTHER = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1002"
 
-ROUNDS = int(os.environ.get("LIBVIRT_ROUNDS", "10"))
+ROUNDS = int(os.environ.get("LIBVIRT_ROUNDS", "3"))
 
 
 def parents_and_types_are_those_of_sysfs():
