@@ -115,19 +115,11 @@ enum vfio_way {
 
 enum vfio_way vfio_way(void);
 
-/* For a test that is about groups, or about several descriptors of a device */
-#define SKIP_WITHOUT_GROUP()						\
-	do {								\
-		if (vfio_way() == VFIO_WAY_CDEV)			\
-			SKIP(return, "this device is opened without a group"); \
-	} while (0)
+/* Why a test about groups, or about several descriptors, is skipped: with cdev */
+#define WITHOUT_GROUP	"this device is opened without a group"
 
-/* For a test that is about what type 1 does, and iommufd does not */
-#define SKIP_WITHOUT_TYPE1()						\
-	do {								\
-		if (vfio_way() != VFIO_WAY_TYPE1)			\
-			SKIP(return, "this is about a container of type 1"); \
-	} while (0)
+/* Why a test about what iommufd does not do is skipped: in any way but type 1 */
+#define WITHOUT_TYPE1	"this is about a container of type 1"
 
 /*
  * What there is for a further descriptor of a device that is open, in place of

@@ -329,7 +329,8 @@ TEST_F(hostile, holder_that_was_asked_can_unmap_after_it_has_closed)
 /* No device is open, but its group, and the container's lock is kept */
 TEST_F(hostile, container_that_is_locked_keeps_nobody)
 {
-	SKIP_WITHOUT_TYPE1();
+	if (vfio_way() != VFIO_WAY_TYPE1)
+		SKIP(return, WITHOUT_TYPE1);
 	ASSERT_EQ(0, vfio_map(&self->user, self->memory, IOVA, 4 * self->page));
 	close(self->user.device);
 	self->user.device = -1;
@@ -346,7 +347,8 @@ TEST_F(hostile, close_that_is_stuck_keeps_nobody)
 {
 	struct call call;
 
-	SKIP_WITHOUT_TYPE1();
+	if (vfio_way() != VFIO_WAY_TYPE1)
+		SKIP(return, WITHOUT_TYPE1);
 	ASSERT_EQ(0, vfio_map(&self->user, self->memory, IOVA, 4 * self->page));
 	ASSERT_EQ(0, relay_pin(self->user.device, MDEV_RELAY_PIN, IOVA, 1));
 	ASSERT_EQ(0, lock(self));
@@ -367,7 +369,8 @@ TEST_F(hostile, open_that_is_stuck_keeps_nobody)
 {
 	struct call call;
 
-	SKIP_WITHOUT_TYPE1();
+	if (vfio_way() != VFIO_WAY_TYPE1)
+		SKIP(return, WITHOUT_TYPE1);
 	ASSERT_EQ(0, vfio_map(&self->user, self->memory, IOVA, 4 * self->page));
 	close(self->user.device);
 	self->user.device = -1;
@@ -389,7 +392,8 @@ TEST_F(hostile, locked_container_keeps_no_unbind)
 {
 	struct call call;
 
-	SKIP_WITHOUT_TYPE1();
+	if (vfio_way() != VFIO_WAY_TYPE1)
+		SKIP(return, WITHOUT_TYPE1);
 	ASSERT_EQ(0, vfio_map(&self->user, self->memory, IOVA, 4 * self->page));
 	ASSERT_EQ(0, relay_pin(self->user.device, MDEV_RELAY_PIN, IOVA, 1));
 	ASSERT_EQ(0, grace_set(1));
@@ -411,7 +415,8 @@ TEST_F(hostile, release_does_not_wait_to_unpin)
 {
 	struct call call;
 
-	SKIP_WITHOUT_TYPE1();
+	if (vfio_way() != VFIO_WAY_TYPE1)
+		SKIP(return, WITHOUT_TYPE1);
 	ASSERT_EQ(0, vfio_map(&self->user, self->memory, IOVA, 4 * self->page));
 	ASSERT_EQ(0, relay_pin(self->user.device, MDEV_RELAY_PIN, IOVA, 4));
 	ASSERT_EQ(0, lock(self));

@@ -215,7 +215,8 @@ TEST_F(held, user_without_eventfd_is_not_told)
 
 TEST_F(held, descriptors_of_the_group_open_nothing_any_more)
 {
-	SKIP_WITHOUT_GROUP();
+	if (vfio_way() == VFIO_WAY_CDEV)
+		SKIP(return, WITHOUT_GROUP);
 	start_holder(true);
 	EXPECT_EQ(0, revoke(&self->uuid));
 	EXPECT_EQ(-ENODEV, holder_order(&self->holder, HOLDER_OPEN_AGAIN));
@@ -615,7 +616,8 @@ TEST_F(used, each_descriptor_is_a_shell)
 	struct vfio_device_info info;
 	int second, third;
 
-	SKIP_WITHOUT_GROUP();
+	if (vfio_way() == VFIO_WAY_CDEV)
+		SKIP(return, WITHOUT_GROUP);
 	second = vfio_get_device(&self->user, &self->uuid);
 	third = dup(self->user.device);
 	ASSERT_LE(0, second);
@@ -1065,7 +1067,8 @@ TEST_F(guest, device_that_is_being_opened_can_be_revoked)
 	struct uuid uuid = uuid_new();
 	struct vfio_user other;
 
-	SKIP_WITHOUT_GROUP();
+	if (vfio_way() == VFIO_WAY_CDEV)
+		SKIP(return, WITHOUT_GROUP);
 	ASSERT_EQ(0, mdev_create("mdev_relay.1", RELAY_TYPE, &uuid));
 	ASSERT_EQ(0, vfio_join(&other, &self->user, &uuid));
 	start_stuck_access();
