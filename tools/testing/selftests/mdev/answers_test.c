@@ -16,12 +16,11 @@
 #include "call.h"
 #include "held.h"
 #include "lib.h"
+#include "lib/log.h"
 #include "mdev_relay.h"
 
 #define PARENT		"mdev_relay.0"
 #define TYPE		"mdev_relay-relay"
-#define RELAYED		"relaying device request to holder"
-#define BLOCKED		"removal blocked until device is released by its holder"
 #define MISUSE		"mdev_misuse.0"
 #define MISUSE_TYPE	"platform-type"
 
@@ -212,7 +211,7 @@ TEST_F(answers, holder_is_the_process_that_set_the_request_eventfd)
 			 !strncmp(shown, text, strlen(shown))));
 	remover = remover_start(&self->uuid);
 	snprintf(shown, sizeof(shown), "(pid %d)", child);
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, RELAYED,
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, LOG_RELAYED,
 			      shown));
 	EXPECT_EQ(1, eventfd_take(setter.eventfd));
 
@@ -223,7 +222,7 @@ TEST_F(answers, holder_is_the_process_that_set_the_request_eventfd)
 			 !strncmp("0 ", text, 2) && strstr(text, " (exited)")));
 	child_kill(remover);
 	self->child = remover_start(&self->uuid);
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, RELAYED,
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, LOG_RELAYED,
 			      "(pid 0, exited)"));
 	vfio_close(&self->user);
 	EXPECT_EQ(0, child_wait(self->child, SOON_MS));
@@ -252,12 +251,12 @@ TEST_F(answers, second_removal_names_the_holder_at_once)
 
 	start_holder(false);
 	self->child = remover_start(&self->uuid);
-	ASSERT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, BLOCKED,
+	ASSERT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, LOG_BLOCKED,
 			      self->name));
 	child_kill(self->child);
 	log = kmsg_open();
 	self->child = remover_start(&self->uuid);
-	EXPECT_TRUE(kmsg_wait(log, SOON_MS, self->uuid.text, BLOCKED,
+	EXPECT_TRUE(kmsg_wait(log, SOON_MS, self->uuid.text, LOG_BLOCKED,
 			      self->name));
 	close(log);
 }

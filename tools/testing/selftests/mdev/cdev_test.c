@@ -12,6 +12,7 @@
 
 #include "kselftest_harness.h"
 #include "call.h"
+#include "lib/log.h"
 
 #define PARENT	"mdev_relay.0"
 #define TYPE	"mdev_relay-relay"
@@ -122,7 +123,7 @@ TEST_F(cdev, former_holder_that_closes_is_noticed_at_once)
 	usleep(1500000);
 	vfio_close(&self->user);
 	EXPECT_TRUE(kmsg_wait(log, SOON_MS, self->uuid.text,
-			      "former holder closed the revoked device", NULL));
+			      LOG_CLOSED, NULL));
 	close(log);
 }
 
@@ -316,7 +317,6 @@ FIXTURE(kernel_cdev)
 
 #define KERNEL_PARENT	"mdpy"
 #define KERNEL_TYPE	"mdpy-vga"
-#define UNBOUND		"removal blocked until its VFIO device is closed"
 
 /* How long a removal is seen to wait */
 #define WAITS_MS	1500
@@ -348,7 +348,7 @@ FIXTURE_TEARDOWN(kernel_cdev)
 
 #define expect_child_waits() do {					\
 	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text,	\
-			      UNBOUND, NULL));				\
+			      LOG_DEVICE_OPEN, NULL));				\
 	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, WAITS_MS));	\
 	EXPECT_TRUE(mdev_exists(&self->uuid));				\
 } while (0)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "kselftest_harness.h"
+#include "lib/log.h"
 #include "queries.h"
 
 FIXTURE(described)
@@ -307,7 +308,7 @@ TEST_F(described, holder_is_asked_without_a_callback)
 	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "request").text, "1"));
 	EXPECT_TRUE(eventfd_wait(fd, SOON_MS));
 	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text,
-			      "relaying device request to holder (#1)", NULL));
+			      LOG_RELAYED " (#1)", NULL));
 	close(fd);
 }
 

@@ -8,9 +8,7 @@
 
 #include "kselftest_harness.h"
 #include "lib.h"
-
-#define RELAYED	"relaying device request to holder"
-#define BLOCKED	"removal blocked until device is released by its holder"
+#include "lib/log.h"
 
 struct removal {
 	struct uuid uuid;
@@ -101,10 +99,10 @@ TEST_F_TIMEOUT(removals, repeat_what_they_ask_and_say, 240 * SLOWER)
 	/* A user that takes its eventfd away, and stays, is no longer asked */
 	ASSERT_TRUE(eventfd_wait(turned->holder.eventfd, SOON_MS));
 	EXPECT_EQ(1, eventfd_take(turned->holder.eventfd));
-	EXPECT_EQ(0, kmsg_count(turned->log, turned->uuid.text, BLOCKED));
+	EXPECT_EQ(0, kmsg_count(turned->log, turned->uuid.text, LOG_BLOCKED));
 	EXPECT_EQ(0, holder_order(&turned->holder, HOLDER_UNREGISTER));
 	EXPECT_TRUE(kmsg_wait(turned->log, REPEAT_MS, turned->uuid.text,
-			      BLOCKED, HOLDER_NAME));
+			      LOG_BLOCKED, HOLDER_NAME));
 	/* But it may change its mind, and is asked at once */
 	EXPECT_EQ(0, eventfd_take(turned->holder.eventfd));
 	EXPECT_EQ(0, holder_order(&turned->holder, HOLDER_REGISTER));
@@ -115,7 +113,8 @@ TEST_F_TIMEOUT(removals, repeat_what_they_ask_and_say, 240 * SLOWER)
 		ASSERT_TRUE(eventfd_wait(asked->holder.eventfd, REPEAT_MS));
 		asks += eventfd_take(asked->holder.eventfd);
 		EXPECT_LE(asks, mdev_number(&asked->uuid, "request_count"));
-		relayed += kmsg_count(asked->log, asked->uuid.text, RELAYED);
+		relayed += kmsg_count(asked->log, asked->uuid.text,
+				      LOG_RELAYED);
 		if (asks < 10) {
 			EXPECT_EQ(1, relayed);
 		}
@@ -123,7 +122,7 @@ TEST_F_TIMEOUT(removals, repeat_what_they_ask_and_say, 240 * SLOWER)
 	EXPECT_EQ(2, relayed);
 
 	/* After 100 seconds: the line that came at once, and one a minute later */
-	EXPECT_EQ(2, kmsg_count(unasked->log, unasked->uuid.text, BLOCKED));
+	EXPECT_EQ(2, kmsg_count(unasked->log, unasked->uuid.text, LOG_BLOCKED));
 	EXPECT_EQ(1, mdev_number(&unasked->uuid, "request"));
 
 	for (i = 0; i < 3; i++) {

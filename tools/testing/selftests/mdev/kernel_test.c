@@ -14,16 +14,10 @@
 #include "kselftest_harness.h"
 #include "held.h"
 #include "lib.h"
+#include "lib/log.h"
 
 #define BUS_DRIVER	"/sys/bus/mdev/drivers/"
 #define PARAMETERS	"/sys/module/mdev_relay_peer/parameters/"
-
-#define BLOCKED		"removal blocked until device is released by its holder"
-#define NO_CALLBACK	"no way to ask"
-#define NO_REVOCATION	"cannot be revoked: its driver is one of the kernel's own"
-#define GROUP_OPEN	"removal blocked until its VFIO group is closed"
-#define FORWARDED	"relaying device request to driver (#1)"
-#define BLIND		"its holder can be neither seen nor asked: "
 
 #define PEER		"mdev_relay_peer.0"
 #define PEER_TYPE	"platform-relay"
@@ -274,7 +268,7 @@ TEST_F(sample, revocation_is_refused_with_the_reason)
 	start_holder(true);
 	EXPECT_EQ(-EOPNOTSUPP, mdev_revoke(&self->uuid));
 	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text,
-			      NO_REVOCATION, NULL));
+			      LOG_KERNELS_OWN, NULL));
 	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_USE));
 	EXPECT_EQ(0, eventfd_take(self->holder.eventfd));
 	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
@@ -330,8 +324,8 @@ TEST_F(sample, holder_that_has_released_it_is_waited_for_to_leave_its_group)
 	self->child = remover_start(&self->uuid);
 	ASSERT_TRUE(eventfd_wait(self->holder.eventfd, SOON_MS));
 	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE_DEVICE));
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, GROUP_OPEN,
-			      NULL));
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text,
+			      LOG_GROUP_OPEN, NULL));
 	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, 1000));
 	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
 	EXPECT_EQ(0, child_wait(self->child, SOON_MS));
@@ -425,8 +419,8 @@ TEST_F(peer, driver_asks_the_holder_itself)
 	start_remover();
 	EXPECT_EQ(1, eventfd_take(self->holder.eventfd));
 	EXPECT_EQ(1, mdev_number(&self->uuid, "request_count"));
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, FORWARDED,
-			      self->name));
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text,
+			      LOG_FORWARDED " (#1)", self->name));
 	child_kill(self->child);
 	EXPECT_TRUE(event(MDEV_UEVENT_REQUEST_CANCELLED));
 	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_USE));
@@ -444,10 +438,10 @@ TEST_F(peer, driver_that_cannot_ask_is_said_to_be_so)
 	start_holder(true);
 	EXPECT_EQ(-EOPNOTSUPP, file_puts(mdev_path(&self->uuid, "request").text,
 					 "1"));
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, NO_CALLBACK,
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, LOG_NO_WAY,
 			      self->name));
 	start_remover();
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, BLOCKED,
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, LOG_BLOCKED,
 			      self->name));
 	EXPECT_EQ(0, eventfd_take(self->holder.eventfd));
 	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
@@ -459,7 +453,7 @@ TEST_F(peer, device_that_cannot_be_seen_works)
 {
 	EXPECT_EQ(0, file_puts(PARAMETERS "unseen", "1"));
 	ASSERT_EQ(0, mdev_create(PEER, PEER_TYPE, &self->uuid));
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, BLIND,
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, LOG_BLIND,
 			      "no VFIO device"));
 	EXPECT_EQ(-EOPNOTSUPP, mdev_revoke(&self->uuid));
 	EXPECT_EQ(0, mdev_remove(&self->uuid));
@@ -470,7 +464,7 @@ TEST_F(peer, device_that_was_opened_too_early_works)
 {
 	EXPECT_EQ(0, file_puts(PARAMETERS "opened", "1"));
 	ASSERT_EQ(0, mdev_create(PEER, PEER_TYPE, &self->uuid));
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, BLIND,
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, LOG_BLIND,
 			      "opened before it was complete"));
 	EXPECT_EQ(-EOPNOTSUPP, mdev_revoke(&self->uuid));
 	EXPECT_EQ(0, mdev_remove(&self->uuid));

@@ -15,10 +15,10 @@
 #include "kselftest_harness.h"
 #include "call.h"
 #include "lib.h"
+#include "lib/log.h"
 
 #define PARENT	"mdev_relay.0"
 #define TYPE	"mdev_relay-relay"
-#define WAITING	"waiting for mediated devices to be released"
 
 static int run_unloader(void *arg)
 {
@@ -63,7 +63,7 @@ TEST(machine_can_be_suspended_while_an_unload_waits)
 		SKIP(return, "this kernel cannot try to suspend");
 	ASSERT_EQ(0, start(&uuid, &holder, "mtty", "mtty-2"));
 	child = child_start(run_unloader, "mtty", -1, -1);
-	ASSERT_TRUE(kmsg_wait(log, SOON_MS, "mtty", WAITING, NULL));
+	ASSERT_TRUE(kmsg_wait(log, SOON_MS, "mtty", LOG_WAITING, NULL));
 
 	expect_wait_through_suspend();
 	EXPECT_EQ(0, module_load("mtty"));

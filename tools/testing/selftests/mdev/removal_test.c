@@ -16,12 +16,7 @@
 #include "kselftest_harness.h"
 #include "held.h"
 #include "lib.h"
-
-#define RELAYED		"relaying device request to holder"
-#define BLOCKED		"removal blocked until device is released by its holder"
-#define NO_EVENTFD	"registered no request eventfd"
-#define NO_CALLBACK	"no way to ask"
-#define CANNOT_ASK	"release cannot be requested of the holder"
+#include "lib/log.h"
 
 /* One device, which one process can hold and another one remove */
 FIXTURE(held)
@@ -104,8 +99,8 @@ TEST_F(held, user_is_asked_at_once)
 	start_holder(true);
 	start_remover();
 	EXPECT_EQ(1, eventfd_take(self->holder.eventfd));
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, RELAYED " (#1)",
-			      self->name));
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text,
+			      LOG_RELAYED " (#1)", self->name));
 	expect_waiting();
 }
 
@@ -125,16 +120,16 @@ TEST_F(held, user_without_eventfd_is_named_as_blocking)
 
 	start_holder(false);
 	start_remover();
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, BLOCKED,
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, LOG_BLOCKED,
 			      self->name));
-	EXPECT_TRUE(kmsg_wait(second, SOON_MS, self->uuid.text, NO_EVENTFD,
+	EXPECT_TRUE(kmsg_wait(second, SOON_MS, self->uuid.text, LOG_NO_EVENTFD,
 			      self->name));
 	close(second);
 	expect_waiting();
 	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
 	expect_removed();
 	/* Once a minute, not more */
-	EXPECT_EQ(0, kmsg_count(self->log, self->uuid.text, BLOCKED));
+	EXPECT_EQ(0, kmsg_count(self->log, self->uuid.text, LOG_BLOCKED));
 }
 
 TEST_F(held, eventfd_registered_while_pending_is_signalled_at_once)
@@ -143,7 +138,7 @@ TEST_F(held, eventfd_registered_while_pending_is_signalled_at_once)
 	start_remover();
 	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_REGISTER));
 	EXPECT_TRUE(eventfd_wait(self->holder.eventfd, SOON_MS));
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, BLOCKED,
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, LOG_BLOCKED,
 			      NULL));
 	expect_waiting();
 }
@@ -156,7 +151,7 @@ TEST_F(held, eventfd_taken_away_before_close_gives_no_notice)
 	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_UNREGISTER));
 	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
 	expect_removed();
-	EXPECT_EQ(0, kmsg_count(self->log, self->uuid.text, BLOCKED));
+	EXPECT_EQ(0, kmsg_count(self->log, self->uuid.text, LOG_BLOCKED));
 }
 
 TEST_F(held, device_is_whole_while_the_removal_waits)
@@ -306,7 +301,7 @@ TEST_F(held, interrupted_removal_can_be_repeated_at_will)
 	}
 	/* In a machine that is busy, the loop may take longer than an interval */
 	EXPECT_GT(20, asked);
-	EXPECT_GT(20, kmsg_count(self->log, self->uuid.text, RELAYED));
+	EXPECT_GT(20, kmsg_count(self->log, self->uuid.text, LOG_RELAYED));
 }
 
 /* More than a counter of one byte knows of */
@@ -413,7 +408,7 @@ TEST_F(held, next_opener_inherits_no_request_eventfd)
 	child_kill(dead.pid);
 	start_holder(false);
 	start_remover();
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, BLOCKED,
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, LOG_BLOCKED,
 			      self->name));
 	EXPECT_EQ(0, eventfd_take(dead.eventfd));
 	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
@@ -435,7 +430,7 @@ TEST_F(held, inherited_descriptor_still_holds)
 	EXPECT_EQ(1, eventfd_take(self->holder.eventfd));
 	snprintf(self->name, sizeof(self->name),
 		 HOLDER_NAME " (pid 0, exited)");
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, RELAYED,
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, LOG_RELAYED,
 			      self->name));
 	expect_waiting();
 	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_USE));
@@ -472,7 +467,7 @@ TEST_F(held, written_request_asks_once_and_removes_nothing)
 	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "request").text, "1"));
 	EXPECT_TRUE(event(MDEV_UEVENT_REQUEST_PENDING));
 	EXPECT_EQ(1, eventfd_take(self->holder.eventfd));
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, RELAYED,
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, LOG_RELAYED,
 			      self->name));
 	EXPECT_EQ(1, mdev_number(&self->uuid, "request"));
 	EXPECT_EQ(1, mdev_number(&self->uuid, "request_count"));
@@ -519,8 +514,8 @@ TEST_F(held, written_request_without_eventfd_is_logged)
 {
 	start_holder(false);
 	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "request").text, "1"));
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, CANNOT_ASK,
-			      self->name));
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text,
+			      LOG_CANNOT_ASK, self->name));
 	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_REGISTER));
 	EXPECT_TRUE(eventfd_wait(self->holder.eventfd, SOON_MS));
 }
@@ -592,9 +587,9 @@ TEST_F(unasked, user_is_named_as_blocking)
 	int second = kmsg_open();
 
 	start_remover();
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, BLOCKED,
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, LOG_BLOCKED,
 			      self->name));
-	EXPECT_TRUE(kmsg_wait(second, SOON_MS, self->uuid.text, NO_CALLBACK,
+	EXPECT_TRUE(kmsg_wait(second, SOON_MS, self->uuid.text, LOG_NO_WAY,
 			      NULL));
 	close(second);
 	expect_waiting();
@@ -610,7 +605,7 @@ TEST_F(unasked, written_request_fails)
 	EXPECT_EQ(-EOPNOTSUPP, file_puts(request.text, "1"));
 	EXPECT_EQ(0, mdev_number(&self->uuid, "request"));
 	EXPECT_EQ(0, file_puts(request.text, "0"));
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, NO_CALLBACK,
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, LOG_NO_WAY,
 			      self->name));
 	/* With nobody to ask there is nothing that can fail */
 	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
@@ -714,7 +709,7 @@ TEST_F(unbound, every_user_is_asked_before_any_is_waited_for)
 	expect_asked(1);
 	for (i = 0; i < 3; i++) {
 		EXPECT_TRUE(kmsg_wait(log[i], SOON_MS, self->uuids[i].text,
-				      i == 2 ? BLOCKED : RELAYED,
+				      i == 2 ? LOG_BLOCKED : LOG_RELAYED,
 				      named(name, sizeof(name),
 					    self->holders[i].pid)));
 		close(log[i]);

@@ -13,17 +13,14 @@
 #include "kselftest_harness.h"
 #include "call.h"
 #include "lib.h"
+#include "lib/log.h"
 #include "mdev_relay.h"
 
 #define PARENT		"mdev_relay.1"
 #define TYPE		"mdev_relay-relay"
 #define DEVICES		5
 
-#define REVOKED		"revoked from its holder: "
-#define CLOSED		"former holder closed the revoked device"
-#define WAITING		"waiting for mediated devices to be released; revoking them after "
-#define NOT_BOUND	"cannot rebind to vfio_mdev: the former holder still has the device or its VFIO group open"
-#define NO_CALLBACK	"cannot be revoked: the parent driver has no revoke callback"
+#define WAITING		LOG_WAITING "; revoking them after "
 
 /* What comes on top of the time that is given: emulation is slow */
 #define MORE_MS		(2500 * time_scale())
@@ -128,7 +125,8 @@ TEST_F(parent, users_share_their_time)
 
 		/* Lines come in the order of the devices, or not */
 		lseek(log, 0, SEEK_SET);
-		snprintf(name, sizeof(name), REVOKED HOLDER_NAME " (pid %d)",
+		snprintf(name, sizeof(name),
+			 LOG_REVOKED HOLDER_NAME " (pid %d)",
 			 self->holders[i].pid);
 		EXPECT_TRUE(kmsg_wait(log, 0, self->uuids[i].text, name, NULL));
 		close(log);
@@ -151,7 +149,7 @@ TEST_F(parent, user_that_releases_in_time_loses_nothing)
 	EXPECT_EQ(0, order(0, HOLDER_CLOSE));
 	expect_unbound(SOON_MS);
 	EXPECT_TRUE(event(1, MDEV_UEVENT_REQUEST_REVOKED));
-	EXPECT_FALSE(kmsg_wait(self->log, 0, self->uuids[0].text, REVOKED,
+	EXPECT_FALSE(kmsg_wait(self->log, 0, self->uuids[0].text, LOG_REVOKED,
 			       NULL));
 }
 
@@ -299,7 +297,8 @@ TEST_F(parent, device_loses_its_driver_and_gets_it_back)
 	EXPECT_EQ(0, mdev_number(uuid, "request"));
 	/* A driver that has not let go of it keeps others, and itself, out */
 	EXPECT_EQ(-EBUSY, file_puts(MDEV_DRIVER "bind", uuid->text));
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, uuid->text, NOT_BOUND, NULL));
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, uuid->text, LOG_NOT_BOUND,
+			      NULL));
 	EXPECT_EQ(-ENODEV, order(2, HOLDER_USE));
 	EXPECT_EQ(-EBUSY, file_puts(MDEV_DRIVER "bind", uuid->text));
 	EXPECT_EQ(0, order(2, HOLDER_CLOSE));
@@ -407,10 +406,10 @@ TEST_F(unrevocable, user_is_waited_for)
 	pid = unbinder_start(UNREVOCABLE);
 	EXPECT_TRUE(eventfd_wait(self->holder.eventfd, SOON_MS));
 	EXPECT_EQ(-ETIMEDOUT, child_wait(pid, 4000));
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, NO_CALLBACK,
-			      NULL));
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text,
+			      LOG_NO_REVOKE, NULL));
 	/* Not once a second */
-	EXPECT_EQ(0, kmsg_count(self->log, self->uuid.text, NO_CALLBACK));
+	EXPECT_EQ(0, kmsg_count(self->log, self->uuid.text, LOG_NO_REVOKE));
 	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_USE));
 	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
 	EXPECT_EQ(0, child_wait(pid, SOON_MS));
@@ -606,7 +605,7 @@ TEST_F(module, framework_stays_until_the_shell_is_closed)
 	EXPECT_EQ(-ENODEV, holder_order(&self->holder, HOLDER_USE));
 	EXPECT_EQ(-EAGAIN, module_unload("mdev"));
 	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, CLOSED,
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, LOG_CLOSED,
 			      NULL));
 	EXPECT_EQ(0, soon_not(-EAGAIN, module_unload("mdev")));
 }

@@ -21,14 +21,8 @@
 #include "call.h"
 #include "held.h"
 #include "lib.h"
+#include "lib/log.h"
 #include "mdev_relay.h"
-
-#define REVOKED		"revoked from its holder: "
-#define STAYS		"; mdev stays loaded until the holder closes it"
-#define CLOSED		"former holder closed the revoked device"
-#define NO_CALLBACK	"cannot be revoked: the parent driver has no revoke callback"
-#define MAPPED		"cannot be revoked: it is mapped, and the kernel cannot take the mapping away"
-#define CALL_WAITS	"detaching waits for a callback of the parent driver to return"
 
 #define RELAY_TYPE	"mdev_relay-relay"
 #define PAGES		16
@@ -87,7 +81,7 @@ FIXTURE_TEARDOWN(held)
 #define said_revoked() ({						\
 	char line[160];							\
 									\
-	snprintf(line, sizeof(line), REVOKED "%s" STAYS, self->name);	\
+	snprintf(line, sizeof(line), LOG_REVOKED "%s" LOG_STAYS, self->name);	\
 	said(line);							\
 })
 
@@ -140,7 +134,8 @@ TEST_F(held, device_that_is_not_in_use_is_removed)
 	EXPECT_EQ(0, revoke(&self->uuid));
 	EXPECT_FALSE(mdev_exists(&self->uuid));
 	EXPECT_EQ(available + 1, instances(variant->parent, variant->type));
-	EXPECT_FALSE(kmsg_wait(self->log, 100, self->uuid.text, REVOKED, NULL));
+	EXPECT_FALSE(kmsg_wait(self->log, 100, self->uuid.text, LOG_REVOKED,
+			       NULL));
 	EXPECT_EQ(-ENOENT, mdev_revoke(&self->uuid));
 }
 
@@ -151,7 +146,8 @@ TEST_F(held, device_that_was_released_is_removed)
 	EXPECT_EQ(0, revoke(&self->uuid));
 	EXPECT_FALSE(mdev_exists(&self->uuid));
 	EXPECT_EQ(0, eventfd_take(self->holder.eventfd));
-	EXPECT_FALSE(kmsg_wait(self->log, 100, self->uuid.text, REVOKED, NULL));
+	EXPECT_FALSE(kmsg_wait(self->log, 100, self->uuid.text, LOG_REVOKED,
+			       NULL));
 }
 
 TEST_F(held, group_that_is_open_is_no_use)
@@ -161,7 +157,8 @@ TEST_F(held, group_that_is_open_is_no_use)
 	EXPECT_EQ(0, revoke(&self->uuid));
 	EXPECT_FALSE(mdev_exists(&self->uuid));
 	EXPECT_GT(0, holder_order(&self->holder, HOLDER_OPEN_AGAIN));
-	EXPECT_FALSE(kmsg_wait(self->log, 100, self->uuid.text, REVOKED, NULL));
+	EXPECT_FALSE(kmsg_wait(self->log, 100, self->uuid.text, LOG_REVOKED,
+			       NULL));
 }
 
 TEST_F(held, device_is_taken_from_its_user)
@@ -178,9 +175,10 @@ TEST_F(held, device_is_taken_from_its_user)
 	EXPECT_TRUE(event(MDEV_UEVENT_REQUEST_REVOKED));
 	EXPECT_TRUE(uevent_wait(self->events, SOON_MS, "remove",
 				self->uuid.text, NULL));
-	EXPECT_FALSE(kmsg_wait(self->log, 0, self->uuid.text, CLOSED, NULL));
+	EXPECT_FALSE(kmsg_wait(self->log, 0, self->uuid.text, LOG_CLOSED,
+			       NULL));
 	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
-	EXPECT_TRUE(said(CLOSED));
+	EXPECT_TRUE(said(LOG_CLOSED));
 }
 
 TEST_F(held, user_that_is_stopped_is_not_waited_for)
@@ -304,9 +302,10 @@ TEST_F(held, inherited_descriptor_is_a_shell_too)
 		 HOLDER_NAME " (pid 0, exited)");
 	EXPECT_TRUE(said_revoked());
 	EXPECT_EQ(-ENODEV, holder_order(&self->holder, HOLDER_USE));
-	EXPECT_FALSE(kmsg_wait(self->log, 0, self->uuid.text, CLOSED, NULL));
+	EXPECT_FALSE(kmsg_wait(self->log, 0, self->uuid.text, LOG_CLOSED,
+			       NULL));
 	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
-	EXPECT_TRUE(said(CLOSED));
+	EXPECT_TRUE(said(LOG_CLOSED));
 }
 
 TEST_F(held, killed_user_closes_the_shell)
@@ -314,7 +313,7 @@ TEST_F(held, killed_user_closes_the_shell)
 	start_holder(true);
 	EXPECT_EQ(0, revoke(&self->uuid));
 	holder_kill(&self->holder);
-	EXPECT_TRUE(said(CLOSED));
+	EXPECT_TRUE(said(LOG_CLOSED));
 }
 
 TEST_F(held, user_that_was_killed_had_released_it)
@@ -322,7 +321,8 @@ TEST_F(held, user_that_was_killed_had_released_it)
 	start_holder(true);
 	holder_kill(&self->holder);
 	EXPECT_EQ(0, revoke(&self->uuid));
-	EXPECT_FALSE(kmsg_wait(self->log, 100, self->uuid.text, REVOKED, NULL));
+	EXPECT_FALSE(kmsg_wait(self->log, 100, self->uuid.text, LOG_REVOKED,
+			       NULL));
 }
 
 /* At one point or another; each ends in a device that is gone */
@@ -630,14 +630,16 @@ TEST_F(used, each_descriptor_is_a_shell)
 	self->user.device = -1;
 	EXPECT_EQ(-ENODEV, vfio_info(third, &info));
 	close(third);
-	EXPECT_FALSE(kmsg_wait(self->log, 100, self->uuid.text, CLOSED, NULL));
+	EXPECT_FALSE(kmsg_wait(self->log, 100, self->uuid.text, LOG_CLOSED,
+			       NULL));
 	EXPECT_EQ(-ENODEV, vfio_info(second, &info));
 	close(second);
 	/* VFIO takes the container apart with its last group, used or not */
-	EXPECT_FALSE(kmsg_wait(self->log, 300, self->uuid.text, CLOSED, NULL));
+	EXPECT_FALSE(kmsg_wait(self->log, 300, self->uuid.text, LOG_CLOSED,
+			       NULL));
 	EXPECT_EQ(0, vfio_unmap(&self->user, IOVA, self->size));
 	vfio_close(&self->user);
-	EXPECT_TRUE(said(CLOSED));
+	EXPECT_TRUE(said(LOG_CLOSED));
 }
 
 /* In no process at all, but on its way from one to another */
@@ -665,7 +667,8 @@ TEST_F(used, descriptor_that_was_sent_is_a_shell)
 	close(self->user.device);
 	self->user.device = -1;
 	expect_revoked();
-	EXPECT_FALSE(kmsg_wait(self->log, 100, self->uuid.text, CLOSED, NULL));
+	EXPECT_FALSE(kmsg_wait(self->log, 100, self->uuid.text, LOG_CLOSED,
+			       NULL));
 	ASSERT_EQ(1, recvmsg(sockets[1], &message, 0));
 	memcpy(&self->user.device, CMSG_DATA(control), sizeof(int));
 	EXPECT_EQ(-ENODEV, vfio_info(self->user.device, &info));
@@ -807,7 +810,7 @@ TEST_F(guest, call_that_takes_long_is_told_of)
 	start_call(&self->call, call_sleep, .len = 11000);
 	ASSERT_TRUE(call_is_stuck(&self->call, SOON_MS));
 	pid = revoker_start(&self->uuid);
-	EXPECT_TRUE(kmsg_wait(self->log, 12000, self->uuid.text, CALL_WAITS,
+	EXPECT_TRUE(kmsg_wait(self->log, 12000, self->uuid.text, LOG_CALL_WAITS,
 			      NULL));
 	EXPECT_EQ(0, child_wait(pid, SOON_MS));
 	EXPECT_EQ((long)sizeof(__u32), call_end(&self->call, SOON_MS));
@@ -928,7 +931,7 @@ TEST_F(guest, user_stuck_in_a_call_can_be_killed)
 	expect_revoked();
 	EXPECT_EQ(0, kill(pid, SIGKILL));
 	EXPECT_EQ(128 + SIGKILL, child_wait(pid, SOON_MS));
-	EXPECT_TRUE(said(CLOSED));
+	EXPECT_TRUE(said(LOG_CLOSED));
 	EXPECT_TRUE(pages_pinned_become(self->pinned));
 }
 
@@ -1131,7 +1134,8 @@ TEST_F(guest, close_under_way_is_waited_for)
 	EXPECT_EQ(0, child_wait(pid, SOON_MS));
 	/* It was released: nothing was left to be revoked */
 	EXPECT_EQ(revokes, relay_counter("revokes"));
-	EXPECT_FALSE(kmsg_wait(self->log, 0, self->uuid.text, REVOKED, NULL));
+	EXPECT_FALSE(kmsg_wait(self->log, 0, self->uuid.text, LOG_REVOKED,
+			       NULL));
 }
 
 TEST_F(guest, release_is_not_called_after_a_revocation)
@@ -1141,7 +1145,7 @@ TEST_F(guest, release_is_not_called_after_a_revocation)
 
 	expect_revoked();
 	vfio_close(&self->user);
-	EXPECT_TRUE(said(CLOSED));
+	EXPECT_TRUE(said(LOG_CLOSED));
 	EXPECT_EQ(revokes + 1, relay_counter("revokes"));
 	EXPECT_EQ(releases, relay_counter("releases"));
 }
@@ -1296,12 +1300,13 @@ TEST_F(mapped, mapping_alone_keeps_the_shell)
 	EXPECT_EQ(0, touch(memory, true));
 	vfio_close(&self->user);
 	expect_revoked();
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, REVOKED,
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, LOG_REVOKED,
 			      NULL));
 	EXPECT_EQ(SIGBUS, touch(memory, false));
-	EXPECT_FALSE(kmsg_wait(self->log, 100, self->uuid.text, CLOSED, NULL));
+	EXPECT_FALSE(kmsg_wait(self->log, 100, self->uuid.text, LOG_CLOSED,
+			       NULL));
 	munmap(memory, self->page);
-	EXPECT_TRUE(said(CLOSED));
+	EXPECT_TRUE(said(LOG_CLOSED));
 }
 
 struct mapping {
@@ -1399,10 +1404,10 @@ TEST_F(mapped, mapping_touched_meanwhile_gives_sigbus)
 	ASSERT_NE(NULL, memory);					\
 	EXPECT_EQ(0, touch(memory, true));				\
 	EXPECT_EQ(EBUSY, revoke(&self->uuid));				\
-	EXPECT_TRUE(said(MAPPED));					\
+	EXPECT_TRUE(said(LOG_MAPPED));					\
 	/* Said once, and nothing has changed */			\
 	EXPECT_EQ(EBUSY, revoke(&self->uuid));				\
-	EXPECT_EQ(1, kmsg_count(again, self->uuid.text, MAPPED));	\
+	EXPECT_EQ(1, kmsg_count(again, self->uuid.text, LOG_MAPPED));	\
 	close(again);							\
 	EXPECT_TRUE(mdev_exists(&self->uuid));				\
 	EXPECT_EQ(0, vfio_info(self->user.device, &info));		\
@@ -1464,8 +1469,8 @@ TEST_F(unrevocable, device_that_is_held_stays)
 	ASSERT_EQ(0, holder_start(&self->holder, &self->uuid));
 	EXPECT_EQ(EOPNOTSUPP, revoke(&self->uuid));
 	EXPECT_EQ(EOPNOTSUPP, revoke(&self->uuid));
-	EXPECT_TRUE(said(NO_CALLBACK));
-	EXPECT_EQ(1, kmsg_count(again, self->uuid.text, NO_CALLBACK));
+	EXPECT_TRUE(said(LOG_NO_REVOKE));
+	EXPECT_EQ(1, kmsg_count(again, self->uuid.text, LOG_NO_REVOKE));
 	close(again);
 	EXPECT_TRUE(mdev_exists(&self->uuid));
 	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_USE));

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the kernel's log says of mediated devices and their holders. */
+#ifndef SELFTESTS_LIB_LOG_H
+#define SELFTESTS_LIB_LOG_H
+
+/* A request */
+#define LOG_RELAYED	"relaying device request to holder"
+#define LOG_FORWARDED	"relaying device request to driver"
+#define LOG_CANNOT_ASK	"release cannot be requested of the holder"
+#define LOG_NO_EVENTFD	"registered no request eventfd"
+#define LOG_NO_WAY	"no way to ask"
+#define LOG_BLIND	"its holder can be neither seen nor asked: "
+
+/* A removal that waits */
+#define LOG_BLOCKED	"removal blocked until device is released by its holder"
+#define LOG_GROUP_OPEN	"removal blocked until its VFIO group is closed"
+#define LOG_DEVICE_OPEN	"removal blocked until its VFIO device is closed"
+#define LOG_WAITING	"waiting for mediated devices to be released"
+#define LOG_CALL_WAITS	"detaching waits for a callback of the parent driver to return"
+
+/* A revocation, and what keeps it from being made */
+#define LOG_REVOKED	"revoked from its holder: "
+#define LOG_STAYS	"; mdev stays loaded until the holder closes it"
+#define LOG_CLOSED	"former holder closed the revoked device"
+#define LOG_NOT_BOUND	"cannot rebind to vfio_mdev: the former holder still has the device or its VFIO group open"
+#define LOG_NO_REVOKE	"cannot be revoked: the parent driver has no revoke callback"
+#define LOG_KERNELS_OWN	"cannot be revoked: its driver is one of the kernel's own"
+#define LOG_MAPPED	"cannot be revoked: it is mapped, and the kernel cannot take the mapping away"
+
+#endif /* SELFTESTS_LIB_LOG_H */
