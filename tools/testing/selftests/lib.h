@@ -102,6 +102,9 @@ bool mdev_is_kernels_own(const struct uuid *uuid);
 bool driver_is_kernels_own(const struct uuid *uuid);
 int mdev_count(void);
 
+/* Why a test about requests is skipped: mdev_is_kernels_own() */
+#define ASKS_NOBODY	"the kernel's own mdev does not ask for release"
+
 /*
  * VFIO, in one of its ways: VFIO_WAY in the environment is "type1" or missing,
  * "iommufd", which stands in for the container, or "cdev": the device by its
@@ -115,10 +118,10 @@ enum vfio_way {
 
 enum vfio_way vfio_way(void);
 
-/* Why a test about groups, or about several descriptors, is skipped: with cdev */
+/* Why a test of groups, or of several descriptors, is skipped with cdev */
 #define WITHOUT_GROUP	"this device is opened without a group"
 
-/* Why a test about what iommufd does not do is skipped: in any way but type 1 */
+/* Why a test of what only type 1 does is skipped in the other ways */
 #define WITHOUT_TYPE1	"this is about a container of type 1"
 
 /*
@@ -169,6 +172,8 @@ void *bad_address(void);
 
 /* Can the kernel take away what is mapped of a device? Since 6.10 */
 bool vfio_mappings_can_be_taken(void);
+/* Why a test is skipped where it cannot */
+#define KEEPS_MAPPINGS	"this kernel cannot take a mapping away"
 
 /* Does /proc/PID/fdinfo show where a device is in sysfs? */
 bool vfio_shows_path(void);

@@ -26,21 +26,24 @@
 
 FIXTURE(answers)
 {
-	HELD;
+	struct held held;
 	struct vfio_user user;
 };
 
 FIXTURE_SETUP(answers)
 {
 	self->user = (struct vfio_user)VFIO_USER_NONE;
-	set_up_held(PARENT, TYPE);
+	if (!parent_exists(PARENT))
+		SKIP(return, "no parent " PARENT);
+	if (!set_up_held(_metadata, &self->held, PARENT, TYPE))
+		SKIP(return, ASKS_NOBODY);
 }
 
 FIXTURE_TEARDOWN(answers)
 {
 	vfio_close(&self->user);
 	grace_set(GRACE_DEFAULT);
-	tear_down_held();
+	tear_down_held(_metadata, &self->held);
 }
 
 /* The next event of the device, as it came, or NULL */
@@ -100,7 +103,7 @@ TEST_F(answers, add_event_comes_when_the_device_is_whole)
 		uuids[i] = uuid_new();
 	child = child_start(run_creator, uuids, -1, -1);
 	for (i = 0; i < ROUNDS; i++) {
-		ASSERT_TRUE(uevent_wait(self->events, SOON_MS, "add",
+		ASSERT_TRUE(uevent_wait(self->held.events, SOON_MS, "add",
 					uuids[i].text, "SUBSYSTEM=mdev"));
 		EXPECT_TRUE(file_exists(mdev_path(&uuids[i],
 						  "iommu_group").text));
@@ -108,7 +111,7 @@ TEST_F(answers, add_event_comes_when_the_device_is_whole)
 						  "mdev_type").text));
 		EXPECT_TRUE(file_exists(mdev_path(&uuids[i], "driver").text));
 		/* And that it is bound is told next */
-		EXPECT_TRUE(uevent_wait(self->events, SOON_MS, "bind",
+		EXPECT_TRUE(uevent_wait(self->held.events, SOON_MS, "bind",
 					uuids[i].text, "SUBSYSTEM=mdev"));
 	}
 	EXPECT_EQ(0, child_wait(child, SOON_MS));
@@ -128,7 +131,7 @@ TEST_F(answers, events_carry_no_type)
 	ASSERT_EQ(0, mdev_create(PARENT, TYPE, &uuid));
 	ASSERT_EQ(0, file_puts(mdev_path(&uuid, "request").text, "1"));
 	ASSERT_EQ(0, mdev_remove(&uuid));
-	while (!removed && next_event(self->events, &uuid, message,
+	while (!removed && next_event(self->held.events, &uuid, message,
 				      sizeof(message), &len)) {
 		if (!event_has(message, len, "SUBSYSTEM=mdev"))
 			continue;
@@ -148,14 +151,14 @@ TEST_F(answers, release_for_a_removal_is_no_event)
 	bool removed = false;
 	size_t len;
 
-	start_holder(true);
-	self->child = remover_start(&self->uuid);
-	ASSERT_TRUE(event(MDEV_UEVENT_REQUEST_PENDING));
-	ASSERT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
-	EXPECT_EQ(0, child_wait(self->child, SOON_MS));
-	self->child = -1;
-	while (!removed && next_event(self->events, &self->uuid, message,
-				      sizeof(message), &len)) {
+	start_holder(_metadata, &self->held, true);
+	self->held.child = remover_start(&self->held.uuid);
+	ASSERT_TRUE(event(&self->held, MDEV_UEVENT_REQUEST_PENDING));
+	ASSERT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE));
+	EXPECT_EQ(0, child_wait(self->held.child, SOON_MS));
+	self->held.child = -1;
+	while (!removed && next_event(self->held.events, &self->held.uuid,
+				      message, sizeof(message), &len)) {
 		EXPECT_FALSE(event_has(message, len,
 				       MDEV_UEVENT_REQUEST_MET));
 		removed = event_has(message, len, "ACTION=remove") &&
@@ -166,11 +169,12 @@ TEST_F(answers, release_for_a_removal_is_no_event)
 
 TEST_F(answers, release_that_nobody_waits_for_is_an_event)
 {
-	start_holder(true);
-	ASSERT_EQ(0, file_puts(mdev_path(&self->uuid, "request").text, "1"));
-	ASSERT_TRUE(event(MDEV_UEVENT_REQUEST_PENDING));
-	ASSERT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
-	EXPECT_TRUE(event(MDEV_UEVENT_REQUEST_MET));
+	start_holder(_metadata, &self->held, true);
+	ASSERT_EQ(0, file_puts(mdev_path(&self->held.uuid, "request").text,
+			       "1"));
+	ASSERT_TRUE(event(&self->held, MDEV_UEVENT_REQUEST_PENDING));
+	ASSERT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE));
+	EXPECT_TRUE(event(&self->held, MDEV_UEVENT_REQUEST_MET));
 }
 
 struct setter {
@@ -196,68 +200,68 @@ TEST_F(answers, holder_is_the_process_that_set_the_request_eventfd)
 	char text[64], shown[64];
 	pid_t child, remover;
 
-	ASSERT_EQ(0, vfio_open(&self->user, &self->uuid));
+	ASSERT_EQ(0, vfio_open(&self->user, &self->held.uuid));
 	setter.device = self->user.device;
 	snprintf(shown, sizeof(shown), "%d ", getpid());
-	ASSERT_LT(0, file_read(mdev_path(&self->uuid, "holder").text, text,
+	ASSERT_LT(0, file_read(mdev_path(&self->held.uuid, "holder").text, text,
 			       sizeof(text)));
 	EXPECT_EQ(0, strncmp(shown, text, strlen(shown)));
 
 	child = child_start(run_setter, &setter, setter.device,
 			    setter.eventfd);
 	snprintf(shown, sizeof(shown), "%d ", child);
-	EXPECT_TRUE(soon(file_read(mdev_path(&self->uuid, "holder").text, text,
-				   sizeof(text)) > 0 &&
+	EXPECT_TRUE(soon(file_read(mdev_path(&self->held.uuid, "holder").text,
+				   text, sizeof(text)) > 0 &&
 			 !strncmp(shown, text, strlen(shown))));
-	remover = remover_start(&self->uuid);
+	remover = remover_start(&self->held.uuid);
 	snprintf(shown, sizeof(shown), "(pid %d)", child);
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, LOG_RELAYED,
-			      shown));
+	EXPECT_TRUE(kmsg_wait(self->held.log, SOON_MS, self->held.uuid.text,
+			      LOG_RELAYED, shown));
 	EXPECT_EQ(1, eventfd_take(setter.eventfd));
 
 	/* Its number may soon be another process's: nobody is to be told of it */
 	child_kill(child);
-	EXPECT_TRUE(soon(file_read(mdev_path(&self->uuid, "holder").text, text,
-				   sizeof(text)) > 0 &&
+	EXPECT_TRUE(soon(file_read(mdev_path(&self->held.uuid, "holder").text,
+				   text, sizeof(text)) > 0 &&
 			 !strncmp("0 ", text, 2) && strstr(text, " (exited)")));
 	child_kill(remover);
-	self->child = remover_start(&self->uuid);
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, LOG_RELAYED,
-			      "(pid 0, exited)"));
+	self->held.child = remover_start(&self->held.uuid);
+	EXPECT_TRUE(kmsg_wait(self->held.log, SOON_MS, self->held.uuid.text,
+			      LOG_RELAYED, "(pid 0, exited)"));
 	vfio_close(&self->user);
-	EXPECT_EQ(0, child_wait(self->child, SOON_MS));
-	self->child = -1;
+	EXPECT_EQ(0, child_wait(self->held.child, SOON_MS));
+	self->held.child = -1;
 	close(setter.eventfd);
 }
 
 /* In bash, a job that is stopped and goes on; a debugger; the freezer */
 TEST_F(answers, removal_goes_on_after_it_was_stopped)
 {
-	start_holder(true);
-	self->child = remover_start(&self->uuid);
-	ASSERT_TRUE(event(MDEV_UEVENT_REQUEST_PENDING));
-	ASSERT_EQ(0, kill(self->child, SIGSTOP));
-	ASSERT_TRUE(event(MDEV_UEVENT_REQUEST_CANCELLED));
-	ASSERT_EQ(0, kill(self->child, SIGCONT));
-	ASSERT_TRUE(event(MDEV_UEVENT_REQUEST_PENDING));
-	ASSERT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
-	EXPECT_EQ(0, child_wait(self->child, SOON_MS));
-	self->child = -1;
+	start_holder(_metadata, &self->held, true);
+	self->held.child = remover_start(&self->held.uuid);
+	ASSERT_TRUE(event(&self->held, MDEV_UEVENT_REQUEST_PENDING));
+	ASSERT_EQ(0, kill(self->held.child, SIGSTOP));
+	ASSERT_TRUE(event(&self->held, MDEV_UEVENT_REQUEST_CANCELLED));
+	ASSERT_EQ(0, kill(self->held.child, SIGCONT));
+	ASSERT_TRUE(event(&self->held, MDEV_UEVENT_REQUEST_PENDING));
+	ASSERT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE));
+	EXPECT_EQ(0, child_wait(self->held.child, SOON_MS));
+	self->held.child = -1;
 }
 
 TEST_F(answers, second_removal_names_the_holder_at_once)
 {
 	int log;
 
-	start_holder(false);
-	self->child = remover_start(&self->uuid);
-	ASSERT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, LOG_BLOCKED,
-			      self->name));
-	child_kill(self->child);
+	start_holder(_metadata, &self->held, false);
+	self->held.child = remover_start(&self->held.uuid);
+	ASSERT_TRUE(kmsg_wait(self->held.log, SOON_MS, self->held.uuid.text,
+			      LOG_BLOCKED, self->held.name));
+	child_kill(self->held.child);
 	log = kmsg_open();
-	self->child = remover_start(&self->uuid);
-	EXPECT_TRUE(kmsg_wait(log, SOON_MS, self->uuid.text, LOG_BLOCKED,
-			      self->name));
+	self->held.child = remover_start(&self->held.uuid);
+	EXPECT_TRUE(kmsg_wait(log, SOON_MS, self->held.uuid.text, LOG_BLOCKED,
+			      self->held.name));
 	close(log);
 }
 
@@ -290,12 +294,12 @@ TEST_F(answers, wait_of_many_seconds_is_none_of_one)
 
 	/* 17179870 * 250 is 2 to the 32nd, and a bit */
 	ASSERT_EQ(0, set_revoke_after("17179870"));
-	start_holder(true);
-	unbinder = driver_unbinder_start(&self->uuid);
-	ASSERT_TRUE(event(MDEV_UEVENT_REQUEST_PENDING));
+	start_holder(_metadata, &self->held, true);
+	unbinder = driver_unbinder_start(&self->held.uuid);
+	ASSERT_TRUE(event(&self->held, MDEV_UEVENT_REQUEST_PENDING));
 	sleep(3);
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_USE));
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_USE));
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE));
 	EXPECT_EQ(0, child_wait(unbinder, SOON_MS));
 }
 
@@ -304,14 +308,14 @@ TEST_F(answers, driver_that_populates_a_mapping_is_named)
 	void *memory;
 
 	if (!vfio_mappings_can_be_taken())
-		SKIP(return, "this kernel cannot take a mapping away");
-	ASSERT_EQ(0, vfio_open(&self->user, &self->uuid));
+		SKIP(return, KEEPS_MAPPINGS);
+	ASSERT_EQ(0, vfio_open(&self->user, &self->held.uuid));
 	memory = mmap(NULL, sysconf(_SC_PAGESIZE), PROT_READ, MAP_SHARED,
 		      self->user.device, (off_t)MDEV_RELAY_POPULATED_REGION <<
 		      MDEV_RELAY_INDEX_SHIFT);
 	ASSERT_NE(MAP_FAILED, memory);
 	munmap(memory, sysconf(_SC_PAGESIZE));
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, "mdev_relay",
+	EXPECT_TRUE(kmsg_wait(self->held.log, SOON_MS, "mdev_relay",
 			      "maps pages without a fault handler", NULL));
 }
 
@@ -429,14 +433,17 @@ FIXTURE_TEARDOWN(misuse)
 	close(self->log);
 }
 
-#define said(text)							\
-	kmsg_wait(self->log, SOON_MS, MISUSE, "parent driver mdev_misuse", text)
+static bool said(int log, const char *text)
+{
+	return kmsg_wait(log, SOON_MS, MISUSE, "parent driver mdev_misuse",
+			 text);
+}
 
 TEST_F(misuse, driver_and_what_it_forgets_are_named)
 {
 	EXPECT_EQ(variant->result, make_forget(variant->forgets));
 	if (variant->line) {
-		EXPECT_TRUE(said(variant->line));
+		EXPECT_TRUE(said(self->log, variant->line));
 	} else {
 		EXPECT_FALSE(kmsg_wait(self->log, 0, MISUSE, "parent driver",
 				       NULL));
@@ -475,9 +482,7 @@ static void expect_misdescription(struct __test_metadata *_metadata,
 		TH_LOG("%s", misdescription->what);
 	}
 	if (misdescription->line)
-		EXPECT_TRUE(kmsg_wait(log, SOON_MS, MISUSE,
-				      "parent driver mdev_misuse",
-				      misdescription->line)) {
+		EXPECT_TRUE(said(log, misdescription->line)) {
 			TH_LOG("%s", misdescription->what);
 		}
 	if (mdev_exists(&uuid))

@@ -9,51 +9,61 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "kselftest_harness.h"
 #include "lib.h"
 
-#define HELD								\
-	struct uuid uuid;						\
-	struct holder holder;						\
-	pid_t child;							\
-	char name[64];							\
-	int log;							\
-	int events;							\
-	int count;							\
-	int eventfd_id
+struct held {
+	struct uuid uuid;
+	struct holder holder;
+	pid_t child;
+	char name[64];
+	int log;
+	int events;
+	int count;
+	int eventfd_id;
+};
 
-#define set_up_held(parent, type) do {					\
-	if (!parent_exists(parent))					\
-		SKIP(return, "no parent %s", parent);			\
-	self->holder.pid = -1;						\
-	self->child = -1;						\
-	self->eventfd_id = eventfd_next_id();				\
-	self->count = mdev_count();					\
-	self->uuid = uuid_new();					\
-	ASSERT_EQ(0, mdev_create(parent, type, &self->uuid));		\
-	if (mdev_is_kernels_own(&self->uuid)) {				\
-		mdev_remove(&self->uuid);				\
-		SKIP(return, "the kernel's own mdev does not ask for release"); \
-	}								\
-	self->log = kmsg_open();					\
-	ASSERT_LE(0, self->log);					\
-	self->events = uevent_open();					\
-	ASSERT_LE(0, self->events);					\
-} while (0)
+/* Whether there is one whose holder can be asked for it */
+static inline bool
+set_up_held(struct __test_metadata *_metadata, struct held *held,
+	    const char *parent, const char *type)
+{
+	held->holder.pid = -1;
+	held->child = -1;
+	held->eventfd_id = eventfd_next_id();
+	held->count = mdev_count();
+	held->uuid = uuid_new();
+	ASSERT_EQ(0, mdev_create(parent, type, &held->uuid));
+	if (mdev_is_kernels_own(&held->uuid)) {
+		mdev_remove(&held->uuid);
+		return false;
+	}
+	held->log = kmsg_open();
+	ASSERT_LE(0, held->log);
+	held->events = uevent_open();
+	ASSERT_LE(0, held->events);
+	return true;
+}
 
-#define tear_down_held() do {						\
-	child_kill(self->child);					\
-	if (self->holder.pid > 0)					\
-		holder_kill(&self->holder);				\
-	if (mdev_exists(&self->uuid))					\
-		EXPECT_EQ(0, mdev_remove(&self->uuid));			\
-	close(self->events);						\
-	close(self->log);						\
-	EXPECT_EQ(self->count, mdev_count());				\
-	EXPECT_TRUE(eventfd_ids_back_to(self->eventfd_id));		\
-} while (0)
+static inline void
+tear_down_held(struct __test_metadata *_metadata, struct held *held)
+{
+	child_kill(held->child);
+	if (held->holder.pid > 0)
+		holder_kill(&held->holder);
+	if (mdev_exists(&held->uuid))
+		EXPECT_EQ(0, mdev_remove(&held->uuid));
+	close(held->events);
+	close(held->log);
+	EXPECT_EQ(held->count, mdev_count());
+	EXPECT_TRUE(eventfd_ids_back_to(held->eventfd_id));
+}
 
-#define event(variable)							\
-	uevent_wait(self->events, SOON_MS, "change", self->uuid.text, variable)
+static inline bool event(const struct held *held, const char *variable)
+{
+	return uevent_wait(held->events, SOON_MS, "change", held->uuid.text,
+			   variable);
+}
 
 /* As the kernel's log names a holder */
 static inline const char *named(char *text, size_t size, pid_t pid)
@@ -63,20 +73,41 @@ static inline const char *named(char *text, size_t size, pid_t pid)
 }
 
 /* A holder with its request eventfd, or without */
-#define start_holder(with_eventfd) do {					\
-	ASSERT_EQ(0, holder_start(&self->holder, &self->uuid));		\
-	named(self->name, sizeof(self->name), self->holder.pid);	\
-	if (with_eventfd)						\
-		ASSERT_EQ(0, holder_order(&self->holder, HOLDER_REGISTER)); \
-} while (0)
+static inline void start_holder(struct __test_metadata *_metadata,
+				struct held *held, bool with_eventfd)
+{
+	ASSERT_EQ(0, holder_start(&held->holder, &held->uuid));
+	named(held->name, sizeof(held->name), held->holder.pid);
+	if (with_eventfd)
+		ASSERT_EQ(0, holder_order(&held->holder, HOLDER_REGISTER));
+}
 
-#define expect_holder_shown() do {					\
-	char text[64], shown[64];					\
-									\
-	EXPECT_LT(0, file_read(mdev_path(&self->uuid, "holder").text, text, \
-			       sizeof(text)));				\
-	snprintf(shown, sizeof(shown), "%d " HOLDER_NAME, self->holder.pid); \
-	EXPECT_STREQ(shown, text);					\
-} while (0)
+static inline void expect_holder_shown(struct __test_metadata *_metadata,
+				       const struct held *held)
+{
+	char text[64], shown[64];
+
+	EXPECT_LT(0, file_read(mdev_path(&held->uuid, "holder").text, text,
+			       sizeof(text)));
+	snprintf(shown, sizeof(shown), "%d " HOLDER_NAME, held->holder.pid);
+	EXPECT_STREQ(shown, text);
+}
+
+/* Returns when the removal is waiting */
+static inline void
+start_remover(struct __test_metadata *_metadata, struct held *held)
+{
+	held->child = remover_start(&held->uuid);
+	ASSERT_LT(0, held->child);
+	ASSERT_TRUE(event(held, MDEV_UEVENT_REQUEST_PENDING));
+}
+
+static inline void
+expect_removed(struct __test_metadata *_metadata, struct held *held)
+{
+	EXPECT_EQ(0, child_wait(held->child, SOON_MS));
+	held->child = -1;
+	EXPECT_FALSE(mdev_exists(&held->uuid));
+}
 
 #endif /* SELFTESTS_MDEV_HELD_H */

@@ -70,13 +70,14 @@ FIXTURE_TEARDOWN(removals)
 	close(self->events);
 }
 
-#define start_remover(r) do {						\
-	(r)->remover = remover_start(&(r)->uuid);			\
-	ASSERT_LT(0, (r)->remover);					\
-	ASSERT_TRUE(uevent_wait(self->events, SOON_MS, "change",	\
-				(r)->uuid.text,				\
-				MDEV_UEVENT_REQUEST_PENDING));		\
-} while (0)
+static void start_remover(struct __test_metadata *_metadata, int events,
+			  struct removal *r)
+{
+	r->remover = remover_start(&r->uuid);
+	ASSERT_LT(0, r->remover);
+	ASSERT_TRUE(uevent_wait(events, SOON_MS, "change", r->uuid.text,
+				MDEV_UEVENT_REQUEST_PENDING));
+}
 
 /* All at once, so that the waits are shared */
 TEST_F_TIMEOUT(removals, repeat_what_they_ask_and_say, 240 * SLOWER)
@@ -89,12 +90,12 @@ TEST_F_TIMEOUT(removals, repeat_what_they_ask_and_say, 240 * SLOWER)
 	int i;
 
 	if (mdev_is_kernels_own(&asked->uuid))
-		SKIP(return, "the kernel's own mdev does not ask for release");
+		SKIP(return, ASKS_NOBODY);
 	ASSERT_EQ(0, holder_order(&asked->holder, HOLDER_REGISTER));
 	ASSERT_EQ(0, holder_order(&turned->holder, HOLDER_REGISTER));
-	start_remover(turned);
-	start_remover(unasked);
-	start_remover(asked);
+	start_remover(_metadata, self->events, turned);
+	start_remover(_metadata, self->events, unasked);
+	start_remover(_metadata, self->events, asked);
 
 	/* A user that takes its eventfd away, and stays, is no longer asked */
 	ASSERT_TRUE(eventfd_wait(turned->holder.eventfd, SOON_MS));
@@ -141,13 +142,13 @@ TEST_F_TIMEOUT(removals, written_request_is_not_repeated, 60 * SLOWER)
 	struct removal *clock = &self->r[1];
 
 	if (mdev_is_kernels_own(&written->uuid))
-		SKIP(return, "the kernel's own mdev does not ask for release");
+		SKIP(return, ASKS_NOBODY);
 	ASSERT_EQ(0, holder_order(&written->holder, HOLDER_REGISTER));
 	ASSERT_EQ(0, holder_order(&clock->holder, HOLDER_REGISTER));
 	EXPECT_EQ(0, file_puts(mdev_path(&written->uuid, "request").text, "1"));
 	EXPECT_EQ(1, eventfd_take(written->holder.eventfd));
 	/* A removal that was made later tells when an interval is over */
-	start_remover(clock);
+	start_remover(_metadata, self->events, clock);
 	EXPECT_EQ(1, eventfd_take(clock->holder.eventfd));
 	EXPECT_TRUE(eventfd_wait(clock->holder.eventfd, REPEAT_MS));
 	EXPECT_EQ(0, eventfd_take(written->holder.eventfd));

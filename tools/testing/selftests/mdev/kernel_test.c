@@ -126,7 +126,7 @@ TEST_F(type, instances_are_counted_exactly)
 /* A device of the vfio-pci kind, open */
 FIXTURE(sample)
 {
-	HELD;
+	struct held held;
 	struct vfio_user user;
 };
 
@@ -155,13 +155,15 @@ FIXTURE_SETUP(sample)
 {
 	self->user = (struct vfio_user)VFIO_USER_NONE;
 	ASSERT_TRUE(parent_exists(variant->parent));
-	set_up_held(variant->parent, variant->type);
+	if (!set_up_held(_metadata, &self->held, variant->parent,
+			 variant->type))
+		SKIP(return, ASKS_NOBODY);
 }
 
 FIXTURE_TEARDOWN(sample)
 {
 	vfio_close(&self->user);
-	tear_down_held();
+	tear_down_held(_metadata, &self->held);
 }
 
 TEST_F(sample, request_interrupt_is_added)
@@ -169,7 +171,7 @@ TEST_F(sample, request_interrupt_is_added)
 	struct vfio_device_info info;
 	struct vfio_irq_info irq;
 
-	ASSERT_EQ(0, vfio_open(&self->user, &self->uuid));
+	ASSERT_EQ(0, vfio_open(&self->user, &self->held.uuid));
 	ASSERT_EQ(0, vfio_info(self->user.device, &info));
 	EXPECT_TRUE(info.flags & VFIO_DEVICE_FLAGS_PCI);
 	EXPECT_EQ(VFIO_PCI_REQ_IRQ_INDEX + 1, info.num_irqs);
@@ -189,10 +191,10 @@ TEST_F(sample, malformed_arguments_are_refused)
 	const __u32 index = VFIO_PCI_REQ_IRQ_INDEX;
 	const __u32 set = VFIO_IRQ_SET_DATA_EVENTFD |
 			  VFIO_IRQ_SET_ACTION_TRIGGER;
-	int fds[2] = { self->events, self->log };
+	int fds[2] = { self->held.events, self->held.log };
 	int device;
 
-	ASSERT_EQ(0, vfio_open(&self->user, &self->uuid));
+	ASSERT_EQ(0, vfio_open(&self->user, &self->held.uuid));
 	device = self->user.device;
 	EXPECT_EQ(-EINVAL, vfio_ioctl(device, VFIO_DEVICE_GET_IRQ_INFO, &irq));
 	EXPECT_EQ(-EFAULT, vfio_ioctl(device, VFIO_DEVICE_GET_INFO,
@@ -207,7 +209,7 @@ TEST_F(sample, malformed_arguments_are_refused)
 	EXPECT_EQ(-EINVAL, vfio_set_irqs(device, VFIO_IRQ_SET_DATA_EVENTFD |
 					 VFIO_IRQ_SET_ACTION_MASK, index, 0, 1,
 					 fds, 4));
-	EXPECT_EQ(0, mdev_number(&self->uuid, "request"));
+	EXPECT_EQ(0, mdev_number(&self->held.uuid, "request"));
 }
 
 /* An argument that ends with a page that is not there, or cannot be written */
@@ -217,7 +219,7 @@ TEST_F(sample, argument_at_the_end_of_memory_is_no_hole)
 	struct vfio_irq_info *irq;
 	char *memory;
 
-	ASSERT_EQ(0, vfio_open(&self->user, &self->uuid));
+	ASSERT_EQ(0, vfio_open(&self->user, &self->held.uuid));
 	memory = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, (void *)memory);
@@ -243,7 +245,7 @@ TEST_F(sample, other_interrupts_are_the_drivers)
 	struct vfio_irq_info irq;
 	int fd = eventfd_new();
 
-	ASSERT_EQ(0, vfio_open(&self->user, &self->uuid));
+	ASSERT_EQ(0, vfio_open(&self->user, &self->held.uuid));
 	/* Before that, the samples know of no interrupt */
 	ASSERT_EQ(0, vfio_info(self->user.device, &info));
 	EXPECT_EQ(0, vfio_irq(self->user.device, VFIO_PCI_INTX_IRQ_INDEX, &irq));
@@ -252,7 +254,7 @@ TEST_F(sample, other_interrupts_are_the_drivers)
 		EXPECT_EQ(1, irq.count);
 		EXPECT_EQ(0, vfio_set_eventfd(self->user.device,
 					      VFIO_PCI_INTX_IRQ_INDEX, fd));
-		EXPECT_EQ(0, mdev_number(&self->uuid, "request"));
+		EXPECT_EQ(0, mdev_number(&self->held.uuid, "request"));
 		/* That of 6.1 would keep the eventfd */
 		EXPECT_EQ(0, vfio_set_irqs(self->user.device,
 					   VFIO_IRQ_SET_DATA_NONE |
@@ -265,16 +267,16 @@ TEST_F(sample, other_interrupts_are_the_drivers)
 
 TEST_F(sample, revocation_is_refused_with_the_reason)
 {
-	start_holder(true);
-	EXPECT_EQ(-EOPNOTSUPP, mdev_revoke(&self->uuid));
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text,
+	start_holder(_metadata, &self->held, true);
+	EXPECT_EQ(-EOPNOTSUPP, mdev_revoke(&self->held.uuid));
+	EXPECT_TRUE(kmsg_wait(self->held.log, SOON_MS, self->held.uuid.text,
 			      LOG_KERNELS_OWN, NULL));
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_USE));
-	EXPECT_EQ(0, eventfd_take(self->holder.eventfd));
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_USE));
+	EXPECT_EQ(0, eventfd_take(self->held.holder.eventfd));
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE));
 	/* Nobody has to give it up now */
-	EXPECT_EQ(0, mdev_revoke(&self->uuid));
-	EXPECT_FALSE(mdev_exists(&self->uuid));
+	EXPECT_EQ(0, mdev_revoke(&self->held.uuid));
+	EXPECT_FALSE(mdev_exists(&self->held.uuid));
 }
 
 /* The same wait, without a signal that ends it; then it can be bound again */
@@ -285,33 +287,34 @@ TEST_F(sample, unbind_asks_and_waits)
 
 	snprintf(bind.text, sizeof(bind.text), BUS_DRIVER "%s/bind",
 		 variant->parent);
-	EXPECT_EQ(0, file_link_name(mdev_path(&self->uuid, "driver").text, text,
-				    sizeof(text)));
+	EXPECT_EQ(0, file_link_name(mdev_path(&self->held.uuid, "driver").text,
+				    text, sizeof(text)));
 	EXPECT_STREQ(variant->parent, text);
 
-	start_holder(true);
-	self->child = driver_unbinder_start(&self->uuid);
-	ASSERT_LT(0, self->child);
-	EXPECT_TRUE(eventfd_wait(self->holder.eventfd, SOON_MS));
-	EXPECT_EQ(-EBUSY, holder_order(&self->holder, HOLDER_OPEN_AGAIN));
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_USE));
-	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, 0));
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
-	EXPECT_EQ(0, child_wait(self->child, SOON_MS));
-	self->child = -1;
-	holder_kill(&self->holder);
+	start_holder(_metadata, &self->held, true);
+	self->held.child = driver_unbinder_start(&self->held.uuid);
+	ASSERT_LT(0, self->held.child);
+	EXPECT_TRUE(eventfd_wait(self->held.holder.eventfd, SOON_MS));
+	EXPECT_EQ(-EBUSY, holder_order(&self->held.holder, HOLDER_OPEN_AGAIN));
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_USE));
+	EXPECT_EQ(-ETIMEDOUT, child_wait(self->held.child, 0));
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE));
+	EXPECT_EQ(0, child_wait(self->held.child, SOON_MS));
+	self->held.child = -1;
+	holder_kill(&self->held.holder);
 
-	EXPECT_TRUE(mdev_exists(&self->uuid));
-	EXPECT_FALSE(file_exists(mdev_path(&self->uuid, "driver").text));
-	EXPECT_NE(0, vfio_open(&self->user, &self->uuid));
+	EXPECT_TRUE(mdev_exists(&self->held.uuid));
+	EXPECT_FALSE(file_exists(mdev_path(&self->held.uuid, "driver").text));
+	EXPECT_NE(0, vfio_open(&self->user, &self->held.uuid));
 
 	/* By its own driver, and no other */
-	EXPECT_EQ(-ENODEV, file_puts(MDEV_DRIVER "bind", self->uuid.text));
-	ASSERT_EQ(0, file_puts(bind.text, self->uuid.text));
-	start_holder(true);
-	expect_holder_shown();
-	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "request").text, "1"));
-	EXPECT_EQ(1, eventfd_take(self->holder.eventfd));
+	EXPECT_EQ(-ENODEV, file_puts(MDEV_DRIVER "bind", self->held.uuid.text));
+	ASSERT_EQ(0, file_puts(bind.text, self->held.uuid.text));
+	start_holder(_metadata, &self->held, true);
+	expect_holder_shown(_metadata, &self->held);
+	EXPECT_EQ(0, file_puts(mdev_path(&self->held.uuid, "request").text,
+			       "1"));
+	EXPECT_EQ(1, eventfd_take(self->held.holder.eventfd));
 }
 
 /*
@@ -320,17 +323,17 @@ TEST_F(sample, unbind_asks_and_waits)
  */
 TEST_F(sample, holder_that_has_released_it_is_waited_for_to_leave_its_group)
 {
-	start_holder(true);
-	self->child = remover_start(&self->uuid);
-	ASSERT_TRUE(eventfd_wait(self->holder.eventfd, SOON_MS));
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE_DEVICE));
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text,
+	start_holder(_metadata, &self->held, true);
+	self->held.child = remover_start(&self->held.uuid);
+	ASSERT_TRUE(eventfd_wait(self->held.holder.eventfd, SOON_MS));
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE_DEVICE));
+	EXPECT_TRUE(kmsg_wait(self->held.log, SOON_MS, self->held.uuid.text,
 			      LOG_GROUP_OPEN, NULL));
-	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, 1000));
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
-	EXPECT_EQ(0, child_wait(self->child, SOON_MS));
-	self->child = -1;
-	EXPECT_FALSE(mdev_exists(&self->uuid));
+	EXPECT_EQ(-ETIMEDOUT, child_wait(self->held.child, 1000));
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE));
+	EXPECT_EQ(0, child_wait(self->held.child, SOON_MS));
+	self->held.child = -1;
+	EXPECT_FALSE(mdev_exists(&self->held.uuid));
 }
 
 TEST_F(sample, driver_binds_to_no_device_of_another_parent)
@@ -350,10 +353,10 @@ TEST_F(sample, driver_binds_to_no_device_of_another_parent)
 /* As with the kernel's own mdev: VFIO holds the driver of what is open */
 TEST_F(sample, driver_that_is_in_use_stays)
 {
-	start_holder(true);
+	start_holder(_metadata, &self->held, true);
 	EXPECT_EQ(-EAGAIN, module_unload(variant->parent));
-	EXPECT_EQ(0, eventfd_take(self->holder.eventfd));
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
+	EXPECT_EQ(0, eventfd_take(self->held.holder.eventfd));
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE));
 	EXPECT_TRUE(soon(!module_users(variant->parent)));
 }
 
@@ -364,7 +367,7 @@ TEST_F(sample, unload_removes_the_devices)
 
 	EXPECT_EQ(0, module_users(variant->parent));
 	EXPECT_EQ(0, module_unload(variant->parent));
-	EXPECT_FALSE(mdev_exists(&self->uuid));
+	EXPECT_FALSE(mdev_exists(&self->held.uuid));
 	EXPECT_FALSE(parent_exists(variant->parent));
 	snprintf(module, sizeof(module), "kernel/%s", variant->parent);
 	EXPECT_EQ(0, module_load(module));
@@ -374,21 +377,21 @@ TEST_F(sample, unload_removes_the_devices)
 /* A driver that asks holders itself, or cannot, or hides its device */
 FIXTURE(peer)
 {
-	HELD;
+	struct held held;
 };
 
 FIXTURE_SETUP(peer)
 {
-	self->holder.pid = -1;
-	self->child = -1;
-	self->eventfd_id = eventfd_next_id();
-	self->count = mdev_count();
-	self->uuid = uuid_new();
+	self->held.holder.pid = -1;
+	self->held.child = -1;
+	self->held.eventfd_id = eventfd_next_id();
+	self->held.count = mdev_count();
+	self->held.uuid = uuid_new();
 	ASSERT_TRUE(parent_exists(PEER));
-	self->log = kmsg_open();
-	ASSERT_LE(0, self->log);
-	self->events = uevent_open();
-	ASSERT_LE(0, self->events);
+	self->held.log = kmsg_open();
+	ASSERT_LE(0, self->held.log);
+	self->held.events = uevent_open();
+	ASSERT_LE(0, self->held.events);
 }
 
 FIXTURE_TEARDOWN(peer)
@@ -396,79 +399,67 @@ FIXTURE_TEARDOWN(peer)
 	EXPECT_EQ(0, file_puts(PARAMETERS "mute", "0"));
 	EXPECT_EQ(0, file_puts(PARAMETERS "unseen", "0"));
 	EXPECT_EQ(0, file_puts(PARAMETERS "opened", "0"));
-	tear_down_held();
+	tear_down_held(_metadata, &self->held);
 }
-
-#define start_remover() do {						\
-	self->child = remover_start(&self->uuid);			\
-	ASSERT_LT(0, self->child);					\
-	ASSERT_TRUE(event(MDEV_UEVENT_REQUEST_PENDING));		\
-} while (0)
-
-#define expect_removed() do {						\
-	EXPECT_EQ(0, child_wait(self->child, SOON_MS));			\
-	self->child = -1;						\
-	EXPECT_FALSE(mdev_exists(&self->uuid));				\
-} while (0)
 
 TEST_F(peer, driver_asks_the_holder_itself)
 {
-	ASSERT_EQ(0, mdev_create(PEER, PEER_TYPE, &self->uuid));
-	start_holder(true);
-	expect_holder_shown();
-	start_remover();
-	EXPECT_EQ(1, eventfd_take(self->holder.eventfd));
-	EXPECT_EQ(1, mdev_number(&self->uuid, "request_count"));
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text,
-			      LOG_FORWARDED " (#1)", self->name));
-	child_kill(self->child);
-	EXPECT_TRUE(event(MDEV_UEVENT_REQUEST_CANCELLED));
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_USE));
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_OPEN_AGAIN));
-	start_remover();
-	EXPECT_EQ(1, eventfd_take(self->holder.eventfd));
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
-	expect_removed();
+	ASSERT_EQ(0, mdev_create(PEER, PEER_TYPE, &self->held.uuid));
+	start_holder(_metadata, &self->held, true);
+	expect_holder_shown(_metadata, &self->held);
+	start_remover(_metadata, &self->held);
+	EXPECT_EQ(1, eventfd_take(self->held.holder.eventfd));
+	EXPECT_EQ(1, mdev_number(&self->held.uuid, "request_count"));
+	EXPECT_TRUE(kmsg_wait(self->held.log, SOON_MS, self->held.uuid.text,
+			      LOG_FORWARDED " (#1)", self->held.name));
+	child_kill(self->held.child);
+	EXPECT_TRUE(event(&self->held, MDEV_UEVENT_REQUEST_CANCELLED));
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_USE));
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_OPEN_AGAIN));
+	start_remover(_metadata, &self->held);
+	EXPECT_EQ(1, eventfd_take(self->held.holder.eventfd));
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE));
+	expect_removed(_metadata, &self->held);
 }
 
 TEST_F(peer, driver_that_cannot_ask_is_said_to_be_so)
 {
 	EXPECT_EQ(0, file_puts(PARAMETERS "mute", "1"));
-	ASSERT_EQ(0, mdev_create(PEER, PEER_TYPE, &self->uuid));
-	start_holder(true);
-	EXPECT_EQ(-EOPNOTSUPP, file_puts(mdev_path(&self->uuid, "request").text,
-					 "1"));
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, LOG_NO_WAY,
-			      self->name));
-	start_remover();
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, LOG_BLOCKED,
-			      self->name));
-	EXPECT_EQ(0, eventfd_take(self->holder.eventfd));
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
-	expect_removed();
+	ASSERT_EQ(0, mdev_create(PEER, PEER_TYPE, &self->held.uuid));
+	start_holder(_metadata, &self->held, true);
+	EXPECT_EQ(-EOPNOTSUPP, file_puts(mdev_path(&self->held.uuid,
+						   "request").text, "1"));
+	EXPECT_TRUE(kmsg_wait(self->held.log, SOON_MS, self->held.uuid.text,
+			      LOG_NO_WAY, self->held.name));
+	start_remover(_metadata, &self->held);
+	EXPECT_TRUE(kmsg_wait(self->held.log, SOON_MS, self->held.uuid.text,
+			      LOG_BLOCKED, self->held.name));
+	EXPECT_EQ(0, eventfd_take(self->held.holder.eventfd));
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE));
+	expect_removed(_metadata, &self->held);
 }
 
 /* What cannot be watched is as with the kernel's own mdev, and said once */
 TEST_F(peer, device_that_cannot_be_seen_works)
 {
 	EXPECT_EQ(0, file_puts(PARAMETERS "unseen", "1"));
-	ASSERT_EQ(0, mdev_create(PEER, PEER_TYPE, &self->uuid));
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, LOG_BLIND,
-			      "no VFIO device"));
-	EXPECT_EQ(-EOPNOTSUPP, mdev_revoke(&self->uuid));
-	EXPECT_EQ(0, mdev_remove(&self->uuid));
-	EXPECT_FALSE(mdev_exists(&self->uuid));
+	ASSERT_EQ(0, mdev_create(PEER, PEER_TYPE, &self->held.uuid));
+	EXPECT_TRUE(kmsg_wait(self->held.log, SOON_MS, self->held.uuid.text,
+			      LOG_BLIND, "no VFIO device"));
+	EXPECT_EQ(-EOPNOTSUPP, mdev_revoke(&self->held.uuid));
+	EXPECT_EQ(0, mdev_remove(&self->held.uuid));
+	EXPECT_FALSE(mdev_exists(&self->held.uuid));
 }
 
 TEST_F(peer, device_that_was_opened_too_early_works)
 {
 	EXPECT_EQ(0, file_puts(PARAMETERS "opened", "1"));
-	ASSERT_EQ(0, mdev_create(PEER, PEER_TYPE, &self->uuid));
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, LOG_BLIND,
-			      "opened before it was complete"));
-	EXPECT_EQ(-EOPNOTSUPP, mdev_revoke(&self->uuid));
-	EXPECT_EQ(0, mdev_remove(&self->uuid));
-	EXPECT_FALSE(mdev_exists(&self->uuid));
+	ASSERT_EQ(0, mdev_create(PEER, PEER_TYPE, &self->held.uuid));
+	EXPECT_TRUE(kmsg_wait(self->held.log, SOON_MS, self->held.uuid.text,
+			      LOG_BLIND, "opened before it was complete"));
+	EXPECT_EQ(-EOPNOTSUPP, mdev_revoke(&self->held.uuid));
+	EXPECT_EQ(0, mdev_remove(&self->held.uuid));
+	EXPECT_FALSE(mdev_exists(&self->held.uuid));
 }
 
 /* For the kernel's own mdev, that is a parent like others */
@@ -496,12 +487,12 @@ TEST_F_TIMEOUT(peer, five_hundred_devices, MANY_S)
 		uuids[i] = uuid_new();
 		ASSERT_EQ(0, mdev_create(PEER, PEER_TYPE, &uuids[i]));
 	}
-	EXPECT_EQ(self->count + MANY, mdev_count());
+	EXPECT_EQ(self->held.count + MANY, mdev_count());
 	for (i = 0; i < MANY; i += 2)
 		EXPECT_EQ(0, mdev_remove(&uuids[i]));
-	EXPECT_EQ(self->count + MANY / 2, mdev_count());
+	EXPECT_EQ(self->held.count + MANY / 2, mdev_count());
 	EXPECT_EQ(0, module_unload("mdev_relay_peer"));
-	EXPECT_EQ(self->count, mdev_count());
+	EXPECT_EQ(self->held.count, mdev_count());
 	EXPECT_EQ(0, module_load("kernel/mdev_relay_peer"));
 }
 
@@ -519,9 +510,9 @@ TEST_F_TIMEOUT(peer, five_hundred_devices_of_a_sample, MANY_S)
 		EXPECT_EQ(0, mdev_create("mbochs", "mbochs-small", &uuids[i]));
 	}
 	EXPECT_EQ(0, instances("mbochs", "mbochs-small"));
-	EXPECT_EQ(self->count + MANY, mdev_count());
+	EXPECT_EQ(self->held.count + MANY, mdev_count());
 	EXPECT_EQ(0, module_unload("mbochs"));
-	EXPECT_EQ(self->count, mdev_count());
+	EXPECT_EQ(self->held.count, mdev_count());
 	EXPECT_EQ(0, module_load("kernel/mbochs"));
 }
 

@@ -21,7 +21,7 @@
 /* One device, which one process can hold and another one remove */
 FIXTURE(held)
 {
-	HELD;
+	struct held held;
 };
 
 FIXTURE_VARIANT(held)
@@ -58,144 +58,142 @@ FIXTURE_VARIANT_ADD(held, relay)
 
 FIXTURE_SETUP(held)
 {
-	set_up_held(variant->parent, variant->type);
+	if (!parent_exists(variant->parent))
+		SKIP(return, "no parent %s", variant->parent);
+	if (!set_up_held(_metadata, &self->held, variant->parent,
+			 variant->type))
+		SKIP(return, ASKS_NOBODY);
 }
 
 FIXTURE_TEARDOWN(held)
 {
-	tear_down_held();
+	tear_down_held(_metadata, &self->held);
 }
 
-/* Returns when the removal is waiting */
-#define start_remover() do {						\
-	self->child = remover_start(&self->uuid);			\
-	ASSERT_LT(0, self->child);					\
-	ASSERT_TRUE(event(MDEV_UEVENT_REQUEST_PENDING));		\
-} while (0)
-
-#define expect_removed() do {						\
-	EXPECT_EQ(0, child_wait(self->child, SOON_MS));		\
-	self->child = -1;						\
-	EXPECT_FALSE(mdev_exists(&self->uuid));				\
-} while (0)
-
-#define expect_waiting() do {						\
-	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, 0));		\
-	EXPECT_TRUE(mdev_exists(&self->uuid));				\
-} while (0)
+static void expect_waiting(struct __test_metadata *_metadata,
+			   const struct held *held)
+{
+	EXPECT_EQ(-ETIMEDOUT, child_wait(held->child, 0));
+	EXPECT_TRUE(mdev_exists(&held->uuid));
+}
 
 TEST_F(held, unused_device_is_removed_at_once)
 {
-	start_holder(true);
-	ASSERT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
-	EXPECT_EQ(0, mdev_remove(&self->uuid));
-	EXPECT_FALSE(mdev_exists(&self->uuid));
-	EXPECT_EQ(0, kmsg_count(self->log, self->uuid.text, "request"));
-	EXPECT_EQ(0, eventfd_take(self->holder.eventfd));
+	start_holder(_metadata, &self->held, true);
+	ASSERT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE));
+	EXPECT_EQ(0, mdev_remove(&self->held.uuid));
+	EXPECT_FALSE(mdev_exists(&self->held.uuid));
+	EXPECT_EQ(0, kmsg_count(self->held.log, self->held.uuid.text,
+				"request"));
+	EXPECT_EQ(0, eventfd_take(self->held.holder.eventfd));
 }
 
 TEST_F(held, user_is_asked_at_once)
 {
-	start_holder(true);
-	start_remover();
-	EXPECT_EQ(1, eventfd_take(self->holder.eventfd));
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text,
-			      LOG_RELAYED " (#1)", self->name));
-	expect_waiting();
+	start_holder(_metadata, &self->held, true);
+	start_remover(_metadata, &self->held);
+	EXPECT_EQ(1, eventfd_take(self->held.holder.eventfd));
+	EXPECT_TRUE(kmsg_wait(self->held.log, SOON_MS, self->held.uuid.text,
+			      LOG_RELAYED " (#1)", self->held.name));
+	expect_waiting(_metadata, &self->held);
 }
 
 TEST_F(held, user_that_lets_go_ends_the_removal)
 {
-	start_holder(true);
-	start_remover();
-	ASSERT_TRUE(eventfd_wait(self->holder.eventfd, SOON_MS));
-	expect_waiting();
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
-	expect_removed();
+	start_holder(_metadata, &self->held, true);
+	start_remover(_metadata, &self->held);
+	ASSERT_TRUE(eventfd_wait(self->held.holder.eventfd, SOON_MS));
+	expect_waiting(_metadata, &self->held);
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE));
+	expect_removed(_metadata, &self->held);
 }
 
 TEST_F(held, user_without_eventfd_is_named_as_blocking)
 {
 	int second = kmsg_open();
 
-	start_holder(false);
-	start_remover();
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, LOG_BLOCKED,
-			      self->name));
-	EXPECT_TRUE(kmsg_wait(second, SOON_MS, self->uuid.text, LOG_NO_EVENTFD,
-			      self->name));
+	start_holder(_metadata, &self->held, false);
+	start_remover(_metadata, &self->held);
+	EXPECT_TRUE(kmsg_wait(self->held.log, SOON_MS, self->held.uuid.text,
+			      LOG_BLOCKED, self->held.name));
+	EXPECT_TRUE(kmsg_wait(second, SOON_MS, self->held.uuid.text,
+			      LOG_NO_EVENTFD, self->held.name));
 	close(second);
-	expect_waiting();
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
-	expect_removed();
+	expect_waiting(_metadata, &self->held);
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE));
+	expect_removed(_metadata, &self->held);
 	/* Once a minute, not more */
-	EXPECT_EQ(0, kmsg_count(self->log, self->uuid.text, LOG_BLOCKED));
+	EXPECT_EQ(0, kmsg_count(self->held.log, self->held.uuid.text,
+				LOG_BLOCKED));
 }
 
 TEST_F(held, eventfd_registered_while_pending_is_signalled_at_once)
 {
-	start_holder(false);
-	start_remover();
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_REGISTER));
-	EXPECT_TRUE(eventfd_wait(self->holder.eventfd, SOON_MS));
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, LOG_BLOCKED,
-			      NULL));
-	expect_waiting();
+	start_holder(_metadata, &self->held, false);
+	start_remover(_metadata, &self->held);
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_REGISTER));
+	EXPECT_TRUE(eventfd_wait(self->held.holder.eventfd, SOON_MS));
+	EXPECT_TRUE(kmsg_wait(self->held.log, SOON_MS, self->held.uuid.text,
+			      LOG_BLOCKED, NULL));
+	expect_waiting(_metadata, &self->held);
 }
 
 TEST_F(held, eventfd_taken_away_before_close_gives_no_notice)
 {
-	start_holder(true);
-	start_remover();
-	ASSERT_TRUE(eventfd_wait(self->holder.eventfd, SOON_MS));
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_UNREGISTER));
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
-	expect_removed();
-	EXPECT_EQ(0, kmsg_count(self->log, self->uuid.text, LOG_BLOCKED));
+	start_holder(_metadata, &self->held, true);
+	start_remover(_metadata, &self->held);
+	ASSERT_TRUE(eventfd_wait(self->held.holder.eventfd, SOON_MS));
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_UNREGISTER));
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE));
+	expect_removed(_metadata, &self->held);
+	EXPECT_EQ(0, kmsg_count(self->held.log, self->held.uuid.text,
+				LOG_BLOCKED));
 }
 
 TEST_F(held, device_is_whole_while_the_removal_waits)
 {
 	char text[64];
 
-	start_holder(true);
-	start_remover();
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_USE));
-	EXPECT_TRUE(file_exists(mdev_path(&self->uuid, "remove").text));
-	EXPECT_TRUE(file_exists(mdev_path(&self->uuid, "iommu_group").text));
-	EXPECT_EQ(0, file_link_name(mdev_path(&self->uuid, "mdev_type").text,
-				    text, sizeof(text)));
-	EXPECT_STREQ(variant->type, text);
-	EXPECT_EQ(0, file_link_name(mdev_path(&self->uuid, "driver").text, text,
+	start_holder(_metadata, &self->held, true);
+	start_remover(_metadata, &self->held);
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_USE));
+	EXPECT_TRUE(file_exists(mdev_path(&self->held.uuid, "remove").text));
+	EXPECT_TRUE(file_exists(mdev_path(&self->held.uuid,
+					  "iommu_group").text));
+	EXPECT_EQ(0, file_link_name(mdev_path(&self->held.uuid,
+					      "mdev_type").text, text,
 				    sizeof(text)));
+	EXPECT_STREQ(variant->type, text);
+	EXPECT_EQ(0, file_link_name(mdev_path(&self->held.uuid, "driver").text,
+				    text, sizeof(text)));
 	EXPECT_EQ(-EEXIST, mdev_create(variant->parent, variant->type,
-				       &self->uuid));
-	expect_holder_shown();
+				       &self->held.uuid));
+	expect_holder_shown(_metadata, &self->held);
 }
 
 TEST_F(held, attributes_tell_of_the_pending_request)
 {
 	time_t now = time(NULL);
 
-	start_holder(true);
-	EXPECT_EQ(0, mdev_number(&self->uuid, "request"));
-	EXPECT_EQ(0, mdev_number(&self->uuid, "request_count"));
-	EXPECT_EQ(0, mdev_number(&self->uuid, "request_since"));
-	start_remover();
-	EXPECT_EQ(1, mdev_number(&self->uuid, "request"));
-	EXPECT_EQ(1, mdev_number(&self->uuid, "request_count"));
-	EXPECT_LE(now, mdev_number(&self->uuid, "request_since"));
-	EXPECT_GE(time(NULL), mdev_number(&self->uuid, "request_since"));
+	start_holder(_metadata, &self->held, true);
+	EXPECT_EQ(0, mdev_number(&self->held.uuid, "request"));
+	EXPECT_EQ(0, mdev_number(&self->held.uuid, "request_count"));
+	EXPECT_EQ(0, mdev_number(&self->held.uuid, "request_since"));
+	start_remover(_metadata, &self->held);
+	EXPECT_EQ(1, mdev_number(&self->held.uuid, "request"));
+	EXPECT_EQ(1, mdev_number(&self->held.uuid, "request_count"));
+	EXPECT_LE(now, mdev_number(&self->held.uuid, "request_since"));
+	EXPECT_GE(time(NULL), mdev_number(&self->held.uuid, "request_since"));
 }
 
 TEST_F(held, holder_is_shown_while_it_holds)
 {
 	char text[64];
 
-	start_holder(false);
-	expect_holder_shown();
-	ASSERT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
-	EXPECT_EQ(0, file_read(mdev_path(&self->uuid, "holder").text, text,
+	start_holder(_metadata, &self->held, false);
+	expect_holder_shown(_metadata, &self->held);
+	ASSERT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE));
+	EXPECT_EQ(0, file_read(mdev_path(&self->held.uuid, "holder").text, text,
 			       sizeof(text)));
 }
 
@@ -219,67 +217,70 @@ static int run_handling_remover(void *arg)
 }
 
 /* The mdev is as it was before the removal that was given up */
-#define expect_whole() do {						\
-	EXPECT_TRUE(event(MDEV_UEVENT_REQUEST_CANCELLED));		\
-	EXPECT_TRUE(file_exists(mdev_path(&self->uuid, "remove").text)); \
-	EXPECT_EQ(0, mdev_number(&self->uuid, "request"));		\
-	EXPECT_EQ(0, mdev_number(&self->uuid, "request_count"));	\
-	EXPECT_EQ(0, mdev_number(&self->uuid, "request_since"));	\
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_USE));		\
-	EXPECT_EQ(vfio_further(0),					\
-		  holder_order(&self->holder, HOLDER_OPEN_AGAIN));	\
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));	\
-	holder_kill(&self->holder);					\
-	start_holder(true);						\
-	start_remover();						\
-	EXPECT_EQ(1, eventfd_take(self->holder.eventfd));		\
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));	\
-	expect_removed();						\
-} while (0)
+static void expect_whole(struct __test_metadata *_metadata, struct held *held)
+{
+	EXPECT_TRUE(event(held, MDEV_UEVENT_REQUEST_CANCELLED));
+	EXPECT_TRUE(file_exists(mdev_path(&held->uuid, "remove").text));
+	EXPECT_EQ(0, mdev_number(&held->uuid, "request"));
+	EXPECT_EQ(0, mdev_number(&held->uuid, "request_count"));
+	EXPECT_EQ(0, mdev_number(&held->uuid, "request_since"));
+	EXPECT_EQ(0, holder_order(&held->holder, HOLDER_USE));
+	EXPECT_EQ(vfio_further(0),
+		  holder_order(&held->holder, HOLDER_OPEN_AGAIN));
+	EXPECT_EQ(0, holder_order(&held->holder, HOLDER_CLOSE));
+	holder_kill(&held->holder);
+	start_holder(_metadata, held, true);
+	start_remover(_metadata, held);
+	EXPECT_EQ(1, eventfd_take(held->holder.eventfd));
+	EXPECT_EQ(0, holder_order(&held->holder, HOLDER_CLOSE));
+	expect_removed(_metadata, held);
+}
 
 TEST_F(held, interrupted_removal_leaves_all_as_it_was)
 {
-	start_holder(true);
-	self->child = child_start(run_handling_remover, &self->uuid, -1, -1);
-	ASSERT_TRUE(event(MDEV_UEVENT_REQUEST_PENDING));
-	ASSERT_EQ(0, kill(self->child, SIGUSR1));
-	EXPECT_EQ(EINTR, child_wait(self->child, SOON_MS));
-	self->child = -1;
-	expect_whole();
+	start_holder(_metadata, &self->held, true);
+	self->held.child = child_start(run_handling_remover, &self->held.uuid,
+				       -1, -1);
+	ASSERT_TRUE(event(&self->held, MDEV_UEVENT_REQUEST_PENDING));
+	ASSERT_EQ(0, kill(self->held.child, SIGUSR1));
+	EXPECT_EQ(EINTR, child_wait(self->held.child, SOON_MS));
+	self->held.child = -1;
+	expect_whole(_metadata, &self->held);
 }
 
 TEST_F(held, interrupted_removal_is_restarted_for_a_handler_that_says_so)
 {
-	start_holder(true);
+	start_holder(_metadata, &self->held, true);
 	handler_flags = SA_RESTART;
-	self->child = child_start(run_handling_remover, &self->uuid, -1, -1);
-	ASSERT_TRUE(event(MDEV_UEVENT_REQUEST_PENDING));
-	ASSERT_EQ(0, kill(self->child, SIGUSR1));
-	ASSERT_TRUE(event(MDEV_UEVENT_REQUEST_CANCELLED));
-	ASSERT_TRUE(event(MDEV_UEVENT_REQUEST_PENDING));
-	expect_waiting();
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
-	expect_removed();
+	self->held.child = child_start(run_handling_remover, &self->held.uuid,
+				       -1, -1);
+	ASSERT_TRUE(event(&self->held, MDEV_UEVENT_REQUEST_PENDING));
+	ASSERT_EQ(0, kill(self->held.child, SIGUSR1));
+	ASSERT_TRUE(event(&self->held, MDEV_UEVENT_REQUEST_CANCELLED));
+	ASSERT_TRUE(event(&self->held, MDEV_UEVENT_REQUEST_PENDING));
+	expect_waiting(_metadata, &self->held);
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE));
+	expect_removed(_metadata, &self->held);
 }
 
 TEST_F(held, terminated_removal_leaves_all_as_it_was)
 {
-	start_holder(true);
-	start_remover();
-	ASSERT_EQ(0, kill(self->child, SIGTERM));
-	EXPECT_EQ(128 + SIGTERM, child_wait(self->child, SOON_MS));
-	self->child = -1;
-	expect_whole();
+	start_holder(_metadata, &self->held, true);
+	start_remover(_metadata, &self->held);
+	ASSERT_EQ(0, kill(self->held.child, SIGTERM));
+	EXPECT_EQ(128 + SIGTERM, child_wait(self->held.child, SOON_MS));
+	self->held.child = -1;
+	expect_whole(_metadata, &self->held);
 }
 
 TEST_F(held, killed_removal_leaves_all_as_it_was)
 {
-	start_holder(true);
-	start_remover();
-	ASSERT_EQ(0, kill(self->child, SIGKILL));
-	EXPECT_EQ(128 + SIGKILL, child_wait(self->child, SOON_MS));
-	self->child = -1;
-	expect_whole();
+	start_holder(_metadata, &self->held, true);
+	start_remover(_metadata, &self->held);
+	ASSERT_EQ(0, kill(self->held.child, SIGKILL));
+	EXPECT_EQ(128 + SIGKILL, child_wait(self->held.child, SOON_MS));
+	self->held.child = -1;
+	expect_whole(_metadata, &self->held);
 }
 
 /* The holder is asked some times at once; then it is left alone for a while */
@@ -288,20 +289,21 @@ TEST_F(held, interrupted_removal_can_be_repeated_at_will)
 	__u64 asked = 0;
 	int i;
 
-	start_holder(true);
+	start_holder(_metadata, &self->held, true);
 	for (i = 0; i < 20; i++) {
-		start_remover();
-		asked += eventfd_take(self->holder.eventfd);
+		start_remover(_metadata, &self->held);
+		asked += eventfd_take(self->held.holder.eventfd);
 		if (i < 3)
 			EXPECT_EQ(i + 1, asked);
-		ASSERT_EQ(0, kill(self->child, SIGTERM));
-		EXPECT_EQ(128 + SIGTERM, child_wait(self->child, SOON_MS));
-		self->child = -1;
-		ASSERT_TRUE(event(MDEV_UEVENT_REQUEST_CANCELLED));
+		ASSERT_EQ(0, kill(self->held.child, SIGTERM));
+		EXPECT_EQ(128 + SIGTERM, child_wait(self->held.child, SOON_MS));
+		self->held.child = -1;
+		ASSERT_TRUE(event(&self->held, MDEV_UEVENT_REQUEST_CANCELLED));
 	}
 	/* In a machine that is busy, the loop may take longer than an interval */
 	EXPECT_GT(20, asked);
-	EXPECT_GT(20, kmsg_count(self->log, self->uuid.text, LOG_RELAYED));
+	EXPECT_GT(20, kmsg_count(self->held.log, self->held.uuid.text,
+				 LOG_RELAYED));
 }
 
 /* More than a counter of one byte knows of */
@@ -329,11 +331,12 @@ TEST_F_TIMEOUT(held, impatient_removals_ask_no_more_often, 60 * SLOWER)
 	const __s64 begin = now_ms();
 	__u64 asked;
 
-	start_holder(true);
-	self->child = child_start(run_impatient_remover, &self->uuid, -1, -1);
-	EXPECT_EQ(EINTR, child_wait(self->child, 50000 * SLOWER));
-	self->child = -1;
-	asked = eventfd_take(self->holder.eventfd);
+	start_holder(_metadata, &self->held, true);
+	self->held.child = child_start(run_impatient_remover, &self->held.uuid,
+				       -1, -1);
+	EXPECT_EQ(EINTR, child_wait(self->held.child, 50000 * SLOWER));
+	self->held.child = -1;
+	asked = eventfd_take(self->held.holder.eventfd);
 	EXPECT_LT(0, asked);
 	EXPECT_GE(5 * ((now_ms() - begin) / interval_ms + 1), asked);
 }
@@ -342,77 +345,77 @@ TEST_F(held, open_while_removal_is_pending_fails)
 {
 	struct vfio_user user;
 
-	start_holder(true);
+	start_holder(_metadata, &self->held, true);
 	EXPECT_EQ(vfio_further(0),
-		  holder_order(&self->holder, HOLDER_OPEN_AGAIN));
-	start_remover();
+		  holder_order(&self->held.holder, HOLDER_OPEN_AGAIN));
+	start_remover(_metadata, &self->held);
 	EXPECT_EQ(vfio_further(-EBUSY),
-		  holder_order(&self->holder, HOLDER_OPEN_AGAIN));
-	EXPECT_EQ(vfio_further(-EBUSY), vfio_open(&user, &self->uuid));
-	child_kill(self->child);
-	self->child = -1;
+		  holder_order(&self->held.holder, HOLDER_OPEN_AGAIN));
+	EXPECT_EQ(vfio_further(-EBUSY), vfio_open(&user, &self->held.uuid));
+	child_kill(self->held.child);
+	self->held.child = -1;
 	EXPECT_EQ(vfio_further(0),
-		  holder_order(&self->holder, HOLDER_OPEN_AGAIN));
+		  holder_order(&self->held.holder, HOLDER_OPEN_AGAIN));
 }
 
 TEST_F(held, group_kept_open_does_not_block)
 {
-	if (driver_is_kernels_own(&self->uuid))
+	if (driver_is_kernels_own(&self->held.uuid))
 		SKIP(return, "mdev waits for the group before a driver that could");
-	start_holder(true);
-	start_remover();
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE_DEVICE));
-	expect_removed();
+	start_holder(_metadata, &self->held, true);
+	start_remover(_metadata, &self->held);
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE_DEVICE));
+	expect_removed(_metadata, &self->held);
 	/* And what is left to the user is of no use */
-	EXPECT_GT(0, holder_order(&self->holder, HOLDER_OPEN_AGAIN));
+	EXPECT_GT(0, holder_order(&self->held.holder, HOLDER_OPEN_AGAIN));
 }
 
 TEST_F(held, last_descriptor_counts)
 {
-	bool kernels_own = driver_is_kernels_own(&self->uuid);
+	bool kernels_own = driver_is_kernels_own(&self->held.uuid);
 	struct vfio_user user;
 	int second;
 
 	if (vfio_way() == VFIO_WAY_CDEV)
 		SKIP(return, WITHOUT_GROUP);
-	ASSERT_EQ(0, vfio_open(&user, &self->uuid));
-	second = vfio_get_device(&user, &self->uuid);
+	ASSERT_EQ(0, vfio_open(&user, &self->held.uuid));
+	second = vfio_get_device(&user, &self->held.uuid);
 	ASSERT_LE(0, second);
-	start_remover();
+	start_remover(_metadata, &self->held);
 	close(user.device);
 	user.device = -1;
-	expect_waiting();
-	EXPECT_EQ(1, mdev_number(&self->uuid, "request"));
+	expect_waiting(_metadata, &self->held);
+	EXPECT_EQ(1, mdev_number(&self->held.uuid, "request"));
 	close(second);
 	/* The removal waits for the group of such a driver's, too */
 	if (kernels_own)
 		vfio_close(&user);
-	expect_removed();
+	expect_removed(_metadata, &self->held);
 	vfio_close(&user);
 }
 
 TEST_F(held, killed_holder_ends_the_removal)
 {
-	start_holder(true);
-	start_remover();
-	ASSERT_EQ(0, kill(self->holder.pid, SIGKILL));
-	expect_removed();
+	start_holder(_metadata, &self->held, true);
+	start_remover(_metadata, &self->held);
+	ASSERT_EQ(0, kill(self->held.holder.pid, SIGKILL));
+	expect_removed(_metadata, &self->held);
 }
 
 TEST_F(held, next_opener_inherits_no_request_eventfd)
 {
 	struct holder dead;
 
-	start_holder(true);
-	dead = self->holder;
+	start_holder(_metadata, &self->held, true);
+	dead = self->held.holder;
 	child_kill(dead.pid);
-	start_holder(false);
-	start_remover();
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, LOG_BLOCKED,
-			      self->name));
+	start_holder(_metadata, &self->held, false);
+	start_remover(_metadata, &self->held);
+	EXPECT_TRUE(kmsg_wait(self->held.log, SOON_MS, self->held.uuid.text,
+			      LOG_BLOCKED, self->held.name));
 	EXPECT_EQ(0, eventfd_take(dead.eventfd));
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
-	expect_removed();
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE));
+	expect_removed(_metadata, &self->held);
 	EXPECT_EQ(0, eventfd_take(dead.eventfd));
 	dead.pid = -1;
 	holder_kill(&dead);
@@ -422,206 +425,223 @@ TEST_F(held, inherited_descriptor_still_holds)
 {
 	pid_t opener;
 
-	start_holder(true);
-	opener = self->holder.pid;
-	ASSERT_EQ(0, holder_order(&self->holder, HOLDER_HAND_OVER));
-	ASSERT_NE(opener, self->holder.pid);
-	start_remover();
-	EXPECT_EQ(1, eventfd_take(self->holder.eventfd));
-	snprintf(self->name, sizeof(self->name),
+	start_holder(_metadata, &self->held, true);
+	opener = self->held.holder.pid;
+	ASSERT_EQ(0, holder_order(&self->held.holder, HOLDER_HAND_OVER));
+	ASSERT_NE(opener, self->held.holder.pid);
+	start_remover(_metadata, &self->held);
+	EXPECT_EQ(1, eventfd_take(self->held.holder.eventfd));
+	snprintf(self->held.name, sizeof(self->held.name),
 		 HOLDER_NAME " (pid 0, exited)");
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, LOG_RELAYED,
-			      self->name));
-	expect_waiting();
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_USE));
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
-	expect_removed();
+	EXPECT_TRUE(kmsg_wait(self->held.log, SOON_MS, self->held.uuid.text,
+			      LOG_RELAYED, self->held.name));
+	expect_waiting(_metadata, &self->held);
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_USE));
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE));
+	expect_removed(_metadata, &self->held);
 }
 
 TEST_F(held, second_writer_of_remove_fails)
 {
-	start_holder(true);
-	start_remover();
-	EXPECT_EQ(-EBUSY, mdev_remove(&self->uuid));
-	EXPECT_EQ(-EBUSY, mdev_remove(&self->uuid));
-	expect_waiting();
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
-	expect_removed();
+	start_holder(_metadata, &self->held, true);
+	start_remover(_metadata, &self->held);
+	EXPECT_EQ(-EBUSY, mdev_remove(&self->held.uuid));
+	EXPECT_EQ(-EBUSY, mdev_remove(&self->held.uuid));
+	expect_waiting(_metadata, &self->held);
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE));
+	expect_removed(_metadata, &self->held);
 }
 
 TEST_F(held, uuid_can_be_used_again_after_the_removal)
 {
-	start_holder(true);
-	start_remover();
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
-	expect_removed();
-	EXPECT_EQ(0, mdev_create(variant->parent, variant->type, &self->uuid));
-	holder_kill(&self->holder);
-	start_holder(false);
-	EXPECT_EQ(0, mdev_number(&self->uuid, "request"));
+	start_holder(_metadata, &self->held, true);
+	start_remover(_metadata, &self->held);
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE));
+	expect_removed(_metadata, &self->held);
+	EXPECT_EQ(0, mdev_create(variant->parent, variant->type,
+				 &self->held.uuid));
+	holder_kill(&self->held.holder);
+	start_holder(_metadata, &self->held, false);
+	EXPECT_EQ(0, mdev_number(&self->held.uuid, "request"));
 }
 
 TEST_F(held, written_request_asks_once_and_removes_nothing)
 {
-	start_holder(true);
-	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "request").text, "1"));
-	EXPECT_TRUE(event(MDEV_UEVENT_REQUEST_PENDING));
-	EXPECT_EQ(1, eventfd_take(self->holder.eventfd));
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, LOG_RELAYED,
-			      self->name));
-	EXPECT_EQ(1, mdev_number(&self->uuid, "request"));
-	EXPECT_EQ(1, mdev_number(&self->uuid, "request_count"));
+	start_holder(_metadata, &self->held, true);
+	EXPECT_EQ(0, file_puts(mdev_path(&self->held.uuid, "request").text,
+			       "1"));
+	EXPECT_TRUE(event(&self->held, MDEV_UEVENT_REQUEST_PENDING));
+	EXPECT_EQ(1, eventfd_take(self->held.holder.eventfd));
+	EXPECT_TRUE(kmsg_wait(self->held.log, SOON_MS, self->held.uuid.text,
+			      LOG_RELAYED, self->held.name));
+	EXPECT_EQ(1, mdev_number(&self->held.uuid, "request"));
+	EXPECT_EQ(1, mdev_number(&self->held.uuid, "request_count"));
 	/* It keeps nobody out */
 	EXPECT_EQ(vfio_further(0),
-		  holder_order(&self->holder, HOLDER_OPEN_AGAIN));
+		  holder_order(&self->held.holder, HOLDER_OPEN_AGAIN));
 	/* Again, while it is pending: one more time, and one event */
-	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "request").text, "1"));
-	EXPECT_EQ(1, eventfd_take(self->holder.eventfd));
-	EXPECT_EQ(2, mdev_number(&self->uuid, "request_count"));
-	EXPECT_FALSE(uevent_wait(self->events, 0, "change", self->uuid.text,
+	EXPECT_EQ(0, file_puts(mdev_path(&self->held.uuid, "request").text,
+			       "1"));
+	EXPECT_EQ(1, eventfd_take(self->held.holder.eventfd));
+	EXPECT_EQ(2, mdev_number(&self->held.uuid, "request_count"));
+	EXPECT_FALSE(uevent_wait(self->held.events, 0, "change",
+				 self->held.uuid.text,
 				 MDEV_UEVENT_REQUEST_PENDING));
-	EXPECT_TRUE(mdev_exists(&self->uuid));
+	EXPECT_TRUE(mdev_exists(&self->held.uuid));
 }
 
 TEST_F(held, written_request_can_be_cancelled)
 {
-	start_holder(true);
-	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "request").text, "1"));
-	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "request").text, "0"));
-	EXPECT_TRUE(event(MDEV_UEVENT_REQUEST_PENDING));
-	EXPECT_TRUE(event(MDEV_UEVENT_REQUEST_CANCELLED));
-	EXPECT_EQ(0, mdev_number(&self->uuid, "request"));
-	EXPECT_EQ(0, mdev_number(&self->uuid, "request_count"));
-	EXPECT_EQ(0, mdev_number(&self->uuid, "request_since"));
+	start_holder(_metadata, &self->held, true);
+	EXPECT_EQ(0, file_puts(mdev_path(&self->held.uuid, "request").text,
+			       "1"));
+	EXPECT_EQ(0, file_puts(mdev_path(&self->held.uuid, "request").text,
+			       "0"));
+	EXPECT_TRUE(event(&self->held, MDEV_UEVENT_REQUEST_PENDING));
+	EXPECT_TRUE(event(&self->held, MDEV_UEVENT_REQUEST_CANCELLED));
+	EXPECT_EQ(0, mdev_number(&self->held.uuid, "request"));
+	EXPECT_EQ(0, mdev_number(&self->held.uuid, "request_count"));
+	EXPECT_EQ(0, mdev_number(&self->held.uuid, "request_since"));
 	/* Nothing is left to be cancelled */
-	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "request").text, "0"));
-	EXPECT_FALSE(uevent_wait(self->events, 0, "change", self->uuid.text,
-				 NULL));
+	EXPECT_EQ(0, file_puts(mdev_path(&self->held.uuid, "request").text,
+			       "0"));
+	EXPECT_FALSE(uevent_wait(self->held.events, 0, "change",
+				 self->held.uuid.text, NULL));
 }
 
 TEST_F(held, written_request_is_met_by_close)
 {
-	start_holder(true);
-	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "request").text, "1"));
-	EXPECT_TRUE(event(MDEV_UEVENT_REQUEST_PENDING));
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
-	EXPECT_TRUE(event(MDEV_UEVENT_REQUEST_MET));
-	EXPECT_EQ(0, mdev_number(&self->uuid, "request"));
-	EXPECT_TRUE(mdev_exists(&self->uuid));
+	start_holder(_metadata, &self->held, true);
+	EXPECT_EQ(0, file_puts(mdev_path(&self->held.uuid, "request").text,
+			       "1"));
+	EXPECT_TRUE(event(&self->held, MDEV_UEVENT_REQUEST_PENDING));
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE));
+	EXPECT_TRUE(event(&self->held, MDEV_UEVENT_REQUEST_MET));
+	EXPECT_EQ(0, mdev_number(&self->held.uuid, "request"));
+	EXPECT_TRUE(mdev_exists(&self->held.uuid));
 }
 
 TEST_F(held, written_request_without_eventfd_is_logged)
 {
-	start_holder(false);
-	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "request").text, "1"));
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text,
-			      LOG_CANNOT_ASK, self->name));
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_REGISTER));
-	EXPECT_TRUE(eventfd_wait(self->holder.eventfd, SOON_MS));
+	start_holder(_metadata, &self->held, false);
+	EXPECT_EQ(0, file_puts(mdev_path(&self->held.uuid, "request").text,
+			       "1"));
+	EXPECT_TRUE(kmsg_wait(self->held.log, SOON_MS, self->held.uuid.text,
+			      LOG_CANNOT_ASK, self->held.name));
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_REGISTER));
+	EXPECT_TRUE(eventfd_wait(self->held.holder.eventfd, SOON_MS));
 }
 
 TEST_F(held, request_cannot_be_cancelled_while_a_removal_waits)
 {
-	start_holder(true);
-	start_remover();
-	EXPECT_EQ(-EBUSY, file_puts(mdev_path(&self->uuid, "request").text,
+	start_holder(_metadata, &self->held, true);
+	start_remover(_metadata, &self->held);
+	EXPECT_EQ(-EBUSY, file_puts(mdev_path(&self->held.uuid, "request").text,
 				    "0"));
-	EXPECT_EQ(1, mdev_number(&self->uuid, "request"));
-	expect_waiting();
+	EXPECT_EQ(1, mdev_number(&self->held.uuid, "request"));
+	expect_waiting(_metadata, &self->held);
 	/* But it can be made again */
-	EXPECT_EQ(1, eventfd_take(self->holder.eventfd));
-	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "request").text, "1"));
-	EXPECT_EQ(1, eventfd_take(self->holder.eventfd));
-	EXPECT_EQ(2, mdev_number(&self->uuid, "request_count"));
+	EXPECT_EQ(1, eventfd_take(self->held.holder.eventfd));
+	EXPECT_EQ(0, file_puts(mdev_path(&self->held.uuid, "request").text,
+			       "1"));
+	EXPECT_EQ(1, eventfd_take(self->held.holder.eventfd));
+	EXPECT_EQ(2, mdev_number(&self->held.uuid, "request_count"));
 }
 
 TEST_F(held, written_request_outlives_a_removal_that_gave_up)
 {
-	start_holder(true);
-	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "request").text, "1"));
-	EXPECT_TRUE(event(MDEV_UEVENT_REQUEST_PENDING));
-	EXPECT_EQ(1, eventfd_take(self->holder.eventfd));
-	self->child = remover_start(&self->uuid);
-	ASSERT_TRUE(eventfd_wait(self->holder.eventfd, SOON_MS));
-	child_kill(self->child);
-	self->child = -1;
-	EXPECT_EQ(1, mdev_number(&self->uuid, "request"));
-	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "request").text, "0"));
-	EXPECT_EQ(0, mdev_number(&self->uuid, "request"));
-	EXPECT_TRUE(event(MDEV_UEVENT_REQUEST_CANCELLED));
+	start_holder(_metadata, &self->held, true);
+	EXPECT_EQ(0, file_puts(mdev_path(&self->held.uuid, "request").text,
+			       "1"));
+	EXPECT_TRUE(event(&self->held, MDEV_UEVENT_REQUEST_PENDING));
+	EXPECT_EQ(1, eventfd_take(self->held.holder.eventfd));
+	self->held.child = remover_start(&self->held.uuid);
+	ASSERT_TRUE(eventfd_wait(self->held.holder.eventfd, SOON_MS));
+	child_kill(self->held.child);
+	self->held.child = -1;
+	EXPECT_EQ(1, mdev_number(&self->held.uuid, "request"));
+	EXPECT_EQ(0, file_puts(mdev_path(&self->held.uuid, "request").text,
+			       "0"));
+	EXPECT_EQ(0, mdev_number(&self->held.uuid, "request"));
+	EXPECT_TRUE(event(&self->held, MDEV_UEVENT_REQUEST_CANCELLED));
 }
 
 TEST_F(held, open_while_written_request_is_pending_succeeds)
 {
 	struct holder first;
 
-	start_holder(true);
-	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "request").text, "1"));
-	first = self->holder;
+	start_holder(_metadata, &self->held, true);
+	EXPECT_EQ(0, file_puts(mdev_path(&self->held.uuid, "request").text,
+			       "1"));
+	first = self->held.holder;
 	holder_kill(&first);
-	start_holder(true);
+	start_holder(_metadata, &self->held, true);
 	/* The request was met by the death of the first */
-	EXPECT_EQ(0, mdev_number(&self->uuid, "request"));
-	EXPECT_EQ(0, eventfd_take(self->holder.eventfd));
+	EXPECT_EQ(0, mdev_number(&self->held.uuid, "request"));
+	EXPECT_EQ(0, eventfd_take(self->held.holder.eventfd));
 }
 
 /* A parent that cannot ask */
 FIXTURE(unasked)
 {
-	HELD;
+	struct held held;
 };
 
 FIXTURE_SETUP(unasked)
 {
-	set_up_held("mdev_legacy.0", "mdev_legacy-page");
-	start_holder(false);
+	if (!parent_exists("mdev_legacy.0"))
+		SKIP(return, "no parent mdev_legacy.0");
+	if (!set_up_held(_metadata, &self->held, "mdev_legacy.0",
+			 "mdev_legacy-page"))
+		SKIP(return, ASKS_NOBODY);
+	start_holder(_metadata, &self->held, false);
 }
 
 FIXTURE_TEARDOWN(unasked)
 {
-	tear_down_held();
+	tear_down_held(_metadata, &self->held);
 }
 
 TEST_F(unasked, user_is_named_as_blocking)
 {
 	int second = kmsg_open();
 
-	start_remover();
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, LOG_BLOCKED,
-			      self->name));
-	EXPECT_TRUE(kmsg_wait(second, SOON_MS, self->uuid.text, LOG_NO_WAY,
+	start_remover(_metadata, &self->held);
+	EXPECT_TRUE(kmsg_wait(self->held.log, SOON_MS, self->held.uuid.text,
+			      LOG_BLOCKED, self->held.name));
+	EXPECT_TRUE(kmsg_wait(second, SOON_MS, self->held.uuid.text, LOG_NO_WAY,
 			      NULL));
 	close(second);
-	expect_waiting();
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_USE));
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
-	expect_removed();
+	expect_waiting(_metadata, &self->held);
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_USE));
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE));
+	expect_removed(_metadata, &self->held);
 }
 
 TEST_F(unasked, written_request_fails)
 {
-	struct path request = mdev_path(&self->uuid, "request");
+	struct path request = mdev_path(&self->held.uuid, "request");
 
 	EXPECT_EQ(-EOPNOTSUPP, file_puts(request.text, "1"));
-	EXPECT_EQ(0, mdev_number(&self->uuid, "request"));
+	EXPECT_EQ(0, mdev_number(&self->held.uuid, "request"));
 	EXPECT_EQ(0, file_puts(request.text, "0"));
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, LOG_NO_WAY,
-			      self->name));
+	EXPECT_TRUE(kmsg_wait(self->held.log, SOON_MS, self->held.uuid.text,
+			      LOG_NO_WAY, self->held.name));
 	/* With nobody to ask there is nothing that can fail */
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE));
 	EXPECT_EQ(0, file_puts(request.text, "1"));
 }
 
 TEST_F(unasked, interrupted_removal_can_be_repeated)
 {
-	start_remover();
-	child_kill(self->child);
-	self->child = -1;
-	EXPECT_TRUE(event(MDEV_UEVENT_REQUEST_CANCELLED));
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_USE));
-	start_remover();
-	holder_kill(&self->holder);
-	expect_removed();
+	start_remover(_metadata, &self->held);
+	child_kill(self->held.child);
+	self->held.child = -1;
+	EXPECT_TRUE(event(&self->held, MDEV_UEVENT_REQUEST_CANCELLED));
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_USE));
+	start_remover(_metadata, &self->held);
+	holder_kill(&self->held.holder);
+	expect_removed(_metadata, &self->held);
 }
 
 /* A parent that is unbound while its devices are in use */
@@ -688,13 +708,18 @@ FIXTURE_TEARDOWN(unbound)
 	EXPECT_TRUE(eventfd_ids_back_to(self->eventfd_id));
 }
 
-#define start_unbinder() do {						\
-	self->unbinder = unbinder_start(PARENT);			\
-	ASSERT_LT(0, self->unbinder);					\
-} while (0)
+static void start_unbinder(struct __test_metadata *_metadata,
+			   FIXTURE_DATA(unbound) *self)
+{
+	self->unbinder = unbinder_start(PARENT);
+	ASSERT_LT(0, self->unbinder);
+}
 
-#define expect_asked(i)							\
-	EXPECT_TRUE(eventfd_wait(self->holders[i].eventfd, SOON_MS))
+static void expect_asked(struct __test_metadata *_metadata,
+			 const struct holder *holder)
+{
+	EXPECT_TRUE(eventfd_wait(holder->eventfd, SOON_MS));
+}
 
 TEST_F(unbound, every_user_is_asked_before_any_is_waited_for)
 {
@@ -704,9 +729,9 @@ TEST_F(unbound, every_user_is_asked_before_any_is_waited_for)
 
 	for (i = 0; i < 3; i++)
 		log[i] = kmsg_open();
-	start_unbinder();
-	expect_asked(0);
-	expect_asked(1);
+	start_unbinder(_metadata, self);
+	expect_asked(_metadata, &self->holders[0]);
+	expect_asked(_metadata, &self->holders[1]);
 	for (i = 0; i < 3; i++) {
 		EXPECT_TRUE(kmsg_wait(log[i], SOON_MS, self->uuids[i].text,
 				      i == 2 ? LOG_BLOCKED : LOG_RELAYED,
@@ -721,7 +746,7 @@ TEST_F(unbound, every_user_is_asked_before_any_is_waited_for)
 
 TEST_F(unbound, device_that_is_held_keeps_no_other_from_going)
 {
-	start_unbinder();
+	start_unbinder(_metadata, self);
 	EXPECT_TRUE(uevent_wait(self->events, SOON_MS, "remove",
 				self->uuids[3].text, NULL));
 	EXPECT_EQ(0, holder_order(&self->holders[1], HOLDER_CLOSE));
@@ -745,8 +770,8 @@ TEST_F(unbound, create_and_open_fail_meanwhile)
 {
 	struct uuid uuid = uuid_new();
 
-	start_unbinder();
-	expect_asked(0);
+	start_unbinder(_metadata, self);
+	expect_asked(_metadata, &self->holders[0]);
 	EXPECT_EQ(-ENODEV, mdev_create(PARENT, TYPE, &uuid));
 	EXPECT_FALSE(mdev_exists(&uuid));
 	EXPECT_EQ(vfio_further(-EBUSY),
@@ -759,12 +784,12 @@ TEST_F(unbound, remove_meanwhile_ends_with_the_device)
 	pid_t remover;
 	int ret;
 
-	start_unbinder();
-	expect_asked(0);
+	start_unbinder(_metadata, self);
+	expect_asked(_metadata, &self->holders[0]);
 	eventfd_take(self->holders[0].eventfd);
 	remover = remover_start(&self->uuids[0]);
 	ASSERT_LT(0, remover);
-	expect_asked(0);
+	expect_asked(_metadata, &self->holders[0]);
 	EXPECT_EQ(0, holder_order(&self->holders[0], HOLDER_CLOSE));
 	ret = child_wait(remover, SOON_MS);
 	EXPECT_TRUE(ret == 0 || ret == ENODEV) {
@@ -780,9 +805,9 @@ TEST_F(unbound, unbind_overtakes_a_removal_that_waits)
 	int ret;
 
 	ASSERT_LT(0, remover);
-	expect_asked(0);
-	start_unbinder();
-	expect_asked(1);
+	expect_asked(_metadata, &self->holders[0]);
+	start_unbinder(_metadata, self);
+	expect_asked(_metadata, &self->holders[1]);
 	/* The removal gives up; the unbinding doesn't */
 	child_kill(remover);
 	EXPECT_EQ(1, mdev_number(&self->uuids[0], "request"));
@@ -802,7 +827,7 @@ TEST_F(unbound, device_unbound_from_its_driver_asks_too)
 	struct vfio_user user;
 
 	ASSERT_LT(0, pid);
-	expect_asked(0);
+	expect_asked(_metadata, &self->holders[0]);
 	EXPECT_EQ(-ETIMEDOUT, child_wait(pid, 0));
 	EXPECT_EQ(0, holder_order(&self->holders[0], HOLDER_CLOSE));
 	EXPECT_EQ(0, child_wait(pid, SOON_MS));
@@ -949,69 +974,74 @@ FIXTURE_TEARDOWN(race)
 	EXPECT_TRUE(eventfd_ids_back_to(self->eventfd_id));
 }
 
-#define start_thread(run)						\
-	ASSERT_EQ(0, pthread_create(&self->threads[self->nr_threads++],	\
-				    NULL, run, &self->race))
+static void start_thread(struct __test_metadata *_metadata,
+			 FIXTURE_DATA(race) *self, void *(*run)(void *race))
+{
+	ASSERT_EQ(0, pthread_create(&self->threads[self->nr_threads++],
+				    NULL, run, &self->race));
+}
 
-#define end_race() do {							\
-	__atomic_store_n(&self->race.over, 1, __ATOMIC_RELAXED);	\
-	while (self->nr_threads)					\
-		pthread_join(self->threads[--self->nr_threads], NULL);	\
-	EXPECT_EQ(0, self->race.bad) {					\
-		TH_LOG("%s", self->race.bad_call);			\
-	}								\
-	EXPECT_LT(0, self->race.done);					\
-} while (0)
+static void end_race(struct __test_metadata *_metadata,
+		     FIXTURE_DATA(race) *self)
+{
+	__atomic_store_n(&self->race.over, 1, __ATOMIC_RELAXED);
+	while (self->nr_threads)
+		pthread_join(self->threads[--self->nr_threads], NULL);
+	EXPECT_EQ(0, self->race.bad) {
+		TH_LOG("%s", self->race.bad_call);
+	}
+	EXPECT_LT(0, self->race.done);
+}
 
 TEST_F_TIMEOUT(race, remove_against_create, 120 * SLOWER)
 {
 	int i;
 
-	start_thread(race_create);
+	start_thread(_metadata, self, race_create);
 	for (i = 0; i < ROUNDS; i++)
 		race_note(&self->race, "remove", mdev_remove(&self->race.uuid));
-	end_race();
+	end_race(_metadata, self);
 }
 
 TEST_F_TIMEOUT(race, two_removes_against_two_creates, 120 * SLOWER)
 {
 	int i;
 
-	start_thread(race_create);
-	start_thread(race_create);
-	start_thread(race_remove);
+	start_thread(_metadata, self, race_create);
+	start_thread(_metadata, self, race_create);
+	start_thread(_metadata, self, race_remove);
 	for (i = 0; i < ROUNDS; i++)
 		race_note(&self->race, "remove", mdev_remove(&self->race.uuid));
-	end_race();
+	end_race(_metadata, self);
 }
 
 TEST_F_TIMEOUT(race, open_against_remove_and_create, 120 * SLOWER)
 {
 	int i;
 
-	start_thread(race_create);
-	start_thread(race_open);
-	start_thread(race_request);
+	start_thread(_metadata, self, race_create);
+	start_thread(_metadata, self, race_open);
+	start_thread(_metadata, self, race_request);
 	for (i = 0; i < ROUNDS; i++)
 		race_note(&self->race, "remove", mdev_remove(&self->race.uuid));
-	end_race();
+	end_race(_metadata, self);
 }
 
 TEST_F_TIMEOUT(race, unbind_against_all, 120 * SLOWER)
 {
 	int i;
 
-	start_thread(race_create);
-	start_thread(race_open);
-	start_thread(race_remove);
-	start_thread(race_request);
+	start_thread(_metadata, self, race_create);
+	start_thread(_metadata, self, race_open);
+	start_thread(_metadata, self, race_remove);
+	start_thread(_metadata, self, race_request);
 	for (i = 0; i < ROUNDS / 10; i++) {
 		pid_t pid = unbinder_start(PARENT);
 
 		EXPECT_EQ(0, child_wait(pid, SOON_MS));
 		EXPECT_EQ(0, parent_bind(PARENT));
 	}
-	end_race();
+	end_race(_metadata, self);
 }
 
 /* Whoever sees a device in the moment of its creation may remove it */
@@ -1021,7 +1051,7 @@ TEST_F_TIMEOUT(race, remove_in_the_moment_of_creation, 120 * SLOWER)
 	int i;
 
 	ASSERT_LE(0, events);
-	start_thread(race_create);
+	start_thread(_metadata, self, race_create);
 	for (i = 0; i < ROUNDS / 5; i++) {
 		ASSERT_TRUE(uevent_wait(events, SOON_MS, "add",
 					self->race.uuid.text, NULL));
@@ -1031,7 +1061,7 @@ TEST_F_TIMEOUT(race, remove_in_the_moment_of_creation, 120 * SLOWER)
 		       mdev_remove(&self->race.uuid) == -EAGAIN)
 			;
 	}
-	end_race();
+	end_race(_metadata, self);
 	close(events);
 }
 

@@ -38,7 +38,7 @@ static int revoke_write(const struct uuid *uuid, const char *text)
 /* One device, which a process holds */
 FIXTURE(held)
 {
-	HELD;
+	struct held held;
 	long users; /* of mdev.ko */
 };
 
@@ -61,44 +61,60 @@ FIXTURE_VARIANT_ADD(held, relay)
 FIXTURE_SETUP(held)
 {
 	self->users = module_users("mdev");
-	set_up_held(variant->parent, variant->type);
+	if (!parent_exists(variant->parent))
+		SKIP(return, "no parent %s", variant->parent);
+	if (!set_up_held(_metadata, &self->held, variant->parent,
+			 variant->type))
+		SKIP(return, ASKS_NOBODY);
 }
 
 FIXTURE_TEARDOWN(held)
 {
-	tear_down_held();
+	tear_down_held(_metadata, &self->held);
 	EXPECT_TRUE(mdev_users_become(self->users));
 }
 
 /* In a process of its own, so that one that hangs does not keep us */
-#define revoke(uuid)							\
-	child_wait(revoker_start(uuid), SOON_MS)
+static int revoke_in_child(const struct uuid *uuid)
+{
+	return child_wait(revoker_start(uuid), SOON_MS);
+}
 
-#define said(line)							\
-	kmsg_wait(self->log, SOON_MS, self->uuid.text, line, NULL)
+static void expect_revoked(struct __test_metadata *_metadata,
+			   const struct uuid *uuid)
+{
+	EXPECT_EQ(0, revoke_in_child(uuid));
+	EXPECT_FALSE(mdev_exists(uuid));
+}
+
+static bool said(int log, const struct uuid *uuid, const char *line)
+{
+	return kmsg_wait(log, SOON_MS, uuid->text, line, NULL);
+}
 
 /* That it was taken from its holder, by the name of that */
-#define said_revoked() ({						\
-	char line[160];							\
-									\
-	snprintf(line, sizeof(line), LOG_REVOKED "%s" LOG_STAYS, self->name);	\
-	said(line);							\
-})
+static bool said_revoked(const struct held *held)
+{
+	char line[160];
+
+	snprintf(line, sizeof(line), LOG_REVOKED "%s" LOG_STAYS, held->name);
+	return said(held->log, &held->uuid, line);
+}
 
 TEST_F(held, attribute_is_for_root)
 {
 	pid_t pid;
 
-	EXPECT_EQ(0200, file_mode(mdev_path(&self->uuid, "revoke").text));
+	EXPECT_EQ(0200, file_mode(mdev_path(&self->held.uuid, "revoke").text));
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {
 		if (setuid(65534))
 			_exit(1);
-		_exit(-mdev_revoke(&self->uuid));
+		_exit(-mdev_revoke(&self->held.uuid));
 	}
 	EXPECT_EQ(EACCES, child_wait(pid, SOON_MS));
-	EXPECT_TRUE(mdev_exists(&self->uuid));
+	EXPECT_TRUE(mdev_exists(&self->held.uuid));
 }
 
 TEST_F(held, attribute_takes_a_number)
@@ -109,140 +125,141 @@ TEST_F(held, attribute_takes_a_number)
 	};
 	size_t i;
 
-	start_holder(true);
+	start_holder(_metadata, &self->held, true);
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
-		EXPECT_EQ(-EINVAL, revoke_write(&self->uuid, bad[i])) {
+		EXPECT_EQ(-EINVAL, revoke_write(&self->held.uuid, bad[i])) {
 			TH_LOG("\"%s\"", bad[i]);
 		}
 	}
-	EXPECT_EQ(-EINVAL, file_write(mdev_path(&self->uuid, "revoke").text,
-				      "1\0", 2));
-	EXPECT_EQ(0, revoke_write(&self->uuid, "0"));
-	EXPECT_EQ(0, revoke_write(&self->uuid, "0\n"));
+	EXPECT_EQ(-EINVAL, file_write(mdev_path(&self->held.uuid,
+						"revoke").text, "1\0", 2));
+	EXPECT_EQ(0, revoke_write(&self->held.uuid, "0"));
+	EXPECT_EQ(0, revoke_write(&self->held.uuid, "0\n"));
 	/* None of which has done anything */
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_USE));
-	EXPECT_EQ(0, eventfd_take(self->holder.eventfd));
-	EXPECT_EQ(0, mdev_number(&self->uuid, "request"));
-	EXPECT_EQ(0, revoke_write(&self->uuid, "0x01\n"));
-	EXPECT_FALSE(mdev_exists(&self->uuid));
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_USE));
+	EXPECT_EQ(0, eventfd_take(self->held.holder.eventfd));
+	EXPECT_EQ(0, mdev_number(&self->held.uuid, "request"));
+	EXPECT_EQ(0, revoke_write(&self->held.uuid, "0x01\n"));
+	EXPECT_FALSE(mdev_exists(&self->held.uuid));
 }
 
 TEST_F(held, device_that_is_not_in_use_is_removed)
 {
 	long available = instances(variant->parent, variant->type);
 
-	EXPECT_EQ(0, revoke(&self->uuid));
-	EXPECT_FALSE(mdev_exists(&self->uuid));
+	EXPECT_EQ(0, revoke_in_child(&self->held.uuid));
+	EXPECT_FALSE(mdev_exists(&self->held.uuid));
 	EXPECT_EQ(available + 1, instances(variant->parent, variant->type));
-	EXPECT_FALSE(kmsg_wait(self->log, 100, self->uuid.text, LOG_REVOKED,
-			       NULL));
-	EXPECT_EQ(-ENOENT, mdev_revoke(&self->uuid));
+	EXPECT_FALSE(kmsg_wait(self->held.log, 100, self->held.uuid.text,
+			       LOG_REVOKED, NULL));
+	EXPECT_EQ(-ENOENT, mdev_revoke(&self->held.uuid));
 }
 
 TEST_F(held, device_that_was_released_is_removed)
 {
-	start_holder(true);
-	ASSERT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
-	EXPECT_EQ(0, revoke(&self->uuid));
-	EXPECT_FALSE(mdev_exists(&self->uuid));
-	EXPECT_EQ(0, eventfd_take(self->holder.eventfd));
-	EXPECT_FALSE(kmsg_wait(self->log, 100, self->uuid.text, LOG_REVOKED,
-			       NULL));
+	start_holder(_metadata, &self->held, true);
+	ASSERT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE));
+	EXPECT_EQ(0, revoke_in_child(&self->held.uuid));
+	EXPECT_FALSE(mdev_exists(&self->held.uuid));
+	EXPECT_EQ(0, eventfd_take(self->held.holder.eventfd));
+	EXPECT_FALSE(kmsg_wait(self->held.log, 100, self->held.uuid.text,
+			       LOG_REVOKED, NULL));
 }
 
 TEST_F(held, group_that_is_open_is_no_use)
 {
-	start_holder(true);
-	ASSERT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE_DEVICE));
-	EXPECT_EQ(0, revoke(&self->uuid));
-	EXPECT_FALSE(mdev_exists(&self->uuid));
-	EXPECT_GT(0, holder_order(&self->holder, HOLDER_OPEN_AGAIN));
-	EXPECT_FALSE(kmsg_wait(self->log, 100, self->uuid.text, LOG_REVOKED,
-			       NULL));
+	start_holder(_metadata, &self->held, true);
+	ASSERT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE_DEVICE));
+	EXPECT_EQ(0, revoke_in_child(&self->held.uuid));
+	EXPECT_FALSE(mdev_exists(&self->held.uuid));
+	EXPECT_GT(0, holder_order(&self->held.holder, HOLDER_OPEN_AGAIN));
+	EXPECT_FALSE(kmsg_wait(self->held.log, 100, self->held.uuid.text,
+			       LOG_REVOKED, NULL));
 }
 
 TEST_F(held, device_is_taken_from_its_user)
 {
 	long available = instances(variant->parent, variant->type);
 
-	start_holder(true);
-	EXPECT_EQ(0, revoke(&self->uuid));
-	EXPECT_FALSE(mdev_exists(&self->uuid));
+	start_holder(_metadata, &self->held, true);
+	EXPECT_EQ(0, revoke_in_child(&self->held.uuid));
+	EXPECT_FALSE(mdev_exists(&self->held.uuid));
 	EXPECT_EQ(available + 1, instances(variant->parent, variant->type));
-	EXPECT_EQ(-ENODEV, holder_order(&self->holder, HOLDER_USE));
-	EXPECT_TRUE(said_revoked());
-	EXPECT_TRUE(event(MDEV_UEVENT_REQUEST_PENDING));
-	EXPECT_TRUE(event(MDEV_UEVENT_REQUEST_REVOKED));
-	EXPECT_TRUE(uevent_wait(self->events, SOON_MS, "remove",
-				self->uuid.text, NULL));
-	EXPECT_FALSE(kmsg_wait(self->log, 0, self->uuid.text, LOG_CLOSED,
-			       NULL));
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
-	EXPECT_TRUE(said(LOG_CLOSED));
+	EXPECT_EQ(-ENODEV, holder_order(&self->held.holder, HOLDER_USE));
+	EXPECT_TRUE(said_revoked(&self->held));
+	EXPECT_TRUE(event(&self->held, MDEV_UEVENT_REQUEST_PENDING));
+	EXPECT_TRUE(event(&self->held, MDEV_UEVENT_REQUEST_REVOKED));
+	EXPECT_TRUE(uevent_wait(self->held.events, SOON_MS, "remove",
+				self->held.uuid.text, NULL));
+	EXPECT_FALSE(kmsg_wait(self->held.log, 0, self->held.uuid.text,
+			       LOG_CLOSED, NULL));
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE));
+	EXPECT_TRUE(said(self->held.log, &self->held.uuid, LOG_CLOSED));
 }
 
 TEST_F(held, user_that_is_stopped_is_not_waited_for)
 {
-	start_holder(true);
-	ASSERT_EQ(0, kill(self->holder.pid, SIGSTOP));
-	EXPECT_EQ(0, revoke(&self->uuid));
-	EXPECT_FALSE(mdev_exists(&self->uuid));
-	EXPECT_TRUE(said_revoked());
-	ASSERT_EQ(0, kill(self->holder.pid, SIGCONT));
-	EXPECT_EQ(-ENODEV, holder_order(&self->holder, HOLDER_USE));
+	start_holder(_metadata, &self->held, true);
+	ASSERT_EQ(0, kill(self->held.holder.pid, SIGSTOP));
+	EXPECT_EQ(0, revoke_in_child(&self->held.uuid));
+	EXPECT_FALSE(mdev_exists(&self->held.uuid));
+	EXPECT_TRUE(said_revoked(&self->held));
+	ASSERT_EQ(0, kill(self->held.holder.pid, SIGCONT));
+	EXPECT_EQ(-ENODEV, holder_order(&self->held.holder, HOLDER_USE));
 }
 
 /* Once to ask it once more, and once when it is over */
 TEST_F(held, user_is_told_a_last_time)
 {
-	start_holder(true);
-	EXPECT_EQ(0, revoke(&self->uuid));
-	EXPECT_EQ(2, eventfd_take(self->holder.eventfd));
-	EXPECT_FALSE(eventfd_wait(self->holder.eventfd, 100));
+	start_holder(_metadata, &self->held, true);
+	EXPECT_EQ(0, revoke_in_child(&self->held.uuid));
+	EXPECT_EQ(2, eventfd_take(self->held.holder.eventfd));
+	EXPECT_FALSE(eventfd_wait(self->held.holder.eventfd, 100));
 }
 
 TEST_F(held, user_without_eventfd_is_not_told)
 {
-	start_holder(false);
-	EXPECT_EQ(0, revoke(&self->uuid));
-	EXPECT_TRUE(said_revoked());
-	EXPECT_EQ(0, eventfd_take(self->holder.eventfd));
+	start_holder(_metadata, &self->held, false);
+	EXPECT_EQ(0, revoke_in_child(&self->held.uuid));
+	EXPECT_TRUE(said_revoked(&self->held));
+	EXPECT_EQ(0, eventfd_take(self->held.holder.eventfd));
 	/* Nor can it be asked to be */
-	EXPECT_EQ(-ENODEV, holder_order(&self->holder, HOLDER_REGISTER));
+	EXPECT_EQ(-ENODEV, holder_order(&self->held.holder, HOLDER_REGISTER));
 }
 
 TEST_F(held, descriptors_of_the_group_open_nothing_any_more)
 {
 	if (vfio_way() == VFIO_WAY_CDEV)
 		SKIP(return, WITHOUT_GROUP);
-	start_holder(true);
-	EXPECT_EQ(0, revoke(&self->uuid));
-	EXPECT_EQ(-ENODEV, holder_order(&self->holder, HOLDER_OPEN_AGAIN));
+	start_holder(_metadata, &self->held, true);
+	EXPECT_EQ(0, revoke_in_child(&self->held.uuid));
+	EXPECT_EQ(-ENODEV, holder_order(&self->held.holder, HOLDER_OPEN_AGAIN));
 }
 
 TEST_F(held, group_node_goes_with_the_last_close)
 {
 	char group[32], node[64];
 
-	start_holder(true);
-	ASSERT_EQ(0, file_link_name(mdev_path(&self->uuid, "iommu_group").text,
-				    group, sizeof(group)));
+	start_holder(_metadata, &self->held, true);
+	ASSERT_EQ(0, file_link_name(mdev_path(&self->held.uuid,
+					      "iommu_group").text, group,
+				    sizeof(group)));
 	snprintf(node, sizeof(node), "/dev/vfio/%s", group);
-	EXPECT_EQ(0, revoke(&self->uuid));
+	EXPECT_EQ(0, revoke_in_child(&self->held.uuid));
 	EXPECT_TRUE(file_exists(node));
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE));
 	EXPECT_TRUE(soon(!file_exists(node)));
 }
 
 TEST_F(held, framework_stays_until_the_shell_is_closed)
 {
-	start_holder(true);
-	EXPECT_EQ(0, revoke(&self->uuid));
+	start_holder(_metadata, &self->held, true);
+	EXPECT_EQ(0, revoke_in_child(&self->held.uuid));
 	EXPECT_LT(self->users, module_users("mdev"));
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE_DEVICE));
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE_DEVICE));
 	/* The group is the user's, too */
 	EXPECT_LT(self->users, module_users("mdev"));
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE));
 	EXPECT_TRUE(mdev_users_become(self->users));
 }
 
@@ -250,28 +267,30 @@ TEST_F(held, uuid_can_be_used_at_once)
 {
 	struct holder old;
 
-	start_holder(true);
-	EXPECT_EQ(0, revoke(&self->uuid));
-	EXPECT_EQ(0, mdev_create(variant->parent, variant->type, &self->uuid));
-	old = self->holder;
-	start_holder(true);
+	start_holder(_metadata, &self->held, true);
+	EXPECT_EQ(0, revoke_in_child(&self->held.uuid));
+	EXPECT_EQ(0, mdev_create(variant->parent, variant->type,
+				 &self->held.uuid));
+	old = self->held.holder;
+	start_holder(_metadata, &self->held, true);
 	/* The old user has a shell, the new one a device */
 	EXPECT_EQ(-ENODEV, holder_order(&old, HOLDER_USE));
 	EXPECT_EQ(vfio_further(-ENODEV),
 		  holder_order(&old, HOLDER_OPEN_AGAIN));
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_USE));
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_USE));
 	EXPECT_EQ(vfio_further(0),
-		  holder_order(&self->holder, HOLDER_OPEN_AGAIN));
-	expect_holder_shown();
+		  holder_order(&self->held.holder, HOLDER_OPEN_AGAIN));
+	expect_holder_shown(_metadata, &self->held);
 	eventfd_take(old.eventfd);
-	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "request").text, "1"));
-	EXPECT_EQ(1, eventfd_take(self->holder.eventfd));
+	EXPECT_EQ(0, file_puts(mdev_path(&self->held.uuid, "request").text,
+			       "1"));
+	EXPECT_EQ(1, eventfd_take(self->held.holder.eventfd));
 	EXPECT_EQ(0, eventfd_take(old.eventfd));
 	/* And what becomes of the old one does not matter to the new one */
 	holder_kill(&old);
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_USE));
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
-	EXPECT_EQ(0, mdev_remove(&self->uuid));
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_USE));
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE));
+	EXPECT_EQ(0, mdev_remove(&self->held.uuid));
 }
 
 TEST_F(held, uuid_can_be_revoked_again_and_again)
@@ -280,12 +299,12 @@ TEST_F(held, uuid_can_be_revoked_again_and_again)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(shells); i++) {
-		start_holder(i % 2);
-		EXPECT_EQ(0, revoke(&self->uuid));
-		shells[i] = self->holder;
-		self->holder.pid = -1;
+		start_holder(_metadata, &self->held, i % 2);
+		EXPECT_EQ(0, revoke_in_child(&self->held.uuid));
+		shells[i] = self->held.holder;
+		self->held.holder.pid = -1;
 		EXPECT_EQ(0, mdev_create(variant->parent, variant->type,
-					 &self->uuid));
+					 &self->held.uuid));
 	}
 	for (i = 0; i < ARRAY_SIZE(shells); i++) {
 		EXPECT_EQ(-ENODEV, holder_order(&shells[i], HOLDER_USE));
@@ -295,34 +314,34 @@ TEST_F(held, uuid_can_be_revoked_again_and_again)
 
 TEST_F(held, inherited_descriptor_is_a_shell_too)
 {
-	start_holder(true);
-	ASSERT_EQ(0, holder_order(&self->holder, HOLDER_HAND_OVER));
-	EXPECT_EQ(0, revoke(&self->uuid));
-	snprintf(self->name, sizeof(self->name),
+	start_holder(_metadata, &self->held, true);
+	ASSERT_EQ(0, holder_order(&self->held.holder, HOLDER_HAND_OVER));
+	EXPECT_EQ(0, revoke_in_child(&self->held.uuid));
+	snprintf(self->held.name, sizeof(self->held.name),
 		 HOLDER_NAME " (pid 0, exited)");
-	EXPECT_TRUE(said_revoked());
-	EXPECT_EQ(-ENODEV, holder_order(&self->holder, HOLDER_USE));
-	EXPECT_FALSE(kmsg_wait(self->log, 0, self->uuid.text, LOG_CLOSED,
-			       NULL));
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
-	EXPECT_TRUE(said(LOG_CLOSED));
+	EXPECT_TRUE(said_revoked(&self->held));
+	EXPECT_EQ(-ENODEV, holder_order(&self->held.holder, HOLDER_USE));
+	EXPECT_FALSE(kmsg_wait(self->held.log, 0, self->held.uuid.text,
+			       LOG_CLOSED, NULL));
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE));
+	EXPECT_TRUE(said(self->held.log, &self->held.uuid, LOG_CLOSED));
 }
 
 TEST_F(held, killed_user_closes_the_shell)
 {
-	start_holder(true);
-	EXPECT_EQ(0, revoke(&self->uuid));
-	holder_kill(&self->holder);
-	EXPECT_TRUE(said(LOG_CLOSED));
+	start_holder(_metadata, &self->held, true);
+	EXPECT_EQ(0, revoke_in_child(&self->held.uuid));
+	holder_kill(&self->held.holder);
+	EXPECT_TRUE(said(self->held.log, &self->held.uuid, LOG_CLOSED));
 }
 
 TEST_F(held, user_that_was_killed_had_released_it)
 {
-	start_holder(true);
-	holder_kill(&self->holder);
-	EXPECT_EQ(0, revoke(&self->uuid));
-	EXPECT_FALSE(kmsg_wait(self->log, 100, self->uuid.text, LOG_REVOKED,
-			       NULL));
+	start_holder(_metadata, &self->held, true);
+	holder_kill(&self->held.holder);
+	EXPECT_EQ(0, revoke_in_child(&self->held.uuid));
+	EXPECT_FALSE(kmsg_wait(self->held.log, 100, self->held.uuid.text,
+			       LOG_REVOKED, NULL));
 }
 
 /* At one point or another; each ends in a device that is gone */
@@ -331,67 +350,68 @@ TEST_F_TIMEOUT(held, user_killed_meanwhile_is_no_matter, 120)
 	int i, j;
 
 	for (i = 0; i < 30; i++) {
-		start_holder(i % 2);
-		self->child = revoker_start(&self->uuid);
+		start_holder(_metadata, &self->held, i % 2);
+		self->held.child = revoker_start(&self->held.uuid);
 		for (j = 0; j < i % 10; j++)
 			sched_yield();
-		holder_kill(&self->holder);
-		EXPECT_EQ(0, child_wait(self->child, SOON_MS));
-		self->child = -1;
-		EXPECT_FALSE(mdev_exists(&self->uuid));
+		holder_kill(&self->held.holder);
+		EXPECT_EQ(0, child_wait(self->held.child, SOON_MS));
+		self->held.child = -1;
+		EXPECT_FALSE(mdev_exists(&self->held.uuid));
 		EXPECT_EQ(0, mdev_create(variant->parent, variant->type,
-					 &self->uuid));
+					 &self->held.uuid));
 	}
 }
 
 TEST_F(held, removal_that_waits_ends_with_enodev)
 {
-	start_holder(true);
-	self->child = remover_start(&self->uuid);
-	ASSERT_TRUE(event(MDEV_UEVENT_REQUEST_PENDING));
-	EXPECT_EQ(0, revoke(&self->uuid));
-	EXPECT_EQ(ENODEV, child_wait(self->child, SOON_MS));
-	self->child = -1;
-	EXPECT_FALSE(mdev_exists(&self->uuid));
-	EXPECT_TRUE(event(MDEV_UEVENT_REQUEST_REVOKED));
+	start_holder(_metadata, &self->held, true);
+	self->held.child = remover_start(&self->held.uuid);
+	ASSERT_TRUE(event(&self->held, MDEV_UEVENT_REQUEST_PENDING));
+	EXPECT_EQ(0, revoke_in_child(&self->held.uuid));
+	EXPECT_EQ(ENODEV, child_wait(self->held.child, SOON_MS));
+	self->held.child = -1;
+	EXPECT_FALSE(mdev_exists(&self->held.uuid));
+	EXPECT_TRUE(event(&self->held, MDEV_UEVENT_REQUEST_REVOKED));
 	/* The removal, the revocation, and that it is over */
-	EXPECT_EQ(3, eventfd_take(self->holder.eventfd));
+	EXPECT_EQ(3, eventfd_take(self->held.holder.eventfd));
 }
 
 TEST_F(held, removal_does_not_revoke)
 {
 	ASSERT_EQ(0, grace_set(1));
-	start_holder(true);
-	self->child = remover_start(&self->uuid);
-	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, 3000));
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_USE));
+	start_holder(_metadata, &self->held, true);
+	self->held.child = remover_start(&self->held.uuid);
+	EXPECT_EQ(-ETIMEDOUT, child_wait(self->held.child, 3000));
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_USE));
 	EXPECT_EQ(0, grace_set(GRACE_DEFAULT));
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
-	EXPECT_EQ(0, child_wait(self->child, SOON_MS));
-	self->child = -1;
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE));
+	EXPECT_EQ(0, child_wait(self->held.child, SOON_MS));
+	self->held.child = -1;
 }
 
 TEST_F(held, request_by_hand_ends_with_the_device)
 {
-	start_holder(true);
-	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "request").text, "1"));
-	EXPECT_TRUE(event(MDEV_UEVENT_REQUEST_PENDING));
-	EXPECT_EQ(0, revoke(&self->uuid));
-	EXPECT_TRUE(event(MDEV_UEVENT_REQUEST_REVOKED));
-	EXPECT_EQ(3, eventfd_take(self->holder.eventfd));
+	start_holder(_metadata, &self->held, true);
+	EXPECT_EQ(0, file_puts(mdev_path(&self->held.uuid, "request").text,
+			       "1"));
+	EXPECT_TRUE(event(&self->held, MDEV_UEVENT_REQUEST_PENDING));
+	EXPECT_EQ(0, revoke_in_child(&self->held.uuid));
+	EXPECT_TRUE(event(&self->held, MDEV_UEVENT_REQUEST_REVOKED));
+	EXPECT_EQ(3, eventfd_take(self->held.holder.eventfd));
 }
 
 TEST_F(held, attributes_that_are_open_give_enodev)
 {
-	int fd = open(mdev_path(&self->uuid, "revoke").text,
+	int fd = open(mdev_path(&self->held.uuid, "revoke").text,
 		      O_WRONLY | O_CLOEXEC);
-	int remove = open(mdev_path(&self->uuid, "remove").text,
+	int remove = open(mdev_path(&self->held.uuid, "remove").text,
 			  O_WRONLY | O_CLOEXEC);
 
 	ASSERT_LE(0, fd);
 	ASSERT_LE(0, remove);
-	start_holder(true);
-	EXPECT_EQ(0, revoke(&self->uuid));
+	start_holder(_metadata, &self->held, true);
+	EXPECT_EQ(0, revoke_in_child(&self->held.uuid));
 	EXPECT_EQ(-1, write(fd, "1", 1));
 	EXPECT_EQ(ENODEV, errno);
 	EXPECT_EQ(-1, write(remove, "1", 1));
@@ -406,22 +426,22 @@ TEST_F_TIMEOUT(held, one_of_two_revocations_has_it, 120)
 	pid_t other;
 
 	for (i = 0; i < 20; i++) {
-		start_holder(i % 2);
-		other = revoker_start(&self->uuid);
-		self->child = revoker_start(&self->uuid);
+		start_holder(_metadata, &self->held, i % 2);
+		other = revoker_start(&self->held.uuid);
+		self->held.child = revoker_start(&self->held.uuid);
 		first = child_wait(other, SOON_MS);
-		second = child_wait(self->child, SOON_MS);
-		self->child = -1;
+		second = child_wait(self->held.child, SOON_MS);
+		self->held.child = -1;
 		EXPECT_EQ(0, first && second);
 		EXPECT_TRUE(first || second);
 		first += second;
 		EXPECT_TRUE(first == ENODEV || first == ENOENT) {
 			TH_LOG("the other ended with %d", first);
 		}
-		EXPECT_FALSE(mdev_exists(&self->uuid));
-		holder_kill(&self->holder);
+		EXPECT_FALSE(mdev_exists(&self->held.uuid));
+		holder_kill(&self->held.holder);
 		EXPECT_EQ(0, mdev_create(variant->parent, variant->type,
-					 &self->uuid));
+					 &self->held.uuid));
 	}
 }
 
@@ -434,82 +454,88 @@ TEST_F(held, tracepoint_tells_from_whom)
 		SKIP(return, "no tracing");
 	EXPECT_EQ(0, file_puts(TRACING "trace", " "));
 	EXPECT_EQ(0, file_puts(TRACING "events/mdev/enable", "1"));
-	start_holder(true);
-	EXPECT_EQ(0, revoke(&self->uuid));
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
+	start_holder(_metadata, &self->held, true);
+	EXPECT_EQ(0, revoke_in_child(&self->held.uuid));
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE));
 	EXPECT_EQ(0, file_puts(TRACING "events/mdev/enable", "0"));
 	EXPECT_LT(0, file_read(TRACING "trace", text, sizeof(text)));
 	snprintf(line, sizeof(line), "mdev_revoke: uuid=%s holder=%d",
-		 self->uuid.text, self->holder.pid);
+		 self->held.uuid.text, self->held.holder.pid);
 	EXPECT_NE(NULL, strstr(text, line)) {
 		TH_LOG("%s\n%s", line, text);
 	}
 	snprintf(line, sizeof(line), "mdev_remove: uuid=%s ret=0",
-		 self->uuid.text);
+		 self->held.uuid.text);
 	EXPECT_NE(NULL, strstr(text, line));
-	snprintf(line, sizeof(line), "mdev_close: uuid=%s", self->uuid.text);
+	snprintf(line, sizeof(line), "mdev_close: uuid=%s",
+		 self->held.uuid.text);
 	EXPECT_NE(NULL, strstr(text, line));
 }
 
 /* A device that this process has open, with guest memory */
-#define USED								\
-	struct uuid uuid;						\
-	struct vfio_user user;						\
-	struct missing missing;						\
-	struct call call;						\
-	struct call second;						\
-	unsigned char *memory;						\
-	size_t page;							\
-	size_t size;							\
-	/* Where something can be read and written */			\
-	__u64 at;							\
-	int log;							\
-	long relays;							\
-	long pinned;							\
-	int eventfd_id
+struct used {
+	struct uuid uuid;
+	struct vfio_user user;
+	struct missing missing;
+	struct call call;
+	struct call second;
+	unsigned char *memory;
+	size_t page;
+	size_t size;
+	/* Where something can be read and written */
+	__u64 at;
+	int log;
+	long relays;
+	long pinned;
+	int eventfd_id;
+};
 
-#define set_up_used(parent, type) do {					\
-	self->call.done = -1;						\
-	self->second.done = -1;						\
-	self->missing = (struct missing)MISSING_NONE;			\
-	self->page = sysconf(_SC_PAGESIZE);				\
-	self->size = PAGES * self->page;				\
-	self->eventfd_id = eventfd_next_id();				\
-	self->relays = relay_counter("relays");				\
-	self->pinned = pages_pinned();					\
-	self->log = kmsg_open();					\
-	self->memory = mmap(NULL, self->size, PROT_READ | PROT_WRITE,	\
-			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);	\
-	ASSERT_NE(MAP_FAILED, (void *)self->memory);			\
-	memset(self->memory, 0x5a, self->size);				\
-	ASSERT_EQ(0, missing_new(&self->missing, self->size));		\
-	self->uuid = uuid_new();					\
-	ASSERT_EQ(0, mdev_create(parent, type, &self->uuid));		\
-	ASSERT_EQ(0, vfio_open(&self->user, &self->uuid));		\
-	ASSERT_EQ(0, vfio_map(&self->user, self->memory, IOVA, self->size)); \
-	self->at = IOVA;						\
-} while (0)
+static void set_up_used(struct __test_metadata *_metadata, struct used *used,
+			const char *parent, const char *type)
+{
+	used->call.done = -1;
+	used->second.done = -1;
+	used->missing = (struct missing)MISSING_NONE;
+	used->page = sysconf(_SC_PAGESIZE);
+	used->size = PAGES * used->page;
+	used->eventfd_id = eventfd_next_id();
+	used->relays = relay_counter("relays");
+	used->pinned = pages_pinned();
+	used->log = kmsg_open();
+	used->memory = mmap(NULL, used->size, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, (void *)used->memory);
+	memset(used->memory, 0x5a, used->size);
+	ASSERT_EQ(0, missing_new(&used->missing, used->size));
+	used->uuid = uuid_new();
+	ASSERT_EQ(0, mdev_create(parent, type, &used->uuid));
+	ASSERT_EQ(0, vfio_open(&used->user, &used->uuid));
+	ASSERT_EQ(0, vfio_map(&used->user, used->memory, IOVA, used->size));
+	used->at = IOVA;
+}
 
-#define tear_down_used() do {						\
-	missing_free(&self->missing);					\
-	if (self->call.done >= 0)					\
-		EXPECT_NE(-ETIMEDOUT, call_end(&self->call, SOON_MS));	\
-	if (self->second.done >= 0)					\
-		EXPECT_NE(-ETIMEDOUT, call_end(&self->second, SOON_MS)); \
-	vfio_close(&self->user);					\
-	if (mdev_exists(&self->uuid))					\
-		EXPECT_EQ(0, mdev_remove(&self->uuid));			\
-	close(self->log);						\
-	munmap(self->memory, self->size);				\
-	EXPECT_EQ(0, relay_counter("pinned_all"));			\
-	EXPECT_TRUE(relay_counter_becomes("relays", self->relays));	\
-	EXPECT_TRUE(pages_pinned_become(self->pinned));			\
-	EXPECT_TRUE(eventfd_ids_back_to(self->eventfd_id));		\
-} while (0)
+static void tear_down_used(struct __test_metadata *_metadata,
+			   struct used *used)
+{
+	missing_free(&used->missing);
+	if (used->call.done >= 0)
+		EXPECT_NE(-ETIMEDOUT, call_end(&used->call, SOON_MS));
+	if (used->second.done >= 0)
+		EXPECT_NE(-ETIMEDOUT, call_end(&used->second, SOON_MS));
+	vfio_close(&used->user);
+	if (mdev_exists(&used->uuid))
+		EXPECT_EQ(0, mdev_remove(&used->uuid));
+	close(used->log);
+	munmap(used->memory, used->size);
+	EXPECT_EQ(0, relay_counter("pinned_all"));
+	EXPECT_TRUE(relay_counter_becomes("relays", used->relays));
+	EXPECT_TRUE(pages_pinned_become(used->pinned));
+	EXPECT_TRUE(eventfd_ids_back_to(used->eventfd_id));
+}
 
 FIXTURE(used)
 {
-	USED;
+	struct used used;
 };
 
 FIXTURE_VARIANT(used)
@@ -534,36 +560,28 @@ FIXTURE_SETUP(used)
 
 	if (!parent_exists(variant->parent))
 		SKIP(return, "no parent %s", variant->parent);
-	set_up_used(variant->parent, variant->type);
+	set_up_used(_metadata, &self->used, variant->parent, variant->type);
 	if (strcmp(variant->type, RELAY_TYPE)) {
-		ASSERT_EQ(0, vfio_region(self->user.device,
+		ASSERT_EQ(0, vfio_region(self->used.user.device,
 					 VFIO_PCI_CONFIG_REGION_INDEX,
 					 &region));
-		self->at = region.offset;
+		self->used.at = region.offset;
 	}
 }
 
 FIXTURE_TEARDOWN(used)
 {
-	tear_down_used();
+	tear_down_used(_metadata, &self->used);
 }
 
-#define start_call(into, what, ...)					\
-	ASSERT_EQ(0, call_start(into, &(struct call){			\
-		.run = what, .user = &self->user, ##__VA_ARGS__		\
-	}))
-
 /* Memory comes; what was called gives ENODEV */
-#define expect_call_fails() do {					\
-	EXPECT_EQ(-ETIMEDOUT, call_end(&self->call, 0));		\
-	EXPECT_EQ(0, missing_bring(&self->missing, self->size));			\
-	EXPECT_EQ(-ENODEV, call_end(&self->call, SOON_MS));		\
-} while (0)
-
-#define expect_revoked() do {						\
-	EXPECT_EQ(0, revoke(&self->uuid));				\
-	EXPECT_FALSE(mdev_exists(&self->uuid));				\
-} while (0)
+static void expect_call_fails(struct __test_metadata *_metadata,
+			      struct used *used)
+{
+	EXPECT_EQ(-ETIMEDOUT, call_end(&used->call, 0));
+	EXPECT_EQ(0, missing_bring(&used->missing, used->size));
+	EXPECT_EQ(-ENODEV, call_end(&used->call, SOON_MS));
+}
 
 TEST_F(used, shell_gives_enodev)
 {
@@ -575,17 +593,17 @@ TEST_F(used, shell_gives_enodev)
 		.feature.argsz = sizeof(arg),
 		.feature.flags = VFIO_DEVICE_FEATURE_PROBE | 0xfff,
 	};
-	int device = self->user.device;
+	int device = self->used.user.device;
 	char data[8] = {};
 
-	expect_revoked();
-	EXPECT_EQ(-1, pread(device, data, sizeof(data), self->at));
+	expect_revoked(_metadata, &self->used.uuid);
+	EXPECT_EQ(-1, pread(device, data, sizeof(data), self->used.at));
 	EXPECT_EQ(ENODEV, errno);
-	EXPECT_EQ(-1, pread(device, data, 0, self->at));
+	EXPECT_EQ(-1, pread(device, data, 0, self->used.at));
 	EXPECT_EQ(ENODEV, errno);
-	EXPECT_EQ(-1, pread(device, bad_address(), 8, self->at));
+	EXPECT_EQ(-1, pread(device, bad_address(), 8, self->used.at));
 	EXPECT_EQ(ENODEV, errno);
-	EXPECT_EQ(-1, pwrite(device, data, sizeof(data), self->at));
+	EXPECT_EQ(-1, pwrite(device, data, sizeof(data), self->used.at));
 	EXPECT_EQ(ENODEV, errno);
 	EXPECT_EQ(-1, write(device, data, sizeof(data)));
 	EXPECT_EQ(ENODEV, errno);
@@ -602,13 +620,14 @@ TEST_F(used, shell_gives_enodev)
 	EXPECT_EQ(-ENODEV, vfio_set_irqs(device, VFIO_IRQ_SET_DATA_NONE |
 					 VFIO_IRQ_SET_ACTION_TRIGGER, 0, 0, 1,
 					 NULL, 0));
-	EXPECT_EQ(MAP_FAILED, mmap(NULL, self->page, PROT_READ, MAP_SHARED,
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, self->used.page, PROT_READ, MAP_SHARED,
 				   device, (off_t)MDEV_RELAY_FAULT_REGION <<
 				   MDEV_RELAY_INDEX_SHIFT));
 	EXPECT_EQ(ENODEV, errno);
 	/* The container is the user's, and works */
-	EXPECT_EQ(0, vfio_unmap(&self->user, IOVA, self->size));
-	EXPECT_EQ(0, vfio_map(&self->user, self->memory, IOVA, self->size));
+	EXPECT_EQ(0, vfio_unmap(&self->used.user, IOVA, self->used.size));
+	EXPECT_EQ(0, vfio_map(&self->used.user, self->used.memory, IOVA,
+			      self->used.size));
 }
 
 TEST_F(used, each_descriptor_is_a_shell)
@@ -618,28 +637,28 @@ TEST_F(used, each_descriptor_is_a_shell)
 
 	if (vfio_way() == VFIO_WAY_CDEV)
 		SKIP(return, WITHOUT_GROUP);
-	second = vfio_get_device(&self->user, &self->uuid);
-	third = dup(self->user.device);
+	second = vfio_get_device(&self->used.user, &self->used.uuid);
+	third = dup(self->used.user.device);
 	ASSERT_LE(0, second);
 	ASSERT_LE(0, third);
-	expect_revoked();
-	EXPECT_EQ(-ENODEV, vfio_info(self->user.device, &info));
+	expect_revoked(_metadata, &self->used.uuid);
+	EXPECT_EQ(-ENODEV, vfio_info(self->used.user.device, &info));
 	EXPECT_EQ(-ENODEV, vfio_info(second, &info));
 	EXPECT_EQ(-ENODEV, vfio_info(third, &info));
-	close(self->user.device);
-	self->user.device = -1;
+	close(self->used.user.device);
+	self->used.user.device = -1;
 	EXPECT_EQ(-ENODEV, vfio_info(third, &info));
 	close(third);
-	EXPECT_FALSE(kmsg_wait(self->log, 100, self->uuid.text, LOG_CLOSED,
-			       NULL));
+	EXPECT_FALSE(kmsg_wait(self->used.log, 100, self->used.uuid.text,
+			       LOG_CLOSED, NULL));
 	EXPECT_EQ(-ENODEV, vfio_info(second, &info));
 	close(second);
 	/* VFIO takes the container apart with its last group, used or not */
-	EXPECT_FALSE(kmsg_wait(self->log, 300, self->uuid.text, LOG_CLOSED,
-			       NULL));
-	EXPECT_EQ(0, vfio_unmap(&self->user, IOVA, self->size));
-	vfio_close(&self->user);
-	EXPECT_TRUE(said(LOG_CLOSED));
+	EXPECT_FALSE(kmsg_wait(self->used.log, 300, self->used.uuid.text,
+			       LOG_CLOSED, NULL));
+	EXPECT_EQ(0, vfio_unmap(&self->used.user, IOVA, self->used.size));
+	vfio_close(&self->used.user);
+	EXPECT_TRUE(said(self->used.log, &self->used.uuid, LOG_CLOSED));
 }
 
 /* In no process at all, but on its way from one to another */
@@ -662,71 +681,85 @@ TEST_F(used, descriptor_that_was_sent_is_a_shell)
 	control->cmsg_level = SOL_SOCKET;
 	control->cmsg_type = SCM_RIGHTS;
 	control->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(control), &self->user.device, sizeof(int));
+	memcpy(CMSG_DATA(control), &self->used.user.device, sizeof(int));
 	ASSERT_EQ(1, sendmsg(sockets[0], &message, 0));
-	close(self->user.device);
-	self->user.device = -1;
-	expect_revoked();
-	EXPECT_FALSE(kmsg_wait(self->log, 100, self->uuid.text, LOG_CLOSED,
-			       NULL));
+	close(self->used.user.device);
+	self->used.user.device = -1;
+	expect_revoked(_metadata, &self->used.uuid);
+	EXPECT_FALSE(kmsg_wait(self->used.log, 100, self->used.uuid.text,
+			       LOG_CLOSED, NULL));
 	ASSERT_EQ(1, recvmsg(sockets[1], &message, 0));
-	memcpy(&self->user.device, CMSG_DATA(control), sizeof(int));
-	EXPECT_EQ(-ENODEV, vfio_info(self->user.device, &info));
+	memcpy(&self->used.user.device, CMSG_DATA(control), sizeof(int));
+	EXPECT_EQ(-ENODEV, vfio_info(self->used.user.device, &info));
 	close(sockets[0]);
 	close(sockets[1]);
 }
 
 TEST_F(used, read_that_waits_for_memory_is_not_waited_for)
 {
-	start_call(&self->call, call_read, .data = self->missing.memory, .len = 4,
-		   .at = self->at);
-	ASSERT_TRUE(missing_wait(&self->missing, SOON_MS));
-	expect_revoked();
-	expect_call_fails();
+	ASSERT_EQ(0, call_start(&self->used.call, &(struct call){
+		.run = call_read, .user = &self->used.user,
+		.data = self->used.missing.memory, .len = 4,
+		.at = self->used.at,
+	}));
+	ASSERT_TRUE(missing_wait(&self->used.missing, SOON_MS));
+	expect_revoked(_metadata, &self->used.uuid);
+	expect_call_fails(_metadata, &self->used);
 }
 
 TEST_F(used, write_that_waits_for_memory_is_not_waited_for)
 {
-	start_call(&self->call, call_write, .data = self->missing.memory, .len = 4,
-		   .at = self->at);
-	ASSERT_TRUE(missing_wait(&self->missing, SOON_MS));
-	expect_revoked();
-	expect_call_fails();
+	ASSERT_EQ(0, call_start(&self->used.call, &(struct call){
+		.run = call_write, .user = &self->used.user,
+		.data = self->used.missing.memory, .len = 4,
+		.at = self->used.at,
+	}));
+	ASSERT_TRUE(missing_wait(&self->used.missing, SOON_MS));
+	expect_revoked(_metadata, &self->used.uuid);
+	expect_call_fails(_metadata, &self->used);
 }
 
 TEST_F(used, ioctl_that_waits_for_memory_is_not_waited_for)
 {
-	start_call(&self->call, call_info, .data = self->missing.memory);
-	ASSERT_TRUE(missing_wait(&self->missing, SOON_MS));
-	expect_revoked();
-	expect_call_fails();
+	ASSERT_EQ(0, call_start(&self->used.call, &(struct call){
+		.run = call_info, .user = &self->used.user,
+		.data = self->used.missing.memory,
+	}));
+	ASSERT_TRUE(missing_wait(&self->used.missing, SOON_MS));
+	expect_revoked(_metadata, &self->used.uuid);
+	expect_call_fails(_metadata, &self->used);
 }
 
 /* The header is there, the eventfd's number is not */
 TEST_F(used, eventfd_that_waits_for_memory_is_not_waited_for)
 {
-	char *end = (char *)self->missing.memory + self->page;
+	char *end = (char *)self->used.missing.memory + self->used.page;
 	struct vfio_irq_set *set = (void *)(end - sizeof(*set));
 
-	ASSERT_EQ(0, missing_bring(&self->missing, self->page));
+	ASSERT_EQ(0, missing_bring(&self->used.missing, self->used.page));
 	set->argsz = sizeof(*set) + sizeof(int);
 	set->flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
-	set->index = vfio_request_index(self->user.device);
+	set->index = vfio_request_index(self->used.user.device);
 	set->count = 1;
-	start_call(&self->call, call_set_irqs, .data = set);
-	ASSERT_TRUE(missing_wait(&self->missing, SOON_MS));
-	expect_revoked();
-	expect_call_fails();
+	ASSERT_EQ(0, call_start(&self->used.call, &(struct call){
+		.run = call_set_irqs, .user = &self->used.user, .data = set,
+	}));
+	ASSERT_TRUE(missing_wait(&self->used.missing, SOON_MS));
+	expect_revoked(_metadata, &self->used.uuid);
+	expect_call_fails(_metadata, &self->used);
 }
 
 TEST_F(used, call_that_waits_for_memory_goes_on_with_the_device)
 {
-	start_call(&self->call, call_read, .data = self->missing.memory, .len = 4,
-		   .at = self->at);
-	ASSERT_TRUE(missing_wait(&self->missing, SOON_MS));
-	EXPECT_EQ(0, missing_bring(&self->missing, self->size));
-	EXPECT_EQ(4, call_end(&self->call, SOON_MS));
-	EXPECT_NE(0, *(__u32 *)self->missing.memory);
+	ASSERT_EQ(0, call_start(&self->used.call, &(struct call){
+		.run = call_read, .user = &self->used.user,
+		.data = self->used.missing.memory, .len = 4,
+		.at = self->used.at,
+	}));
+	ASSERT_TRUE(missing_wait(&self->used.missing, SOON_MS));
+	EXPECT_EQ(0, missing_bring(&self->used.missing, self->used.size));
+	EXPECT_EQ(4, call_end(&self->used.call, SOON_MS));
+	EXPECT_NE(0, *(__u32 *)self->used.missing.memory);
 }
 
 struct setter {
@@ -755,40 +788,40 @@ static void *run_setter(void *arg)
 TEST_F(used, eventfds_set_meanwhile_are_dropped)
 {
 	struct setter setter = {
-		.device = self->user.device,
-		.index = vfio_request_index(self->user.device),
+		.device = self->used.user.device,
+		.index = vfio_request_index(self->used.user.device),
 		.fd = eventfd_new(),
 	};
 	pthread_t thread;
 
 	ASSERT_EQ(0, pthread_create(&thread, NULL, run_setter, &setter));
 	usleep(50000);
-	expect_revoked();
+	expect_revoked(_metadata, &self->used.uuid);
 	pthread_join(thread, NULL);
 	EXPECT_EQ(-ENODEV, setter.ret);
 	eventfd_take(setter.fd);
 	EXPECT_FALSE(eventfd_wait(setter.fd, 100));
 	close(setter.fd);
 	/* That none is left is seen by the teardown, while the shell is open */
-	EXPECT_TRUE(eventfd_ids_back_to(self->eventfd_id));
+	EXPECT_TRUE(eventfd_ids_back_to(self->used.eventfd_id));
 }
 
 /* The same with the test parent, which reaches guest memory */
 FIXTURE(guest)
 {
-	USED;
+	struct used used;
 };
 
 FIXTURE_SETUP(guest)
 {
 	if (!parent_exists("mdev_relay.0"))
 		SKIP(return, "no parent mdev_relay.0");
-	set_up_used("mdev_relay.0", RELAY_TYPE);
+	set_up_used(_metadata, &self->used, "mdev_relay.0", RELAY_TYPE);
 }
 
 FIXTURE_TEARDOWN(guest)
 {
-	tear_down_used();
+	tear_down_used(_metadata, &self->used);
 }
 
 /* In the kernel, for some time: inside the gate, so it is waited for */
@@ -796,98 +829,118 @@ TEST_F(guest, call_in_the_parent_driver_is_waited_for)
 {
 	__s64 start = now_ms();
 
-	start_call(&self->call, call_sleep, .len = 1500);
-	ASSERT_TRUE(call_is_stuck(&self->call, SOON_MS));
-	expect_revoked();
+	ASSERT_EQ(0, call_start(&self->used.call, &(struct call){
+		.run = call_sleep, .user = &self->used.user, .len = 1500,
+	}));
+	ASSERT_TRUE(call_is_stuck(&self->used.call, SOON_MS));
+	expect_revoked(_metadata, &self->used.uuid);
 	EXPECT_LE(1500, now_ms() - start);
-	EXPECT_EQ((long)sizeof(__u32), call_end(&self->call, SOON_MS));
+	EXPECT_EQ((long)sizeof(__u32), call_end(&self->used.call, SOON_MS));
 }
 
 TEST_F(guest, call_that_takes_long_is_told_of)
 {
 	pid_t pid;
 
-	start_call(&self->call, call_sleep, .len = 11000);
-	ASSERT_TRUE(call_is_stuck(&self->call, SOON_MS));
-	pid = revoker_start(&self->uuid);
-	EXPECT_TRUE(kmsg_wait(self->log, 12000, self->uuid.text, LOG_CALL_WAITS,
-			      NULL));
+	ASSERT_EQ(0, call_start(&self->used.call, &(struct call){
+		.run = call_sleep, .user = &self->used.user, .len = 11000,
+	}));
+	ASSERT_TRUE(call_is_stuck(&self->used.call, SOON_MS));
+	pid = revoker_start(&self->used.uuid);
+	EXPECT_TRUE(kmsg_wait(self->used.log, 12000, self->used.uuid.text,
+			      LOG_CALL_WAITS, NULL));
 	EXPECT_EQ(0, child_wait(pid, SOON_MS));
-	EXPECT_EQ((long)sizeof(__u32), call_end(&self->call, SOON_MS));
+	EXPECT_EQ((long)sizeof(__u32), call_end(&self->used.call, SOON_MS));
 }
 
 #define MISSING_IOVA	0x10000000ULL
 
 /* What the device reaches of the user's memory is not there: under VFIO's lock */
-#define start_stuck_access() do {					\
-	ASSERT_EQ(0, vfio_map(&self->user, self->missing.memory,	\
-			      MISSING_IOVA, self->size));		\
-	start_call(&self->call, call_read, .data = self->memory, .len = 64,	\
-		   .at = MISSING_IOVA);					\
-	ASSERT_TRUE(missing_wait(&self->missing, SOON_MS));		\
-} while (0)
+static void start_stuck_access(struct __test_metadata *_metadata,
+			       struct used *used)
+{
+	ASSERT_EQ(0, vfio_map(&used->user, used->missing.memory, MISSING_IOVA,
+			      used->size));
+	ASSERT_EQ(0, call_start(&used->call, &(struct call){
+		.run = call_read, .user = &used->user, .data = used->memory,
+		.len = 64, .at = MISSING_IOVA,
+	}));
+	ASSERT_TRUE(missing_wait(&used->missing, SOON_MS));
+}
 
 TEST_F(guest, access_to_guest_memory_is_not_waited_for)
 {
-	start_stuck_access();
-	expect_revoked();
-	expect_call_fails();
+	start_stuck_access(_metadata, &self->used);
+	expect_revoked(_metadata, &self->used.uuid);
+	expect_call_fails(_metadata, &self->used);
 }
 
 TEST_F(guest, pin_of_guest_memory_is_not_waited_for)
 {
-	start_stuck_access();
-	start_call(&self->second, call_pin, .at = IOVA, .len = 4);
-	ASSERT_TRUE(call_is_stuck(&self->second, SOON_MS));
-	expect_revoked();
-	EXPECT_EQ(-ETIMEDOUT, call_end(&self->second, 100));
-	expect_call_fails();
-	EXPECT_EQ(-ENODEV, call_end(&self->second, SOON_MS));
+	start_stuck_access(_metadata, &self->used);
+	ASSERT_EQ(0, call_start(&self->used.second, &(struct call){
+		.run = call_pin, .user = &self->used.user, .at = IOVA, .len = 4,
+	}));
+	ASSERT_TRUE(call_is_stuck(&self->used.second, SOON_MS));
+	expect_revoked(_metadata, &self->used.uuid);
+	EXPECT_EQ(-ETIMEDOUT, call_end(&self->used.second, 100));
+	expect_call_fails(_metadata, &self->used);
+	EXPECT_EQ(-ENODEV, call_end(&self->used.second, SOON_MS));
 	EXPECT_TRUE(relay_counter_becomes("pinned_all", 0));
-	EXPECT_TRUE(pages_pinned_become(self->pinned));
-	EXPECT_EQ(0, vfio_unmap(&self->user, IOVA, self->size));
+	EXPECT_TRUE(pages_pinned_become(self->used.pinned));
+	EXPECT_EQ(0, vfio_unmap(&self->used.user, IOVA, self->used.size));
 }
 
 /* Type 1 does not wait for such a page: a kernel that did would show here */
 TEST_F(guest, pin_of_memory_that_is_missing_leaves_nothing)
 {
-	ASSERT_EQ(0, vfio_map(&self->user, self->missing.memory, MISSING_IOVA,
-			      self->size));
-	start_call(&self->second, call_pin, .at = MISSING_IOVA, .len = 4);
-	if (missing_wait(&self->missing, 500)) {
-		expect_revoked();
-		EXPECT_EQ(0, missing_bring(&self->missing, self->size));
-		EXPECT_EQ(-ENODEV, call_end(&self->second, SOON_MS));
+	ASSERT_EQ(0, vfio_map(&self->used.user, self->used.missing.memory,
+			      MISSING_IOVA, self->used.size));
+	ASSERT_EQ(0, call_start(&self->used.second, &(struct call){
+		.run = call_pin, .user = &self->used.user, .at = MISSING_IOVA,
+		.len = 4,
+	}));
+	if (missing_wait(&self->used.missing, 500)) {
+		expect_revoked(_metadata, &self->used.uuid);
+		EXPECT_EQ(0, missing_bring(&self->used.missing,
+					   self->used.size));
+		EXPECT_EQ(-ENODEV, call_end(&self->used.second, SOON_MS));
 	} else {
-		EXPECT_EQ(-EFAULT, call_end(&self->second, SOON_MS));
+		EXPECT_EQ(-EFAULT, call_end(&self->used.second, SOON_MS));
 	}
-	EXPECT_TRUE(pages_pinned_become(self->pinned));
+	EXPECT_TRUE(pages_pinned_become(self->used.pinned));
 }
 
 TEST_F(guest, pages_are_unpinned)
 {
-	ASSERT_EQ(0, relay_pin(self->user.device, MDEV_RELAY_PIN, IOVA, PAGES));
-	ASSERT_EQ(0, relay_pin(self->user.device, MDEV_RELAY_PIN, IOVA, 2));
-	EXPECT_EQ(self->pinned + PAGES, pages_pinned());
-	expect_revoked();
+	ASSERT_EQ(0, relay_pin(self->used.user.device, MDEV_RELAY_PIN, IOVA,
+			       PAGES));
+	ASSERT_EQ(0, relay_pin(self->used.user.device, MDEV_RELAY_PIN, IOVA,
+			       2));
+	EXPECT_EQ(self->used.pinned + PAGES, pages_pinned());
+	expect_revoked(_metadata, &self->used.uuid);
 	/* With the shell open */
-	EXPECT_TRUE(pages_pinned_become(self->pinned));
-	EXPECT_EQ(0, vfio_unmap(&self->user, IOVA, self->size));
+	EXPECT_TRUE(pages_pinned_become(self->used.pinned));
+	EXPECT_EQ(0, vfio_unmap(&self->used.user, IOVA, self->used.size));
 }
 
 /* The revocation ends, and unpins when VFIO lets it */
 TEST_F(guest, pages_are_unpinned_when_that_can_be)
 {
-	ASSERT_EQ(0, relay_pin(self->user.device, MDEV_RELAY_PIN, IOVA, PAGES));
-	start_stuck_access();
-	expect_revoked();
-	EXPECT_EQ(self->pinned + PAGES, pages_pinned());
+	ASSERT_EQ(0, relay_pin(self->used.user.device, MDEV_RELAY_PIN, IOVA,
+			       PAGES));
+	start_stuck_access(_metadata, &self->used);
+	expect_revoked(_metadata, &self->used.uuid);
+	EXPECT_EQ(self->used.pinned + PAGES, pages_pinned());
 	/* The user asks for its memory back meanwhile */
-	start_call(&self->second, call_unmap, .at = IOVA, .len = self->size);
-	EXPECT_EQ(-ETIMEDOUT, call_end(&self->second, 100));
-	expect_call_fails();
-	EXPECT_EQ(0, call_end(&self->second, SOON_MS));
-	EXPECT_TRUE(pages_pinned_become(self->pinned));
+	ASSERT_EQ(0, call_start(&self->used.second, &(struct call){
+		.run = call_unmap, .user = &self->used.user, .at = IOVA,
+		.len = self->used.size,
+	}));
+	EXPECT_EQ(-ETIMEDOUT, call_end(&self->used.second, 100));
+	expect_call_fails(_metadata, &self->used);
+	EXPECT_EQ(0, call_end(&self->used.second, SOON_MS));
+	EXPECT_TRUE(pages_pinned_become(self->used.pinned));
 }
 
 static int run_stuck_user(void *arg)
@@ -924,15 +977,15 @@ TEST_F(guest, user_stuck_in_a_call_can_be_killed)
 {
 	pid_t pid;
 
-	vfio_close(&self->user);
-	pid = child_start(run_stuck_user, &self->uuid, -1, -1);
+	vfio_close(&self->used.user);
+	pid = child_start(run_stuck_user, &self->used.uuid, -1, -1);
 	ASSERT_LT(0, pid);
 	EXPECT_TRUE(name_becomes(pid, "stuck"));
-	expect_revoked();
+	expect_revoked(_metadata, &self->used.uuid);
 	EXPECT_EQ(0, kill(pid, SIGKILL));
 	EXPECT_EQ(128 + SIGKILL, child_wait(pid, SOON_MS));
-	EXPECT_TRUE(said(LOG_CLOSED));
-	EXPECT_TRUE(pages_pinned_become(self->pinned));
+	EXPECT_TRUE(said(self->used.log, &self->used.uuid, LOG_CLOSED));
+	EXPECT_TRUE(pages_pinned_become(self->used.pinned));
 }
 
 /* Pins race with it: each fails, or is undone */
@@ -941,19 +994,25 @@ TEST_F_TIMEOUT(guest, pages_pinned_meanwhile_are_unpinned, 120)
 	int i;
 
 	for (i = 0; i < 20; i++) {
-		start_call(&self->call, call_pin, .at = IOVA, .len = PAGES);
-		start_call(&self->second, call_unmap, .at = IOVA, .len = self->size);
-		expect_revoked();
-		EXPECT_NE(-ETIMEDOUT, call_end(&self->call, SOON_MS));
-		EXPECT_EQ(0, call_end(&self->second, SOON_MS));
+		ASSERT_EQ(0, call_start(&self->used.call, &(struct call){
+			.run = call_pin, .user = &self->used.user, .at = IOVA,
+			.len = PAGES,
+		}));
+		ASSERT_EQ(0, call_start(&self->used.second, &(struct call){
+			.run = call_unmap, .user = &self->used.user, .at = IOVA,
+			.len = self->used.size,
+		}));
+		expect_revoked(_metadata, &self->used.uuid);
+		EXPECT_NE(-ETIMEDOUT, call_end(&self->used.call, SOON_MS));
+		EXPECT_EQ(0, call_end(&self->used.second, SOON_MS));
 		EXPECT_TRUE(relay_counter_becomes("pinned_all", 0));
-		EXPECT_TRUE(pages_pinned_become(self->pinned));
-		vfio_close(&self->user);
+		EXPECT_TRUE(pages_pinned_become(self->used.pinned));
+		vfio_close(&self->used.user);
 		ASSERT_EQ(0, mdev_create("mdev_relay.0", RELAY_TYPE,
-					 &self->uuid));
-		ASSERT_EQ(0, vfio_open(&self->user, &self->uuid));
-		ASSERT_EQ(0, vfio_map(&self->user, self->memory, IOVA,
-				      self->size));
+					 &self->used.uuid));
+		ASSERT_EQ(0, vfio_open(&self->used.user, &self->used.uuid));
+		ASSERT_EQ(0, vfio_map(&self->used.user, self->used.memory, IOVA,
+				      self->used.size));
 	}
 }
 
@@ -962,18 +1021,21 @@ TEST_F_TIMEOUT(guest, dma_unmap_meanwhile_finds_nothing_pinned, 120)
 	int i;
 
 	for (i = 0; i < 20; i++) {
-		ASSERT_EQ(0, relay_pin(self->user.device, MDEV_RELAY_PIN, IOVA,
-				       PAGES));
-		start_call(&self->second, call_unmap, .at = IOVA, .len = self->size);
-		expect_revoked();
-		EXPECT_EQ(0, call_end(&self->second, SOON_MS));
-		EXPECT_TRUE(pages_pinned_become(self->pinned));
-		vfio_close(&self->user);
+		ASSERT_EQ(0, relay_pin(self->used.user.device, MDEV_RELAY_PIN,
+				       IOVA, PAGES));
+		ASSERT_EQ(0, call_start(&self->used.second, &(struct call){
+			.run = call_unmap, .user = &self->used.user, .at = IOVA,
+			.len = self->used.size,
+		}));
+		expect_revoked(_metadata, &self->used.uuid);
+		EXPECT_EQ(0, call_end(&self->used.second, SOON_MS));
+		EXPECT_TRUE(pages_pinned_become(self->used.pinned));
+		vfio_close(&self->used.user);
 		ASSERT_EQ(0, mdev_create("mdev_relay.0", RELAY_TYPE,
-					 &self->uuid));
-		ASSERT_EQ(0, vfio_open(&self->user, &self->uuid));
-		ASSERT_EQ(0, vfio_map(&self->user, self->memory, IOVA,
-				      self->size));
+					 &self->used.uuid));
+		ASSERT_EQ(0, vfio_open(&self->used.user, &self->used.uuid));
+		ASSERT_EQ(0, vfio_map(&self->used.user, self->used.memory, IOVA,
+				      self->used.size));
 	}
 }
 
@@ -1011,23 +1073,24 @@ TEST_F(guest, device_in_the_container_of_one_that_is_stuck_can_be_revoked)
 	unsigned char data[64];
 
 	ASSERT_EQ(0, mdev_create("mdev_relay.1", RELAY_TYPE, &uuid));
-	ASSERT_EQ(0, vfio_open_in(&other, &self->user, &uuid));
+	ASSERT_EQ(0, vfio_open_in(&other, &self->used.user, &uuid));
 	ASSERT_EQ(0, relay_pin(other.device, MDEV_RELAY_PIN, IOVA, 4));
-	ASSERT_EQ(0, relay_pin(self->user.device, MDEV_RELAY_PIN, IOVA, 2));
-	start_stuck_access();
-	EXPECT_EQ(0, revoke(&uuid));
+	ASSERT_EQ(0, relay_pin(self->used.user.device, MDEV_RELAY_PIN, IOVA,
+			       2));
+	start_stuck_access(_metadata, &self->used);
+	EXPECT_EQ(0, revoke_in_child(&uuid));
 	EXPECT_FALSE(mdev_exists(&uuid));
 	EXPECT_EQ(-ENODEV, vfio_info(other.device, &info));
 	/* The one that is stuck is whole */
-	EXPECT_TRUE(mdev_exists(&self->uuid));
-	EXPECT_EQ(0, vfio_info(self->user.device, &info));
-	EXPECT_EQ(0, missing_bring(&self->missing, self->size));
-	EXPECT_EQ(64, call_end(&self->call, SOON_MS));
+	EXPECT_TRUE(mdev_exists(&self->used.uuid));
+	EXPECT_EQ(0, vfio_info(self->used.user.device, &info));
+	EXPECT_EQ(0, missing_bring(&self->used.missing, self->used.size));
+	EXPECT_EQ(64, call_end(&self->used.call, SOON_MS));
 	EXPECT_TRUE(relay_counter_becomes("pinned_all", 2));
-	EXPECT_EQ(64, pread(self->user.device, data, sizeof(data), IOVA));
+	EXPECT_EQ(64, pread(self->used.user.device, data, sizeof(data), IOVA));
 	vfio_close(&other);
-	EXPECT_EQ(64, pread(self->user.device, data, sizeof(data), IOVA));
-	EXPECT_EQ(0, vfio_unmap(&self->user, IOVA, self->size));
+	EXPECT_EQ(64, pread(self->used.user.device, data, sizeof(data), IOVA));
+	EXPECT_EQ(0, vfio_unmap(&self->used.user, IOVA, self->used.size));
 }
 
 TEST_F(guest, device_that_is_stuck_leaves_the_others_of_its_container)
@@ -1037,15 +1100,15 @@ TEST_F(guest, device_that_is_stuck_leaves_the_others_of_its_container)
 	unsigned char data[64];
 
 	ASSERT_EQ(0, mdev_create("mdev_relay.1", RELAY_TYPE, &uuid));
-	ASSERT_EQ(0, vfio_open_in(&other, &self->user, &uuid));
+	ASSERT_EQ(0, vfio_open_in(&other, &self->used.user, &uuid));
 	ASSERT_EQ(0, relay_pin(other.device, MDEV_RELAY_PIN, IOVA, 4));
-	start_stuck_access();
-	expect_revoked();
-	expect_call_fails();
+	start_stuck_access(_metadata, &self->used);
+	expect_revoked(_metadata, &self->used.uuid);
+	expect_call_fails(_metadata, &self->used);
 	EXPECT_EQ(64, pread(other.device, data, sizeof(data), IOVA));
-	EXPECT_EQ(self->pinned + 4, pages_pinned());
+	EXPECT_EQ(self->used.pinned + 4, pages_pinned());
 	/* Of which the shell is asked, too */
-	EXPECT_EQ(0, vfio_unmap(&self->user, IOVA, self->size));
+	EXPECT_EQ(0, vfio_unmap(&self->used.user, IOVA, self->used.size));
 	vfio_close(&other);
 	EXPECT_EQ(0, mdev_remove(&uuid));
 }
@@ -1073,17 +1136,17 @@ TEST_F(guest, device_that_is_being_opened_can_be_revoked)
 	if (vfio_way() == VFIO_WAY_CDEV)
 		SKIP(return, WITHOUT_GROUP);
 	ASSERT_EQ(0, mdev_create("mdev_relay.1", RELAY_TYPE, &uuid));
-	ASSERT_EQ(0, vfio_join(&other, &self->user, &uuid));
-	start_stuck_access();
-	ASSERT_EQ(0, call_start(&self->second, &(struct call){
+	ASSERT_EQ(0, vfio_join(&other, &self->used.user, &uuid));
+	start_stuck_access(_metadata, &self->used);
+	ASSERT_EQ(0, call_start(&self->used.second, &(struct call){
 		.run = call_open, .user = &other, .data = &uuid,
 	}));
-	ASSERT_TRUE(call_is_stuck(&self->second, SOON_MS));
-	EXPECT_EQ(0, revoke(&uuid));
+	ASSERT_TRUE(call_is_stuck(&self->used.second, SOON_MS));
+	EXPECT_EQ(0, revoke_in_child(&uuid));
 	EXPECT_FALSE(mdev_exists(&uuid));
-	EXPECT_EQ(0, missing_bring(&self->missing, self->size));
-	EXPECT_EQ(64, call_end(&self->call, SOON_MS));
-	EXPECT_EQ(-ENODEV, call_end(&self->second, SOON_MS));
+	EXPECT_EQ(0, missing_bring(&self->used.missing, self->used.size));
+	EXPECT_EQ(64, call_end(&self->used.call, SOON_MS));
+	EXPECT_EQ(-ENODEV, call_end(&self->used.second, SOON_MS));
 	vfio_close(&other);
 }
 
@@ -1107,12 +1170,12 @@ TEST_F(guest, open_under_way_is_waited_for)
 	long opens;
 	pid_t pid;
 
-	vfio_close(&self->user);
+	vfio_close(&self->used.user);
 	opens = relay_counter("opens");
 	ASSERT_EQ(0, relay_set("open_ms", 1000));
-	pid = child_start(run_opener, &self->uuid, -1, -1);
+	pid = child_start(run_opener, &self->used.uuid, -1, -1);
 	EXPECT_TRUE(relay_counter_becomes("opens", opens + 1));
-	EXPECT_EQ(0, revoke(&self->uuid));
+	EXPECT_EQ(0, revoke_in_child(&self->used.uuid));
 	EXPECT_EQ(0, relay_set("open_ms", 0));
 	EXPECT_EQ(ENODEV, child_wait(pid, SOON_MS));
 	EXPECT_EQ(revokes + 1, relay_counter("revokes"));
@@ -1124,18 +1187,18 @@ TEST_F(guest, close_under_way_is_waited_for)
 	long releases;
 	pid_t pid;
 
-	vfio_close(&self->user);
+	vfio_close(&self->used.user);
 	releases = relay_counter("releases");
 	ASSERT_EQ(0, relay_set("release_ms", 1000));
-	pid = child_start(run_opener, &self->uuid, -1, -1);
+	pid = child_start(run_opener, &self->used.uuid, -1, -1);
 	EXPECT_TRUE(relay_counter_becomes("releases", releases + 1));
-	EXPECT_EQ(0, revoke(&self->uuid));
+	EXPECT_EQ(0, revoke_in_child(&self->used.uuid));
 	EXPECT_EQ(0, relay_set("release_ms", 0));
 	EXPECT_EQ(0, child_wait(pid, SOON_MS));
 	/* It was released: nothing was left to be revoked */
 	EXPECT_EQ(revokes, relay_counter("revokes"));
-	EXPECT_FALSE(kmsg_wait(self->log, 0, self->uuid.text, LOG_REVOKED,
-			       NULL));
+	EXPECT_FALSE(kmsg_wait(self->used.log, 0, self->used.uuid.text,
+			       LOG_REVOKED, NULL));
 }
 
 TEST_F(guest, release_is_not_called_after_a_revocation)
@@ -1143,9 +1206,9 @@ TEST_F(guest, release_is_not_called_after_a_revocation)
 	long releases = relay_counter("releases");
 	long revokes = relay_counter("revokes");
 
-	expect_revoked();
-	vfio_close(&self->user);
-	EXPECT_TRUE(said(LOG_CLOSED));
+	expect_revoked(_metadata, &self->used.uuid);
+	vfio_close(&self->used.user);
+	EXPECT_TRUE(said(self->used.log, &self->used.uuid, LOG_CLOSED));
 	EXPECT_EQ(revokes + 1, relay_counter("revokes"));
 	EXPECT_EQ(releases, relay_counter("releases"));
 }
@@ -1154,13 +1217,13 @@ TEST_F(guest, release_is_not_called_after_a_revocation)
 TEST_F(guest, calls_during_a_revocation_fail)
 {
 	struct vfio_device_info info;
-	struct uuid uuid = self->uuid;
+	struct uuid uuid = self->used.uuid;
 	pid_t pid, other;
 	int ret;
 
 	ASSERT_EQ(0, relay_set("revoke_ms", 2000));
-	pid = revoker_start(&self->uuid);
-	while (!(ret = vfio_info(self->user.device, &info)))
+	pid = revoker_start(&self->used.uuid);
+	while (!(ret = vfio_info(self->used.user.device, &info)))
 		usleep(1000);
 	EXPECT_EQ(-ENODEV, ret);
 	EXPECT_EQ(-ETIMEDOUT, child_wait(pid, 0));
@@ -1236,20 +1299,17 @@ static int touch(unsigned char *at, bool write)
 	return number;
 }
 
-#define need_taking()							\
-	if (!self->can)							\
-		SKIP(return, "this kernel cannot take a mapping away")
-
 TEST_F(mapped, mapping_gives_sigbus)
 {
 	unsigned char *memory;
 
-	need_taking();
+	if (!self->can)
+		SKIP(return, KEEPS_MAPPINGS);
 	memory = relay_map(self->user.device, MDEV_RELAY_FAULT_REGION);
 	ASSERT_NE(NULL, memory);
 	memory[0] = 0x12;
 	EXPECT_EQ(0x12, memory[0]);
-	expect_revoked();
+	expect_revoked(_metadata, &self->uuid);
 	EXPECT_EQ(SIGBUS, touch(memory, false));
 	EXPECT_EQ(SIGBUS, touch(memory, true));
 	/* The page is not the next device's, and neither is the mapping */
@@ -1262,10 +1322,11 @@ TEST_F(mapped, mapping_not_touched_before_gives_sigbus)
 {
 	unsigned char *memory;
 
-	need_taking();
+	if (!self->can)
+		SKIP(return, KEEPS_MAPPINGS);
 	memory = relay_map(self->user.device, MDEV_RELAY_FAULT_REGION);
 	ASSERT_NE(NULL, memory);
-	expect_revoked();
+	expect_revoked(_metadata, &self->uuid);
 	EXPECT_EQ(SIGBUS, touch(memory, false));
 	munmap(memory, self->page);
 }
@@ -1276,13 +1337,14 @@ TEST_F(mapped, mapping_is_no_memory_for_the_kernel_either)
 	unsigned char *memory;
 	int pipes[2];
 
-	need_taking();
+	if (!self->can)
+		SKIP(return, KEEPS_MAPPINGS);
 	memory = relay_map(self->user.device, MDEV_RELAY_FAULT_REGION);
 	ASSERT_NE(NULL, memory);
 	ASSERT_EQ(0, pipe(pipes));
 	EXPECT_EQ(4, write(pipes[1], memory, 4));
 	EXPECT_EQ(4, read(pipes[0], memory, 4));
-	expect_revoked();
+	expect_revoked(_metadata, &self->uuid);
 	EXPECT_EQ(-1, write(pipes[1], memory, 4));
 	EXPECT_EQ(EFAULT, errno);
 	close(pipes[0]);
@@ -1294,19 +1356,20 @@ TEST_F(mapped, mapping_alone_keeps_the_shell)
 {
 	unsigned char *memory;
 
-	need_taking();
+	if (!self->can)
+		SKIP(return, KEEPS_MAPPINGS);
 	memory = relay_map(self->user.device, MDEV_RELAY_FAULT_REGION);
 	ASSERT_NE(NULL, memory);
 	EXPECT_EQ(0, touch(memory, true));
 	vfio_close(&self->user);
-	expect_revoked();
+	expect_revoked(_metadata, &self->uuid);
 	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, LOG_REVOKED,
 			      NULL));
 	EXPECT_EQ(SIGBUS, touch(memory, false));
 	EXPECT_FALSE(kmsg_wait(self->log, 100, self->uuid.text, LOG_CLOSED,
 			       NULL));
 	munmap(memory, self->page);
-	EXPECT_TRUE(said(LOG_CLOSED));
+	EXPECT_TRUE(said(self->log, &self->uuid, LOG_CLOSED));
 }
 
 struct mapping {
@@ -1335,7 +1398,8 @@ TEST_F(mapped, inherited_mapping_gives_sigbus)
 	__u64 one = 1;
 	pid_t pid;
 
-	need_taking();
+	if (!self->can)
+		SKIP(return, KEEPS_MAPPINGS);
 	mapping.memory = relay_map(self->user.device,
 				   MDEV_RELAY_FAULT_REGION);
 	ASSERT_NE(NULL, mapping.memory);
@@ -1350,7 +1414,7 @@ TEST_F(mapped, inherited_mapping_gives_sigbus)
 		_exit(run_mapping_child(&mapping));
 	madvise(mapping.memory, self->page, MADV_DONTFORK);
 	EXPECT_TRUE(eventfd_wait(mapping.ready, SOON_MS));
-	expect_revoked();
+	expect_revoked(_metadata, &self->uuid);
 	EXPECT_EQ(SIGBUS, touch(mapping.memory, false));
 	EXPECT_EQ(sizeof(one), write(mapping.go, &one, sizeof(one)));
 	EXPECT_EQ(SIGBUS, child_wait(pid, SOON_MS));
@@ -1373,14 +1437,15 @@ TEST_F(mapped, mapping_touched_meanwhile_gives_sigbus)
 	pthread_t thread;
 	int i;
 
-	need_taking();
+	if (!self->can)
+		SKIP(return, KEEPS_MAPPINGS);
 	memory = relay_map(self->user.device, MDEV_RELAY_FAULT_REGION);
 	for (i = 0; i < 20; i++) {
 		ASSERT_NE(NULL, memory);
 		ASSERT_EQ(0, pthread_create(&thread, NULL, run_toucher,
 					    memory));
 		usleep(5000 * (i % 5));
-		expect_revoked();
+		expect_revoked(_metadata, &self->uuid);
 		/* It ends with the signal, and with nothing else */
 		pthread_join(thread, NULL);
 		EXPECT_EQ(SIGBUS, touch(memory, false));
@@ -1396,44 +1461,46 @@ TEST_F(mapped, mapping_touched_meanwhile_gives_sigbus)
 }
 
 /* For as long as a region is mapped */
-#define expect_not_revocable(region) do {				\
-	unsigned char *memory = relay_map(self->user.device, region);	\
-	struct vfio_device_info info;					\
-	int again = kmsg_open();					\
-									\
-	ASSERT_NE(NULL, memory);					\
-	EXPECT_EQ(0, touch(memory, true));				\
-	EXPECT_EQ(EBUSY, revoke(&self->uuid));				\
-	EXPECT_TRUE(said(LOG_MAPPED));					\
-	/* Said once, and nothing has changed */			\
-	EXPECT_EQ(EBUSY, revoke(&self->uuid));				\
-	EXPECT_EQ(1, kmsg_count(again, self->uuid.text, LOG_MAPPED));	\
-	close(again);							\
-	EXPECT_TRUE(mdev_exists(&self->uuid));				\
-	EXPECT_EQ(0, vfio_info(self->user.device, &info));		\
-	EXPECT_EQ(0, touch(memory, true));				\
-	EXPECT_EQ(0, mdev_number(&self->uuid, "request"));		\
-	munmap(memory, self->page);					\
-	expect_revoked();						\
-	EXPECT_EQ(-ENODEV, vfio_info(self->user.device, &info));	\
-} while (0)
+static void expect_not_revocable(struct __test_metadata *_metadata,
+				 FIXTURE_DATA(mapped) *self, int region)
+{
+	unsigned char *memory = relay_map(self->user.device, region);
+	struct vfio_device_info info;
+	int again = kmsg_open();
+
+	ASSERT_NE(NULL, memory);
+	EXPECT_EQ(0, touch(memory, true));
+	EXPECT_EQ(EBUSY, revoke_in_child(&self->uuid));
+	EXPECT_TRUE(said(self->log, &self->uuid, LOG_MAPPED));
+	/* Said once, and nothing has changed */
+	EXPECT_EQ(EBUSY, revoke_in_child(&self->uuid));
+	EXPECT_EQ(1, kmsg_count(again, self->uuid.text, LOG_MAPPED));
+	close(again);
+	EXPECT_TRUE(mdev_exists(&self->uuid));
+	EXPECT_EQ(0, vfio_info(self->user.device, &info));
+	EXPECT_EQ(0, touch(memory, true));
+	EXPECT_EQ(0, mdev_number(&self->uuid, "request"));
+	munmap(memory, self->page);
+	expect_revoked(_metadata, &self->uuid);
+	EXPECT_EQ(-ENODEV, vfio_info(self->user.device, &info));
+}
 
 TEST_F(mapped, mapping_that_mmap_populated_cannot_be_taken)
 {
-	expect_not_revocable(MDEV_RELAY_POPULATED_REGION);
+	expect_not_revocable(_metadata, self, MDEV_RELAY_POPULATED_REGION);
 }
 
 TEST_F(mapped, mapping_cannot_be_taken_by_an_old_kernel)
 {
 	if (self->can)
 		SKIP(return, "this kernel can take a mapping away");
-	expect_not_revocable(MDEV_RELAY_FAULT_REGION);
+	expect_not_revocable(_metadata, self, MDEV_RELAY_FAULT_REGION);
 }
 
 /* A parent driver without the callback */
 FIXTURE(unrevocable)
 {
-	HELD;
+	struct held held;
 };
 
 FIXTURE_VARIANT(unrevocable)
@@ -1454,37 +1521,41 @@ FIXTURE_VARIANT_ADD(unrevocable, legacy)
 
 FIXTURE_SETUP(unrevocable)
 {
-	set_up_held(variant->parent, variant->type);
+	if (!parent_exists(variant->parent))
+		SKIP(return, "no parent %s", variant->parent);
+	if (!set_up_held(_metadata, &self->held, variant->parent,
+			 variant->type))
+		SKIP(return, ASKS_NOBODY);
 }
 
 FIXTURE_TEARDOWN(unrevocable)
 {
-	tear_down_held();
+	tear_down_held(_metadata, &self->held);
 }
 
 TEST_F(unrevocable, device_that_is_held_stays)
 {
 	int again = kmsg_open();
 
-	ASSERT_EQ(0, holder_start(&self->holder, &self->uuid));
-	EXPECT_EQ(EOPNOTSUPP, revoke(&self->uuid));
-	EXPECT_EQ(EOPNOTSUPP, revoke(&self->uuid));
-	EXPECT_TRUE(said(LOG_NO_REVOKE));
-	EXPECT_EQ(1, kmsg_count(again, self->uuid.text, LOG_NO_REVOKE));
+	ASSERT_EQ(0, holder_start(&self->held.holder, &self->held.uuid));
+	EXPECT_EQ(EOPNOTSUPP, revoke_in_child(&self->held.uuid));
+	EXPECT_EQ(EOPNOTSUPP, revoke_in_child(&self->held.uuid));
+	EXPECT_TRUE(said(self->held.log, &self->held.uuid, LOG_NO_REVOKE));
+	EXPECT_EQ(1, kmsg_count(again, self->held.uuid.text, LOG_NO_REVOKE));
 	close(again);
-	EXPECT_TRUE(mdev_exists(&self->uuid));
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_USE));
-	EXPECT_EQ(0, mdev_number(&self->uuid, "request"));
-	EXPECT_EQ(0, eventfd_take(self->holder.eventfd));
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
-	EXPECT_EQ(0, revoke(&self->uuid));
-	EXPECT_FALSE(mdev_exists(&self->uuid));
+	EXPECT_TRUE(mdev_exists(&self->held.uuid));
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_USE));
+	EXPECT_EQ(0, mdev_number(&self->held.uuid, "request"));
+	EXPECT_EQ(0, eventfd_take(self->held.holder.eventfd));
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE));
+	EXPECT_EQ(0, revoke_in_child(&self->held.uuid));
+	EXPECT_FALSE(mdev_exists(&self->held.uuid));
 }
 
 TEST_F(unrevocable, device_that_is_not_in_use_is_removed)
 {
-	EXPECT_EQ(0, revoke(&self->uuid));
-	EXPECT_FALSE(mdev_exists(&self->uuid));
+	EXPECT_EQ(0, revoke_in_child(&self->held.uuid));
+	EXPECT_FALSE(mdev_exists(&self->held.uuid));
 }
 
 TEST_HARNESS_MAIN
