@@ -89,6 +89,9 @@ static inline bool mig_has_precopy(int device)
 	return mig_flags(device) & MIG_FLAG_PRE_COPY;
 }
 
+/* Why a test is skipped without it */
+#define NO_PRECOPY	"this kernel's VFIO has no pre-copy"
+
 /* The state; or a negative errno */
 static inline int mig_get(int device)
 {

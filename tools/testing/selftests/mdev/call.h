@@ -180,6 +180,12 @@ static inline bool relay_counter_becomes(const char *name, long value)
 	return soon(relay_counter(name) == value);
 }
 
+/* How many pages one of its devices has pinned */
+static inline long relay_pinned(const struct uuid *uuid)
+{
+	return mdev_number(uuid, "relay/pinned");
+}
+
 /* What uses mdev.ko goes some time after the last close */
 static inline bool mdev_users_become(long users)
 {

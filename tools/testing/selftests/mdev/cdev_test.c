@@ -56,19 +56,19 @@ FIXTURE_TEARDOWN(cdev)
 	EXPECT_TRUE(pages_pinned_become(0));
 }
 
-#define open_and_map() do {						\
-	ASSERT_EQ(0, vfio_open(&self->user, &self->uuid));		\
-	ASSERT_EQ(0, vfio_map(&self->user, self->memory, IOVA,		\
-			      self->size));				\
-} while (0)
+static void open_and_map(struct __test_metadata *_metadata,
+			 FIXTURE_DATA(cdev) *self)
+{
+	ASSERT_EQ(0, vfio_open(&self->user, &self->uuid));
+	ASSERT_EQ(0, vfio_map(&self->user, self->memory, IOVA, self->size));
+}
 
-#define pin_pages(at, npage)						\
-	relay_pin(self->user.device, MDEV_RELAY_PIN,			\
-		  IOVA + (at) * self->page, npage)
-#define unpin_pages(at, npage)						\
-	relay_pin(self->user.device, MDEV_RELAY_UNPIN,			\
-		  IOVA + (at) * self->page, npage)
-#define pinned()	mdev_number(&self->uuid, "relay/pinned")
+/* @at: a page of those that are mapped */
+static int pin_pages(const FIXTURE_DATA(cdev) *self, int at, int npage)
+{
+	return relay_pin(self->user.device, MDEV_RELAY_PIN,
+			 IOVA + at * self->page, npage);
+}
 
 TEST_F(cdev, unbound_descriptor_delays_no_removal)
 {
@@ -129,53 +129,53 @@ TEST_F(cdev, former_holder_that_closes_is_noticed_at_once)
 
 TEST_F(cdev, detach_unpins)
 {
-	open_and_map();
-	EXPECT_EQ(0, pin_pages(0, 3));
-	EXPECT_EQ(0, pin_pages(3, 5));
-	EXPECT_EQ(8, pinned());
+	open_and_map(_metadata, self);
+	EXPECT_EQ(0, pin_pages(self, 0, 3));
+	EXPECT_EQ(0, pin_pages(self, 3, 5));
+	EXPECT_EQ(8, relay_pinned(&self->uuid));
 	EXPECT_EQ(0, vfio_cdev_detach(self->user.device));
-	EXPECT_EQ(0, pinned());
-	EXPECT_EQ(-EINVAL, pin_pages(0, 1));
+	EXPECT_EQ(0, relay_pinned(&self->uuid));
+	EXPECT_EQ(-EINVAL, pin_pages(self, 0, 1));
 	EXPECT_EQ(0, vfio_cdev_attach(self->user.device, self->user.ioas));
-	EXPECT_EQ(0, pin_pages(0, 1));
+	EXPECT_EQ(0, pin_pages(self, 0, 1));
 }
 
 /* The parent driver takes longer than VFIO's type 1 would be kept waiting */
 TEST_F(cdev, detach_waits_for_a_parent_driver_that_is_slow)
 {
-	open_and_map();
-	EXPECT_EQ(0, pin_pages(0, 3));
+	open_and_map(_metadata, self);
+	EXPECT_EQ(0, pin_pages(self, 0, 3));
 	ASSERT_EQ(0, relay_set("unmap_ms", 300));
 	EXPECT_EQ(0, vfio_cdev_detach(self->user.device));
 	EXPECT_EQ(0, relay_set("unmap_ms", 0));
-	EXPECT_EQ(0, pinned());
+	EXPECT_EQ(0, relay_pinned(&self->uuid));
 }
 
 TEST_F(cdev, other_memory_replaces_what_is_pinned)
 {
 	struct vfio_user other = VFIO_USER_NONE;
 
-	open_and_map();
-	EXPECT_EQ(0, pin_pages(0, PAGES));
+	open_and_map(_metadata, self);
+	EXPECT_EQ(0, pin_pages(self, 0, PAGES));
 	other.container = self->user.container;
 	ASSERT_EQ(0, vfio_new_ioas(&other));
 	EXPECT_EQ(0, vfio_cdev_attach(self->user.device, other.ioas));
-	EXPECT_EQ(0, pinned());
-	EXPECT_EQ(-EINVAL, pin_pages(0, 1));
+	EXPECT_EQ(0, relay_pinned(&self->uuid));
+	EXPECT_EQ(-EINVAL, pin_pages(self, 0, 1));
 	EXPECT_EQ(0, vfio_map(&other, self->memory, IOVA, self->page));
-	EXPECT_EQ(0, pin_pages(0, 1));
+	EXPECT_EQ(0, pin_pages(self, 0, 1));
 }
 
 TEST_F(cdev, unmap_of_many_pieces_unpins_them)
 {
 	int i;
 
-	open_and_map();
+	open_and_map(_metadata, self);
 	for (i = 0; i < PAGES; i++)
-		EXPECT_EQ(0, pin_pages(i, 1));
-	EXPECT_EQ(0, pin_pages(0, PAGES));
+		EXPECT_EQ(0, pin_pages(self, i, 1));
+	EXPECT_EQ(0, pin_pages(self, 0, PAGES));
 	EXPECT_EQ(0, vfio_unmap(&self->user, IOVA, self->size));
-	EXPECT_EQ(0, pinned());
+	EXPECT_EQ(0, relay_pinned(&self->uuid));
 }
 
 TEST_F(cdev, second_holder_is_refused)
@@ -284,7 +284,7 @@ TEST_F_TIMEOUT(cdev, calls_of_all_kinds_race, 120)
 	bool stop = false;
 	unsigned int i;
 
-	open_and_map();
+	open_and_map(_metadata, self);
 	other.container = self->user.container;
 	ASSERT_EQ(0, vfio_new_ioas(&other));
 	ASSERT_EQ(0, vfio_map(&other, self->memory, IOVA, self->size));
@@ -303,7 +303,7 @@ TEST_F_TIMEOUT(cdev, calls_of_all_kinds_race, 120)
 		EXPECT_LT(0, racers[i].made);
 	}
 	vfio_close(&self->user);
-	EXPECT_EQ(0, pinned());
+	EXPECT_EQ(0, relay_pinned(&self->uuid));
 }
 
 /* One whose driver is of the kernel's own interface: VFIO makes it wait */
@@ -346,39 +346,46 @@ FIXTURE_TEARDOWN(kernel_cdev)
 		EXPECT_EQ(0, mdev_remove(&self->uuid));
 }
 
-#define expect_child_waits() do {					\
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text,	\
-			      LOG_DEVICE_OPEN, NULL));				\
-	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, WAITS_MS));	\
-	EXPECT_TRUE(mdev_exists(&self->uuid));				\
-} while (0)
+static void expect_child_waits(struct __test_metadata *_metadata,
+			       const FIXTURE_DATA(kernel_cdev) *self)
+{
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text,
+			      LOG_DEVICE_OPEN, NULL));
+	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, WAITS_MS));
+	EXPECT_TRUE(mdev_exists(&self->uuid));
+}
 
-#define expect_child_ends() do {					\
-	EXPECT_EQ(0, child_wait(self->child, REMOVE_MS));		\
-	self->child = -1;						\
-} while (0)
+static void expect_child_ends(struct __test_metadata *_metadata,
+			      FIXTURE_DATA(kernel_cdev) *self)
+{
+	EXPECT_EQ(0, child_wait(self->child, REMOVE_MS));
+	self->child = -1;
+}
 
-#define kill_child() do {						\
-	ASSERT_EQ(0, kill(self->child, SIGKILL));			\
-	EXPECT_EQ(128 + SIGKILL, child_wait(self->child, REMOVE_MS));	\
-	self->child = -1;						\
-	EXPECT_TRUE(mdev_exists(&self->uuid));				\
-} while (0)
+static void kill_child(struct __test_metadata *_metadata,
+		       FIXTURE_DATA(kernel_cdev) *self)
+{
+	ASSERT_EQ(0, kill(self->child, SIGKILL));
+	EXPECT_EQ(128 + SIGKILL, child_wait(self->child, REMOVE_MS));
+	self->child = -1;
+	EXPECT_TRUE(mdev_exists(&self->uuid));
+}
 
-#define close_unbound() do {						\
-	close(self->unbound);						\
-	self->unbound = -1;						\
-} while (0)
+static void close_unbound(FIXTURE_DATA(kernel_cdev) *self)
+{
+	close(self->unbound);
+	self->unbound = -1;
+}
 
 TEST_F(kernel_cdev, removal_waits_for_an_unbound_descriptor_and_can_be_killed)
 {
 	self->child = remover_start(&self->uuid);
-	expect_child_waits();
-	kill_child();
+	expect_child_waits(_metadata, self);
+	kill_child(_metadata, self);
 	self->child = remover_start(&self->uuid);
 	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, WAITS_MS));
-	close_unbound();
-	expect_child_ends();
+	close_unbound(self);
+	expect_child_ends(_metadata, self);
 	EXPECT_FALSE(mdev_exists(&self->uuid));
 }
 
@@ -388,9 +395,9 @@ TEST_F(kernel_cdev, nobody_opens_it_while_a_removal_waits)
 	struct vfio_user user = VFIO_USER_NONE;
 
 	self->child = remover_start(&self->uuid);
-	expect_child_waits();
+	expect_child_waits(_metadata, self);
 	EXPECT_EQ(-EBUSY, vfio_open_unbound(&self->uuid));
-	kill_child();
+	kill_child(_metadata, self);
 	EXPECT_EQ(0, vfio_open(&user, &self->uuid));
 	vfio_close(&user);
 }
@@ -407,10 +414,10 @@ TEST_F(kernel_cdev, revocation_waits_for_no_unbound_descriptor)
 TEST_F(kernel_cdev, unbind_waits_for_an_unbound_descriptor)
 {
 	self->child = driver_unbinder_start(&self->uuid);
-	expect_child_waits();
+	expect_child_waits(_metadata, self);
 	EXPECT_TRUE(file_exists(mdev_path(&self->uuid, "vfio-dev").text));
-	close_unbound();
-	expect_child_ends();
+	close_unbound(self);
+	expect_child_ends(_metadata, self);
 	EXPECT_FALSE(file_exists(mdev_path(&self->uuid, "vfio-dev").text));
 }
 

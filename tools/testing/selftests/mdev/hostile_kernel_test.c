@@ -25,7 +25,7 @@
 
 FIXTURE(kernel_way_out)
 {
-	struct held held;
+	struct stuck stuck;
 	unsigned char *memory;
 	pid_t child;
 };
@@ -55,23 +55,23 @@ FIXTURE_SETUP(kernel_way_out)
 {
 	size_t size = 4 * sysconf(_SC_PAGESIZE);
 
-	self->held = (struct held)HELD_NONE;
+	self->stuck = (struct stuck)STUCK_NONE;
 	self->child = -1;
 	ASSERT_TRUE(parent_exists(variant->parent));
 	ASSERT_TRUE(parent_exists(variant->other));
 	self->memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	ASSERT_NE(MAP_FAILED, (void *)self->memory);
-	ASSERT_EQ(0, held_new(&self->held, variant->parent, variant->type,
-			      self->memory));
+	ASSERT_EQ(0, stuck_new(&self->stuck, variant->parent, variant->type,
+			       self->memory));
 }
 
 FIXTURE_TEARDOWN(kernel_way_out)
 {
 	child_kill(self->child);
-	EXPECT_TRUE(held_free(&self->held));
-	if (mdev_exists(&self->held.uuid))
-		EXPECT_EQ(0, mdev_remove(&self->held.uuid));
+	EXPECT_TRUE(stuck_free(&self->stuck));
+	if (mdev_exists(&self->stuck.uuid))
+		EXPECT_EQ(0, mdev_remove(&self->stuck.uuid));
 }
 
 struct place {
@@ -89,55 +89,63 @@ static int create_and_remove(void *arg)
 }
 
 /* Of the other driver, and of the same one */
-#define expect_others_go_on() do {					\
-	struct place others[] = {					\
-		{ variant->other, variant->other_type },		\
-		{ variant->parent, variant->type },			\
-	};								\
-	int other;							\
-									\
-	for (other = 0; other < 2; other++)				\
-		EXPECT_EQ(0, child_wait(child_start(create_and_remove,	\
-						    &others[other], -1, -1), \
-					MOMENT_MS));			\
-} while (0)
+static void
+expect_others_go_on(struct __test_metadata *_metadata,
+		    const FIXTURE_VARIANT(kernel_way_out) *variant)
+{
+	struct place others[] = {
+		{ variant->other, variant->other_type },
+		{ variant->parent, variant->type },
+	};
+	int i;
+
+	for (i = 0; i < 2; i++)
+		EXPECT_EQ(0, child_wait(child_start(create_and_remove,
+						    &others[i], -1, -1),
+					MOMENT_MS));
+}
 
 /* A removal waits; one that is killed is over, and has changed nothing */
-#define expect_removal_waits_and_can_be_killed() do {			\
-	self->child = remover_start(&self->held.uuid);			\
-	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, WAITS_MS));	\
-	expect_others_go_on();						\
-	ASSERT_EQ(0, kill(self->child, SIGKILL));			\
-	EXPECT_EQ(128 + SIGKILL, child_wait(self->child, MOMENT_MS));	\
-	self->child = -1;						\
-	EXPECT_TRUE(mdev_exists(&self->held.uuid));			\
-} while (0)
+static void
+expect_removal_can_be_killed(struct __test_metadata *_metadata,
+			     FIXTURE_DATA(kernel_way_out) *self,
+			     const FIXTURE_VARIANT(kernel_way_out) *variant)
+{
+	self->child = remover_start(&self->stuck.uuid);
+	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, WAITS_MS));
+	expect_others_go_on(_metadata, variant);
+	ASSERT_EQ(0, kill(self->child, SIGKILL));
+	EXPECT_EQ(128 + SIGKILL, child_wait(self->child, MOMENT_MS));
+	self->child = -1;
+	EXPECT_TRUE(mdev_exists(&self->stuck.uuid));
+}
 
-#define expect_removal_is_repeated() do {				\
-	EXPECT_EQ(0, child_wait(remover_start(&self->held.uuid),	\
-				MOMENT_MS));				\
-	EXPECT_FALSE(mdev_exists(&self->held.uuid));			\
-} while (0)
+static void expect_removal_is_repeated(struct __test_metadata *_metadata,
+				       const struct uuid *uuid)
+{
+	EXPECT_EQ(0, child_wait(remover_start(uuid), MOMENT_MS));
+	EXPECT_FALSE(mdev_exists(uuid));
+}
 
 /* A thread is in VFIO with the group's lock, and waits for the container's */
 TEST_F(kernel_way_out, removal_waits_alone_for_a_group_that_is_stuck)
 {
-	ASSERT_EQ(0, held_stick_group(&self->held));
-	expect_removal_waits_and_can_be_killed();
-	EXPECT_EQ(-EBUSY, mdev_revoke(&self->held.uuid));
-	EXPECT_TRUE(held_free(&self->held));
-	expect_removal_is_repeated();
+	ASSERT_EQ(0, stuck_in_group(&self->stuck));
+	expect_removal_can_be_killed(_metadata, self, variant);
+	EXPECT_EQ(-EBUSY, mdev_revoke(&self->stuck.uuid));
+	EXPECT_TRUE(stuck_free(&self->stuck));
+	expect_removal_is_repeated(_metadata, &self->stuck.uuid);
 }
 
 /* It is open, and nothing is being done with it */
 TEST_F(kernel_way_out, removal_waits_alone_for_a_group_that_is_open)
 {
-	held_close_device(&self->held);
-	expect_removal_waits_and_can_be_killed();
-	EXPECT_EQ(-EBUSY, mdev_revoke(&self->held.uuid));
-	self->child = remover_start(&self->held.uuid);
+	stuck_close_device(&self->stuck);
+	expect_removal_can_be_killed(_metadata, self, variant);
+	EXPECT_EQ(-EBUSY, mdev_revoke(&self->stuck.uuid));
+	self->child = remover_start(&self->stuck.uuid);
 	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, WAITS_MS));
-	EXPECT_TRUE(held_free(&self->held));
+	EXPECT_TRUE(stuck_free(&self->stuck));
 	EXPECT_EQ(0, child_wait(self->child, MOMENT_MS));
 	self->child = -1;
 }
@@ -145,57 +153,57 @@ TEST_F(kernel_way_out, removal_waits_alone_for_a_group_that_is_open)
 /* Nobody has ever opened the device, and the container waits */
 TEST_F(kernel_way_out, removal_waits_alone_for_a_group_without_its_device)
 {
-	struct vfio_user *user = &self->held.user;
+	struct vfio_user *user = &self->stuck.user;
 
 	vfio_close(user);
 	user->container = vfio_open_container();
 	ASSERT_LE(0, user->container);
-	user->group = vfio_open_group(&self->held.uuid, user->container);
+	user->group = vfio_open_group(&self->stuck.uuid, user->container);
 	ASSERT_LE(0, user->group);
 	ASSERT_EQ(0, vfio_ioctl(user->container, VFIO_SET_IOMMU,
 				(void *)VFIO_TYPE1v2_IOMMU));
-	ASSERT_EQ(0, vfio_map(user, self->memory, HELD_IOVA,
+	ASSERT_EQ(0, vfio_map(user, self->memory, STUCK_IOVA,
 			      4 * sysconf(_SC_PAGESIZE)));
-	ASSERT_EQ(0, held_lock(&self->held));
-	expect_removal_waits_and_can_be_killed();
-	EXPECT_TRUE(held_free(&self->held));
-	expect_removal_is_repeated();
+	ASSERT_EQ(0, stuck_lock(&self->stuck));
+	expect_removal_can_be_killed(_metadata, self, variant);
+	EXPECT_TRUE(stuck_free(&self->stuck));
+	expect_removal_is_repeated(_metadata, &self->stuck.uuid);
 }
 
 TEST_F(kernel_way_out, removal_waits_alone_for_a_holder_that_is_stuck)
 {
-	ASSERT_EQ(0, held_lock(&self->held));
-	expect_removal_waits_and_can_be_killed();
-	EXPECT_EQ(-EOPNOTSUPP, mdev_revoke(&self->held.uuid));
-	EXPECT_TRUE(held_free(&self->held));
-	expect_removal_is_repeated();
+	ASSERT_EQ(0, stuck_lock(&self->stuck));
+	expect_removal_can_be_killed(_metadata, self, variant);
+	EXPECT_EQ(-EOPNOTSUPP, mdev_revoke(&self->stuck.uuid));
+	EXPECT_TRUE(stuck_free(&self->stuck));
+	expect_removal_is_repeated(_metadata, &self->stuck.uuid);
 }
 
 /* It lies in a socket, and nobody can release it */
 TEST_F(kernel_way_out, removal_waits_alone_for_a_device_that_no_process_has)
 {
-	struct held *held = &self->held;
+	struct stuck *stuck = &self->stuck;
 	int sockets[2];
 
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0,
 				sockets));
-	ASSERT_EQ(0, fd_send(sockets[0], held->user.device));
-	held_close_device(held);
-	expect_removal_waits_and_can_be_killed();
+	ASSERT_EQ(0, fd_send(sockets[0], stuck->user.device));
+	stuck_close_device(stuck);
+	expect_removal_can_be_killed(_metadata, self, variant);
 	close(sockets[0]);
 	close(sockets[1]);
-	vfio_close(&held->user);
-	expect_removal_is_repeated();
+	vfio_close(&stuck->user);
+	expect_removal_is_repeated(_metadata, &self->stuck.uuid);
 }
 
 /* It cannot be killed, and holds up nobody else */
 TEST_F(kernel_way_out, unbind_waits_alone_for_a_group_that_is_stuck)
 {
-	ASSERT_EQ(0, held_stick_group(&self->held));
-	self->child = driver_unbinder_start(&self->held.uuid);
+	ASSERT_EQ(0, stuck_in_group(&self->stuck));
+	self->child = driver_unbinder_start(&self->stuck.uuid);
 	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, WAITS_MS));
-	expect_others_go_on();
-	EXPECT_TRUE(held_free(&self->held));
+	expect_others_go_on(_metadata, variant);
+	EXPECT_TRUE(stuck_free(&self->stuck));
 	EXPECT_EQ(0, child_wait(self->child, MOMENT_MS));
 	self->child = -1;
 }
@@ -205,59 +213,59 @@ TEST_F(kernel_way_out, remove_and_unbind_wait_for_one_group)
 {
 	pid_t unbinder;
 
-	ASSERT_EQ(0, held_stick_group(&self->held));
-	unbinder = driver_unbinder_start(&self->held.uuid);
+	ASSERT_EQ(0, stuck_in_group(&self->stuck));
+	unbinder = driver_unbinder_start(&self->stuck.uuid);
 	EXPECT_EQ(-ETIMEDOUT, child_wait(unbinder, WAITS_MS));
-	expect_removal_waits_and_can_be_killed();
-	self->child = remover_start(&self->held.uuid);
+	expect_removal_can_be_killed(_metadata, self, variant);
+	self->child = remover_start(&self->stuck.uuid);
 	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, WAITS_MS));
-	EXPECT_TRUE(held_free(&self->held));
+	EXPECT_TRUE(stuck_free(&self->stuck));
 	EXPECT_EQ(0, child_wait(unbinder, MOMENT_MS));
 	EXPECT_EQ(0, child_wait(self->child, MOMENT_MS));
 	self->child = -1;
-	EXPECT_FALSE(mdev_exists(&self->held.uuid));
+	EXPECT_FALSE(mdev_exists(&self->stuck.uuid));
 }
 
 /* Nothing changes for the holder when the removal is given up */
 TEST_F(kernel_way_out, group_can_be_used_after_a_removal_that_was_given_up)
 {
-	held_close_device(&self->held);
-	expect_removal_waits_and_can_be_killed();
-	self->held.user.device = vfio_get_device(&self->held.user,
-						 &self->held.uuid);
-	EXPECT_LE(0, self->held.user.device);
-	held_close_device(&self->held);
-	vfio_close(&self->held.user);
-	EXPECT_EQ(0, soon_not(-EBUSY, vfio_open(&self->held.user,
-						&self->held.uuid)));
+	stuck_close_device(&self->stuck);
+	expect_removal_can_be_killed(_metadata, self, variant);
+	self->stuck.user.device = vfio_get_device(&self->stuck.user,
+						  &self->stuck.uuid);
+	EXPECT_LE(0, self->stuck.user.device);
+	stuck_close_device(&self->stuck);
+	vfio_close(&self->stuck.user);
+	EXPECT_EQ(0, soon_not(-EBUSY, vfio_open(&self->stuck.user,
+						&self->stuck.uuid)));
 }
 
 /* What one holder keeps waiting is not what another one's removal needs */
 TEST_F_TIMEOUT(kernel_way_out, many_that_are_stuck_keep_nobody, 120 * SLOWER)
 {
-	struct held many[NR_STUCK];
+	struct stuck many[NR_STUCK];
 	pid_t removers[NR_STUCK];
 	int i;
 
 	if (strcmp(variant->parent, "mtty"))
 		SKIP(return, "it has four instances");
 	for (i = 0; i < NR_STUCK; i++)
-		many[i] = (struct held)HELD_NONE;
+		many[i] = (struct stuck)STUCK_NONE;
 	for (i = 0; i < NR_STUCK; i++) {
-		ASSERT_EQ(0, held_new(&many[i], variant->parent, variant->type,
-				      self->memory));
-		ASSERT_EQ(0, held_stick_group(&many[i]));
+		ASSERT_EQ(0, stuck_new(&many[i], variant->parent, variant->type,
+				       self->memory));
+		ASSERT_EQ(0, stuck_in_group(&many[i]));
 		removers[i] = remover_start(&many[i].uuid);
 	}
-	expect_others_go_on();
+	expect_others_go_on(_metadata, variant);
 	/* This one's holder does as it is asked */
-	self->child = remover_start(&self->held.uuid);
-	ASSERT_TRUE(soon(mdev_number(&self->held.uuid, "request") == 1));
-	vfio_close(&self->held.user);
+	self->child = remover_start(&self->stuck.uuid);
+	ASSERT_TRUE(soon(mdev_number(&self->stuck.uuid, "request") == 1));
+	vfio_close(&self->stuck.user);
 	EXPECT_EQ(0, child_wait(self->child, MOMENT_MS));
 	self->child = -1;
 	for (i = 0; i < NR_STUCK; i++) {
-		EXPECT_TRUE(held_free(&many[i]));
+		EXPECT_TRUE(stuck_free(&many[i]));
 		EXPECT_EQ(0, child_wait(removers[i], MOMENT_MS));
 	}
 }

@@ -38,7 +38,7 @@ static int parent_bring_back(void)
 
 FIXTURE(way_out)
 {
-	struct held held;
+	struct stuck stuck;
 	unsigned char *memory;
 	size_t page;
 	pid_t child;
@@ -46,7 +46,7 @@ FIXTURE(way_out)
 
 FIXTURE_SETUP(way_out)
 {
-	self->held = (struct held)HELD_NONE;
+	self->stuck = (struct stuck)STUCK_NONE;
 	self->child = -1;
 	if (!parent_exists(PARENT) || !parent_exists(OTHER))
 		SKIP(return, "no parents of mdev_relay");
@@ -54,28 +54,33 @@ FIXTURE_SETUP(way_out)
 	self->memory = mmap(NULL, 4 * self->page, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	ASSERT_NE(MAP_FAILED, (void *)self->memory);
-	ASSERT_EQ(0, held_new(&self->held, PARENT, TYPE, self->memory));
+	ASSERT_EQ(0, stuck_new(&self->stuck, PARENT, TYPE, self->memory));
 }
 
 FIXTURE_TEARDOWN(way_out)
 {
 	child_kill(self->child);
-	EXPECT_TRUE(held_free(&self->held));
+	EXPECT_TRUE(stuck_free(&self->stuck));
 	EXPECT_EQ(0, parent_bring_back());
 	EXPECT_EQ(0, grace_set(GRACE_DEFAULT));
-	if (mdev_exists(&self->held.uuid))
-		EXPECT_EQ(0, mdev_remove(&self->held.uuid));
+	if (mdev_exists(&self->stuck.uuid))
+		EXPECT_EQ(0, mdev_remove(&self->stuck.uuid));
 	EXPECT_TRUE(pages_pinned_become(0));
 }
 
 /* @child ends with @status, in a moment */
-#define expect_ends(child, status)					\
-	EXPECT_EQ(status, child_wait(child, MOMENT_MS))
+static void expect_ends(struct __test_metadata *_metadata, pid_t child,
+			int status)
+{
+	EXPECT_EQ(status, child_wait(child, MOMENT_MS));
+}
 
-#define expect_removed(uuid, child) do {				\
-	expect_ends(child, 0);						\
-	EXPECT_FALSE(mdev_exists(uuid));				\
-} while (0)
+static void expect_removed(struct __test_metadata *_metadata,
+			   const struct uuid *uuid, pid_t child)
+{
+	expect_ends(_metadata, child, 0);
+	EXPECT_FALSE(mdev_exists(uuid));
+}
 
 static int run_unloader(void *arg)
 {
@@ -90,20 +95,23 @@ static int create_and_remove(void *parent)
 	return -(ret ? ret : mdev_remove(&uuid));
 }
 
-#define expect_others_go_on()						\
-	expect_ends(child_start(create_and_remove, OTHER, -1, -1), 0)
+static void expect_others_go_on(struct __test_metadata *_metadata)
+{
+	expect_ends(_metadata, child_start(create_and_remove, OTHER, -1, -1),
+		    0);
+}
 
 /* The holder uses its container, of which nothing is taken from it meanwhile */
-static int use_container(const struct held *held, void *memory)
+static int use_container(const struct stuck *stuck, void *memory)
 {
 	__s64 end = now_ms() + LEAVING_MS;
 	size_t page = sysconf(_SC_PAGESIZE);
 	int ret = 0;
 
 	while (!ret && now_ms() < end) {
-		ret = vfio_unmap(&held->user, HELD_IOVA, 4 * page);
+		ret = vfio_unmap(&stuck->user, STUCK_IOVA, 4 * page);
 		if (!ret)
-			ret = vfio_map(&held->user, memory, HELD_IOVA,
+			ret = vfio_map(&stuck->user, memory, STUCK_IOVA,
 				       4 * page);
 	}
 	return ret;
@@ -111,34 +119,34 @@ static int use_container(const struct held *held, void *memory)
 
 TEST_F(way_out, group_that_stays_open_is_not_waited_for)
 {
-	self->child = remover_start(&self->held.uuid);
-	ASSERT_TRUE(soon(mdev_number(&self->held.uuid, "request") == 1));
-	held_close_device(&self->held);
-	EXPECT_EQ(0, use_container(&self->held, self->memory));
-	expect_removed(&self->held.uuid, self->child);
+	self->child = remover_start(&self->stuck.uuid);
+	ASSERT_TRUE(soon(mdev_number(&self->stuck.uuid, "request") == 1));
+	stuck_close_device(&self->stuck);
+	EXPECT_EQ(0, use_container(&self->stuck, self->memory));
+	expect_removed(_metadata, &self->stuck.uuid, self->child);
 	self->child = -1;
 	/* It is the group of nothing, and the container's memory is the holder's */
-	EXPECT_GT(0, vfio_get_device(&self->held.user, &self->held.uuid));
-	EXPECT_EQ(0, vfio_unmap(&self->held.user, HELD_IOVA, 4 * self->page));
+	EXPECT_GT(0, vfio_get_device(&self->stuck.user, &self->stuck.uuid));
+	EXPECT_EQ(0, vfio_unmap(&self->stuck.user, STUCK_IOVA, 4 * self->page));
 }
 
 /* The group of a container that is locked is open, but no process has it */
 TEST_F(way_out, descriptors_that_no_process_has_are_not_waited_for)
 {
-	struct held *held = &self->held;
+	struct stuck *stuck = &self->stuck;
 	int sockets[2];
 
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0,
 				sockets));
-	held_close_device(held);
-	ASSERT_EQ(0, held_lock(held));
-	ASSERT_EQ(0, fd_send(sockets[0], held->user.group));
-	close(held->user.group);
-	expect_removed(&held->uuid, remover_start(&held->uuid));
-	expect_others_go_on();
-	held->user.group = fd_receive(sockets[1]);
-	ASSERT_LE(0, held->user.group);
-	EXPECT_GT(0, vfio_get_device(&held->user, &held->uuid));
+	stuck_close_device(stuck);
+	ASSERT_EQ(0, stuck_lock(stuck));
+	ASSERT_EQ(0, fd_send(sockets[0], stuck->user.group));
+	close(stuck->user.group);
+	expect_removed(_metadata, &stuck->uuid, remover_start(&stuck->uuid));
+	expect_others_go_on(_metadata);
+	stuck->user.group = fd_receive(sockets[1]);
+	ASSERT_LE(0, stuck->user.group);
+	EXPECT_GT(0, vfio_get_device(&stuck->user, &stuck->uuid));
 	close(sockets[0]);
 	close(sockets[1]);
 }
@@ -146,32 +154,33 @@ TEST_F(way_out, descriptors_that_no_process_has_are_not_waited_for)
 /* The device itself lies there, and nobody can release it */
 TEST_F(way_out, device_that_no_process_has_can_be_revoked)
 {
-	struct held *held = &self->held;
+	struct stuck *stuck = &self->stuck;
 	struct vfio_device_info info = { .argsz = sizeof(info) };
 	int sockets[2];
 
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0,
 				sockets));
-	ASSERT_EQ(0, fd_send(sockets[0], held->user.device));
-	held_close_device(held);
-	expect_removed(&held->uuid, revoker_start(&held->uuid));
-	held->user.device = fd_receive(sockets[1]);
-	ASSERT_LE(0, held->user.device);
-	EXPECT_EQ(-ENODEV, vfio_info(held->user.device, &info));
+	ASSERT_EQ(0, fd_send(sockets[0], stuck->user.device));
+	stuck_close_device(stuck);
+	expect_removed(_metadata, &stuck->uuid, revoker_start(&stuck->uuid));
+	stuck->user.device = fd_receive(sockets[1]);
+	ASSERT_LE(0, stuck->user.device);
+	EXPECT_EQ(-ENODEV, vfio_info(stuck->user.device, &info));
 	close(sockets[0]);
 	close(sockets[1]);
 }
 
 TEST_F(way_out, remover_that_waits_for_a_stuck_holder_can_be_killed)
 {
-	ASSERT_EQ(0, held_lock(&self->held));
-	self->child = remover_start(&self->held.uuid);
-	ASSERT_TRUE(soon(mdev_number(&self->held.uuid, "request") == 1));
+	ASSERT_EQ(0, stuck_lock(&self->stuck));
+	self->child = remover_start(&self->stuck.uuid);
+	ASSERT_TRUE(soon(mdev_number(&self->stuck.uuid, "request") == 1));
 	ASSERT_EQ(0, kill(self->child, SIGKILL));
-	expect_ends(self->child, 128 + SIGKILL);
+	expect_ends(_metadata, self->child, 128 + SIGKILL);
 	self->child = -1;
-	EXPECT_TRUE(mdev_exists(&self->held.uuid));
-	expect_removed(&self->held.uuid, revoker_start(&self->held.uuid));
+	EXPECT_TRUE(mdev_exists(&self->stuck.uuid));
+	expect_removed(_metadata, &self->stuck.uuid,
+		       revoker_start(&self->stuck.uuid));
 }
 
 /* It may be removing it, but it does not stay */
@@ -179,46 +188,46 @@ TEST_F(way_out, remover_of_a_device_whose_group_is_stuck_can_be_killed)
 {
 	int status;
 
-	held_close_device(&self->held);
-	ASSERT_EQ(0, held_lock(&self->held));
-	self->child = remover_start(&self->held.uuid);
+	stuck_close_device(&self->stuck);
+	ASSERT_EQ(0, stuck_lock(&self->stuck));
+	self->child = remover_start(&self->stuck.uuid);
 	ASSERT_EQ(0, kill(self->child, SIGKILL));
 	status = child_wait(self->child, MOMENT_MS);
 	EXPECT_TRUE(status == 128 + SIGKILL || !status) {
 		TH_LOG("%d", status);
 	}
 	self->child = -1;
-	expect_others_go_on();
-	if (mdev_exists(&self->held.uuid))
-		expect_removed(&self->held.uuid,
-			       remover_start(&self->held.uuid));
+	expect_others_go_on(_metadata);
+	if (mdev_exists(&self->stuck.uuid))
+		expect_removed(_metadata, &self->stuck.uuid,
+			       remover_start(&self->stuck.uuid));
 }
 
 TEST_F(way_out, unbind_does_not_wait_for_a_close_that_is_stuck)
 {
-	ASSERT_EQ(0, relay_pin(self->held.user.device, MDEV_RELAY_PIN,
-			       HELD_IOVA, 1));
+	ASSERT_EQ(0, relay_pin(self->stuck.user.device, MDEV_RELAY_PIN,
+			       STUCK_IOVA, 1));
 	ASSERT_EQ(0, grace_set(1));
-	ASSERT_EQ(0, held_stick_close(&self->held));
-	expect_removed(&self->held.uuid, unbinder_start(PARENT));
-	expect_others_go_on();
+	ASSERT_EQ(0, stuck_in_close(&self->stuck));
+	expect_removed(_metadata, &self->stuck.uuid, unbinder_start(PARENT));
+	expect_others_go_on(_metadata);
 }
 
 TEST_F(way_out, unbind_does_not_wait_for_an_open_that_is_stuck)
 {
 	ASSERT_EQ(0, grace_set(1));
-	ASSERT_EQ(0, held_stick_open(&self->held));
-	expect_removed(&self->held.uuid, unbinder_start(PARENT));
-	expect_others_go_on();
+	ASSERT_EQ(0, stuck_in_open(&self->stuck));
+	expect_removed(_metadata, &self->stuck.uuid, unbinder_start(PARENT));
+	expect_others_go_on(_metadata);
 }
 
 TEST_F(way_out, unload_does_not_wait_for_a_close_that_is_stuck)
 {
-	ASSERT_EQ(0, relay_pin(self->held.user.device, MDEV_RELAY_PIN,
-			       HELD_IOVA, 1));
+	ASSERT_EQ(0, relay_pin(self->stuck.user.device, MDEV_RELAY_PIN,
+			       STUCK_IOVA, 1));
 	ASSERT_EQ(0, grace_set(1));
-	ASSERT_EQ(0, held_stick_close(&self->held));
-	expect_removed(&self->held.uuid,
+	ASSERT_EQ(0, stuck_in_close(&self->stuck));
+	expect_removed(_metadata, &self->stuck.uuid,
 		       child_start(run_unloader, "mdev_relay", -1, -1));
 	EXPECT_EQ(-ENOENT, module_users("mdev_relay"));
 }
@@ -226,22 +235,22 @@ TEST_F(way_out, unload_does_not_wait_for_a_close_that_is_stuck)
 TEST_F(way_out, unload_does_not_wait_for_an_open_that_is_stuck)
 {
 	ASSERT_EQ(0, grace_set(1));
-	ASSERT_EQ(0, held_stick_open(&self->held));
-	expect_removed(&self->held.uuid,
+	ASSERT_EQ(0, stuck_in_open(&self->stuck));
+	expect_removed(_metadata, &self->stuck.uuid,
 		       child_start(run_unloader, "mdev_relay", -1, -1));
 	EXPECT_EQ(-ENOENT, module_users("mdev_relay"));
 }
 
 /* Each has a container of its own, the lock of which is held */
-static int many_stick(struct held *many, void *memory)
+static int many_stick(struct stuck *many, void *memory)
 {
 	int i, ret = 0;
 
 	for (i = 0; !ret && i < NR_STUCK; i++) {
-		ret = held_new(&many[i], PARENT, TYPE, memory);
+		ret = stuck_new(&many[i], PARENT, TYPE, memory);
 		if (!ret)
-			ret = i % 2 ? held_stick_close(&many[i]) :
-				      held_stick_open(&many[i]);
+			ret = i % 2 ? stuck_in_close(&many[i]) :
+				      stuck_in_open(&many[i]);
 	}
 	return ret;
 }
@@ -249,26 +258,26 @@ static int many_stick(struct held *many, void *memory)
 /* What one holder keeps waiting is not what another one's removal needs */
 TEST_F_TIMEOUT(way_out, many_that_are_stuck_keep_nobody, 120)
 {
-	struct held many[NR_STUCK];
+	struct stuck many[NR_STUCK];
 	pid_t revokers[NR_STUCK];
 	int i;
 
 	for (i = 0; i < NR_STUCK; i++)
-		many[i] = (struct held)HELD_NONE;
+		many[i] = (struct stuck)STUCK_NONE;
 	ASSERT_EQ(0, many_stick(many, self->memory));
 	for (i = 0; i < NR_STUCK; i++)
 		revokers[i] = revoker_start(&many[i].uuid);
 	for (i = 0; i < NR_STUCK; i++)
-		expect_removed(&many[i].uuid, revokers[i]);
-	expect_others_go_on();
+		expect_removed(_metadata, &many[i].uuid, revokers[i]);
+	expect_others_go_on(_metadata);
 	/* This one's holder does as it is asked */
-	self->child = remover_start(&self->held.uuid);
-	ASSERT_TRUE(soon(mdev_number(&self->held.uuid, "request") == 1));
-	vfio_close(&self->held.user);
-	expect_removed(&self->held.uuid, self->child);
+	self->child = remover_start(&self->stuck.uuid);
+	ASSERT_TRUE(soon(mdev_number(&self->stuck.uuid, "request") == 1));
+	vfio_close(&self->stuck.user);
+	expect_removed(_metadata, &self->stuck.uuid, self->child);
 	self->child = -1;
 	for (i = 0; i < NR_STUCK; i++)
-		EXPECT_TRUE(held_free(&many[i]));
+		EXPECT_TRUE(stuck_free(&many[i]));
 }
 
 TEST_HARNESS_MAIN

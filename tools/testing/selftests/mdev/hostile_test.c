@@ -43,11 +43,6 @@
 
 #define FAULT_REFUSED	"returns pages to be mapped instead of inserting them"
 
-/* From here to unlock() a thread has the container's lock. */
-#define lock(self)							\
-	stall_begin(&(self)->stall, &(self)->user, IOVA, 4 * (self)->page)
-#define unlock(self)	EXPECT_TRUE(stall_end(&(self)->stall))
-
 FIXTURE(hostile)
 {
 	struct uuid uuid;
@@ -58,6 +53,18 @@ FIXTURE(hostile)
 	int log;
 	pid_t child;
 };
+
+/* From here to unlock() a thread has the container's lock. */
+static int lock(FIXTURE_DATA(hostile) *self)
+{
+	return stall_begin(&self->stall, &self->user, IOVA, 4 * self->page);
+}
+
+static void unlock(struct __test_metadata *_metadata,
+		   FIXTURE_DATA(hostile) *self)
+{
+	EXPECT_TRUE(stall_end(&self->stall));
+}
 
 FIXTURE_SETUP(hostile)
 {
@@ -78,7 +85,7 @@ FIXTURE_SETUP(hostile)
 
 FIXTURE_TEARDOWN(hostile)
 {
-	unlock(self);
+	unlock(_metadata, self);
 	child_kill(self->child);
 	relay_set("unmap_ms", 0);
 	relay_set("release_ms", 0);
@@ -112,13 +119,14 @@ static __s64 administrator(pid_t child, int *status)
 	return now_ms() - start;
 }
 
-#define expect_moment(child) do {					\
-	int moment_status;						\
-	__s64 moment_ms = administrator(child, &moment_status);		\
-									\
-	EXPECT_EQ(0, moment_status);					\
-	EXPECT_GT(MOMENT_MS, moment_ms);				\
-} while (0)
+static void expect_moment(struct __test_metadata *_metadata, pid_t child)
+{
+	int status;
+	__s64 ms = administrator(child, &status);
+
+	EXPECT_EQ(0, status);
+	EXPECT_GT(MOMENT_MS, ms);
+}
 
 static int create_and_remove(void *parent)
 {
@@ -129,13 +137,18 @@ static int create_and_remove(void *parent)
 }
 
 /* Nobody else notices */
-#define expect_others_go_on()						\
-	expect_moment(child_start(create_and_remove, OTHER, -1, -1))
+static void expect_others_go_on(struct __test_metadata *_metadata)
+{
+	expect_moment(_metadata,
+		      child_start(create_and_remove, OTHER, -1, -1));
+}
 
-#define expect_revoked() do {						\
-	expect_moment(revoker_start(&self->uuid));			\
-	EXPECT_FALSE(mdev_exists(&self->uuid));				\
-} while (0)
+static void expect_revoked(struct __test_metadata *_metadata,
+			   const struct uuid *uuid)
+{
+	expect_moment(_metadata, revoker_start(uuid));
+	EXPECT_FALSE(mdev_exists(uuid));
+}
 
 /* Threads that go on until they are told to stop */
 struct racer {
@@ -227,7 +240,7 @@ TEST_F(hostile, range_can_be_pinned_while_it_is_unmapped)
 	EXPECT_LT(0, mapper.rounds);
 	EXPECT_LT(0, pinned);
 	EXPECT_GT(UNMAP_MS, mapper.longest);
-	EXPECT_EQ(0, mdev_number(&self->uuid, "relay/pinned"));
+	EXPECT_EQ(0, relay_pinned(&self->uuid));
 }
 
 TEST_F(hostile, many_threads_unmap_what_they_pinned)
@@ -255,7 +268,7 @@ TEST_F(hostile, many_threads_unmap_what_they_pinned)
 		EXPECT_LT(0, mappers[i].pinned);
 		EXPECT_GT(UNMAP_MS, mappers[i].longest);
 	}
-	EXPECT_EQ(0, mdev_number(&self->uuid, "relay/pinned"));
+	EXPECT_EQ(0, relay_pinned(&self->uuid));
 }
 
 /* The unmap waits in the parent driver while the device is closed and removed */
@@ -278,7 +291,7 @@ TEST_F_TIMEOUT(hostile, removal_while_a_range_is_unmapped, 120)
 		.run = call_close_device, .user = &self->user,
 	}));
 	EXPECT_EQ(0, call_end(&call, SOON_MS));
-	expect_moment(self->child);
+	expect_moment(_metadata, self->child);
 	self->child = -1;
 	EXPECT_FALSE(mdev_exists(&self->uuid));
 	EXPECT_EQ(0, call_end(&close, CLOSE_MS));
@@ -299,7 +312,7 @@ TEST_F(hostile, revocation_during_release)
 		.run = call_close_device, .user = &self->user,
 	}));
 	ASSERT_TRUE(call_is_stuck(&call, SOON_MS));
-	expect_revoked();
+	expect_revoked(_metadata, &self->uuid);
 	EXPECT_EQ(revokes + 1, relay_counter("revokes"));
 	EXPECT_EQ(0, call_end(&call, SOON_MS));
 	self->user.device = -1;
@@ -322,7 +335,7 @@ TEST_F(hostile, holder_that_was_asked_can_unmap_after_it_has_closed)
 				      self->page));
 	}
 	vfio_close(&self->user);
-	expect_moment(self->child);
+	expect_moment(_metadata, self->child);
 	self->child = -1;
 }
 
@@ -335,12 +348,12 @@ TEST_F(hostile, container_that_is_locked_keeps_nobody)
 	close(self->user.device);
 	self->user.device = -1;
 	ASSERT_EQ(0, lock(self));
-	expect_moment(remover_start(&self->uuid));
+	expect_moment(_metadata, remover_start(&self->uuid));
 	EXPECT_FALSE(mdev_exists(&self->uuid));
-	expect_others_go_on();
+	expect_others_go_on(_metadata);
 	/* The name is free for another one, while VFIO still has the former */
 	EXPECT_EQ(0, mdev_create(PARENT, TYPE, &self->uuid));
-	unlock(self);
+	unlock(_metadata, self);
 }
 
 TEST_F(hostile, close_that_is_stuck_keeps_nobody)
@@ -357,10 +370,10 @@ TEST_F(hostile, close_that_is_stuck_keeps_nobody)
 	}));
 	ASSERT_TRUE(call_is_stuck(&call, SOON_MS));
 	/* It was released, as far as the parent driver is concerned */
-	expect_moment(remover_start(&self->uuid));
+	expect_moment(_metadata, remover_start(&self->uuid));
 	EXPECT_FALSE(mdev_exists(&self->uuid));
-	expect_others_go_on();
-	unlock(self);
+	expect_others_go_on(_metadata);
+	unlock(_metadata, self);
 	EXPECT_EQ(0, call_end(&call, SOON_MS));
 	self->user.device = -1;
 }
@@ -380,9 +393,9 @@ TEST_F(hostile, open_that_is_stuck_keeps_nobody)
 		.data = &self->uuid,
 	}));
 	ASSERT_TRUE(call_is_stuck(&call, SOON_MS));
-	expect_revoked();
-	expect_others_go_on();
-	unlock(self);
+	expect_revoked(_metadata, &self->uuid);
+	expect_others_go_on(_metadata);
+	unlock(_metadata, self);
 	EXPECT_NE(-ETIMEDOUT, call_end(&call, SOON_MS));
 	if (call.ret >= 0)
 		close(call.ret);
@@ -403,10 +416,10 @@ TEST_F(hostile, locked_container_keeps_no_unbind)
 		.len = 1,
 	}));
 	ASSERT_TRUE(call_is_stuck(&call, SOON_MS));
-	expect_moment(unbinder_start(PARENT));
+	expect_moment(_metadata, unbinder_start(PARENT));
 	EXPECT_FALSE(mdev_exists(&self->uuid));
 	EXPECT_EQ(0, parent_bind(PARENT));
-	unlock(self);
+	unlock(_metadata, self);
 	EXPECT_NE(-ETIMEDOUT, call_end(&call, SOON_MS));
 }
 
@@ -424,8 +437,8 @@ TEST_F(hostile, release_does_not_wait_to_unpin)
 		.run = call_close_device, .user = &self->user,
 	}));
 	ASSERT_TRUE(call_is_stuck(&call, SOON_MS));
-	expect_revoked();
-	unlock(self);
+	expect_revoked(_metadata, &self->uuid);
+	unlock(_metadata, self);
 	EXPECT_EQ(0, call_end(&call, SOON_MS));
 	self->user.device = -1;
 }

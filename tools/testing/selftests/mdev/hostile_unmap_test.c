@@ -118,44 +118,46 @@ static int mapper_start(struct mapper *mapper)
 	return call_start(&mapper->call, &call);
 }
 
-#define race(threads, pieces) do {					\
-	struct mapper mappers[MAX_THREADS];				\
-	size_t size = 2 * (pieces) * self->page;			\
-	bool stop = false;						\
-	int i;								\
-									\
-	for (i = 0; i < (threads); i++) {				\
-		mappers[i] = (struct mapper){				\
-			.call.user = &self->user, .stop = &stop,	\
-			.iova = IOVA + 2 * i * size, .size = size,	\
-			.pins = pieces,					\
-		};							\
-		ASSERT_EQ(0, mapper_start(&mappers[i]));		\
-	}								\
-	usleep(RACE_MS * 1000);						\
-	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);		\
-	for (i = 0; i < (threads); i++) {				\
-		ASSERT_EQ(0, call_end(&mappers[i].call, SOON_MS));	\
-		EXPECT_LT(0, mappers[i].rounds);			\
-		EXPECT_GT(UNMAP_MS, mappers[i].longest);		\
-		munmap(mappers[i].memory, size);			\
-	}								\
-	EXPECT_EQ(0, mdev_number(&self->uuid, "relay/pinned"));		\
-} while (0)
+static void race(struct __test_metadata *_metadata, FIXTURE_DATA(unmap) *self,
+		 int threads, int pieces)
+{
+	struct mapper mappers[MAX_THREADS];
+	size_t size = 2 * pieces * self->page;
+	bool stop = false;
+	int i;
+
+	for (i = 0; i < threads; i++) {
+		mappers[i] = (struct mapper){
+			.call.user = &self->user, .stop = &stop,
+			.iova = IOVA + 2 * i * size, .size = size,
+			.pins = pieces,
+		};
+		ASSERT_EQ(0, mapper_start(&mappers[i]));
+	}
+	usleep(RACE_MS * 1000);
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	for (i = 0; i < threads; i++) {
+		ASSERT_EQ(0, call_end(&mappers[i].call, SOON_MS));
+		EXPECT_LT(0, mappers[i].rounds);
+		EXPECT_GT(UNMAP_MS, mappers[i].longest);
+		munmap(mappers[i].memory, size);
+	}
+	EXPECT_EQ(0, relay_pinned(&self->uuid));
+}
 
 TEST_F_TIMEOUT(unmap, many_threads_with_a_pin_each, 60)
 {
-	race(MAX_THREADS, 1);
+	race(_metadata, self, MAX_THREADS, 1);
 }
 
 TEST_F_TIMEOUT(unmap, two_threads_with_many_pins_each, 60)
 {
-	race(2, 200);
+	race(_metadata, self, 2, 200);
 }
 
 TEST_F_TIMEOUT(unmap, many_threads_with_many_pins_each, 60)
 {
-	race(16, 20);
+	race(_metadata, self, 16, 20);
 }
 
 TEST_HARNESS_MAIN

@@ -51,7 +51,7 @@ FIXTURE_SETUP(memory)
 FIXTURE_TEARDOWN(memory)
 {
 	vfio_close(&self->user);
-	EXPECT_EQ(0, mdev_number(&self->uuid, "relay/pinned"));
+	EXPECT_EQ(0, relay_pinned(&self->uuid));
 	EXPECT_EQ(0, mdev_remove(&self->uuid));
 }
 
@@ -69,11 +69,16 @@ static ssize_t dma_write(int device, const void *data, size_t len, __u64 iova)
 	return ret < 0 ? -errno : ret;
 }
 
-#define pin_pages(iova, npage)						\
-	relay_pin(self->user.device, MDEV_RELAY_PIN, iova, npage)
-#define unpin_pages(iova, npage)					\
-	relay_pin(self->user.device, MDEV_RELAY_UNPIN, iova, npage)
-#define pinned()	mdev_number(&self->uuid, "relay/pinned")
+static int pin_pages(const FIXTURE_DATA(memory) *self, __u64 iova, __u32 npage)
+{
+	return relay_pin(self->user.device, MDEV_RELAY_PIN, iova, npage);
+}
+
+static int unpin_pages(const FIXTURE_DATA(memory) *self, __u64 iova,
+		       __u32 npage)
+{
+	return relay_pin(self->user.device, MDEV_RELAY_UNPIN, iova, npage);
+}
 
 /* Nothing ends a call that a parent keeps: the fuzzer's numbers are no such */
 TEST_F(memory, the_parent_of_the_tests_sleeps_no_longer_than_it_may)
@@ -169,8 +174,8 @@ TEST_F(memory, write_to_read_only_mapping_fails)
 		  dma_read(self->user.device, data, sizeof(data), map.iova));
 	EXPECT_EQ(-EPERM, dma_write(self->user.device, data, sizeof(data),
 				    map.iova));
-	EXPECT_EQ(-EPERM, pin_pages(map.iova, 1));
-	EXPECT_EQ(0, pinned());
+	EXPECT_EQ(-EPERM, pin_pages(self, map.iova, 1));
+	EXPECT_EQ(0, relay_pinned(&self->uuid));
 }
 
 TEST_F(memory, access_after_unmap_fails)
@@ -196,38 +201,38 @@ TEST_F(memory, access_from_bad_address_fails)
 
 TEST_F(memory, pages_are_pinned_and_unpinned)
 {
-	EXPECT_EQ(0, pin_pages(IOVA, 1));
-	EXPECT_EQ(1, pinned());
-	EXPECT_EQ(0, pin_pages(IOVA + 2 * self->page, 4));
-	EXPECT_EQ(5, pinned());
-	EXPECT_EQ(0, unpin_pages(IOVA, 1));
-	EXPECT_EQ(4, pinned());
-	EXPECT_EQ(-ENOENT, unpin_pages(IOVA, 1));
-	EXPECT_EQ(0, unpin_pages(IOVA + 2 * self->page, 4));
-	EXPECT_EQ(0, pinned());
+	EXPECT_EQ(0, pin_pages(self, IOVA, 1));
+	EXPECT_EQ(1, relay_pinned(&self->uuid));
+	EXPECT_EQ(0, pin_pages(self, IOVA + 2 * self->page, 4));
+	EXPECT_EQ(5, relay_pinned(&self->uuid));
+	EXPECT_EQ(0, unpin_pages(self, IOVA, 1));
+	EXPECT_EQ(4, relay_pinned(&self->uuid));
+	EXPECT_EQ(-ENOENT, unpin_pages(self, IOVA, 1));
+	EXPECT_EQ(0, unpin_pages(self, IOVA + 2 * self->page, 4));
+	EXPECT_EQ(0, relay_pinned(&self->uuid));
 }
 
 TEST_F(memory, page_can_be_pinned_twice)
 {
-	EXPECT_EQ(0, pin_pages(IOVA, 1));
-	EXPECT_EQ(0, pin_pages(IOVA, 1));
-	EXPECT_EQ(2, pinned());
-	EXPECT_EQ(0, unpin_pages(IOVA, 1));
-	EXPECT_EQ(0, unpin_pages(IOVA, 1));
+	EXPECT_EQ(0, pin_pages(self, IOVA, 1));
+	EXPECT_EQ(0, pin_pages(self, IOVA, 1));
+	EXPECT_EQ(2, relay_pinned(&self->uuid));
+	EXPECT_EQ(0, unpin_pages(self, IOVA, 1));
+	EXPECT_EQ(0, unpin_pages(self, IOVA, 1));
 }
 
 TEST_F(memory, pin_of_what_is_not_mapped_fails)
 {
-	EXPECT_GT(0, pin_pages(0, 1));
-	EXPECT_GT(0, pin_pages(IOVA + self->size, 1));
-	EXPECT_GT(0, pin_pages(~0ULL & ~(self->page - 1), 1));
-	EXPECT_EQ(0, pinned());
+	EXPECT_GT(0, pin_pages(self, 0, 1));
+	EXPECT_GT(0, pin_pages(self, IOVA + self->size, 1));
+	EXPECT_GT(0, pin_pages(self, ~0ULL & ~(self->page - 1), 1));
+	EXPECT_EQ(0, relay_pinned(&self->uuid));
 }
 
 TEST_F(memory, pin_across_the_end_of_a_mapping_leaves_nothing)
 {
-	EXPECT_GT(0, pin_pages(IOVA + self->size - self->page, 2));
-	EXPECT_EQ(0, pinned());
+	EXPECT_GT(0, pin_pages(self, IOVA + self->size - self->page, 2));
+	EXPECT_EQ(0, relay_pinned(&self->uuid));
 	/* Nothing stayed pinned in the container either */
 	EXPECT_EQ(0, vfio_unmap(&self->user, IOVA, self->size));
 }
@@ -235,17 +240,17 @@ TEST_F(memory, pin_across_the_end_of_a_mapping_leaves_nothing)
 TEST_F(memory, pin_of_too_many_pages_fails)
 {
 	/* The VFIO core's limit: a page full of pointers */
-	EXPECT_EQ(-E2BIG, pin_pages(IOVA, self->page / sizeof(long) + 1));
-	EXPECT_EQ(0, pinned());
+	EXPECT_EQ(-E2BIG, pin_pages(self, IOVA, self->page / sizeof(long) + 1));
+	EXPECT_EQ(0, relay_pinned(&self->uuid));
 }
 
 TEST_F(memory, unmap_unpins)
 {
-	EXPECT_EQ(0, pin_pages(IOVA, 2));
-	EXPECT_EQ(0, pin_pages(IOVA + 8 * self->page, 2));
-	EXPECT_EQ(4, pinned());
+	EXPECT_EQ(0, pin_pages(self, IOVA, 2));
+	EXPECT_EQ(0, pin_pages(self, IOVA + 8 * self->page, 2));
+	EXPECT_EQ(4, relay_pinned(&self->uuid));
 	EXPECT_EQ(0, vfio_unmap(&self->user, IOVA, self->size));
-	EXPECT_EQ(0, pinned());
+	EXPECT_EQ(0, relay_pinned(&self->uuid));
 }
 
 TEST_F(memory, unmap_of_another_range_unpins_nothing)
@@ -256,10 +261,10 @@ TEST_F(memory, unmap_of_another_range_unpins_nothing)
 
 	ASSERT_NE(MAP_FAILED, (void *)other);
 	ASSERT_EQ(0, vfio_map(&self->user, other, iova, self->page));
-	EXPECT_EQ(0, pin_pages(iova, 1));
-	EXPECT_EQ(0, pin_pages(IOVA, 1));
+	EXPECT_EQ(0, pin_pages(self, iova, 1));
+	EXPECT_EQ(0, pin_pages(self, IOVA, 1));
 	EXPECT_EQ(0, vfio_unmap(&self->user, iova, self->page));
-	EXPECT_EQ(1, pinned());
+	EXPECT_EQ(1, relay_pinned(&self->uuid));
 }
 
 /*
@@ -275,8 +280,8 @@ TEST_F(memory, unmaps_at_once_end)
 
 	ASSERT_NE(MAP_FAILED, (void *)other);
 	ASSERT_EQ(0, vfio_map(&self->user, other, iova, self->page));
-	ASSERT_EQ(0, pin_pages(iova, 1));
-	ASSERT_EQ(0, pin_pages(IOVA, 1));
+	ASSERT_EQ(0, pin_pages(self, iova, 1));
+	ASSERT_EQ(0, pin_pages(self, IOVA, 1));
 	ASSERT_EQ(0, relay_set("unmap_ms", 500));
 	ASSERT_EQ(0, call_start(&first, &(struct call){
 		.run = call_unmap, .user = &self->user, .at = iova,
@@ -289,7 +294,7 @@ TEST_F(memory, unmaps_at_once_end)
 	}));
 	EXPECT_EQ(0, call_end(&first, SOON_MS));
 	EXPECT_EQ(0, call_end(&second, SOON_MS));
-	EXPECT_EQ(0, pinned());
+	EXPECT_EQ(0, relay_pinned(&self->uuid));
 	EXPECT_EQ(0, relay_set("unmap_ms", 0));
 }
 
@@ -300,18 +305,18 @@ TEST_F(memory, unmap_of_all_unpins)
 		.flags = VFIO_DMA_UNMAP_FLAG_ALL,
 	};
 
-	EXPECT_EQ(0, pin_pages(IOVA, PAGES));
+	EXPECT_EQ(0, pin_pages(self, IOVA, PAGES));
 	EXPECT_EQ(0, vfio_ioctl(self->user.container, VFIO_IOMMU_UNMAP_DMA,
 				&unmap));
 	EXPECT_EQ(self->size, unmap.size);
-	EXPECT_EQ(0, pinned());
+	EXPECT_EQ(0, relay_pinned(&self->uuid));
 }
 
 TEST_F(memory, close_unpins)
 {
-	EXPECT_EQ(0, pin_pages(IOVA, PAGES));
+	EXPECT_EQ(0, pin_pages(self, IOVA, PAGES));
 	vfio_close(&self->user);
-	EXPECT_EQ(0, pinned());
+	EXPECT_EQ(0, relay_pinned(&self->uuid));
 	ASSERT_EQ(0, vfio_open(&self->user, &self->uuid));
 	EXPECT_EQ(-EINVAL, dma_read(self->user.device, self->memory, 1, IOVA));
 }
@@ -350,9 +355,9 @@ TEST_F(memory, death_unpins)
 	pid = child_start(run_pin_and_wait, &death, death.done, -1);
 	ASSERT_LT(0, pid);
 	EXPECT_TRUE(eventfd_wait(death.done, SOON_MS));
-	EXPECT_EQ(1, pinned());
+	EXPECT_EQ(1, relay_pinned(&self->uuid));
 	child_kill(pid);
-	EXPECT_EQ(0, pinned());
+	EXPECT_EQ(0, relay_pinned(&self->uuid));
 	close(death.done);
 	EXPECT_EQ(0, vfio_open(&self->user, &self->uuid));
 }
@@ -361,7 +366,7 @@ TEST_F(memory, pinned_page_does_not_block_the_removal)
 {
 	pid_t remover;
 
-	EXPECT_EQ(0, pin_pages(IOVA, PAGES));
+	EXPECT_EQ(0, pin_pages(self, IOVA, PAGES));
 	remover = remover_start(&self->uuid);
 	vfio_close(&self->user);
 	EXPECT_EQ(0, child_wait(remover, SOON_MS));

@@ -49,8 +49,6 @@ FIXTURE_VARIANT_ADD(relay, not_revocable)
 	.parent = "mdev_relay.2",
 };
 
-#define device_fd	(self->user.device)
-
 FIXTURE_SETUP(relay)
 {
 	if (!parent_exists(variant->parent))
@@ -61,7 +59,7 @@ FIXTURE_SETUP(relay)
 	self->uuid = uuid_new();
 	ASSERT_EQ(0, mdev_create(variant->parent, TYPE, &self->uuid));
 	ASSERT_EQ(0, vfio_open(&self->user, &self->uuid));
-	self->has_precopy = mig_has_precopy(device_fd);
+	self->has_precopy = mig_has_precopy(self->user.device);
 }
 
 FIXTURE_TEARDOWN(relay)
@@ -80,12 +78,17 @@ static int set_fails(unsigned int what)
 	return relay_set("migration_fails", what);
 }
 
-#define reset_device()							\
-	EXPECT_EQ(0, vfio_ioctl(device_fd, VFIO_DEVICE_RESET, NULL))
-#define expect_state(state, run) do {					\
-	EXPECT_EQ(state, mig_get(device_fd));				\
-	EXPECT_EQ(run, relay_counter("level"));				\
-} while (0)
+static void reset_device(struct __test_metadata *_metadata, int device)
+{
+	EXPECT_EQ(0, vfio_ioctl(device, VFIO_DEVICE_RESET, NULL));
+}
+
+static void expect_state(struct __test_metadata *_metadata, int device,
+			 int state, enum run run)
+{
+	EXPECT_EQ(state, mig_get(device));
+	EXPECT_EQ(run, relay_counter("level"));
+}
 
 /* A device with a page of which each byte is @byte */
 static ssize_t made_up(__u8 *data, size_t page_size, __u32 version, __u8 byte)
@@ -114,37 +117,38 @@ static ssize_t made_up(__u8 *data, size_t page_size, __u32 version, __u8 byte)
 TEST_F(relay, device_without_p2p_has_none_of_its_states)
 {
 	EXPECT_EQ(MIG_FLAG_STOP_COPY,
-		  mig_flags(device_fd) & ~MIG_FLAG_PRE_COPY);
-	EXPECT_EQ(-EINVAL, mig_go(device_fd, MIG_RUNNING_P2P));
-	EXPECT_EQ(-EINVAL, mig_go(device_fd, MIG_PRE_COPY_P2P));
-	expect_state(MIG_RUNNING, RUN_FULL);
+		  mig_flags(self->user.device) & ~MIG_FLAG_PRE_COPY);
+	EXPECT_EQ(-EINVAL, mig_go(self->user.device, MIG_RUNNING_P2P));
+	EXPECT_EQ(-EINVAL, mig_go(self->user.device, MIG_PRE_COPY_P2P));
+	expect_state(_metadata, self->user.device, MIG_RUNNING, RUN_FULL);
 }
 
 /* With some kernels VFIO would look for a way for ever */
 TEST_F(relay, there_is_no_way_back_to_pre_copy)
 {
-	EXPECT_EQ(0, mig_go(device_fd, MIG_STOP_COPY));
-	EXPECT_EQ(-EINVAL, mig_go(device_fd, MIG_PRE_COPY));
-	EXPECT_EQ(-EINVAL, mig_go(device_fd, MIG_PRE_COPY_P2P));
-	expect_state(MIG_STOP_COPY, RUN_STOPPED);
+	EXPECT_EQ(0, mig_go(self->user.device, MIG_STOP_COPY));
+	EXPECT_EQ(-EINVAL, mig_go(self->user.device, MIG_PRE_COPY));
+	EXPECT_EQ(-EINVAL, mig_go(self->user.device, MIG_PRE_COPY_P2P));
+	expect_state(_metadata, self->user.device, MIG_STOP_COPY, RUN_STOPPED);
 }
 
 TEST_F(relay, driver_is_told_how_far_the_device_runs)
 {
-	EXPECT_EQ(0, mig_go(device_fd, MIG_STOP));
-	expect_state(MIG_STOP, RUN_STOPPED);
-	EXPECT_EQ(0, mig_go(device_fd, MIG_STOP_COPY));
-	expect_state(MIG_STOP_COPY, RUN_STOPPED);
-	EXPECT_EQ(0, mig_go(device_fd, MIG_RUNNING));
-	expect_state(MIG_RUNNING, RUN_FULL);
+	EXPECT_EQ(0, mig_go(self->user.device, MIG_STOP));
+	expect_state(_metadata, self->user.device, MIG_STOP, RUN_STOPPED);
+	EXPECT_EQ(0, mig_go(self->user.device, MIG_STOP_COPY));
+	expect_state(_metadata, self->user.device, MIG_STOP_COPY, RUN_STOPPED);
+	EXPECT_EQ(0, mig_go(self->user.device, MIG_RUNNING));
+	expect_state(_metadata, self->user.device, MIG_RUNNING, RUN_FULL);
 	if (self->has_precopy) {
-		EXPECT_EQ(0, mig_go(device_fd, MIG_PRE_COPY));
-		expect_state(MIG_PRE_COPY, RUN_FULL);
+		EXPECT_EQ(0, mig_go(self->user.device, MIG_PRE_COPY));
+		expect_state(_metadata, self->user.device, MIG_PRE_COPY,
+			     RUN_FULL);
 	}
-	EXPECT_EQ(0, mig_go(device_fd, MIG_RESUMING));
-	expect_state(MIG_RESUMING, RUN_STOPPED);
-	reset_device();
-	expect_state(MIG_RUNNING, RUN_FULL);
+	EXPECT_EQ(0, mig_go(self->user.device, MIG_RESUMING));
+	expect_state(_metadata, self->user.device, MIG_RESUMING, RUN_STOPPED);
+	reset_device(_metadata, self->user.device);
+	expect_state(_metadata, self->user.device, MIG_RUNNING, RUN_FULL);
 }
 
 TEST_F(relay, data_is_the_same_on_every_machine)
@@ -153,10 +157,11 @@ TEST_F(relay, data_is_the_same_on_every_machine)
 
 	self->size = made_up(self->data, self->page_size, MDEV_RELAY_VERSION,
 			     0x5a);
-	ASSERT_EQ(0, mig_load(device_fd, self->data, self->size));
-	EXPECT_EQ(self->size, mig_save(device_fd, again, sizeof(again)));
+	ASSERT_EQ(0, mig_load(self->user.device, self->data, self->size));
+	EXPECT_EQ(self->size, mig_save(self->user.device, again,
+				       sizeof(again)));
 	EXPECT_EQ(0, memcmp(self->data, again, self->size));
-	self->page = relay_map(device_fd, MDEV_RELAY_FAULT_REGION);
+	self->page = relay_map(self->user.device, MDEV_RELAY_FAULT_REGION);
 	ASSERT_NE(NULL, self->page);
 	EXPECT_EQ(0x5a, self->page[0]);
 	EXPECT_EQ(0x5a, self->page[self->page_size - 1]);
@@ -166,53 +171,54 @@ TEST_F(relay, driver_is_told_of_an_older_version)
 {
 	self->size = made_up(self->data, self->page_size,
 			     MDEV_RELAY_VERSION - 1, 0x5a);
-	ASSERT_EQ(0, mig_load(device_fd, self->data, self->size));
-	self->page = relay_map(device_fd, MDEV_RELAY_FAULT_REGION);
+	ASSERT_EQ(0, mig_load(self->user.device, self->data, self->size));
+	self->page = relay_map(self->user.device, MDEV_RELAY_FAULT_REGION);
 	ASSERT_NE(NULL, self->page);
 	EXPECT_EQ(0xa5, self->page[0]);
-	reset_device();
+	reset_device(_metadata, self->user.device);
 	self->size = made_up(self->data, self->page_size,
 			     MDEV_RELAY_VERSION + 1, 0x5a);
-	EXPECT_EQ(-EINVAL, mig_load(device_fd, self->data, self->size));
+	EXPECT_EQ(-EINVAL, mig_load(self->user.device, self->data, self->size));
 }
 
 /* A state can be of no bytes at all */
 TEST_F(relay, empty_state_is_one)
 {
-	self->size = mig_save(device_fd, self->data, 3 * self->page_size);
+	self->size = mig_save(self->user.device, self->data,
+			      3 * self->page_size);
 	EXPECT_EQ(sizeof(struct mig_header), self->size);
-	EXPECT_EQ(0, mig_load(device_fd, self->data, self->size));
-	expect_state(MIG_STOP, RUN_STOPPED);
+	EXPECT_EQ(0, mig_load(self->user.device, self->data, self->size));
+	expect_state(_metadata, self->user.device, MIG_STOP, RUN_STOPPED);
 }
 
 TEST_F(relay, stop_that_fails_has_not_happened)
 {
 	ASSERT_EQ(0, set_fails(MDEV_RELAY_STOP_FAILS));
-	EXPECT_EQ(-EIO, mig_go(device_fd, MIG_STOP));
-	EXPECT_EQ(-EIO, mig_go(device_fd, MIG_STOP_COPY));
-	EXPECT_EQ(-EIO, mig_go(device_fd, MIG_RESUMING));
-	expect_state(MIG_RUNNING, RUN_FULL);
+	EXPECT_EQ(-EIO, mig_go(self->user.device, MIG_STOP));
+	EXPECT_EQ(-EIO, mig_go(self->user.device, MIG_STOP_COPY));
+	EXPECT_EQ(-EIO, mig_go(self->user.device, MIG_RESUMING));
+	expect_state(_metadata, self->user.device, MIG_RUNNING, RUN_FULL);
 	if (!self->has_precopy)
 		return;
 	/* The session goes on */
-	ASSERT_EQ(0, mig_set(device_fd, MIG_PRE_COPY, &self->fd));
-	EXPECT_EQ(-EIO, mig_go(device_fd, MIG_STOP_COPY));
-	expect_state(MIG_PRE_COPY, RUN_FULL);
+	ASSERT_EQ(0, mig_set(self->user.device, MIG_PRE_COPY, &self->fd));
+	EXPECT_EQ(-EIO, mig_go(self->user.device, MIG_STOP_COPY));
+	expect_state(_metadata, self->user.device, MIG_PRE_COPY, RUN_FULL);
 	EXPECT_EQ(1, mig_read(self->fd, self->data, 1));
 }
 
 TEST_F(relay, start_that_fails_has_not_happened)
 {
-	EXPECT_EQ(0, mig_go(device_fd, MIG_STOP));
+	EXPECT_EQ(0, mig_go(self->user.device, MIG_STOP));
 	ASSERT_EQ(0, set_fails(MDEV_RELAY_START_FAILS));
-	EXPECT_EQ(-EIO, mig_go(device_fd, MIG_RUNNING));
-	expect_state(MIG_STOP, RUN_STOPPED);
+	EXPECT_EQ(-EIO, mig_go(self->user.device, MIG_RUNNING));
+	expect_state(_metadata, self->user.device, MIG_STOP, RUN_STOPPED);
 	/* Nor does a reset start it, then */
-	EXPECT_EQ(-EIO, vfio_ioctl(device_fd, VFIO_DEVICE_RESET, NULL));
-	expect_state(MIG_ERROR, RUN_STOPPED);
+	EXPECT_EQ(-EIO, vfio_ioctl(self->user.device, VFIO_DEVICE_RESET, NULL));
+	expect_state(_metadata, self->user.device, MIG_ERROR, RUN_STOPPED);
 	ASSERT_EQ(0, set_fails(0));
-	reset_device();
-	expect_state(MIG_RUNNING, RUN_FULL);
+	reset_device(_metadata, self->user.device);
+	expect_state(_metadata, self->user.device, MIG_RUNNING, RUN_FULL);
 }
 
 TEST_F(relay, save_that_fails_leaves_the_device_as_it_was)
@@ -220,21 +226,21 @@ TEST_F(relay, save_that_fails_leaves_the_device_as_it_was)
 	int log = kmsg_open();
 
 	ASSERT_EQ(0, set_fails(MDEV_RELAY_SAVE_FAILS));
-	EXPECT_EQ(-EIO, mig_go(device_fd, MIG_STOP_COPY));
+	EXPECT_EQ(-EIO, mig_go(self->user.device, MIG_STOP_COPY));
 	EXPECT_TRUE(kmsg_wait(log, SOON_MS, self->uuid.text,
 			      "mdev_relay cannot save the state of the device",
 			      "(error -5)"));
 	close(log);
 	/* On the way it was stopped, and it remains so */
-	expect_state(MIG_STOP, RUN_STOPPED);
-	EXPECT_EQ(0, mig_go(device_fd, MIG_RUNNING));
+	expect_state(_metadata, self->user.device, MIG_STOP, RUN_STOPPED);
+	EXPECT_EQ(0, mig_go(self->user.device, MIG_RUNNING));
 	if (!self->has_precopy)
 		return;
-	ASSERT_EQ(0, mig_set(device_fd, MIG_PRE_COPY, &self->fd));
-	EXPECT_EQ(-EIO, mig_go(device_fd, MIG_STOP_COPY));
-	expect_state(MIG_PRE_COPY, RUN_FULL);
+	ASSERT_EQ(0, mig_set(self->user.device, MIG_PRE_COPY, &self->fd));
+	EXPECT_EQ(-EIO, mig_go(self->user.device, MIG_STOP_COPY));
+	expect_state(_metadata, self->user.device, MIG_PRE_COPY, RUN_FULL);
 	ASSERT_EQ(0, set_fails(0));
-	EXPECT_EQ(0, mig_go(device_fd, MIG_STOP_COPY));
+	EXPECT_EQ(0, mig_go(self->user.device, MIG_STOP_COPY));
 	EXPECT_EQ(sizeof(struct mig_header),
 		  mig_read(self->fd, self->data, self->page_size));
 }
@@ -245,15 +251,15 @@ TEST_F(relay, save_that_failed_leaves_nothing_behind)
 	__u8 again[3 * self->page_size];
 
 	if (!self->has_precopy)
-		SKIP(return, "this kernel's VFIO has no pre-copy");
+		SKIP(return, NO_PRECOPY);
 	self->size = made_up(self->data, self->page_size, MDEV_RELAY_VERSION,
 			     0);
-	ASSERT_EQ(0, mig_load(device_fd, self->data, self->size));
-	ASSERT_EQ(0, mig_set(device_fd, MIG_PRE_COPY, &self->fd));
+	ASSERT_EQ(0, mig_load(self->user.device, self->data, self->size));
+	ASSERT_EQ(0, mig_set(self->user.device, MIG_PRE_COPY, &self->fd));
 	ASSERT_EQ(0, set_fails(MDEV_RELAY_SAVE_FAILS));
-	EXPECT_EQ(-EIO, mig_go(device_fd, MIG_STOP_COPY));
+	EXPECT_EQ(-EIO, mig_go(self->user.device, MIG_STOP_COPY));
 	ASSERT_EQ(0, set_fails(0));
-	EXPECT_EQ(0, mig_go(device_fd, MIG_STOP_COPY));
+	EXPECT_EQ(0, mig_go(self->user.device, MIG_STOP_COPY));
 	EXPECT_EQ(self->size, mig_read(self->fd, again, sizeof(again)));
 	EXPECT_EQ(0, memcmp(self->data, again, self->size));
 }
@@ -262,25 +268,26 @@ TEST_F(relay, save_that_failed_leaves_nothing_behind)
 TEST_F(relay, device_that_cannot_go_back_is_in_error)
 {
 	if (!self->has_precopy)
-		SKIP(return, "this kernel's VFIO has no pre-copy");
-	ASSERT_EQ(0, mig_set(device_fd, MIG_PRE_COPY, &self->fd));
+		SKIP(return, NO_PRECOPY);
+	ASSERT_EQ(0, mig_set(self->user.device, MIG_PRE_COPY, &self->fd));
 	ASSERT_EQ(0, set_fails(MDEV_RELAY_SAVE_FAILS | MDEV_RELAY_START_FAILS));
-	EXPECT_EQ(-EIO, mig_go(device_fd, MIG_STOP_COPY));
-	expect_state(MIG_ERROR, RUN_STOPPED);
+	EXPECT_EQ(-EIO, mig_go(self->user.device, MIG_STOP_COPY));
+	expect_state(_metadata, self->user.device, MIG_ERROR, RUN_STOPPED);
 	EXPECT_EQ(-ENODEV, mig_read(self->fd, self->data, 1));
 	ASSERT_EQ(0, set_fails(0));
-	reset_device();
-	expect_state(MIG_RUNNING, RUN_FULL);
+	reset_device(_metadata, self->user.device);
+	expect_state(_metadata, self->user.device, MIG_RUNNING, RUN_FULL);
 }
 
 TEST_F(relay, load_that_fails_is_an_error)
 {
-	self->size = mig_save(device_fd, self->data, 3 * self->page_size);
+	self->size = mig_save(self->user.device, self->data,
+			      3 * self->page_size);
 	ASSERT_EQ(0, set_fails(MDEV_RELAY_LOAD_FAILS));
-	EXPECT_EQ(-EIO, mig_load(device_fd, self->data, self->size));
-	expect_state(MIG_ERROR, RUN_STOPPED);
-	reset_device();
-	expect_state(MIG_RUNNING, RUN_FULL);
+	EXPECT_EQ(-EIO, mig_load(self->user.device, self->data, self->size));
+	expect_state(_metadata, self->user.device, MIG_ERROR, RUN_STOPPED);
+	reset_device(_metadata, self->user.device);
+	expect_state(_metadata, self->user.device, MIG_RUNNING, RUN_FULL);
 }
 
 /* The next holder's device runs, whatever the last one's did */
@@ -294,10 +301,11 @@ TEST_F(relay, close_ends_it_in_any_state)
 	for (i = 0; i < sizeof(states) / sizeof(*states); i++) {
 		if (states[i] == MIG_PRE_COPY && !self->has_precopy)
 			continue;
-		ASSERT_EQ(0, mig_set(device_fd, states[i], &self->fd));
+		ASSERT_EQ(0, mig_set(self->user.device, states[i], &self->fd));
 		vfio_close(&self->user);
 		ASSERT_EQ(0, vfio_open(&self->user, &self->uuid));
-		expect_state(MIG_RUNNING, RUN_FULL);
+		expect_state(_metadata, self->user.device, MIG_RUNNING,
+			     RUN_FULL);
 		close(self->fd);
 		self->fd = -1;
 	}
@@ -309,8 +317,8 @@ TEST_F(relay, driver_that_saves_too_much_is_stopped)
 	int log = kmsg_open();
 
 	ASSERT_EQ(0, set_fails(MDEV_RELAY_SAVES_TOO_MUCH));
-	EXPECT_EQ(-EIO, mig_go(device_fd, MIG_STOP_COPY));
-	expect_state(MIG_STOP, RUN_STOPPED);
+	EXPECT_EQ(-EIO, mig_go(self->user.device, MIG_STOP_COPY));
+	expect_state(_metadata, self->user.device, MIG_STOP, RUN_STOPPED);
 	EXPECT_TRUE(kmsg_wait(log, SOON_MS, "saved more than its max_size",
 			      "mdev_relay", NULL));
 	close(log);

@@ -41,16 +41,19 @@ static int start(struct uuid *uuid, struct holder *holder, const char *parent,
 }
 
 /* The child waits for the holder, before and after; then the holder ends */
-#define expect_wait_through_suspend() do {				\
-	ASSERT_EQ(0, file_puts("/sys/power/pm_test", "freezer"));	\
-	EXPECT_EQ(0, file_puts("/sys/power/state", "freeze"));		\
-	ASSERT_EQ(0, file_puts("/sys/power/pm_test", "none"));		\
-	EXPECT_EQ(-ETIMEDOUT, child_wait(child, 500));			\
-	EXPECT_TRUE(mdev_exists(&uuid));				\
-	holder_kill(&holder);						\
-	EXPECT_EQ(0, child_wait(child, SOON_MS));			\
-	EXPECT_FALSE(mdev_exists(&uuid));				\
-} while (0)
+static void expect_wait_through_suspend(struct __test_metadata *_metadata,
+					const struct uuid *uuid,
+					struct holder *holder, pid_t child)
+{
+	ASSERT_EQ(0, file_puts("/sys/power/pm_test", "freezer"));
+	EXPECT_EQ(0, file_puts("/sys/power/state", "freeze"));
+	ASSERT_EQ(0, file_puts("/sys/power/pm_test", "none"));
+	EXPECT_EQ(-ETIMEDOUT, child_wait(child, 500));
+	EXPECT_TRUE(mdev_exists(uuid));
+	holder_kill(holder);
+	EXPECT_EQ(0, child_wait(child, SOON_MS));
+	EXPECT_FALSE(mdev_exists(uuid));
+}
 
 TEST(machine_can_be_suspended_while_an_unload_waits)
 {
@@ -65,7 +68,7 @@ TEST(machine_can_be_suspended_while_an_unload_waits)
 	child = child_start(run_unloader, "mtty", -1, -1);
 	ASSERT_TRUE(kmsg_wait(log, SOON_MS, "mtty", LOG_WAITING, NULL));
 
-	expect_wait_through_suspend();
+	expect_wait_through_suspend(_metadata, &uuid, &holder, child);
 	EXPECT_EQ(0, module_load("mtty"));
 	close(log);
 }
@@ -83,7 +86,7 @@ TEST(removal_waits_on_after_a_suspend)
 	child = remover_start(&uuid);
 	ASSERT_TRUE(eventfd_wait(holder.eventfd, SOON_MS));
 
-	expect_wait_through_suspend();
+	expect_wait_through_suspend(_metadata, &uuid, &holder, child);
 }
 
 /* Does not come back from it */

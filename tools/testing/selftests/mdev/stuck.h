@@ -13,8 +13,8 @@
 #include "lib.h"
 #include "stall.h"
 
-/* A device with its holder: this process */
-struct held {
+/* A device in which its holder, this process, can get stuck */
+struct stuck {
 	struct uuid uuid;
 	struct vfio_user user;
 	struct stall stall;
@@ -22,35 +22,35 @@ struct held {
 };
 
 /* Where its memory is for the device: four pages */
-#define HELD_IOVA	0x100000ULL
+#define STUCK_IOVA	0x100000ULL
 
-#define HELD_NONE { .user = VFIO_USER_NONE, .stall = STALL_NONE,	\
-		    .call.done = -1 }
+#define STUCK_NONE { .user = VFIO_USER_NONE, .stall = STALL_NONE,	\
+		     .call.done = -1 }
 
-static inline int held_new(struct held *held, const char *parent,
-			   const char *type, void *memory)
+static inline int stuck_new(struct stuck *stuck, const char *parent,
+			    const char *type, void *memory)
 {
 	size_t size = 4 * sysconf(_SC_PAGESIZE);
 	int ret;
 
-	*held = (struct held)HELD_NONE;
-	held->uuid = uuid_new();
-	ret = mdev_create(parent, type, &held->uuid);
+	*stuck = (struct stuck)STUCK_NONE;
+	stuck->uuid = uuid_new();
+	ret = mdev_create(parent, type, &stuck->uuid);
 	if (!ret)
-		ret = vfio_open(&held->user, &held->uuid);
-	return ret ? ret : vfio_map(&held->user, memory, HELD_IOVA, size);
+		ret = vfio_open(&stuck->user, &stuck->uuid);
+	return ret ? ret : vfio_map(&stuck->user, memory, STUCK_IOVA, size);
 }
 
-static inline int held_lock(struct held *held)
+static inline int stuck_lock(struct stuck *stuck)
 {
-	return stall_begin(&held->stall, &held->user, HELD_IOVA,
+	return stall_begin(&stuck->stall, &stuck->user, STUCK_IOVA,
 			   4 * sysconf(_SC_PAGESIZE));
 }
 
-static inline void held_close_device(struct held *held)
+static inline void stuck_close_device(struct stuck *stuck)
 {
-	close(held->user.device);
-	held->user.device = -1;
+	close(stuck->user.device);
+	stuck->user.device = -1;
 }
 
 static inline long call_close_device(struct call *call)
@@ -69,54 +69,54 @@ static inline long call_open_device(struct call *call)
 }
 
 /* A thread is in a call, until the container's lock is free */
-static inline int held_stick(struct held *held, long (*run)(struct call *call))
+static inline int stuck_in(struct stuck *stuck, long (*run)(struct call *call))
 {
-	int ret = held_lock(held);
+	int ret = stuck_lock(stuck);
 
 	if (!ret)
-		ret = call_start(&held->call, &(struct call){
-			.run = run, .user = &held->user, .data = &held->uuid,
+		ret = call_start(&stuck->call, &(struct call){
+			.run = run, .user = &stuck->user, .data = &stuck->uuid,
 		});
 	if (ret)
 		return ret;
-	return call_is_stuck(&held->call, SOON_MS) ? 0 : -ETIMEDOUT;
+	return call_is_stuck(&stuck->call, SOON_MS) ? 0 : -ETIMEDOUT;
 }
 
-static inline int held_stick_close(struct held *held)
+static inline int stuck_in_close(struct stuck *stuck)
 {
-	return held_stick(held, call_close_device);
+	return stuck_in(stuck, call_close_device);
 }
 
-static inline int held_stick_open(struct held *held)
+static inline int stuck_in_open(struct stuck *stuck)
 {
-	held_close_device(held);
-	return held_stick(held, call_open_device);
+	stuck_close_device(stuck);
+	return stuck_in(stuck, call_open_device);
 }
 
 /* With the group's lock held, too */
-static inline int held_stick_group(struct held *held)
+static inline int stuck_in_group(struct stuck *stuck)
 {
-	held_close_device(held);
-	return held_stick(held, call_close_group);
+	stuck_close_device(stuck);
+	return stuck_in(stuck, call_close_group);
 }
 
 /* Whether all that was stuck has come to its end */
-static inline bool held_free(struct held *held)
+static inline bool stuck_free(struct stuck *stuck)
 {
-	bool ended = stall_end(&held->stall);
+	bool ended = stall_end(&stuck->stall);
 	long ret;
 
-	if (held->call.done >= 0) {
-		ret = call_end(&held->call, SOON_MS);
+	if (stuck->call.done >= 0) {
+		ret = call_end(&stuck->call, SOON_MS);
 		ended = ended && ret != -ETIMEDOUT;
-		if (held->call.run == call_close_device)
-			held->user.device = -1;
-		else if (held->call.run == call_close_group)
-			held->user.group = -1;
+		if (stuck->call.run == call_close_device)
+			stuck->user.device = -1;
+		else if (stuck->call.run == call_close_group)
+			stuck->user.group = -1;
 		else if (ret >= 0)
 			close(ret);
 	}
-	vfio_close(&held->user);
+	vfio_close(&stuck->user);
 	return ended;
 }
 
