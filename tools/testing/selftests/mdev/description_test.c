@@ -125,16 +125,16 @@ TEST_F(described, index_beyond_the_last_fails)
 }
 
 /* A read that a table's flags allow may still fail, of a device that is idle */
-#define for_each_region(region)						\
-	for (__u32 _i = 0; _i < self->info.num_regions &&		\
-	     !vfio_region(self->user.device, _i, &(region)); _i++)
+#define for_each_region(self, region)					\
+	for (__u32 _i = 0; _i < (self)->info.num_regions &&		\
+	     !vfio_region((self)->user.device, _i, &(region)); _i++)
 
 TEST_F(described, regions_do_not_overlap)
 {
 	struct vfio_region_info region, other;
 	__u32 i;
 
-	for_each_region(region) {
+	for_each_region(self, region) {
 		for (i = 0; i < region.index; i++) {
 			ASSERT_EQ(0, vfio_region(self->user.device, i, &other));
 			EXPECT_LE(other.offset + other.size, region.offset);
@@ -147,7 +147,7 @@ TEST_F(described, access_that_the_flags_do_not_allow_fails)
 	struct vfio_region_info region;
 	char byte = 0;
 
-	for_each_region(region) {
+	for_each_region(self, region) {
 		if (!(region.flags & VFIO_REGION_INFO_FLAG_READ)) {
 			EXPECT_EQ(-1, pread(self->user.device, &byte, 1,
 					    region.offset));
@@ -172,7 +172,7 @@ TEST_F(described, region_without_a_size_has_no_flags)
 {
 	struct vfio_region_info region;
 
-	for_each_region(region)
+	for_each_region(self, region)
 		if (!region.size)
 			EXPECT_EQ(0, region.flags);
 }
@@ -185,7 +185,7 @@ TEST_F(described, access_behind_a_region_fails)
 	char byte = 0;
 	size_t i;
 
-	for_each_region(region) {
+	for_each_region(self, region) {
 		if (!vfio_region(self->user.device, region.index + 1, &next) &&
 		    next.offset == region.offset + region.size)
 			continue;
@@ -206,7 +206,7 @@ TEST_F(described, access_of_nothing_does_nothing)
 {
 	struct vfio_region_info region;
 
-	for_each_region(region) {
+	for_each_region(self, region) {
 		EXPECT_EQ(0, pread(self->user.device, NULL, 0, region.offset));
 		EXPECT_EQ(0, pwrite(self->user.device, NULL, 0, region.offset));
 	}
@@ -220,7 +220,7 @@ TEST_F(described, access_ends_at_the_end_of_its_region)
 
 	if (!(self->info.flags & VFIO_DEVICE_FLAGS_PCI))
 		SKIP(return, "its regions are no memory");
-	for_each_region(region) {
+	for_each_region(self, region) {
 		if (!(region.flags & VFIO_REGION_INFO_FLAG_READ))
 			continue;
 		EXPECT_EQ(4, pread(self->user.device, data, sizeof(data),
@@ -234,7 +234,7 @@ TEST_F(described, mapping_beyond_a_region_fails)
 {
 	struct vfio_region_info region;
 
-	for_each_region(region) {
+	for_each_region(self, region) {
 		if (!(region.flags & VFIO_REGION_INFO_FLAG_MMAP))
 			continue;
 		EXPECT_EQ(MAP_FAILED, mmap(NULL, region.size + self->page_size,
@@ -248,8 +248,8 @@ TEST_F(described, mapping_beyond_a_region_fails)
 	}
 }
 
-#define for_each_irq(irq)						\
-	for ((irq).index = 0; (irq).index < self->info.num_irqs;	\
+#define for_each_irq(self, irq)						\
+	for ((irq).index = 0; (irq).index < (self)->info.num_irqs;	\
 	     (irq).index++)
 
 /* One that is not there has none of the actions; one that is has a trigger */
@@ -260,7 +260,7 @@ TEST_F(described, interrupts_take_what_they_say)
 	int count;
 
 	ASSERT_LE(0, fd);
-	for_each_irq(irq) {
+	for_each_irq(self, irq) {
 		count = vfio_irq(self->user.device, irq.index, &irq) ?
 			0 : irq.count;
 		EXPECT_EQ(count ? 0 : -EINVAL,
@@ -283,7 +283,7 @@ TEST_F(described, interrupt_that_cannot_be_masked_refuses)
 {
 	struct vfio_irq_info irq = {};
 
-	for_each_irq(irq) {
+	for_each_irq(self, irq) {
 		if (vfio_irq(self->user.device, irq.index, &irq) ||
 		    irq.flags & VFIO_IRQ_INFO_MASKABLE)
 			continue;

@@ -105,11 +105,22 @@ FIXTURE_TEARDOWN(mdev)
 	EXPECT_EQ(self->instances, instances(variant->parent, variant->type));
 }
 
-#define create(uuid)	mdev_create(variant->parent, variant->type, uuid)
-#define write_create(data, len)						\
-	file_write(type_path(variant->parent, variant->type, "create").text, \
-		   data, len)
-#define left()		instances(variant->parent, variant->type)
+static int create(const FIXTURE_VARIANT(mdev) *variant, const struct uuid *uuid)
+{
+	return mdev_create(variant->parent, variant->type, uuid);
+}
+
+static int write_create(const FIXTURE_VARIANT(mdev) *variant, const void *data,
+			size_t len)
+{
+	return file_write(type_path(variant->parent, variant->type,
+				    "create").text, data, len);
+}
+
+static long left(const FIXTURE_VARIANT(mdev) *variant)
+{
+	return instances(variant->parent, variant->type);
+}
 
 TEST_F(mdev, type_has_its_attributes)
 {
@@ -163,7 +174,7 @@ TEST_F(mdev, created_device_is_where_mdevctl_looks)
 	char type_link[320];
 	char text[256];
 
-	ASSERT_EQ(0, create(&self->uuid));
+	ASSERT_EQ(0, create(variant, &self->uuid));
 	EXPECT_TRUE(mdev_exists(&self->uuid));
 	/* Under its parent */
 	EXPECT_TRUE(file_exists(parent_path(variant->parent,
@@ -209,7 +220,7 @@ TEST_F(mdev, device_has_the_attributes_of_its_request)
 
 	if (self->kernels_own)
 		SKIP(return, KERNELS_OWN);
-	ASSERT_EQ(0, create(&self->uuid));
+	ASSERT_EQ(0, create(variant, &self->uuid));
 	for (i = 0; i < ARRAY_SIZE(attrs); i++) {
 		struct path path = mdev_path(&self->uuid, attrs[i].name);
 
@@ -225,10 +236,10 @@ TEST_F(mdev, create_takes_a_uuid_with_and_without_newline)
 {
 	char text[64];
 
-	ASSERT_EQ(0, write_create(self->uuid.text, UUID_LEN));
+	ASSERT_EQ(0, write_create(variant, self->uuid.text, UUID_LEN));
 	EXPECT_EQ(0, mdev_remove(&self->uuid));
 	snprintf(text, sizeof(text), "%s\n", self->uuid.text);
-	ASSERT_EQ(0, write_create(text, UUID_LEN + 1));
+	ASSERT_EQ(0, write_create(variant, text, UUID_LEN + 1));
 	EXPECT_TRUE(mdev_exists(&self->uuid));
 }
 
@@ -241,40 +252,37 @@ TEST_F(mdev, create_of_upper_case_uuid_makes_lower_case_name)
 	self->uuid.text[0] = 'c';
 	for (i = 0; i <= UUID_LEN; i++)
 		upper[i] = toupper(self->uuid.text[i]);
-	ASSERT_EQ(0, write_create(upper, UUID_LEN));
+	ASSERT_EQ(0, write_create(variant, upper, UUID_LEN));
 	EXPECT_TRUE(mdev_exists(&self->uuid));
 	/* And it is the same device, not another one */
-	EXPECT_EQ(-EEXIST, create(&self->uuid));
+	EXPECT_EQ(-EEXIST, create(variant, &self->uuid));
 }
 
-static void refuse(struct __test_metadata *_metadata, const char *parent,
-		   const char *type, const char *what, const void *data,
-		   size_t len)
+static void expect_refusal(struct __test_metadata *_metadata,
+			   const FIXTURE_VARIANT(mdev) *variant,
+			   const char *what, const void *data, size_t len)
 {
 	int count = mdev_count();
-	long before = instances(parent, type);
+	long before = left(variant);
 
-	EXPECT_EQ(-EINVAL, file_write(type_path(parent, type, "create").text,
-				      data, len)) {
+	EXPECT_EQ(-EINVAL, write_create(variant, data, len)) {
 		TH_LOG("create of %s", what);
 	}
 	EXPECT_EQ(count, mdev_count()) {
 		TH_LOG("after create of %s", what);
 	}
-	EXPECT_EQ(before, instances(parent, type)) {
+	EXPECT_EQ(before, left(variant)) {
 		TH_LOG("after create of %s", what);
 	}
 }
-
-#define expect_refusal(what, data, len)					\
-	refuse(_metadata, variant->parent, variant->type, what, data, len)
 
 TEST_F(mdev, create_of_short_uuid_fails)
 {
 	int len;
 
 	for (len = 1; len < UUID_LEN; len++)
-		expect_refusal("a part of a UUID", self->uuid.text, len);
+		expect_refusal(_metadata, variant, "a part of a UUID",
+			       self->uuid.text, len);
 }
 
 TEST_F(mdev, create_of_long_uuid_fails)
@@ -282,11 +290,14 @@ TEST_F(mdev, create_of_long_uuid_fails)
 	char text[64];
 
 	snprintf(text, sizeof(text), "%s00", self->uuid.text);
-	expect_refusal("a UUID and two digits", text, UUID_LEN + 2);
+	expect_refusal(_metadata, variant, "a UUID and two digits", text,
+		       UUID_LEN + 2);
 	snprintf(text, sizeof(text), "%s\n\n", self->uuid.text);
-	expect_refusal("a UUID and two newlines", text, UUID_LEN + 2);
+	expect_refusal(_metadata, variant, "a UUID and two newlines", text,
+		       UUID_LEN + 2);
 	snprintf(text, sizeof(text), "%s\nx", self->uuid.text);
-	expect_refusal("a UUID, a newline and a letter", text, UUID_LEN + 2);
+	expect_refusal(_metadata, variant, "a UUID, a newline and a letter",
+		       text, UUID_LEN + 2);
 }
 
 TEST_F(mdev, create_of_uuid_with_one_more_character_fails)
@@ -300,9 +311,11 @@ TEST_F(mdev, create_of_uuid_with_one_more_character_fails)
 	for (i = 0; i < sizeof(more); i++) {
 		snprintf(text, sizeof(text), "%sx", self->uuid.text);
 		text[UUID_LEN] = more[i];
-		expect_refusal("a UUID and a character", text, UUID_LEN + 1);
+		expect_refusal(_metadata, variant, "a UUID and a character",
+			       text, UUID_LEN + 1);
 		text[UUID_LEN + 1] = '\n';
-		expect_refusal("a UUID, a character and a newline", text,
+		expect_refusal(_metadata, variant,
+			       "a UUID, a character and a newline", text,
 			       UUID_LEN + 2);
 	}
 }
@@ -330,26 +343,28 @@ TEST_F(mdev, create_of_malformed_uuid_fails)
 
 	for (i = 0; i < ARRAY_SIZE(malformed); i++) {
 		ASSERT_LE(UUID_LEN - 1, (int)strlen(malformed[i]));
-		expect_refusal(malformed[i], malformed[i],
+		expect_refusal(_metadata, variant, malformed[i], malformed[i],
 			       strlen(malformed[i]));
 	}
 	for (i = 0; i < UUID_LEN; i++) {
 		memcpy(text, self->uuid.text, sizeof(text));
 		text[i] = text[i] == '-' ? '0' : '-';
-		expect_refusal(text, text, UUID_LEN);
+		expect_refusal(_metadata, variant, text, text, UUID_LEN);
 		text[i] = '\0';
-		expect_refusal("a UUID with a zero byte", text, UUID_LEN);
+		expect_refusal(_metadata, variant, "a UUID with a zero byte",
+			       text, UUID_LEN);
 		text[i] = '\xff';
-		expect_refusal("a UUID with a byte of ff", text, UUID_LEN);
+		expect_refusal(_metadata, variant, "a UUID with a byte of ff",
+			       text, UUID_LEN);
 	}
 }
 
 TEST_F(mdev, create_of_nothing_does_nothing)
 {
-	EXPECT_EQ(0, write_create("", 0));
-	expect_refusal("a newline", "\n", 1);
-	expect_refusal("a zero byte", "", 1);
-	expect_refusal("0", "0", 1);
+	EXPECT_EQ(0, write_create(variant, "", 0));
+	expect_refusal(_metadata, variant, "a newline", "\n", 1);
+	expect_refusal(_metadata, variant, "a zero byte", "", 1);
+	expect_refusal(_metadata, variant, "0", "0", 1);
 }
 
 TEST_F(mdev, create_of_a_megabyte_fails)
@@ -358,13 +373,15 @@ TEST_F(mdev, create_of_a_megabyte_fails)
 
 	ASSERT_TRUE(data);
 	memset(data, 'a', MEGABYTE);
-	expect_refusal("a megabyte of a", data, MEGABYTE);
+	expect_refusal(_metadata, variant, "a megabyte of a", data, MEGABYTE);
 	memset(data, '\n', MEGABYTE);
 	memcpy(data, self->uuid.text, UUID_LEN);
-	expect_refusal("a UUID and a megabyte of newlines", data, MEGABYTE);
+	expect_refusal(_metadata, variant, "a UUID and a megabyte of newlines",
+		       data, MEGABYTE);
 	memset(data, 0, MEGABYTE);
 	memcpy(data, self->uuid.text, UUID_LEN);
-	expect_refusal("a UUID and a megabyte of zero bytes", data, MEGABYTE);
+	expect_refusal(_metadata, variant,
+		       "a UUID and a megabyte of zero bytes", data, MEGABYTE);
 	free(data);
 }
 
@@ -381,11 +398,11 @@ TEST_F(mdev, create_from_bad_address_fails)
 
 TEST_F(mdev, create_duplicate_uuid_fails)
 {
-	ASSERT_EQ(0, create(&self->uuid));
-	EXPECT_EQ(self->instances - variant->cost, left());
-	EXPECT_EQ(-EEXIST, create(&self->uuid));
-	EXPECT_EQ(-EEXIST, create(&self->uuid));
-	EXPECT_EQ(self->instances - variant->cost, left());
+	ASSERT_EQ(0, create(variant, &self->uuid));
+	EXPECT_EQ(self->instances - variant->cost, left(variant));
+	EXPECT_EQ(-EEXIST, create(variant, &self->uuid));
+	EXPECT_EQ(-EEXIST, create(variant, &self->uuid));
+	EXPECT_EQ(self->instances - variant->cost, left(variant));
 	EXPECT_TRUE(mdev_exists(&self->uuid));
 }
 
@@ -394,10 +411,10 @@ TEST_F(mdev, uuid_can_be_used_again_after_removal)
 	int i;
 
 	for (i = 0; i < 20; i++) {
-		ASSERT_EQ(0, create(&self->uuid));
-		EXPECT_EQ(self->instances - variant->cost, left());
+		ASSERT_EQ(0, create(variant, &self->uuid));
+		EXPECT_EQ(self->instances - variant->cost, left(variant));
 		ASSERT_EQ(0, mdev_remove(&self->uuid));
-		EXPECT_EQ(self->instances, left());
+		EXPECT_EQ(self->instances, left(variant));
 	}
 }
 
@@ -406,7 +423,7 @@ TEST_F(mdev, remove_of_zero_does_nothing)
 	const char *zeros[] = { "0", "0\n", "00", "0x0", "0x00\n" };
 	size_t i;
 
-	ASSERT_EQ(0, create(&self->uuid));
+	ASSERT_EQ(0, create(variant, &self->uuid));
 	for (i = 0; i < ARRAY_SIZE(zeros); i++)
 		EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "remove").text,
 				       zeros[i]));
@@ -422,7 +439,7 @@ TEST_F(mdev, remove_of_any_other_number_removes)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(numbers); i++) {
-		ASSERT_EQ(0, create(&self->uuid));
+		ASSERT_EQ(0, create(variant, &self->uuid));
 		EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "remove").text,
 				       numbers[i]));
 		EXPECT_FALSE(mdev_exists(&self->uuid)) {
@@ -441,7 +458,7 @@ TEST_F(mdev, remove_of_no_number_fails)
 {
 	size_t i;
 
-	ASSERT_EQ(0, create(&self->uuid));
+	ASSERT_EQ(0, create(variant, &self->uuid));
 	for (i = 0; i < ARRAY_SIZE(no_numbers); i++) {
 		EXPECT_EQ(-EINVAL,
 			  file_puts(mdev_path(&self->uuid, "remove").text,
@@ -458,7 +475,7 @@ TEST_F(mdev, remove_of_number_with_plus_sign_fails)
 {
 	if (self->kernels_own)
 		SKIP(return, "the kernel's own mdev takes a plus sign");
-	ASSERT_EQ(0, create(&self->uuid));
+	ASSERT_EQ(0, create(variant, &self->uuid));
 	EXPECT_EQ(-EINVAL, file_puts(mdev_path(&self->uuid, "remove").text,
 				     "+1"));
 	EXPECT_TRUE(mdev_exists(&self->uuid));
@@ -468,7 +485,7 @@ TEST_F(mdev, remove_of_number_and_zero_byte_fails)
 {
 	if (self->kernels_own)
 		SKIP(return, "the kernel's own mdev stops at a zero byte");
-	ASSERT_EQ(0, create(&self->uuid));
+	ASSERT_EQ(0, create(variant, &self->uuid));
 	EXPECT_EQ(-EINVAL, file_write(mdev_path(&self->uuid, "remove").text,
 				      "1\0x", 3));
 	EXPECT_TRUE(mdev_exists(&self->uuid));
@@ -480,7 +497,7 @@ TEST_F(mdev, remove_of_a_megabyte_fails)
 
 	ASSERT_TRUE(data);
 	memset(data, '1', MEGABYTE);
-	ASSERT_EQ(0, create(&self->uuid));
+	ASSERT_EQ(0, create(variant, &self->uuid));
 	EXPECT_EQ(-EINVAL, file_write(mdev_path(&self->uuid, "remove").text,
 				      data, MEGABYTE));
 	EXPECT_TRUE(mdev_exists(&self->uuid));
@@ -500,7 +517,7 @@ TEST_F(mdev, request_takes_zero_and_one_only)
 	if (self->kernels_own)
 		SKIP(return, KERNELS_OWN);
 	ASSERT_TRUE(data);
-	ASSERT_EQ(0, create(&self->uuid));
+	ASSERT_EQ(0, create(variant, &self->uuid));
 	EXPECT_EQ(0, file_write(path.text, "", 0));
 	for (i = 1; i < ARRAY_SIZE(others); i++) {
 		EXPECT_EQ(-EINVAL, file_puts(path.text, others[i])) {
@@ -529,7 +546,7 @@ TEST_F(mdev, read_only_attributes_refuse_to_be_written)
 
 	if (self->kernels_own)
 		SKIP(return, KERNELS_OWN);
-	ASSERT_EQ(0, create(&self->uuid));
+	ASSERT_EQ(0, create(variant, &self->uuid));
 	/* Root opens any file for writing, but sysfs does not */
 	for (i = 0; i < ARRAY_SIZE(attrs); i++)
 		EXPECT_EQ(-EACCES, file_puts(mdev_path(&self->uuid,
@@ -543,7 +560,7 @@ TEST_F(mdev, create_and_remove_send_uevents)
 	int fd = uevent_open();
 
 	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, create(&self->uuid));
+	ASSERT_EQ(0, create(variant, &self->uuid));
 	EXPECT_TRUE(uevent_wait(fd, SOON_MS, "add", self->uuid.text,
 				"SUBSYSTEM=mdev"));
 	ASSERT_EQ(0, mdev_remove(&self->uuid));
@@ -557,7 +574,7 @@ TEST_F(mdev, removal_without_user_is_no_request)
 	int fd = uevent_open();
 
 	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, create(&self->uuid));
+	ASSERT_EQ(0, create(variant, &self->uuid));
 	ASSERT_EQ(0, mdev_remove(&self->uuid));
 	/* Events are sent before the write returns: no more will come */
 	EXPECT_FALSE(uevent_wait(fd, 0, "change", self->uuid.text, NULL));
@@ -569,7 +586,7 @@ TEST_F(mdev, uevents_of_a_device_can_be_triggered)
 	int fd = uevent_open();
 
 	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, create(&self->uuid));
+	ASSERT_EQ(0, create(variant, &self->uuid));
 	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "uevent").text, "change"));
 	EXPECT_TRUE(uevent_wait(fd, SOON_MS, "change", self->uuid.text, NULL));
 	close(fd);
@@ -582,7 +599,7 @@ TEST_F(mdev, fdinfo_shows_where_the_device_is)
 
 	if (!vfio_shows_path())
 		SKIP(return, "this kernel's VFIO does not show it");
-	ASSERT_EQ(0, create(&self->uuid));
+	ASSERT_EQ(0, create(variant, &self->uuid));
 	ASSERT_NE(NULL, realpath(mdev_path(&self->uuid, "").text, path));
 	ASSERT_EQ(0, vfio_open(&user, &self->uuid));
 	snprintf(fdinfo, sizeof(fdinfo), "/proc/self/fdinfo/%d", user.device);

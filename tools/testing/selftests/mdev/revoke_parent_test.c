@@ -84,29 +84,39 @@ FIXTURE_TEARDOWN(parent)
 	EXPECT_TRUE(eventfd_ids_back_to(self->eventfd_id));
 }
 
-#define event(i, variable)						\
-	uevent_wait(self->events, SOON_MS, "change", self->uuids[i].text, \
-		    variable)
+static bool event(const FIXTURE_DATA(parent) *self, int i, const char *variable)
+{
+	return uevent_wait(self->events, SOON_MS, "change", self->uuids[i].text,
+			   variable);
+}
 
-#define start_unbinder() do {						\
-	self->child = unbinder_start(PARENT);				\
-	ASSERT_LT(0, self->child);					\
-	EXPECT_TRUE(eventfd_wait(self->holders[0].eventfd, SOON_MS));	\
-} while (0)
+static void start_unbinder(struct __test_metadata *_metadata,
+			   FIXTURE_DATA(parent) *self)
+{
+	self->child = unbinder_start(PARENT);
+	ASSERT_LT(0, self->child);
+	EXPECT_TRUE(eventfd_wait(self->holders[0].eventfd, SOON_MS));
+}
 
-#define expect_unbound(timeout_ms) do {					\
-	EXPECT_EQ(0, child_wait(self->child, timeout_ms));		\
-	self->child = -1;						\
-	EXPECT_FALSE(parent_exists(PARENT));				\
-} while (0)
+static void expect_unbound(struct __test_metadata *_metadata,
+			   FIXTURE_DATA(parent) *self, int timeout_ms)
+{
+	EXPECT_EQ(0, child_wait(self->child, timeout_ms));
+	self->child = -1;
+	EXPECT_FALSE(parent_exists(PARENT));
+}
 
-#define expect_waits(ms)						\
-	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, ms))
+static void expect_waits(struct __test_metadata *_metadata,
+			 const FIXTURE_DATA(parent) *self, int ms)
+{
+	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, ms));
+}
 
-#define order(i, what) ({						\
-	kill(self->holders[i].pid, SIGCONT);				\
-	holder_order(&self->holders[i], what);				\
-})
+static int order(FIXTURE_DATA(parent) *self, int i, enum holder_order what)
+{
+	kill(self->holders[i].pid, SIGCONT);
+	return holder_order(&self->holders[i], what);
+}
 
 TEST_F(parent, users_share_their_time)
 {
@@ -115,9 +125,9 @@ TEST_F(parent, users_share_their_time)
 	int i;
 
 	ASSERT_EQ(0, grace_set(2));
-	start_unbinder();
+	start_unbinder(_metadata, self);
 	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, PARENT, WAITING "2 s", NULL));
-	expect_unbound(SOON_MS);
+	expect_unbound(_metadata, self, SOON_MS);
 	EXPECT_LE(2000, now_ms() - start);
 	EXPECT_GE(2000 + MORE_MS, now_ms() - start);
 	for (i = 0; i < DEVICES; i++) {
@@ -131,8 +141,8 @@ TEST_F(parent, users_share_their_time)
 		EXPECT_TRUE(kmsg_wait(log, 0, self->uuids[i].text, name, NULL));
 		close(log);
 		EXPECT_FALSE(mdev_exists(&self->uuids[i]));
-		EXPECT_EQ(-ENODEV, order(i, HOLDER_USE));
-		EXPECT_EQ(-ENODEV, order(i, HOLDER_OPEN_AGAIN));
+		EXPECT_EQ(-ENODEV, order(self, i, HOLDER_USE));
+		EXPECT_EQ(-ENODEV, order(self, i, HOLDER_OPEN_AGAIN));
 		/* Asked, once more, and told that it is over */
 		EXPECT_EQ(3, eventfd_take(self->holders[i].eventfd));
 	}
@@ -144,11 +154,11 @@ TEST_F(parent, users_share_their_time)
 TEST_F(parent, user_that_releases_in_time_loses_nothing)
 {
 	ASSERT_EQ(0, grace_set(3));
-	start_unbinder();
-	EXPECT_EQ(0, order(0, HOLDER_USE));
-	EXPECT_EQ(0, order(0, HOLDER_CLOSE));
-	expect_unbound(SOON_MS);
-	EXPECT_TRUE(event(1, MDEV_UEVENT_REQUEST_REVOKED));
+	start_unbinder(_metadata, self);
+	EXPECT_EQ(0, order(self, 0, HOLDER_USE));
+	EXPECT_EQ(0, order(self, 0, HOLDER_CLOSE));
+	expect_unbound(_metadata, self, SOON_MS);
+	EXPECT_TRUE(event(self, 1, MDEV_UEVENT_REQUEST_REVOKED));
 	EXPECT_FALSE(kmsg_wait(self->log, 0, self->uuids[0].text, LOG_REVOKED,
 			       NULL));
 }
@@ -158,11 +168,11 @@ TEST_F(parent, events_tell_of_the_end)
 	int i;
 
 	ASSERT_EQ(0, grace_set(1));
-	start_unbinder();
-	expect_unbound(SOON_MS);
+	start_unbinder(_metadata, self);
+	expect_unbound(_metadata, self, SOON_MS);
 	/* In the order of their creation */
 	for (i = 0; i < DEVICES; i++)
-		EXPECT_TRUE(event(i, MDEV_UEVENT_REQUEST_REVOKED));
+		EXPECT_TRUE(event(self, i, MDEV_UEVENT_REQUEST_REVOKED));
 	EXPECT_TRUE(uevent_wait(self->events, SOON_MS, "change", PARENT,
 				MDEV_UEVENT_UNREGISTERED));
 }
@@ -172,63 +182,63 @@ TEST_F(parent, users_have_as_long_as_they_like_with_no_limit)
 	int i;
 
 	ASSERT_EQ(0, grace_set(0));
-	start_unbinder();
-	expect_waits(4000);
+	start_unbinder(_metadata, self);
+	expect_waits(_metadata, self, 4000);
 	EXPECT_FALSE(kmsg_wait(self->log, 0, PARENT, WAITING, NULL));
 	for (i = 0; i < DEVICES; i++) {
 		EXPECT_TRUE(mdev_exists(&self->uuids[i]));
-		EXPECT_EQ(0, order(i, HOLDER_USE));
-		EXPECT_EQ(0, order(i, HOLDER_CLOSE));
+		EXPECT_EQ(0, order(self, i, HOLDER_USE));
+		EXPECT_EQ(0, order(self, i, HOLDER_CLOSE));
 	}
-	expect_unbound(SOON_MS);
+	expect_unbound(_metadata, self, SOON_MS);
 }
 
 TEST_F(parent, time_can_be_shortened_meanwhile)
 {
 	ASSERT_EQ(0, grace_set(0));
-	start_unbinder();
-	expect_waits(2000);
+	start_unbinder(_metadata, self);
+	expect_waits(_metadata, self, 2000);
 	/* It began when the wait did */
 	ASSERT_EQ(0, grace_set(1));
-	expect_unbound(1000 + MORE_MS);
+	expect_unbound(_metadata, self, 1000 + MORE_MS);
 }
 
 TEST_F(parent, time_can_be_prolonged_meanwhile)
 {
 	ASSERT_EQ(0, grace_set(3));
-	start_unbinder();
+	start_unbinder(_metadata, self);
 	ASSERT_EQ(0, grace_set(0));
-	expect_waits(5000);
-	EXPECT_EQ(0, order(4, HOLDER_USE));
+	expect_waits(_metadata, self, 5000);
+	EXPECT_EQ(0, order(self, 4, HOLDER_USE));
 	/* The longest is no time that is over */
 	ASSERT_EQ(0, grace_set(365 * 24 * 3600));
-	expect_waits(2000);
-	EXPECT_EQ(0, order(4, HOLDER_USE));
+	expect_waits(_metadata, self, 2000);
+	EXPECT_EQ(0, order(self, 4, HOLDER_USE));
 	ASSERT_EQ(0, grace_set(1));
-	expect_unbound(1000 + MORE_MS);
+	expect_unbound(_metadata, self, 1000 + MORE_MS);
 }
 
 TEST_F(parent, revocation_by_hand_ends_the_wait)
 {
 	int i;
 
-	start_unbinder();
+	start_unbinder(_metadata, self);
 	for (i = 0; i < DEVICES; i++) {
-		expect_waits(0);
+		expect_waits(_metadata, self, 0);
 		EXPECT_EQ(0, child_wait(revoker_start(&self->uuids[i]),
 					SOON_MS));
 	}
-	expect_unbound(SOON_MS);
+	expect_unbound(_metadata, self, SOON_MS);
 }
 
 TEST_F(parent, removal_that_waits_ends_with_enodev)
 {
 	pid_t remover = remover_start(&self->uuids[1]);
 
-	EXPECT_TRUE(event(1, MDEV_UEVENT_REQUEST_PENDING));
+	EXPECT_TRUE(event(self, 1, MDEV_UEVENT_REQUEST_PENDING));
 	ASSERT_EQ(0, grace_set(1));
-	start_unbinder();
-	expect_unbound(SOON_MS);
+	start_unbinder(_metadata, self);
+	expect_unbound(_metadata, self, SOON_MS);
 	EXPECT_EQ(ENODEV, child_wait(remover, SOON_MS));
 }
 
@@ -239,22 +249,22 @@ TEST_F(parent, parent_that_is_gone_gives_no_time)
 	ASSERT_EQ(0, grace_set(0));
 	EXPECT_EQ(0, file_puts(parent_path(PARENT, "relay/gone").text, "1"));
 	/* It says nothing but how it will end */
-	EXPECT_EQ(0, order(0, HOLDER_USE));
+	EXPECT_EQ(0, order(self, 0, HOLDER_USE));
 	start = now_ms();
-	start_unbinder();
-	expect_unbound(SOON_MS);
+	start_unbinder(_metadata, self);
+	expect_unbound(_metadata, self, SOON_MS);
 	EXPECT_GE(MORE_MS, now_ms() - start);
-	EXPECT_EQ(-ENODEV, order(0, HOLDER_USE));
+	EXPECT_EQ(-ENODEV, order(self, 0, HOLDER_USE));
 }
 
 TEST_F(parent, parent_that_goes_meanwhile_ends_the_wait)
 {
 	ASSERT_EQ(0, grace_set(0));
-	start_unbinder();
-	expect_waits(1500);
+	start_unbinder(_metadata, self);
+	expect_waits(_metadata, self, 1500);
 	EXPECT_EQ(0, file_puts(parent_path(PARENT, "relay/gone").text, "1"));
-	expect_unbound(MORE_MS);
-	EXPECT_EQ(-ENODEV, order(0, HOLDER_USE));
+	expect_unbound(_metadata, self, MORE_MS);
+	EXPECT_EQ(-ENODEV, order(self, 0, HOLDER_USE));
 }
 
 /* At once, and while the time runs out: whoever comes first */
@@ -264,7 +274,7 @@ TEST_F(parent, revocations_by_hand_and_by_time_race)
 	int i, ret;
 
 	ASSERT_EQ(0, grace_set(1));
-	start_unbinder();
+	start_unbinder(_metadata, self);
 	usleep(900000);
 	for (i = 0; i < DEVICES; i++)
 		pids[i] = revoker_start(&self->uuids[i]);
@@ -274,9 +284,9 @@ TEST_F(parent, revocations_by_hand_and_by_time_race)
 			TH_LOG("a revocation ended with %d", ret);
 		}
 	}
-	expect_unbound(SOON_MS);
+	expect_unbound(_metadata, self, SOON_MS);
 	for (i = 0; i < DEVICES; i++)
-		EXPECT_EQ(-ENODEV, order(i, HOLDER_USE));
+		EXPECT_EQ(-ENODEV, order(self, i, HOLDER_USE));
 }
 
 TEST_F(parent, device_loses_its_driver_and_gets_it_back)
@@ -293,21 +303,21 @@ TEST_F(parent, device_loses_its_driver_and_gets_it_back)
 	EXPECT_LE(2000, now_ms() - start);
 	EXPECT_TRUE(mdev_exists(uuid));
 	EXPECT_FALSE(file_exists(mdev_path(uuid, "driver").text));
-	EXPECT_TRUE(event(2, MDEV_UEVENT_REQUEST_REVOKED));
+	EXPECT_TRUE(event(self, 2, MDEV_UEVENT_REQUEST_REVOKED));
 	EXPECT_EQ(0, mdev_number(uuid, "request"));
 	/* A driver that has not let go of it keeps others, and itself, out */
 	EXPECT_EQ(-EBUSY, file_puts(MDEV_DRIVER "bind", uuid->text));
 	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, uuid->text, LOG_NOT_BOUND,
 			      NULL));
-	EXPECT_EQ(-ENODEV, order(2, HOLDER_USE));
+	EXPECT_EQ(-ENODEV, order(self, 2, HOLDER_USE));
 	EXPECT_EQ(-EBUSY, file_puts(MDEV_DRIVER "bind", uuid->text));
-	EXPECT_EQ(0, order(2, HOLDER_CLOSE));
+	EXPECT_EQ(0, order(self, 2, HOLDER_CLOSE));
 	EXPECT_EQ(0, soon_not(-EBUSY, file_puts(MDEV_DRIVER "bind",
 						uuid->text)));
 	EXPECT_EQ(0, vfio_open(&user, uuid));
 	vfio_close(&user);
 	/* The others noticed nothing */
-	EXPECT_EQ(0, order(3, HOLDER_USE));
+	EXPECT_EQ(0, order(self, 3, HOLDER_USE));
 }
 
 TEST_F(parent, device_without_its_driver_can_be_removed)
@@ -321,7 +331,7 @@ TEST_F(parent, device_without_its_driver_can_be_removed)
 	EXPECT_EQ(0, child_wait(revoker_start(uuid), SOON_MS));
 	EXPECT_FALSE(mdev_exists(uuid));
 	EXPECT_EQ(0, mdev_create(PARENT, TYPE, uuid));
-	EXPECT_EQ(-ENODEV, order(2, HOLDER_USE));
+	EXPECT_EQ(-ENODEV, order(self, 2, HOLDER_USE));
 }
 
 TEST_F(parent, unbind_of_the_driver_waits_with_no_limit)
@@ -330,8 +340,8 @@ TEST_F(parent, unbind_of_the_driver_waits_with_no_limit)
 
 	ASSERT_EQ(0, grace_set(0));
 	self->child = driver_unbinder_start(uuid);
-	expect_waits(3000);
-	EXPECT_EQ(0, order(2, HOLDER_USE));
+	expect_waits(_metadata, self, 3000);
+	EXPECT_EQ(0, order(self, 2, HOLDER_USE));
 	/* And a revocation by hand does not wait for it */
 	EXPECT_EQ(0, child_wait(revoker_start(uuid), SOON_MS));
 	EXPECT_FALSE(mdev_exists(uuid));
@@ -354,15 +364,15 @@ TEST_F(parent, mapping_that_cannot_be_taken_is_waited_for)
 	ASSERT_NE(MAP_FAILED, memory);
 	madvise(memory, getpagesize(), MADV_DONTFORK);
 	ASSERT_EQ(0, grace_set(1));
-	start_unbinder();
-	expect_waits(4000);
+	start_unbinder(_metadata, self);
+	expect_waits(_metadata, self, 4000);
 	/* The others went in time */
 	EXPECT_FALSE(mdev_exists(&self->uuids[0]));
 	EXPECT_FALSE(mdev_exists(&self->uuids[4]));
 	EXPECT_TRUE(mdev_exists(&uuid));
 	munmap(memory, getpagesize());
 	/* Now it can be, and is */
-	expect_unbound(MORE_MS);
+	expect_unbound(_metadata, self, MORE_MS);
 	vfio_close(&user);
 }
 
@@ -537,36 +547,40 @@ struct outside {
 	char data[64];
 };
 
-#define start_call_outside() do {					\
-	outside.uuid = uuid_new();					\
-	ASSERT_EQ(0, mdev_create(PARENT, TYPE, &outside.uuid));		\
-	ASSERT_EQ(0, vfio_open(&outside.user, &outside.uuid));		\
-	ASSERT_EQ(0, missing_new(&outside.missing, 65536));		\
-	ASSERT_EQ(0, vfio_map(&outside.user, outside.missing.memory, 0,	\
-			      65536));					\
-	ASSERT_EQ(0, call_start(&outside.call, &(struct call){		\
-		.run = call_read, .user = &outside.user,		\
-		.data = outside.data, .len = sizeof(outside.data),	\
-	}));								\
-	ASSERT_TRUE(missing_wait(&outside.missing, SOON_MS));		\
-} while (0)
+static void start_call_outside(struct __test_metadata *_metadata,
+			       struct outside *outside)
+{
+	outside->uuid = uuid_new();
+	ASSERT_EQ(0, mdev_create(PARENT, TYPE, &outside->uuid));
+	ASSERT_EQ(0, vfio_open(&outside->user, &outside->uuid));
+	ASSERT_EQ(0, missing_new(&outside->missing, 65536));
+	ASSERT_EQ(0, vfio_map(&outside->user, outside->missing.memory, 0,
+			      65536));
+	ASSERT_EQ(0, call_start(&outside->call, &(struct call){
+		.run = call_read, .user = &outside->user,
+		.data = outside->data, .len = sizeof(outside->data),
+	}));
+	ASSERT_TRUE(missing_wait(&outside->missing, SOON_MS));
+}
 
 /* Its memory comes, but the device is gone */
-#define expect_call_outside_fails() do {				\
-	EXPECT_EQ(0, missing_bring(&outside.missing, 65536));		\
-	EXPECT_EQ(-ENODEV, call_end(&outside.call, SOON_MS));		\
-} while (0)
+static void expect_call_outside_fails(struct __test_metadata *_metadata,
+				      struct outside *outside)
+{
+	EXPECT_EQ(0, missing_bring(&outside->missing, 65536));
+	EXPECT_EQ(-ENODEV, call_end(&outside->call, SOON_MS));
+}
 
 TEST_F(module, driver_with_a_call_outside_stays)
 {
 	struct outside outside;
 
 	ASSERT_EQ(0, grace_set(1));
-	start_call_outside();
+	start_call_outside(_metadata, &outside);
 	EXPECT_EQ(0, child_wait(revoker_start(&outside.uuid), SOON_MS));
 	/* The call returns through its code */
 	EXPECT_EQ(-EAGAIN, module_unload("mdev_relay"));
-	expect_call_outside_fails();
+	expect_call_outside_fails(_metadata, &outside);
 	EXPECT_EQ(0, module_unload("mdev_relay"));
 	vfio_close(&outside.user);
 	missing_free(&outside.missing);
@@ -579,13 +593,13 @@ TEST_F_TIMEOUT(module, unloading_waits_for_a_call_outside, 60)
 	pid_t pid;
 
 	ASSERT_EQ(0, grace_set(1));
-	start_call_outside();
+	start_call_outside(_metadata, &outside);
 	pid = child_start(run_unloader, "mdev_relay", -1, -1);
 	ASSERT_LT(0, pid);
 	EXPECT_TRUE(kmsg_wait(self->log, REPEAT_MS, outside.uuid.text,
 			      "parent driver unload: waiting", NULL));
 	EXPECT_EQ(-ETIMEDOUT, child_wait(pid, 0));
-	expect_call_outside_fails();
+	expect_call_outside_fails(_metadata, &outside);
 	EXPECT_EQ(0, child_wait(pid, SOON_MS));
 	vfio_close(&outside.user);
 	missing_free(&outside.missing);

@@ -13,6 +13,7 @@
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -271,10 +272,16 @@ static int run_user(void *arg)
 }
 
 /* What a round ends with, where it does not go as it should */
-#define FAIL(...) do {							\
-	fprintf(stderr, "# " __VA_ARGS__);				\
-	return 1;							\
-} while (0)
+static int __attribute__((format(printf, 1, 2))) fail(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	fputs("# ", stderr);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	return 1;
+}
 
 static void some_time(unsigned int *random)
 {
@@ -295,18 +302,19 @@ static int revoke_anyhow(const struct uuid *uuid, unsigned int *random)
 		kill(revoker, SIGKILL);
 	ret = child_wait(revoker, END_MS);
 	if (ret && ret != ENODEV && ret != ENOENT && ret != 128 + SIGKILL)
-		FAIL("the revocation ended with %d\n", ret);
+		return fail("the revocation ended with %d\n", ret);
 	/* Killed before it had begun, or it lost */
 	if (ret == 128 + SIGKILL) {
 		ret = child_wait(revoker_start(uuid), END_MS);
 		if (ret && ret != ENODEV && ret != ENOENT)
-			FAIL("the second revocation ended with %d\n", ret);
+			return fail("the second revocation ended with %d\n",
+				    ret);
 	}
 	if (other < 0)
 		return 0;
 	second = child_wait(other, END_MS);
 	if (second && second != ENODEV && second != ENOENT && second != EBUSY)
-		FAIL("the other ended with %d\n", second);
+		return fail("the other ended with %d\n", second);
 	return 0;
 }
 
@@ -333,7 +341,7 @@ static int one_round(unsigned int *random)
 
 	ret = mdev_create(target->parent, target->type, &use.uuid);
 	if (ret)
-		FAIL("create failed: %d\n", ret);
+		return fail("create failed: %d\n", ret);
 	user = child_start(run_user, &use, -1, -1);
 	some_time(random);
 	switch (next_random(random, 6)) {
@@ -349,16 +357,17 @@ static int one_round(unsigned int *random)
 	if (ret)
 		return ret;
 	if (!gone(&use.uuid))
-		FAIL("%s is still there\n", use.uuid.text);
+		return fail("%s is still there\n", use.uuid.text);
 	/* The UUID is free, whatever the user does */
 	if (!next_random(random, 4)) {
 		ret = mdev_create(target->parent, target->type, &use.uuid);
 		if (ret)
-			FAIL("create of the same UUID failed: %d\n", ret);
+			return fail("create of the same UUID failed: %d\n",
+				    ret);
 		ret = child_wait(revoker_start(&use.uuid), END_MS);
 		if (ret)
-			FAIL("revocation of the same UUID ended with %d\n",
-			     ret);
+			return fail("revocation of the same UUID ended with %d\n",
+				    ret);
 	}
 	if (stopped)
 		kill(user, SIGCONT);
@@ -367,7 +376,7 @@ static int one_round(unsigned int *random)
 		return 0;
 	kill(user, SIGKILL);
 	if (child_wait(user, END_MS) == -ETIMEDOUT)
-		FAIL("the user does not end\n");
+		return fail("the user does not end\n");
 	return 0;
 }
 
