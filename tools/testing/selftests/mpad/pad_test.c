@@ -62,39 +62,44 @@ FIXTURE_TEARDOWN(pad)
 	EXPECT_EQ(0, mdev_remove(&self->uuid));
 }
 
-#define pad_write(count, at) \
-	pwrite(self->user.device, self->data, count, self->memory + (at))
-#define pad_read(count, at) \
-	pread(self->user.device, self->found, count, self->memory + (at))
+static ssize_t pad_write(const FIXTURE_DATA(pad) *self, size_t count, __u64 at)
+{
+	return pwrite(self->user.device, self->data, count, self->memory + at);
+}
+
+static ssize_t pad_read(FIXTURE_DATA(pad) *self, size_t count, __u64 at)
+{
+	return pread(self->user.device, self->found, count, self->memory + at);
+}
 
 TEST_F(pad, memory_keeps_what_is_written)
 {
-	EXPECT_EQ(SIZE, pad_write(SIZE, 0));
-	EXPECT_EQ(SIZE, pad_read(SIZE, 0));
+	EXPECT_EQ(SIZE, pad_write(self, SIZE, 0));
+	EXPECT_EQ(SIZE, pad_read(self, SIZE, 0));
 	EXPECT_EQ(0, memcmp(self->data, self->found, SIZE));
-	EXPECT_EQ(5, pad_write(5, 77));
-	EXPECT_EQ(5, pad_read(5, 77));
+	EXPECT_EQ(5, pad_write(self, 5, 77));
+	EXPECT_EQ(5, pad_read(self, 5, 77));
 	EXPECT_EQ(0, memcmp(self->data, self->found, 5));
 }
 
 TEST_F(pad, next_holder_finds_zeroes)
 {
-	EXPECT_EQ(SIZE, pad_write(SIZE, 0));
+	EXPECT_EQ(SIZE, pad_write(self, SIZE, 0));
 	vfio_close(&self->user);
 	ASSERT_EQ(0, use(&self->uuid, &self->user, &self->memory,
 			 &self->config));
-	EXPECT_EQ(SIZE, pad_read(SIZE, 0));
+	EXPECT_EQ(SIZE, pad_read(self, SIZE, 0));
 	memset(self->data, 0, SIZE);
 	EXPECT_EQ(0, memcmp(self->data, self->found, SIZE));
 }
 
 TEST_F(pad, write_that_cannot_be_read_changes_nothing)
 {
-	EXPECT_EQ(SIZE, pad_write(SIZE, 0));
+	EXPECT_EQ(SIZE, pad_write(self, SIZE, 0));
 	EXPECT_EQ(-1, pwrite(self->user.device, bad_address(), 8,
 			     self->memory));
 	EXPECT_EQ(EFAULT, errno);
-	EXPECT_EQ(8, pad_read(8, 0));
+	EXPECT_EQ(8, pad_read(self, 8, 0));
 	EXPECT_EQ(0, memcmp(self->data, self->found, 8));
 }
 

@@ -10,6 +10,7 @@
 #include <linux/pci_regs.h>
 #include <linux/serial_reg.h>
 
+#include "kselftest_harness.h"
 #include "lib.h"
 
 #define CARD_PARENT	"mtty"
@@ -111,6 +112,13 @@ static inline int card_out(const struct card *card, int port, int reg, int val)
 	return ret == 1 ? 0 : ret < 0 ? (int)ret : -EIO;
 }
 
+static inline void
+expect_out(struct __test_metadata *_metadata, const struct card *card, int port,
+	   int reg, int val)
+{
+	EXPECT_EQ(0, card_out(card, port, reg, val));
+}
+
 static inline __u32 card_config32(const struct card *card, int reg)
 {
 	__u32 value = 0;
@@ -129,6 +137,13 @@ static inline int card_set_config32(const struct card *card, int reg, __u32 val)
 static inline int card_set_eventfd(const struct card *card, int index, int fd)
 {
 	return vfio_set_eventfd(card->user.device, index, fd);
+}
+
+static inline void
+expect_set_eventfd(struct __test_metadata *_metadata, const struct card *card,
+		   int index, int fd)
+{
+	EXPECT_EQ(0, card_set_eventfd(card, index, fd));
 }
 
 /* One of the actions, with no data */
@@ -169,12 +184,8 @@ static inline bool eventfd_is_heard(int fd)
 	       !eventfd_take(fd);
 }
 
-#define CARD_SKIP_KERNELS_OWN(card, what)				\
-	if ((card)->kernels_own)					\
-		SKIP(return, "the kernel's own mtty " what)
-
-#define CARD_SKIP_CRASH(card)						\
-	if ((card)->crashes)						\
-		SKIP(return, "the kernel's own mtty crashes here")
+/* Why a test is skipped: what the kernel's own mtty lacks is said behind it */
+#define CARD_KERNELS_OWN	"the kernel's own mtty "
+#define CARD_CRASHES		CARD_KERNELS_OWN "crashes here"
 
 #endif /* SELFTESTS_MTTY_CARD_H */

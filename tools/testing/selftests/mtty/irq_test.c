@@ -38,7 +38,7 @@ FIXTURE_SETUP(irq)
 	ASSERT_EQ(0, card_create(&self->card, "mtty-2"));
 	if (self->card.crashes) {
 		card_remove(&self->card);
-		SKIP(return, "the kernel's own mtty crashes here");
+		SKIP(return, CARD_CRASHES);
 	}
 	self->intx = eventfd_new();
 	self->msi = eventfd_new();
@@ -57,16 +57,17 @@ FIXTURE_TEARDOWN(irq)
 		EXPECT_TRUE(eventfd_ids_back_to(self->card.eventfd_id));
 }
 
-#define skip_kernels_own(what) CARD_SKIP_KERNELS_OWN(&self->card, what)
-#define set_eventfd(index, fd)						\
-	EXPECT_EQ(0, card_set_eventfd(&self->card, index, fd))
-#define act(index, action)						\
-	EXPECT_EQ(0, card_act(&self->card, index, action, 1))
-#define turn_off(index)							\
-	EXPECT_EQ(0, card_act(&self->card, index, TRIGGER, 0))
-#define out(port, reg, value)						\
-	EXPECT_EQ(0, card_out(&self->card, port, reg, value))
-#define in(port, reg)	card_in(&self->card, port, reg)
+static void act(struct __test_metadata *_metadata, const struct card *card,
+		int index, __u32 action)
+{
+	EXPECT_EQ(0, card_act(card, index, action, 1));
+}
+
+static void turn_off(struct __test_metadata *_metadata, const struct card *card,
+		     int index)
+{
+	EXPECT_EQ(0, card_act(card, index, TRIGGER, 0));
+}
 
 TEST_F(irq, trigger_by_loopback_signals)
 {
@@ -77,29 +78,30 @@ TEST_F(irq, trigger_by_loopback_signals)
 	for (i = 0; i < 3; i++) {
 		if (indexes[i] == REQ && self->card.kernels_own)
 			continue;
-		set_eventfd(indexes[i], fds[i]);
+		expect_set_eventfd(_metadata, &self->card, indexes[i], fds[i]);
 		EXPECT_EQ(0, eventfd_take(fds[i]));
-		act(indexes[i], TRIGGER);
+		act(_metadata, &self->card, indexes[i], TRIGGER);
 		EXPECT_EQ(1, eventfd_take(fds[i]));
 		if (indexes[i] == INTX)
-			act(INTX, UNMASK);
+			act(_metadata, &self->card, INTX, UNMASK);
 		EXPECT_EQ(0, card_act_if(&self->card, indexes[i], TRIGGER, 0));
 		EXPECT_EQ(0, eventfd_take(fds[i]));
 		EXPECT_EQ(0, card_act_if(&self->card, indexes[i], TRIGGER, 1));
 		EXPECT_EQ(1, eventfd_take(fds[i]));
-		set_eventfd(indexes[i], -1);
+		expect_set_eventfd(_metadata, &self->card, indexes[i], -1);
 	}
 }
 
 TEST_F(irq, trigger_that_is_not_set_signals_nobody)
 {
-	skip_kernels_own("refuses it");
-	act(INTX, TRIGGER);
-	act(MSI, TRIGGER);
-	act(REQ, TRIGGER);
-	set_eventfd(INTX, self->intx);
-	set_eventfd(MSI, self->msi);
-	set_eventfd(REQ, self->req);
+	if (self->card.kernels_own)
+		SKIP(return, CARD_KERNELS_OWN "refuses it");
+	act(_metadata, &self->card, INTX, TRIGGER);
+	act(_metadata, &self->card, MSI, TRIGGER);
+	act(_metadata, &self->card, REQ, TRIGGER);
+	expect_set_eventfd(_metadata, &self->card, INTX, self->intx);
+	expect_set_eventfd(_metadata, &self->card, MSI, self->msi);
+	expect_set_eventfd(_metadata, &self->card, REQ, self->req);
 	EXPECT_EQ(0, eventfd_take(self->intx));
 	EXPECT_EQ(0, eventfd_take(self->msi));
 	EXPECT_EQ(0, eventfd_take(self->req));
@@ -107,26 +109,26 @@ TEST_F(irq, trigger_that_is_not_set_signals_nobody)
 
 TEST_F(irq, received_byte_signals_intx)
 {
-	set_eventfd(INTX, self->intx);
-	out(0, UART_FCR, UART_FCR_ENABLE_FIFO);
-	out(0, UART_TX, 'a');
+	expect_set_eventfd(_metadata, &self->card, INTX, self->intx);
+	expect_out(_metadata, &self->card, 0, UART_FCR, UART_FCR_ENABLE_FIFO);
+	expect_out(_metadata, &self->card, 0, UART_TX, 'a');
 	EXPECT_EQ(0, eventfd_take(self->intx));
-	in(0, UART_RX);
-	out(0, UART_IER, UART_IER_RDI);
+	card_in(&self->card, 0, UART_RX);
+	expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_RDI);
 	EXPECT_EQ(0, eventfd_take(self->intx));
-	out(0, UART_TX, 'a');
+	expect_out(_metadata, &self->card, 0, UART_TX, 'a');
 	EXPECT_EQ(1, eventfd_take(self->intx));
 }
 
 TEST_F(irq, received_byte_signals_msi)
 {
-	set_eventfd(MSI, self->msi);
-	out(0, UART_FCR, UART_FCR_ENABLE_FIFO);
-	out(0, UART_IER, UART_IER_RDI);
-	out(0, UART_TX, 'a');
+	expect_set_eventfd(_metadata, &self->card, MSI, self->msi);
+	expect_out(_metadata, &self->card, 0, UART_FCR, UART_FCR_ENABLE_FIFO);
+	expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_RDI);
+	expect_out(_metadata, &self->card, 0, UART_TX, 'a');
 	EXPECT_EQ(1, eventfd_take(self->msi));
-	EXPECT_EQ('a', in(0, UART_RX));
-	out(0, UART_TX, 'b');
+	EXPECT_EQ('a', card_in(&self->card, 0, UART_RX));
+	expect_out(_metadata, &self->card, 0, UART_TX, 'b');
 	EXPECT_EQ(1, eventfd_take(self->msi));
 }
 
@@ -134,25 +136,26 @@ TEST_F(irq, access_that_raises_nothing_sends_no_message)
 {
 	int reg;
 
-	skip_kernels_own("sends one for each byte");
-	set_eventfd(MSI, self->msi);
-	out(0, UART_FCR, UART_FCR_ENABLE_FIFO);
-	out(0, UART_IER, UART_IER_RDI);
-	out(0, UART_TX, 'a');
+	if (self->card.kernels_own)
+		SKIP(return, CARD_KERNELS_OWN "sends one for each byte");
+	expect_set_eventfd(_metadata, &self->card, MSI, self->msi);
+	expect_out(_metadata, &self->card, 0, UART_FCR, UART_FCR_ENABLE_FIFO);
+	expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_RDI);
+	expect_out(_metadata, &self->card, 0, UART_TX, 'a');
 	EXPECT_EQ(1, eventfd_take(self->msi));
 	/* The byte stays, and its interrupt with it */
-	out(0, UART_TX, 'b');
-	out(0, UART_SCR, 0x5a);
+	expect_out(_metadata, &self->card, 0, UART_TX, 'b');
+	expect_out(_metadata, &self->card, 0, UART_SCR, 0x5a);
 	for (reg = UART_IER; reg <= UART_SCR; reg++)
-		in(0, reg);
+		card_in(&self->card, 0, reg);
 	for (reg = UART_TX; reg <= UART_SCR; reg++)
-		in(1, reg);
-	in(0, UART_RX);
+		card_in(&self->card, 1, reg);
+	card_in(&self->card, 0, UART_RX);
 	EXPECT_EQ(0, eventfd_take(self->msi));
 	/* Gone, and come again */
-	EXPECT_EQ('b', in(0, UART_RX));
+	EXPECT_EQ('b', card_in(&self->card, 0, UART_RX));
 	EXPECT_EQ(0, eventfd_take(self->msi));
-	out(0, UART_TX, 'c');
+	expect_out(_metadata, &self->card, 0, UART_TX, 'c');
 	EXPECT_EQ(1, eventfd_take(self->msi));
 }
 
@@ -160,14 +163,16 @@ TEST_F(irq, each_byte_that_goes_out_sends_a_message)
 {
 	int i;
 
-	skip_kernels_own("sends none of an empty transmitter");
-	set_eventfd(MSI, self->msi);
-	out(0, UART_FCR, UART_FCR_ENABLE_FIFO);
-	out(0, UART_IER, UART_IER_THRI);
+	if (self->card.kernels_own)
+		SKIP(return,
+		     CARD_KERNELS_OWN "sends none of an empty transmitter");
+	expect_set_eventfd(_metadata, &self->card, MSI, self->msi);
+	expect_out(_metadata, &self->card, 0, UART_FCR, UART_FCR_ENABLE_FIFO);
+	expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_THRI);
 	EXPECT_EQ(1, eventfd_take(self->msi));
 	/* Nobody reads IIR: the interrupt is still asserted */
 	for (i = 0; i < 3; i++) {
-		out(0, UART_TX, 'a' + i);
+		expect_out(_metadata, &self->card, 0, UART_TX, 'a' + i);
 		EXPECT_EQ(1, eventfd_take(self->msi));
 	}
 }
@@ -176,10 +181,11 @@ TEST_F(irq, configuration_write_sends_no_message)
 {
 	const __u32 msi = (__u32)PCI_MSI_FLAGS_ENABLE << 16;
 
-	skip_kernels_own("has no MSI capability");
-	out(0, UART_IER, UART_IER_RDI);
-	set_eventfd(MSI, self->msi);
-	out(0, UART_TX, 'a');
+	if (self->card.kernels_own)
+		SKIP(return, CARD_KERNELS_OWN "has no MSI capability");
+	expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_RDI);
+	expect_set_eventfd(_metadata, &self->card, MSI, self->msi);
+	expect_out(_metadata, &self->card, 0, UART_TX, 'a');
 	EXPECT_EQ(1, eventfd_take(self->msi));
 	EXPECT_EQ(0, card_set_config32(&self->card, PCI_COMMAND,
 				       PCI_COMMAND_IO));
@@ -195,37 +201,39 @@ TEST_F(irq, pending_interrupt_is_one_message_when_msi_is_enabled)
 {
 	const __u32 msi = (__u32)PCI_MSI_FLAGS_ENABLE << 16;
 
-	skip_kernels_own("loses it");
-	out(0, UART_IER, UART_IER_RDI);
-	out(1, UART_IER, UART_IER_RDI);
-	out(0, UART_TX, 'a');
-	out(1, UART_TX, 'a');
+	if (self->card.kernels_own)
+		SKIP(return, CARD_KERNELS_OWN "loses it");
+	expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_RDI);
+	expect_out(_metadata, &self->card, 1, UART_IER, UART_IER_RDI);
+	expect_out(_metadata, &self->card, 0, UART_TX, 'a');
+	expect_out(_metadata, &self->card, 1, UART_TX, 'a');
 	/* The trigger first, or the capability, which nobody hears then */
-	set_eventfd(MSI, self->msi);
+	expect_set_eventfd(_metadata, &self->card, MSI, self->msi);
 	EXPECT_EQ(0, card_set_config32(&self->card, MSI_CAPABILITY, msi));
 	EXPECT_EQ(1, eventfd_take(self->msi));
-	set_eventfd(MSI, -1);
+	expect_set_eventfd(_metadata, &self->card, MSI, -1);
 	EXPECT_EQ(0, card_set_config32(&self->card, MSI_CAPABILITY, 0));
 	EXPECT_EQ(0, card_set_config32(&self->card, MSI_CAPABILITY, msi));
-	set_eventfd(MSI, self->msi);
+	expect_set_eventfd(_metadata, &self->card, MSI, self->msi);
 	EXPECT_EQ(1, eventfd_take(self->msi));
 	/* Nothing pending, nothing sent */
-	in(0, UART_RX);
-	in(1, UART_RX);
-	set_eventfd(MSI, -1);
-	set_eventfd(MSI, self->msi);
+	card_in(&self->card, 0, UART_RX);
+	card_in(&self->card, 1, UART_RX);
+	expect_set_eventfd(_metadata, &self->card, MSI, -1);
+	expect_set_eventfd(_metadata, &self->card, MSI, self->msi);
 	EXPECT_EQ(0, eventfd_take(self->msi));
 }
 
 TEST_F(irq, loopback_trigger_is_one_message)
 {
-	skip_kernels_own("loses what is pending");
-	out(0, UART_IER, UART_IER_RDI);
-	set_eventfd(MSI, self->msi);
-	out(0, UART_TX, 'a');
+	if (self->card.kernels_own)
+		SKIP(return, CARD_KERNELS_OWN "loses what is pending");
+	expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_RDI);
+	expect_set_eventfd(_metadata, &self->card, MSI, self->msi);
+	expect_out(_metadata, &self->card, 0, UART_TX, 'a');
 	EXPECT_EQ(1, eventfd_take(self->msi));
 	/* With an interrupt pending, which has been sent */
-	act(MSI, TRIGGER);
+	act(_metadata, &self->card, MSI, TRIGGER);
 	EXPECT_EQ(1, eventfd_take(self->msi));
 	EXPECT_EQ(0, card_act_if(&self->card, MSI, TRIGGER, 1));
 	EXPECT_EQ(1, eventfd_take(self->msi));
@@ -235,93 +243,97 @@ TEST_F(irq, loopback_trigger_is_one_message)
 
 TEST_F(irq, second_port_signals_too)
 {
-	set_eventfd(MSI, self->msi);
-	out(0, UART_FCR, UART_FCR_ENABLE_FIFO);
-	out(1, UART_FCR, UART_FCR_ENABLE_FIFO);
-	out(1, UART_IER, UART_IER_RDI);
-	out(0, UART_TX, 'a');
+	expect_set_eventfd(_metadata, &self->card, MSI, self->msi);
+	expect_out(_metadata, &self->card, 0, UART_FCR, UART_FCR_ENABLE_FIFO);
+	expect_out(_metadata, &self->card, 1, UART_FCR, UART_FCR_ENABLE_FIFO);
+	expect_out(_metadata, &self->card, 1, UART_IER, UART_IER_RDI);
+	expect_out(_metadata, &self->card, 0, UART_TX, 'a');
 	EXPECT_EQ(0, eventfd_take(self->msi));
-	out(1, UART_TX, 'a');
+	expect_out(_metadata, &self->card, 1, UART_TX, 'a');
 	EXPECT_EQ(1, eventfd_take(self->msi));
 }
 
 TEST_F(irq, intx_masks_itself)
 {
-	set_eventfd(INTX, self->intx);
-	out(0, UART_FCR, UART_FCR_ENABLE_FIFO);
-	out(0, UART_IER, UART_IER_RDI);
-	out(0, UART_TX, 'a');
+	expect_set_eventfd(_metadata, &self->card, INTX, self->intx);
+	expect_out(_metadata, &self->card, 0, UART_FCR, UART_FCR_ENABLE_FIFO);
+	expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_RDI);
+	expect_out(_metadata, &self->card, 0, UART_TX, 'a');
 	EXPECT_EQ(1, eventfd_take(self->intx));
-	in(0, UART_RX);
-	out(0, UART_TX, 'b');
+	card_in(&self->card, 0, UART_RX);
+	expect_out(_metadata, &self->card, 0, UART_TX, 'b');
 	EXPECT_EQ(0, eventfd_take(self->intx));
 }
 
 TEST_F(irq, intx_that_came_while_masked_is_not_lost)
 {
-	skip_kernels_own("loses it");
-	set_eventfd(INTX, self->intx);
-	out(0, UART_FCR, UART_FCR_ENABLE_FIFO);
-	out(0, UART_IER, UART_IER_RDI);
-	out(0, UART_TX, 'a');
+	if (self->card.kernels_own)
+		SKIP(return, CARD_KERNELS_OWN "loses it");
+	expect_set_eventfd(_metadata, &self->card, INTX, self->intx);
+	expect_out(_metadata, &self->card, 0, UART_FCR, UART_FCR_ENABLE_FIFO);
+	expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_RDI);
+	expect_out(_metadata, &self->card, 0, UART_TX, 'a');
 	EXPECT_EQ(1, eventfd_take(self->intx));
-	in(0, UART_RX);
-	out(0, UART_TX, 'b');
-	act(INTX, UNMASK);
+	card_in(&self->card, 0, UART_RX);
+	expect_out(_metadata, &self->card, 0, UART_TX, 'b');
+	act(_metadata, &self->card, INTX, UNMASK);
 	EXPECT_EQ(1, eventfd_take(self->intx));
 	/* It is a level: as long as nobody takes the byte it comes again */
-	act(INTX, UNMASK);
+	act(_metadata, &self->card, INTX, UNMASK);
 	EXPECT_EQ(1, eventfd_take(self->intx));
-	EXPECT_EQ('b', in(0, UART_RX));
-	act(INTX, UNMASK);
+	EXPECT_EQ('b', card_in(&self->card, 0, UART_RX));
+	act(_metadata, &self->card, INTX, UNMASK);
 	EXPECT_EQ(0, eventfd_take(self->intx));
-	out(0, UART_TX, 'c');
+	expect_out(_metadata, &self->card, 0, UART_TX, 'c');
 	EXPECT_EQ(1, eventfd_take(self->intx));
 }
 
 TEST_F(irq, intx_of_one_port_does_not_hide_the_other)
 {
-	skip_kernels_own("loses it");
-	set_eventfd(INTX, self->intx);
-	out(0, UART_IER, UART_IER_RDI);
-	out(1, UART_IER, UART_IER_RDI);
-	out(0, UART_TX, 'a');
+	if (self->card.kernels_own)
+		SKIP(return, CARD_KERNELS_OWN "loses it");
+	expect_set_eventfd(_metadata, &self->card, INTX, self->intx);
+	expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_RDI);
+	expect_out(_metadata, &self->card, 1, UART_IER, UART_IER_RDI);
+	expect_out(_metadata, &self->card, 0, UART_TX, 'a');
 	EXPECT_EQ(1, eventfd_take(self->intx));
-	out(1, UART_TX, 'b');
+	expect_out(_metadata, &self->card, 1, UART_TX, 'b');
 	EXPECT_EQ(0, eventfd_take(self->intx));
-	in(0, UART_RX);
-	act(INTX, UNMASK);
+	card_in(&self->card, 0, UART_RX);
+	act(_metadata, &self->card, INTX, UNMASK);
 	EXPECT_EQ(1, eventfd_take(self->intx));
-	in(1, UART_RX);
-	act(INTX, UNMASK);
+	card_in(&self->card, 1, UART_RX);
+	act(_metadata, &self->card, INTX, UNMASK);
 	EXPECT_EQ(0, eventfd_take(self->intx));
 }
 
 TEST_F(irq, intx_can_be_masked)
 {
-	skip_kernels_own("loses it");
-	set_eventfd(INTX, self->intx);
-	out(0, UART_IER, UART_IER_RDI);
-	act(INTX, MASK);
-	out(0, UART_TX, 'a');
+	if (self->card.kernels_own)
+		SKIP(return, CARD_KERNELS_OWN "loses it");
+	expect_set_eventfd(_metadata, &self->card, INTX, self->intx);
+	expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_RDI);
+	act(_metadata, &self->card, INTX, MASK);
+	expect_out(_metadata, &self->card, 0, UART_TX, 'a');
 	EXPECT_EQ(0, eventfd_take(self->intx));
 	EXPECT_EQ(0, card_act_if(&self->card, INTX, UNMASK, 0));
 	EXPECT_EQ(0, eventfd_take(self->intx));
 	EXPECT_EQ(0, card_act_if(&self->card, INTX, UNMASK, 1));
 	EXPECT_EQ(1, eventfd_take(self->intx));
-	in(0, UART_RX);
-	act(INTX, UNMASK);
+	card_in(&self->card, 0, UART_RX);
+	act(_metadata, &self->card, INTX, UNMASK);
 	EXPECT_EQ(0, card_act_if(&self->card, INTX, MASK, 0));
-	out(0, UART_TX, 'a');
+	expect_out(_metadata, &self->card, 0, UART_TX, 'a');
 	EXPECT_EQ(1, eventfd_take(self->intx));
 }
 
 TEST_F(irq, intx_pending_reaches_the_eventfd_that_is_set_later)
 {
-	skip_kernels_own("loses it");
-	out(0, UART_IER, UART_IER_RDI);
-	out(0, UART_TX, 'a');
-	set_eventfd(INTX, self->intx);
+	if (self->card.kernels_own)
+		SKIP(return, CARD_KERNELS_OWN "loses it");
+	expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_RDI);
+	expect_out(_metadata, &self->card, 0, UART_TX, 'a');
+	expect_set_eventfd(_metadata, &self->card, INTX, self->intx);
 	EXPECT_EQ(1, eventfd_take(self->intx));
 }
 
@@ -330,13 +342,14 @@ TEST_F(irq, eventfd_can_unmask_intx)
 	int unmask;
 	__u64 one = 1;
 
-	skip_kernels_own("has no unmask eventfd");
+	if (self->card.kernels_own)
+		SKIP(return, CARD_KERNELS_OWN "has no unmask eventfd");
 	unmask = eventfd_new();
-	set_eventfd(INTX, self->intx);
+	expect_set_eventfd(_metadata, &self->card, INTX, self->intx);
 	EXPECT_EQ(0, card_set_unmask(&self->card, unmask));
-	out(0, UART_FCR, UART_FCR_ENABLE_FIFO);
-	out(0, UART_IER, UART_IER_RDI);
-	out(0, UART_TX, 'a');
+	expect_out(_metadata, &self->card, 0, UART_FCR, UART_FCR_ENABLE_FIFO);
+	expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_RDI);
+	expect_out(_metadata, &self->card, 0, UART_TX, 'a');
 	EXPECT_EQ(1, eventfd_take(self->intx));
 	EXPECT_EQ(8, write(unmask, &one, sizeof(one)));
 	EXPECT_TRUE(eventfd_wait(self->intx, SOON_MS));
@@ -353,15 +366,16 @@ TEST_F(irq, turning_intx_off_takes_its_unmask_eventfd_away)
 {
 	int unmask;
 
-	skip_kernels_own("has no unmask eventfd");
+	if (self->card.kernels_own)
+		SKIP(return, CARD_KERNELS_OWN "has no unmask eventfd");
 	unmask = eventfd_new();
-	set_eventfd(INTX, self->intx);
+	expect_set_eventfd(_metadata, &self->card, INTX, self->intx);
 	EXPECT_EQ(0, card_set_unmask(&self->card, unmask));
 	/* The trigger alone may be replaced */
-	set_eventfd(INTX, -1);
-	set_eventfd(INTX, self->intx);
+	expect_set_eventfd(_metadata, &self->card, INTX, -1);
+	expect_set_eventfd(_metadata, &self->card, INTX, self->intx);
 	EXPECT_TRUE(eventfd_is_heard(unmask));
-	turn_off(INTX);
+	turn_off(_metadata, &self->card, INTX);
 	EXPECT_FALSE(eventfd_is_heard(unmask));
 	EXPECT_EQ(0, card_set_unmask(&self->card, unmask));
 	EXPECT_TRUE(eventfd_is_heard(unmask));
@@ -372,16 +386,17 @@ TEST_F(irq, closing_the_device_takes_the_unmask_eventfd_away)
 {
 	int unmask;
 
-	skip_kernels_own("has no unmask eventfd");
+	if (self->card.kernels_own)
+		SKIP(return, CARD_KERNELS_OWN "has no unmask eventfd");
 	unmask = eventfd_new();
 	EXPECT_EQ(0, card_set_unmask(&self->card, unmask));
 	vfio_close(&self->card.user);
 	ASSERT_EQ(0, card_use(&self->card));
 	/* The next holder's interrupt is pending, and masked */
-	set_eventfd(INTX, self->intx);
-	act(INTX, MASK);
-	out(0, UART_IER, UART_IER_RDI);
-	out(0, UART_TX, 'a');
+	expect_set_eventfd(_metadata, &self->card, INTX, self->intx);
+	act(_metadata, &self->card, INTX, MASK);
+	expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_RDI);
+	expect_out(_metadata, &self->card, 0, UART_TX, 'a');
 	EXPECT_FALSE(eventfd_is_heard(unmask));
 	EXPECT_FALSE(eventfd_wait(self->intx, 200));
 	/* And has an eventfd of its own, for all that was left behind */
@@ -396,7 +411,8 @@ TEST_F(irq, removing_the_device_takes_the_unmask_eventfd_away)
 	struct card other;
 	int unmask;
 
-	skip_kernels_own("has no unmask eventfd");
+	if (self->card.kernels_own)
+		SKIP(return, CARD_KERNELS_OWN "has no unmask eventfd");
 	ASSERT_EQ(0, card_create(&other, "mtty-1"));
 	unmask = eventfd_new();
 	EXPECT_EQ(0, card_set_unmask(&other, unmask));
@@ -438,38 +454,40 @@ TEST_F(irq, intx_that_unmasks_itself_is_slowed_down)
 	long before, second = sysconf(_SC_CLK_TCK);
 	__u64 one = 1;
 
-	skip_kernels_own("has no unmask eventfd");
-	set_eventfd(INTX, self->intx);
+	if (self->card.kernels_own)
+		SKIP(return, CARD_KERNELS_OWN "has no unmask eventfd");
+	expect_set_eventfd(_metadata, &self->card, INTX, self->intx);
 	EXPECT_EQ(0, card_set_unmask(&self->card, self->intx));
-	out(0, UART_FCR, UART_FCR_ENABLE_FIFO);
-	out(0, UART_IER, UART_IER_RDI);
-	out(0, UART_TX, 'a');
+	expect_out(_metadata, &self->card, 0, UART_FCR, UART_FCR_ENABLE_FIFO);
+	expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_RDI);
+	expect_out(_metadata, &self->card, 0, UART_TX, 'a');
 	EXPECT_EQ(8, write(self->intx, &one, sizeof(one)));
 	before = kworker_ticks();
 	sleep(2);
 	/* It would be all of the two seconds */
 	EXPECT_GT(second, kworker_ticks() - before);
 	TH_LOG("%ld of %ld ticks", kworker_ticks() - before, 2 * second);
-	EXPECT_EQ(1, in(0, UART_LSR) & UART_LSR_DR);
+	EXPECT_EQ(1, card_in(&self->card, 0, UART_LSR) & UART_LSR_DR);
 }
 
 TEST_F(irq, intx_can_be_disabled_in_the_command_register)
 {
 	const __u32 io = PCI_COMMAND_IO;
 
-	skip_kernels_own("ignores the bit");
-	set_eventfd(INTX, self->intx);
-	out(0, UART_IER, UART_IER_RDI);
+	if (self->card.kernels_own)
+		SKIP(return, CARD_KERNELS_OWN "ignores the bit");
+	expect_set_eventfd(_metadata, &self->card, INTX, self->intx);
+	expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_RDI);
 	EXPECT_EQ(0, card_set_config32(&self->card, PCI_COMMAND,
 				       io | PCI_COMMAND_INTX_DISABLE));
-	out(0, UART_TX, 'a');
+	expect_out(_metadata, &self->card, 0, UART_TX, 'a');
 	EXPECT_EQ(0, eventfd_take(self->intx));
 	EXPECT_EQ(PCI_STATUS_INTERRUPT << 16,
 		  card_config32(&self->card, PCI_COMMAND) &
 		  PCI_STATUS_INTERRUPT << 16);
 	EXPECT_EQ(0, card_set_config32(&self->card, PCI_COMMAND, io));
 	EXPECT_EQ(1, eventfd_take(self->intx));
-	in(0, UART_RX);
+	card_in(&self->card, 0, UART_RX);
 	EXPECT_EQ(0, card_config32(&self->card, PCI_COMMAND) &
 		     PCI_STATUS_INTERRUPT << 16);
 }
@@ -478,12 +496,12 @@ TEST_F(irq, eventfd_can_be_replaced)
 {
 	int other = eventfd_new();
 
-	set_eventfd(MSI, self->msi);
-	set_eventfd(MSI, other);
-	act(MSI, TRIGGER);
+	expect_set_eventfd(_metadata, &self->card, MSI, self->msi);
+	expect_set_eventfd(_metadata, &self->card, MSI, other);
+	act(_metadata, &self->card, MSI, TRIGGER);
 	EXPECT_EQ(0, eventfd_take(self->msi));
 	EXPECT_EQ(1, eventfd_take(other));
-	set_eventfd(MSI, -1);
+	expect_set_eventfd(_metadata, &self->card, MSI, -1);
 	EXPECT_EQ(0, eventfd_take(other));
 	close(other);
 }
@@ -492,11 +510,11 @@ TEST_F(irq, closed_eventfd_does_no_harm)
 {
 	int fd = eventfd_new();
 
-	set_eventfd(MSI, fd);
+	expect_set_eventfd(_metadata, &self->card, MSI, fd);
 	close(fd);
-	act(MSI, TRIGGER);
-	set_eventfd(MSI, self->msi);
-	act(MSI, TRIGGER);
+	act(_metadata, &self->card, MSI, TRIGGER);
+	expect_set_eventfd(_metadata, &self->card, MSI, self->msi);
+	act(_metadata, &self->card, MSI, TRIGGER);
 	EXPECT_EQ(1, eventfd_take(self->msi));
 }
 
@@ -505,24 +523,25 @@ TEST_F(irq, eventfd_that_is_full_does_no_harm)
 	__u64 full = ~0ULL - 1;
 	int i;
 
-	set_eventfd(MSI, self->msi);
+	expect_set_eventfd(_metadata, &self->card, MSI, self->msi);
 	ASSERT_EQ(8, write(self->msi, &full, sizeof(full)));
 	for (i = 0; i < 10; i++)
-		act(MSI, TRIGGER);
+		act(_metadata, &self->card, MSI, TRIGGER);
 	EXPECT_NE(0, eventfd_take(self->msi));
-	act(MSI, TRIGGER);
+	act(_metadata, &self->card, MSI, TRIGGER);
 	EXPECT_EQ(1, eventfd_take(self->msi));
 }
 
 TEST_F(irq, one_eventfd_serves_all)
 {
-	skip_kernels_own("has one index at a time");
-	set_eventfd(INTX, self->intx);
-	set_eventfd(MSI, self->intx);
-	set_eventfd(REQ, self->intx);
-	act(INTX, TRIGGER);
-	act(MSI, TRIGGER);
-	act(REQ, TRIGGER);
+	if (self->card.kernels_own)
+		SKIP(return, CARD_KERNELS_OWN "has one index at a time");
+	expect_set_eventfd(_metadata, &self->card, INTX, self->intx);
+	expect_set_eventfd(_metadata, &self->card, MSI, self->intx);
+	expect_set_eventfd(_metadata, &self->card, REQ, self->intx);
+	act(_metadata, &self->card, INTX, TRIGGER);
+	act(_metadata, &self->card, MSI, TRIGGER);
+	act(_metadata, &self->card, REQ, TRIGGER);
 	EXPECT_EQ(3, eventfd_take(self->intx));
 }
 
@@ -531,64 +550,69 @@ TEST_F(irq, turning_off_twice_does_no_harm)
 	const int indexes[] = { INTX, MSI, REQ };
 	int i, j;
 
-	skip_kernels_own("puts its eventfd twice, on some kernels");
+	if (self->card.kernels_own)
+		SKIP(return,
+		     CARD_KERNELS_OWN "puts its eventfd twice, on some kernels");
 	for (i = 0; i < 3; i++) {
 		int fd = eventfd_new();
 
 		for (j = 0; j < 4; j++)
-			turn_off(indexes[i]);
-		set_eventfd(indexes[i], fd);
+			turn_off(_metadata, &self->card, indexes[i]);
+		expect_set_eventfd(_metadata, &self->card, indexes[i], fd);
 		for (j = 0; j < 4; j++)
-			turn_off(indexes[i]);
-		set_eventfd(indexes[i], fd);
+			turn_off(_metadata, &self->card, indexes[i]);
+		expect_set_eventfd(_metadata, &self->card, indexes[i], fd);
 		for (j = 0; j < 4; j++)
-			set_eventfd(indexes[i], -1);
-		turn_off(indexes[i]);
-		act(indexes[i], TRIGGER);
+			expect_set_eventfd(_metadata, &self->card, indexes[i],
+					   -1);
+		turn_off(_metadata, &self->card, indexes[i]);
+		act(_metadata, &self->card, indexes[i], TRIGGER);
 		EXPECT_EQ(0, eventfd_take(fd));
-		set_eventfd(indexes[i], fd);
-		act(indexes[i], TRIGGER);
+		expect_set_eventfd(_metadata, &self->card, indexes[i], fd);
+		act(_metadata, &self->card, indexes[i], TRIGGER);
 		EXPECT_EQ(1, eventfd_take(fd));
-		turn_off(indexes[i]);
+		turn_off(_metadata, &self->card, indexes[i]);
 		close(fd);
 	}
 }
 
 TEST_F(irq, next_opener_has_none_of_the_triggers)
 {
-	skip_kernels_own("is known to lose the next opener's interrupts");
-	set_eventfd(INTX, self->intx);
-	set_eventfd(REQ, self->req);
-	out(0, UART_IER, UART_IER_RDI);
-	act(INTX, MASK);
+	if (self->card.kernels_own)
+		SKIP(return,
+		     CARD_KERNELS_OWN "is known to lose the next opener's interrupts");
+	expect_set_eventfd(_metadata, &self->card, INTX, self->intx);
+	expect_set_eventfd(_metadata, &self->card, REQ, self->req);
+	expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_RDI);
+	act(_metadata, &self->card, INTX, MASK);
 	vfio_close(&self->card.user);
 	ASSERT_EQ(0, card_use(&self->card));
-	act(INTX, TRIGGER);
-	act(MSI, TRIGGER);
-	act(REQ, TRIGGER);
-	out(0, UART_IER, UART_IER_RDI);
-	out(0, UART_TX, 'a');
+	act(_metadata, &self->card, INTX, TRIGGER);
+	act(_metadata, &self->card, MSI, TRIGGER);
+	act(_metadata, &self->card, REQ, TRIGGER);
+	expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_RDI);
+	expect_out(_metadata, &self->card, 0, UART_TX, 'a');
 	EXPECT_EQ(0, eventfd_take(self->intx));
 	EXPECT_EQ(0, eventfd_take(self->req));
-	in(0, UART_RX);
+	card_in(&self->card, 0, UART_RX);
 	/* And its own work: INTx is not masked any more */
-	set_eventfd(INTX, self->msi);
-	out(0, UART_TX, 'a');
+	expect_set_eventfd(_metadata, &self->card, INTX, self->msi);
+	expect_out(_metadata, &self->card, 0, UART_TX, 'a');
 	EXPECT_EQ(1, eventfd_take(self->msi));
 	EXPECT_EQ(0, eventfd_take(self->intx));
 }
 
 TEST_F(irq, next_opener_after_msi_has_intx)
 {
-	set_eventfd(MSI, self->msi);
+	expect_set_eventfd(_metadata, &self->card, MSI, self->msi);
 	if (self->card.kernels_own)
-		set_eventfd(MSI, -1);
+		expect_set_eventfd(_metadata, &self->card, MSI, -1);
 	vfio_close(&self->card.user);
 	ASSERT_EQ(0, card_use(&self->card));
-	set_eventfd(INTX, self->intx);
-	out(0, UART_FCR, UART_FCR_ENABLE_FIFO);
-	out(0, UART_IER, UART_IER_RDI);
-	out(0, UART_TX, 'a');
+	expect_set_eventfd(_metadata, &self->card, INTX, self->intx);
+	expect_out(_metadata, &self->card, 0, UART_FCR, UART_FCR_ENABLE_FIFO);
+	expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_RDI);
+	expect_out(_metadata, &self->card, 0, UART_TX, 'a');
 	EXPECT_EQ(1, eventfd_take(self->intx));
 	EXPECT_EQ(0, eventfd_take(self->msi));
 }
@@ -608,7 +632,8 @@ TEST_F(irq, death_drops_the_triggers)
 {
 	int i;
 
-	skip_kernels_own("has no request interrupt");
+	if (self->card.kernels_own)
+		SKIP(return, CARD_KERNELS_OWN "has no request interrupt");
 	vfio_close(&self->card.user);
 	for (i = 0; i < 10; i++) {
 		pid_t pid = child_start(run_set_and_die, &self->card, -1, -1);
@@ -616,48 +641,50 @@ TEST_F(irq, death_drops_the_triggers)
 		EXPECT_EQ(128 + SIGABRT, child_wait(pid, SOON_MS));
 	}
 	ASSERT_EQ(0, card_use(&self->card));
-	act(INTX, TRIGGER);
-	act(MSI, TRIGGER);
-	act(REQ, TRIGGER);
+	act(_metadata, &self->card, INTX, TRIGGER);
+	act(_metadata, &self->card, MSI, TRIGGER);
+	act(_metadata, &self->card, REQ, TRIGGER);
 }
 
 TEST_F(irq, reset_keeps_the_triggers)
 {
-	skip_kernels_own("is of no interest here");
-	set_eventfd(INTX, self->intx);
-	set_eventfd(REQ, self->req);
-	out(0, UART_IER, UART_IER_RDI);
+	if (self->card.kernels_own)
+		SKIP(return, CARD_KERNELS_OWN "is of no interest here");
+	expect_set_eventfd(_metadata, &self->card, INTX, self->intx);
+	expect_set_eventfd(_metadata, &self->card, REQ, self->req);
+	expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_RDI);
 	ASSERT_EQ(0, vfio_ioctl(self->card.user.device, VFIO_DEVICE_RESET,
 				NULL));
-	out(0, UART_TX, 'a');
+	expect_out(_metadata, &self->card, 0, UART_TX, 'a');
 	EXPECT_EQ(0, eventfd_take(self->intx));
-	in(0, UART_RX);
-	out(0, UART_IER, UART_IER_RDI);
-	out(0, UART_TX, 'a');
+	card_in(&self->card, 0, UART_RX);
+	expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_RDI);
+	expect_out(_metadata, &self->card, 0, UART_TX, 'a');
 	EXPECT_EQ(1, eventfd_take(self->intx));
-	act(REQ, TRIGGER);
+	act(_metadata, &self->card, REQ, TRIGGER);
 	EXPECT_EQ(1, eventfd_take(self->req));
 }
 
 TEST_F(irq, reset_keeps_the_mask)
 {
-	skip_kernels_own("is of no interest here");
-	set_eventfd(INTX, self->intx);
-	act(INTX, MASK);
+	if (self->card.kernels_own)
+		SKIP(return, CARD_KERNELS_OWN "is of no interest here");
+	expect_set_eventfd(_metadata, &self->card, INTX, self->intx);
+	act(_metadata, &self->card, INTX, MASK);
 	ASSERT_EQ(0, vfio_ioctl(self->card.user.device, VFIO_DEVICE_RESET,
 				NULL));
-	out(0, UART_IER, UART_IER_RDI);
-	out(0, UART_TX, 'a');
+	expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_RDI);
+	expect_out(_metadata, &self->card, 0, UART_TX, 'a');
 	EXPECT_EQ(0, eventfd_take(self->intx));
-	act(INTX, UNMASK);
+	act(_metadata, &self->card, INTX, UNMASK);
 	EXPECT_EQ(1, eventfd_take(self->intx));
 	/* And the one that a signal has brought */
 	ASSERT_EQ(0, vfio_ioctl(self->card.user.device, VFIO_DEVICE_RESET,
 				NULL));
-	out(0, UART_IER, UART_IER_RDI);
-	out(0, UART_TX, 'a');
+	expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_RDI);
+	expect_out(_metadata, &self->card, 0, UART_TX, 'a');
 	EXPECT_EQ(0, eventfd_take(self->intx));
-	act(INTX, UNMASK);
+	act(_metadata, &self->card, INTX, UNMASK);
 	EXPECT_EQ(1, eventfd_take(self->intx));
 }
 
@@ -701,20 +728,24 @@ TEST_F_TIMEOUT(irq, triggers_change_while_they_are_signalled, 120 * SLOWER)
 	pthread_t threads[2];
 	int i, j;
 
-	skip_kernels_own("may crash");
-	out(0, UART_IER, UART_IER_RDI | UART_IER_THRI);
+	if (self->card.kernels_own)
+		SKIP(return, CARD_KERNELS_OWN "may crash");
+	expect_out(_metadata, &self->card, 0, UART_IER,
+		   UART_IER_RDI | UART_IER_THRI);
 	ASSERT_EQ(0, pthread_create(&threads[0], NULL, storm_uart, &storm));
 	ASSERT_EQ(0, pthread_create(&threads[1], NULL, storm_trigger, &storm));
 	for (i = 0; i < 1500; i++) {
 		for (j = 0; j < 3; j++) {
 			int fd = eventfd_new();
 
-			set_eventfd(indexes[j], fd);
+			expect_set_eventfd(_metadata, &self->card, indexes[j],
+					   fd);
 			close(fd);
 			if ((i + j) % 3 == 0) {
-				set_eventfd(indexes[j], -1);
+				expect_set_eventfd(_metadata, &self->card,
+						   indexes[j], -1);
 			} else if ((i + j) % 3 == 1) {
-				turn_off(indexes[j]);
+				turn_off(_metadata, &self->card, indexes[j]);
 			}
 		}
 	}
@@ -724,11 +755,11 @@ TEST_F_TIMEOUT(irq, triggers_change_while_they_are_signalled, 120 * SLOWER)
 	EXPECT_EQ(0, storm.bad);
 	/* All is as usual afterwards */
 	for (j = 0; j < 3; j++)
-		turn_off(indexes[j]);
-	in(0, UART_RX);
-	out(0, UART_IER, 0);
-	set_eventfd(INTX, self->intx);
-	act(INTX, TRIGGER);
+		turn_off(_metadata, &self->card, indexes[j]);
+	card_in(&self->card, 0, UART_RX);
+	expect_out(_metadata, &self->card, 0, UART_IER, 0);
+	expect_set_eventfd(_metadata, &self->card, INTX, self->intx);
+	act(_metadata, &self->card, INTX, TRIGGER);
 	EXPECT_EQ(1, eventfd_take(self->intx));
 }
 
@@ -750,13 +781,14 @@ TEST_F_TIMEOUT(irq, device_closes_while_it_is_signalled, 120 * SLOWER)
 {
 	int i;
 
-	skip_kernels_own("may crash");
+	if (self->card.kernels_own)
+		SKIP(return, CARD_KERNELS_OWN "may crash");
 	for (i = 0; i < 200; i++) {
 		struct storm storm = { .card = &self->card };
 		pthread_t thread;
 
-		set_eventfd(INTX, self->intx);
-		set_eventfd(MSI, self->msi);
+		expect_set_eventfd(_metadata, &self->card, INTX, self->intx);
+		expect_set_eventfd(_metadata, &self->card, MSI, self->msi);
 		ASSERT_EQ(0, pthread_create(&thread, NULL, storm_close,
 					    &storm));
 		while (!__atomic_load_n(&storm.over, __ATOMIC_RELAXED))

@@ -72,49 +72,50 @@ FIXTURE_TEARDOWN(card)
 	EXPECT_TRUE(eventfd_ids_back_to(self->eventfd_id));
 }
 
-#define in(port, reg)	card_in(&self->card, port, reg)
-#define out(port, reg, value)						\
-	EXPECT_EQ(0, card_out(&self->card, port, reg, value))
-#define set_eventfd(index, fd)						\
-	EXPECT_EQ(0, card_set_eventfd(&self->card, index, fd))
+static void revoke_card(struct __test_metadata *_metadata,
+			const struct card *card)
+{
+	EXPECT_EQ(0, child_wait(revoker_start(&card->uuid), SOON_MS));
+}
 
-#define revoke()							\
-	EXPECT_EQ(0, child_wait(revoker_start(&self->card.uuid), SOON_MS))
+static void start_busy(struct __test_metadata *_metadata, struct busy *busy,
+		       int (*step)(struct busy *busy))
+{
+	busy->step = step;
+	ASSERT_EQ(0, pthread_create(&busy->thread, NULL, run_busy, busy));
+	while (__atomic_load_n(&busy->steps, __ATOMIC_RELAXED) < 10)
+		usleep(1000);
+}
 
-#define start_busy(what) do {						\
-	self->busy.step = what;						\
-	ASSERT_EQ(0, pthread_create(&self->busy.thread, NULL, run_busy,	\
-				    &self->busy));			\
-	while (__atomic_load_n(&self->busy.steps, __ATOMIC_RELAXED) < 10) \
-		usleep(1000);						\
-} while (0)
-
-#define expect_busy_ended() do {					\
-	pthread_join(self->busy.thread, NULL);				\
-	EXPECT_EQ(-ENODEV, self->busy.ret);				\
-} while (0)
+static void expect_busy_ended(struct __test_metadata *_metadata,
+			      const struct busy *busy)
+{
+	pthread_join(busy->thread, NULL);
+	EXPECT_EQ(-ENODEV, busy->ret);
+}
 
 /* The same UUID, for the next holder */
-#define start_next() do {						\
-	self->next.uuid = self->card.uuid;				\
-	ASSERT_EQ(0, mdev_create(CARD_PARENT, "mtty-2",			\
-				 &self->next.uuid));			\
-	ASSERT_EQ(0, card_use(&self->next));				\
-} while (0)
+static void start_next(struct __test_metadata *_metadata,
+		       FIXTURE_DATA(card) *self)
+{
+	self->next.uuid = self->card.uuid;
+	ASSERT_EQ(0, mdev_create(CARD_PARENT, "mtty-2", &self->next.uuid));
+	ASSERT_EQ(0, card_use(&self->next));
+}
 
 TEST_F(card, next_holder_finds_a_new_card)
 {
 	int reg;
 
-	out(0, UART_FCR, UART_FCR_ENABLE_FIFO);
-	out(0, UART_SCR, 0x5a);
-	out(0, UART_IER, UART_IER_RDI);
-	out(0, UART_MCR, UART_MCR_RTS);
-	out(0, UART_TX, 'x');
+	expect_out(_metadata, &self->card, 0, UART_FCR, UART_FCR_ENABLE_FIFO);
+	expect_out(_metadata, &self->card, 0, UART_SCR, 0x5a);
+	expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_RDI);
+	expect_out(_metadata, &self->card, 0, UART_MCR, UART_MCR_RTS);
+	expect_out(_metadata, &self->card, 0, UART_TX, 'x');
 	EXPECT_EQ(0, card_set_config32(&self->card, PCI_BASE_ADDRESS_0,
 				       0xffffffff));
-	revoke();
-	start_next();
+	revoke_card(_metadata, &self->card);
+	start_next(_metadata, self);
 	EXPECT_EQ(0, card_in(&self->next, 0, UART_SCR));
 	EXPECT_EQ(0, card_in(&self->next, 0, UART_IER));
 	EXPECT_EQ(0, card_in(&self->next, 0, UART_MCR));
@@ -122,7 +123,7 @@ TEST_F(card, next_holder_finds_a_new_card)
 		  card_in(&self->next, 0, UART_LSR));
 	EXPECT_EQ(1, card_config32(&self->next, PCI_BASE_ADDRESS_0));
 	for (reg = 0; reg < 8; reg++)
-		EXPECT_EQ(-ENODEV, in(0, reg));
+		EXPECT_EQ(-ENODEV, card_in(&self->card, 0, reg));
 }
 
 static int step_write(struct busy *busy)
@@ -140,9 +141,9 @@ TEST_F(card, holder_that_goes_on_does_not_reach_the_next_one)
 {
 	int i;
 
-	start_busy(step_write);
-	revoke();
-	start_next();
+	start_busy(_metadata, &self->busy, step_write);
+	revoke_card(_metadata, &self->card);
+	start_next(_metadata, self);
 	EXPECT_EQ(0, card_out(&self->next, 0, UART_FCR, UART_FCR_ENABLE_FIFO));
 	for (i = 0; i < 16; i++)
 		EXPECT_EQ(0, card_out(&self->next, 0, UART_TX, 'a' + i));
@@ -150,7 +151,7 @@ TEST_F(card, holder_that_goes_on_does_not_reach_the_next_one)
 	for (i = 0; i < 16; i++)
 		EXPECT_EQ('a' + i, card_in(&self->next, 0, UART_RX));
 	EXPECT_EQ(0, card_in(&self->next, 0, UART_SCR));
-	expect_busy_ended();
+	expect_busy_ended(_metadata, &self->busy);
 }
 
 static int step_interrupt(struct busy *busy)
@@ -176,19 +177,19 @@ TEST_F(card, interrupts_under_way_end)
 		fds[i] = eventfd_new();
 		ASSERT_LE(0, fds[i]);
 	}
-	set_eventfd(INTX, fds[0]);
+	expect_set_eventfd(_metadata, &self->card, INTX, fds[0]);
 	EXPECT_EQ(0, card_set_unmask(&self->card, fds[2]));
-	start_busy(step_interrupt);
+	start_busy(_metadata, &self->busy, step_interrupt);
 	EXPECT_TRUE(eventfd_wait(fds[0], SOON_MS));
-	revoke();
-	expect_busy_ended();
+	revoke_card(_metadata, &self->card);
+	expect_busy_ended(_metadata, &self->busy);
 	/* What was signalled was signalled before */
 	eventfd_take(fds[0]);
 	eventfd_take(fds[2]);
 	EXPECT_FALSE(eventfd_is_heard(fds[2]));
 	EXPECT_FALSE(eventfd_wait(fds[0], 200));
 	/* And is not the next holder's, nor does it have theirs */
-	start_next();
+	start_next(_metadata, self);
 	EXPECT_EQ(0, card_out(&self->next, 0, UART_IER, UART_IER_THRI));
 	EXPECT_FALSE(eventfd_wait(fds[0], 200));
 	for (i = 0; i < 3; i++)
@@ -224,9 +225,9 @@ TEST_F_TIMEOUT(card, eventfds_set_meanwhile_are_dropped, 120)
 		fds[i] = eventfd_new();
 	for (round = 0; round < 10; round++) {
 		self->busy.steps = 0;
-		start_busy(step_set_irqs);
-		revoke();
-		expect_busy_ended();
+		start_busy(_metadata, &self->busy, step_set_irqs);
+		revoke_card(_metadata, &self->card);
+		expect_busy_ended(_metadata, &self->busy);
 		vfio_close(&self->card.user);
 		ASSERT_EQ(0, mdev_create(CARD_PARENT, "mtty-2",
 					 &self->card.uuid));
@@ -259,104 +260,129 @@ static void *run_access(void *arg)
 	return NULL;
 }
 
-#define start_access(...)						\
-	struct access access = { .card = &self->card, __VA_ARGS__ };	\
-									\
-	ASSERT_EQ(0, pthread_create(&access.thread, NULL, run_access,	\
-				    &access));				\
-	ASSERT_TRUE(missing_wait(&self->missing, SOON_MS))
+/* Returns when it waits for what is missing */
+static void start_access(struct __test_metadata *_metadata,
+			 struct missing *missing, struct access *access)
+{
+	ASSERT_EQ(0, pthread_create(&access->thread, NULL, run_access, access));
+	ASSERT_TRUE(missing_wait(missing, SOON_MS));
+}
 
-#define end_access() ({							\
-	EXPECT_EQ(0, missing_bring(&self->missing, self->missing.size)); \
-	pthread_join(access.thread, NULL);				\
-	access.ret;							\
-})
+static ssize_t end_access(struct __test_metadata *_metadata,
+			  struct missing *missing, struct access *access)
+{
+	EXPECT_EQ(0, missing_bring(missing, missing->size));
+	pthread_join(access->thread, NULL);
+	return access->ret;
+}
 
 TEST_F(card, read_that_waits_for_memory_loses_no_byte)
 {
 	__u8 *data = self->missing.memory;
+	struct access access = {
+		.card = &self->card, .data = data, .len = 1,
+		.at = self->card.bar[0],
+	};
 
-	out(0, UART_FCR, UART_FCR_ENABLE_FIFO);
-	out(0, UART_TX, 'a');
-	out(0, UART_TX, 'b');
-	out(0, UART_TX, 'c');
-	start_access(.data = data, .len = 1, .at = self->card.bar[0]);
+	expect_out(_metadata, &self->card, 0, UART_FCR, UART_FCR_ENABLE_FIFO);
+	expect_out(_metadata, &self->card, 0, UART_TX, 'a');
+	expect_out(_metadata, &self->card, 0, UART_TX, 'b');
+	expect_out(_metadata, &self->card, 0, UART_TX, 'c');
+	start_access(_metadata, &self->missing, &access);
 	/* It has not been read as long as it was not delivered */
-	EXPECT_EQ('a', in(0, UART_RX));
-	EXPECT_EQ(1, end_access());
+	EXPECT_EQ('a', card_in(&self->card, 0, UART_RX));
+	EXPECT_EQ(1, end_access(_metadata, &self->missing, &access));
 	EXPECT_EQ('b', *data);
-	EXPECT_EQ('c', in(0, UART_RX));
-	EXPECT_EQ(0, in(0, UART_LSR) & UART_LSR_DR);
+	EXPECT_EQ('c', card_in(&self->card, 0, UART_RX));
+	EXPECT_EQ(0, card_in(&self->card, 0, UART_LSR) & UART_LSR_DR);
 }
 
 /* All registers at once: the first bytes of the answer could be delivered */
 TEST_F(card, read_into_memory_half_of_which_is_missing_loses_no_byte)
 {
 	__u8 *data = (__u8 *)self->missing.memory + self->page - 4;
+	struct access access = {
+		.card = &self->card, .data = data, .len = 8,
+		.at = self->card.bar[0],
+	};
 
 	ASSERT_EQ(0, missing_bring(&self->missing, self->page));
-	out(0, UART_FCR, UART_FCR_ENABLE_FIFO);
-	out(0, UART_TX, 'a');
-	out(0, UART_TX, 'b');
-	start_access(.data = data, .len = 8, .at = self->card.bar[0]);
-	EXPECT_EQ(8, end_access());
+	expect_out(_metadata, &self->card, 0, UART_FCR, UART_FCR_ENABLE_FIFO);
+	expect_out(_metadata, &self->card, 0, UART_TX, 'a');
+	expect_out(_metadata, &self->card, 0, UART_TX, 'b');
+	start_access(_metadata, &self->missing, &access);
+	EXPECT_EQ(8, end_access(_metadata, &self->missing, &access));
 	EXPECT_EQ('a', data[0]);
-	EXPECT_EQ('b', in(0, UART_RX));
-	EXPECT_EQ(0, in(0, UART_LSR) & UART_LSR_DR);
+	EXPECT_EQ('b', card_in(&self->card, 0, UART_RX));
+	EXPECT_EQ(0, card_in(&self->card, 0, UART_LSR) & UART_LSR_DR);
 }
 
 TEST_F(card, interrupt_is_told_once_by_a_read_that_waits_for_memory)
 {
 	__u8 *data = self->missing.memory;
+	struct access access = {
+		.card = &self->card, .data = data, .len = 1,
+		.at = self->card.bar[0] + UART_IIR,
+	};
 
-	out(0, UART_IER, UART_IER_THRI);
-	start_access(.data = data, .len = 1,
-		     .at = self->card.bar[0] + UART_IIR);
-	EXPECT_EQ(1, end_access());
+	expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_THRI);
+	start_access(_metadata, &self->missing, &access);
+	EXPECT_EQ(1, end_access(_metadata, &self->missing, &access));
 	EXPECT_EQ(UART_IIR_THRI, *data);
-	EXPECT_EQ(UART_IIR_NO_INT, in(0, UART_IIR));
+	EXPECT_EQ(UART_IIR_NO_INT, card_in(&self->card, 0, UART_IIR));
 }
 
 TEST_F(card, write_that_waits_for_memory_counts_once)
 {
-	out(0, UART_FCR, UART_FCR_ENABLE_FIFO);
-	start_access(.data = self->missing.memory, .len = 1,
-		     .at = self->card.bar[0], .write = true);
-	EXPECT_EQ(0, in(0, UART_LSR) & UART_LSR_DR);
-	EXPECT_EQ(1, end_access());
-	EXPECT_EQ(UART_LSR_DR, in(0, UART_LSR) & UART_LSR_DR);
-	EXPECT_EQ(0, in(0, UART_RX));
-	EXPECT_EQ(0, in(0, UART_LSR) & UART_LSR_DR);
+	struct access access = {
+		.card = &self->card, .data = self->missing.memory, .len = 1,
+		.at = self->card.bar[0], .write = true,
+	};
+
+	expect_out(_metadata, &self->card, 0, UART_FCR, UART_FCR_ENABLE_FIFO);
+	start_access(_metadata, &self->missing, &access);
+	EXPECT_EQ(0, card_in(&self->card, 0, UART_LSR) & UART_LSR_DR);
+	EXPECT_EQ(1, end_access(_metadata, &self->missing, &access));
+	EXPECT_EQ(UART_LSR_DR, card_in(&self->card, 0, UART_LSR) & UART_LSR_DR);
+	EXPECT_EQ(0, card_in(&self->card, 0, UART_RX));
+	EXPECT_EQ(0, card_in(&self->card, 0, UART_LSR) & UART_LSR_DR);
 }
 
 TEST_F(card, write_from_memory_half_of_which_is_missing_counts_once)
 {
 	__u8 *data = (__u8 *)self->missing.memory + self->page - 1;
+	struct access access = {
+		.card = &self->card, .data = data, .len = 4,
+		.at = self->card.bar[0], .write = true,
+	};
 
 	ASSERT_EQ(0, missing_bring(&self->missing, self->page));
-	out(0, UART_FCR, UART_FCR_ENABLE_FIFO);
+	expect_out(_metadata, &self->card, 0, UART_FCR, UART_FCR_ENABLE_FIFO);
 	*data = 'a';
 	/* A byte to transmit, and a 0 for each register behind it up to LCR */
-	start_access(.data = data, .len = 4, .at = self->card.bar[0],
-		     .write = true);
-	EXPECT_EQ(0, in(0, UART_LSR) & UART_LSR_DR);
-	EXPECT_EQ(4, end_access());
+	start_access(_metadata, &self->missing, &access);
+	EXPECT_EQ(0, card_in(&self->card, 0, UART_LSR) & UART_LSR_DR);
+	EXPECT_EQ(4, end_access(_metadata, &self->missing, &access));
 	/* FCR 0 has turned the FIFO off, and emptied it */
-	EXPECT_EQ(0, in(0, UART_LSR) & UART_LSR_DR);
-	EXPECT_EQ(UART_IIR_NO_INT, in(0, UART_IIR));
+	EXPECT_EQ(0, card_in(&self->card, 0, UART_LSR) & UART_LSR_DR);
+	EXPECT_EQ(UART_IIR_NO_INT, card_in(&self->card, 0, UART_IIR));
 }
 
 TEST_F(card, read_that_waits_does_not_outlive_the_revocation)
 {
 	__u8 *data = self->missing.memory;
+	struct access access = {
+		.card = &self->card, .data = data, .len = 1,
+		.at = self->card.bar[0],
+	};
 
-	out(0, UART_FCR, UART_FCR_ENABLE_FIFO);
-	out(0, UART_TX, 'a');
-	start_access(.data = data, .len = 1, .at = self->card.bar[0]);
-	revoke();
-	start_next();
+	expect_out(_metadata, &self->card, 0, UART_FCR, UART_FCR_ENABLE_FIFO);
+	expect_out(_metadata, &self->card, 0, UART_TX, 'a');
+	start_access(_metadata, &self->missing, &access);
+	revoke_card(_metadata, &self->card);
+	start_next(_metadata, self);
 	EXPECT_EQ(0, card_out(&self->next, 0, UART_TX, 'n'));
-	EXPECT_EQ(-ENODEV, end_access());
+	EXPECT_EQ(-ENODEV, end_access(_metadata, &self->missing, &access));
 	/* Nothing of the next holder's, and it has lost nothing */
 	EXPECT_EQ(0, *data);
 	EXPECT_EQ('n', card_in(&self->next, 0, UART_RX));

@@ -14,6 +14,7 @@
 FIXTURE(port)
 {
 	struct card card;
+	int port;
 };
 
 FIXTURE_VARIANT(port)
@@ -41,6 +42,7 @@ FIXTURE_SETUP(port)
 {
 	if (!parent_exists(CARD_PARENT))
 		SKIP(return, "no parent " CARD_PARENT);
+	self->port = variant->port;
 	ASSERT_EQ(0, card_create(&self->card, variant->type));
 }
 
@@ -49,182 +51,203 @@ FIXTURE_TEARDOWN(port)
 	EXPECT_EQ(0, card_remove(&self->card));
 }
 
-#define in(reg)		card_in(&self->card, variant->port, reg)
-#define out(reg, value)							\
-	EXPECT_EQ(0, card_out(&self->card, variant->port, reg, value))
-#define skip_kernels_own(what) CARD_SKIP_KERNELS_OWN(&self->card, what)
+static int in(const FIXTURE_DATA(port) *self, int reg)
+{
+	return card_in(&self->card, self->port, reg);
+}
 
-#define send_bytes(count) do {						\
-	int byte;							\
-									\
-	for (byte = 0; byte < (count); byte++)				\
-		out(UART_TX, 0x40 + byte);				\
-} while (0)
+static void out(struct __test_metadata *_metadata,
+		const FIXTURE_DATA(port) *self, int reg, int value)
+{
+	expect_out(_metadata, &self->card, self->port, reg, value);
+}
 
-#define expect_bytes(count) do {					\
-	int byte;							\
-									\
-	for (byte = 0; byte < (count); byte++) {			\
-		EXPECT_EQ(UART_LSR_DR, in(UART_LSR) & UART_LSR_DR);	\
-		EXPECT_EQ(0x40 + byte, in(UART_RX));			\
-	}								\
-} while (0)
+static void send_bytes(struct __test_metadata *_metadata,
+		       const FIXTURE_DATA(port) *self, int count)
+{
+	int byte;
+
+	for (byte = 0; byte < count; byte++)
+		out(_metadata, self, UART_TX, 0x40 + byte);
+}
+
+static void expect_bytes(struct __test_metadata *_metadata,
+			 const FIXTURE_DATA(port) *self, int count)
+{
+	int byte;
+
+	for (byte = 0; byte < count; byte++) {
+		EXPECT_EQ(UART_LSR_DR, in(self, UART_LSR) & UART_LSR_DR);
+		EXPECT_EQ(0x40 + byte, in(self, UART_RX));
+	}
+}
 
 TEST_F(port, idle_transmitter_is_empty_and_receiver_too)
 {
-	EXPECT_EQ(UART_LSR_TEMT | UART_LSR_THRE, in(UART_LSR));
-	EXPECT_EQ(UART_IIR_NO_INT, in(UART_IIR) & IIR_SOURCE);
-	EXPECT_EQ(0, in(UART_IER));
+	EXPECT_EQ(UART_LSR_TEMT | UART_LSR_THRE, in(self, UART_LSR));
+	EXPECT_EQ(UART_IIR_NO_INT, in(self, UART_IIR) & IIR_SOURCE);
+	EXPECT_EQ(0, in(self, UART_IER));
 }
 
 TEST_F(port, one_byte_comes_back)
 {
-	out(UART_FCR, UART_FCR_ENABLE_FIFO);
-	send_bytes(1);
-	expect_bytes(1);
-	EXPECT_EQ(UART_LSR_TEMT | UART_LSR_THRE, in(UART_LSR));
+	out(_metadata, self, UART_FCR, UART_FCR_ENABLE_FIFO);
+	send_bytes(_metadata, self, 1);
+	expect_bytes(_metadata, self, 1);
+	EXPECT_EQ(UART_LSR_TEMT | UART_LSR_THRE, in(self, UART_LSR));
 }
 
 TEST_F(port, every_value_comes_back)
 {
 	int value;
 
-	out(UART_FCR, UART_FCR_ENABLE_FIFO);
+	out(_metadata, self, UART_FCR, UART_FCR_ENABLE_FIFO);
 	for (value = 0; value < 256; value++) {
-		out(UART_TX, value);
-		EXPECT_EQ(value, in(UART_RX));
+		out(_metadata, self, UART_TX, value);
+		EXPECT_EQ(value, in(self, UART_RX));
 	}
 }
 
 TEST_F(port, byte_comes_back_without_fifo)
 {
-	send_bytes(1);
-	expect_bytes(1);
-	EXPECT_EQ(0, in(UART_LSR) & UART_LSR_DR);
+	send_bytes(_metadata, self, 1);
+	expect_bytes(_metadata, self, 1);
+	EXPECT_EQ(0, in(self, UART_LSR) & UART_LSR_DR);
 }
 
 TEST_F(port, fifteen_bytes_come_back)
 {
-	out(UART_FCR, UART_FCR_ENABLE_FIFO);
-	send_bytes(FIFO_SIZE - 1);
-	expect_bytes(FIFO_SIZE - 1);
-	EXPECT_EQ(UART_LSR_TEMT | UART_LSR_THRE, in(UART_LSR));
+	out(_metadata, self, UART_FCR, UART_FCR_ENABLE_FIFO);
+	send_bytes(_metadata, self, FIFO_SIZE - 1);
+	expect_bytes(_metadata, self, FIFO_SIZE - 1);
+	EXPECT_EQ(UART_LSR_TEMT | UART_LSR_THRE, in(self, UART_LSR));
 }
 
 TEST_F(port, sixteen_bytes_come_back)
 {
-	skip_kernels_own("takes a full FIFO for an empty one");
-	out(UART_FCR, UART_FCR_ENABLE_FIFO);
-	send_bytes(FIFO_SIZE);
-	EXPECT_EQ(0, in(UART_LSR) & UART_LSR_OE);
-	expect_bytes(FIFO_SIZE);
-	EXPECT_EQ(UART_LSR_TEMT | UART_LSR_THRE, in(UART_LSR));
+	if (self->card.kernels_own)
+		SKIP(return,
+		     CARD_KERNELS_OWN "takes a full FIFO for an empty one");
+	out(_metadata, self, UART_FCR, UART_FCR_ENABLE_FIFO);
+	send_bytes(_metadata, self, FIFO_SIZE);
+	EXPECT_EQ(0, in(self, UART_LSR) & UART_LSR_OE);
+	expect_bytes(_metadata, self, FIFO_SIZE);
+	EXPECT_EQ(UART_LSR_TEMT | UART_LSR_THRE, in(self, UART_LSR));
 }
 
 TEST_F(port, seventeenth_byte_is_an_overrun)
 {
-	skip_kernels_own("takes a full FIFO for an empty one");
-	out(UART_FCR, UART_FCR_ENABLE_FIFO);
-	send_bytes(FIFO_SIZE + 1);
+	if (self->card.kernels_own)
+		SKIP(return,
+		     CARD_KERNELS_OWN "takes a full FIFO for an empty one");
+	out(_metadata, self, UART_FCR, UART_FCR_ENABLE_FIFO);
+	send_bytes(_metadata, self, FIFO_SIZE + 1);
 	EXPECT_EQ(UART_LSR_OE | UART_LSR_DR,
-		  in(UART_LSR) & (UART_LSR_OE | UART_LSR_DR));
+		  in(self, UART_LSR) & (UART_LSR_OE | UART_LSR_DR));
 	/* It is told once, and the sixteen are there */
-	EXPECT_EQ(UART_LSR_DR, in(UART_LSR) & (UART_LSR_OE | UART_LSR_DR));
-	expect_bytes(FIFO_SIZE);
-	EXPECT_EQ(0, in(UART_LSR) & (UART_LSR_OE | UART_LSR_DR));
+	EXPECT_EQ(UART_LSR_DR,
+		  in(self, UART_LSR) & (UART_LSR_OE | UART_LSR_DR));
+	expect_bytes(_metadata, self, FIFO_SIZE);
+	EXPECT_EQ(0, in(self, UART_LSR) & (UART_LSR_OE | UART_LSR_DR));
 }
 
 TEST_F(port, second_byte_without_fifo_is_an_overrun)
 {
-	skip_kernels_own("reports it after the next byte");
-	send_bytes(2);
+	if (self->card.kernels_own)
+		SKIP(return, CARD_KERNELS_OWN "reports it after the next byte");
+	send_bytes(_metadata, self, 2);
 	EXPECT_EQ(UART_LSR_OE | UART_LSR_DR,
-		  in(UART_LSR) & (UART_LSR_OE | UART_LSR_DR));
+		  in(self, UART_LSR) & (UART_LSR_OE | UART_LSR_DR));
 	/* The new byte has replaced the old one */
-	EXPECT_EQ(0x41, in(UART_RX));
-	EXPECT_EQ(0, in(UART_LSR) & UART_LSR_DR);
+	EXPECT_EQ(0x41, in(self, UART_RX));
+	EXPECT_EQ(0, in(self, UART_LSR) & UART_LSR_DR);
 }
 
 TEST_F(port, fifo_goes_round)
 {
 	int round;
 
-	out(UART_FCR, UART_FCR_ENABLE_FIFO);
+	out(_metadata, self, UART_FCR, UART_FCR_ENABLE_FIFO);
 	for (round = 0; round < 20; round++) {
-		send_bytes(7);
-		expect_bytes(7);
+		send_bytes(_metadata, self, 7);
+		expect_bytes(_metadata, self, 7);
 	}
 }
 
 TEST_F(port, fifo_reset_empties)
 {
-	out(UART_FCR, UART_FCR_ENABLE_FIFO);
-	send_bytes(5);
-	out(UART_FCR, UART_FCR_ENABLE_FIFO | UART_FCR_CLEAR_RCVR);
-	EXPECT_EQ(0, in(UART_LSR) & UART_LSR_DR);
-	send_bytes(3);
-	expect_bytes(3);
+	out(_metadata, self, UART_FCR, UART_FCR_ENABLE_FIFO);
+	send_bytes(_metadata, self, 5);
+	out(_metadata, self, UART_FCR,
+	    UART_FCR_ENABLE_FIFO | UART_FCR_CLEAR_RCVR);
+	EXPECT_EQ(0, in(self, UART_LSR) & UART_LSR_DR);
+	send_bytes(_metadata, self, 3);
+	expect_bytes(_metadata, self, 3);
 }
 
 TEST_F(port, turning_the_fifo_off_empties)
 {
-	skip_kernels_own("keeps the bytes");
-	out(UART_FCR, UART_FCR_ENABLE_FIFO);
-	send_bytes(5);
-	out(UART_FCR, 0);
-	EXPECT_EQ(0, in(UART_LSR) & UART_LSR_DR);
+	if (self->card.kernels_own)
+		SKIP(return, CARD_KERNELS_OWN "keeps the bytes");
+	out(_metadata, self, UART_FCR, UART_FCR_ENABLE_FIFO);
+	send_bytes(_metadata, self, 5);
+	out(_metadata, self, UART_FCR, 0);
+	EXPECT_EQ(0, in(self, UART_LSR) & UART_LSR_DR);
 }
 
 TEST_F(port, turning_the_fifo_on_empties)
 {
-	skip_kernels_own("keeps the bytes");
-	send_bytes(1);
-	EXPECT_EQ(UART_LSR_DR, in(UART_LSR) & UART_LSR_DR);
-	out(UART_FCR, UART_FCR_ENABLE_FIFO);
-	EXPECT_EQ(0, in(UART_LSR) & UART_LSR_DR);
+	if (self->card.kernels_own)
+		SKIP(return, CARD_KERNELS_OWN "keeps the bytes");
+	send_bytes(_metadata, self, 1);
+	EXPECT_EQ(UART_LSR_DR, in(self, UART_LSR) & UART_LSR_DR);
+	out(_metadata, self, UART_FCR, UART_FCR_ENABLE_FIFO);
+	EXPECT_EQ(0, in(self, UART_LSR) & UART_LSR_DR);
 	/* And that it is on already does no harm to what comes then */
-	send_bytes(3);
-	out(UART_FCR, UART_FCR_ENABLE_FIFO);
-	expect_bytes(3);
+	send_bytes(_metadata, self, 3);
+	out(_metadata, self, UART_FCR, UART_FCR_ENABLE_FIFO);
+	expect_bytes(_metadata, self, 3);
 }
 
 TEST_F(port, iir_tells_of_the_fifo)
 {
-	skip_kernels_own("always has it");
-	EXPECT_EQ(0, in(UART_IIR) & 0xc0);
-	out(UART_FCR, UART_FCR_ENABLE_FIFO);
-	EXPECT_EQ(0xc0, in(UART_IIR) & 0xc0);
-	out(UART_FCR, 0);
-	EXPECT_EQ(0, in(UART_IIR) & 0xc0);
+	if (self->card.kernels_own)
+		SKIP(return, CARD_KERNELS_OWN "always has it");
+	EXPECT_EQ(0, in(self, UART_IIR) & 0xc0);
+	out(_metadata, self, UART_FCR, UART_FCR_ENABLE_FIFO);
+	EXPECT_EQ(0xc0, in(self, UART_IIR) & 0xc0);
+	out(_metadata, self, UART_FCR, 0);
+	EXPECT_EQ(0, in(self, UART_IIR) & 0xc0);
 }
 
 TEST_F(port, divisor_is_behind_dlab)
 {
-	out(UART_LCR, UART_LCR_DLAB | UART_LCR_WLEN8);
-	out(UART_DLL, 0x34);
-	out(UART_DLM, 0x12);
-	EXPECT_EQ(0x34, in(UART_DLL));
-	EXPECT_EQ(0x12, in(UART_DLM));
-	out(UART_LCR, UART_LCR_WLEN8);
-	EXPECT_EQ(0, in(UART_IER));
-	EXPECT_EQ(0, in(UART_LSR) & UART_LSR_DR);
-	EXPECT_EQ(UART_LCR_WLEN8, in(UART_LCR));
+	out(_metadata, self, UART_LCR, UART_LCR_DLAB | UART_LCR_WLEN8);
+	out(_metadata, self, UART_DLL, 0x34);
+	out(_metadata, self, UART_DLM, 0x12);
+	EXPECT_EQ(0x34, in(self, UART_DLL));
+	EXPECT_EQ(0x12, in(self, UART_DLM));
+	out(_metadata, self, UART_LCR, UART_LCR_WLEN8);
+	EXPECT_EQ(0, in(self, UART_IER));
+	EXPECT_EQ(0, in(self, UART_LSR) & UART_LSR_DR);
+	EXPECT_EQ(UART_LCR_WLEN8, in(self, UART_LCR));
 }
 
 TEST_F(port, divisor_can_be_changed)
 {
-	skip_kernels_own("only adds bits to it");
-	out(UART_LCR, UART_LCR_DLAB);
-	out(UART_DLL, 0xff);
-	out(UART_DLM, 0xff);
-	out(UART_DLL, 0x01);
-	out(UART_DLM, 0x00);
-	EXPECT_EQ(0x01, in(UART_DLL));
-	EXPECT_EQ(0x00, in(UART_DLM));
+	if (self->card.kernels_own)
+		SKIP(return, CARD_KERNELS_OWN "only adds bits to it");
+	out(_metadata, self, UART_LCR, UART_LCR_DLAB);
+	out(_metadata, self, UART_DLL, 0xff);
+	out(_metadata, self, UART_DLM, 0xff);
+	out(_metadata, self, UART_DLL, 0x01);
+	out(_metadata, self, UART_DLM, 0x00);
+	EXPECT_EQ(0x01, in(self, UART_DLL));
+	EXPECT_EQ(0x00, in(self, UART_DLM));
 	/* And is still there another time */
-	out(UART_LCR, 0);
-	out(UART_LCR, UART_LCR_DLAB);
-	EXPECT_EQ(0x01, in(UART_DLL));
+	out(_metadata, self, UART_LCR, 0);
+	out(_metadata, self, UART_LCR, UART_LCR_DLAB);
+	EXPECT_EQ(0x01, in(self, UART_DLL));
 }
 
 TEST_F(port, scratch_register_keeps_a_byte)
@@ -232,66 +255,69 @@ TEST_F(port, scratch_register_keeps_a_byte)
 	int value;
 
 	for (value = 0; value < 256; value++) {
-		out(UART_SCR, value);
-		EXPECT_EQ(value, in(UART_SCR));
+		out(_metadata, self, UART_SCR, value);
+		EXPECT_EQ(value, in(self, UART_SCR));
 	}
 }
 
 TEST_F(port, interrupt_enable_has_four_bits)
 {
-	CARD_SKIP_CRASH(&self->card);
-	out(UART_IER, 0xff);
-	EXPECT_EQ(0x0f, in(UART_IER));
-	out(UART_IER, 0);
-	EXPECT_EQ(0, in(UART_IER));
+	if (self->card.crashes)
+		SKIP(return, CARD_CRASHES);
+	out(_metadata, self, UART_IER, 0xff);
+	EXPECT_EQ(0x0f, in(self, UART_IER));
+	out(_metadata, self, UART_IER, 0);
+	EXPECT_EQ(0, in(self, UART_IER));
 }
 
 TEST_F(port, status_registers_cannot_be_written)
 {
-	int lsr = in(UART_LSR);
+	int lsr = in(self, UART_LSR);
 
-	out(UART_LSR, 0xff);
-	EXPECT_EQ(lsr, in(UART_LSR));
-	in(UART_MSR);
-	lsr = in(UART_MSR);
-	out(UART_MSR, ~lsr);
-	EXPECT_EQ(lsr, in(UART_MSR));
+	out(_metadata, self, UART_LSR, 0xff);
+	EXPECT_EQ(lsr, in(self, UART_LSR));
+	in(self, UART_MSR);
+	lsr = in(self, UART_MSR);
+	out(_metadata, self, UART_MSR, ~lsr);
+	EXPECT_EQ(lsr, in(self, UART_MSR));
 }
 
 TEST_F(port, interrupts_have_priorities)
 {
-	skip_kernels_own("adds them up");
-	out(UART_FCR, UART_FCR_ENABLE_FIFO);
-	out(UART_MCR, UART_MCR_DTR);
-	send_bytes(FIFO_SIZE + 1);
-	out(UART_IER, UART_IER_RDI | UART_IER_THRI | UART_IER_RLSI |
-		      UART_IER_MSI);
+	if (self->card.kernels_own)
+		SKIP(return, CARD_KERNELS_OWN "adds them up");
+	out(_metadata, self, UART_FCR, UART_FCR_ENABLE_FIFO);
+	out(_metadata, self, UART_MCR, UART_MCR_DTR);
+	send_bytes(_metadata, self, FIFO_SIZE + 1);
+	out(_metadata, self, UART_IER,
+	    UART_IER_RDI | UART_IER_THRI | UART_IER_RLSI | UART_IER_MSI);
 	/* Overrun, until LSR is read */
-	EXPECT_EQ(UART_IIR_RLSI, in(UART_IIR) & IIR_SOURCE);
-	EXPECT_EQ(UART_IIR_RLSI, in(UART_IIR) & IIR_SOURCE);
-	EXPECT_EQ(UART_LSR_OE, in(UART_LSR) & UART_LSR_OE);
+	EXPECT_EQ(UART_IIR_RLSI, in(self, UART_IIR) & IIR_SOURCE);
+	EXPECT_EQ(UART_IIR_RLSI, in(self, UART_IIR) & IIR_SOURCE);
+	EXPECT_EQ(UART_LSR_OE, in(self, UART_LSR) & UART_LSR_OE);
 	/* Data, until they are read */
-	EXPECT_EQ(UART_IIR_RDI, in(UART_IIR) & IIR_SOURCE);
-	expect_bytes(FIFO_SIZE);
+	EXPECT_EQ(UART_IIR_RDI, in(self, UART_IIR) & IIR_SOURCE);
+	expect_bytes(_metadata, self, FIFO_SIZE);
 	/* Transmitter empty, told once */
-	EXPECT_EQ(UART_IIR_THRI, in(UART_IIR) & IIR_SOURCE);
+	EXPECT_EQ(UART_IIR_THRI, in(self, UART_IIR) & IIR_SOURCE);
 	/* Modem lines, until MSR is read */
-	EXPECT_EQ(UART_IIR_MSI, in(UART_IIR) & IIR_SOURCE);
-	EXPECT_EQ(UART_IIR_MSI, in(UART_IIR) & IIR_SOURCE);
-	in(UART_MSR);
-	EXPECT_EQ(UART_IIR_NO_INT, in(UART_IIR) & IIR_SOURCE);
+	EXPECT_EQ(UART_IIR_MSI, in(self, UART_IIR) & IIR_SOURCE);
+	EXPECT_EQ(UART_IIR_MSI, in(self, UART_IIR) & IIR_SOURCE);
+	in(self, UART_MSR);
+	EXPECT_EQ(UART_IIR_NO_INT, in(self, UART_IIR) & IIR_SOURCE);
 }
 
 TEST_F(port, interrupt_that_is_not_enabled_is_not_told)
 {
-	CARD_SKIP_CRASH(&self->card);
-	out(UART_FCR, UART_FCR_ENABLE_FIFO);
-	send_bytes(4);
-	EXPECT_EQ(UART_IIR_NO_INT, in(UART_IIR) & IIR_SOURCE);
-	out(UART_IER, UART_IER_RDI);
-	EXPECT_EQ(UART_IIR_RDI, in(UART_IIR) & UART_IIR_RDI);
-	out(UART_IER, 0);
-	EXPECT_EQ(UART_IIR_NO_INT, in(UART_IIR) & IIR_SOURCE);
+	if (self->card.crashes)
+		SKIP(return, CARD_CRASHES);
+	out(_metadata, self, UART_FCR, UART_FCR_ENABLE_FIFO);
+	send_bytes(_metadata, self, 4);
+	EXPECT_EQ(UART_IIR_NO_INT, in(self, UART_IIR) & IIR_SOURCE);
+	out(_metadata, self, UART_IER, UART_IER_RDI);
+	EXPECT_EQ(UART_IIR_RDI, in(self, UART_IIR) & UART_IIR_RDI);
+	out(_metadata, self, UART_IER, 0);
+	EXPECT_EQ(UART_IIR_NO_INT, in(self, UART_IIR) & IIR_SOURCE);
 }
 
 TEST_F(port, trigger_level_tells_data_from_timeout)
@@ -305,17 +331,18 @@ TEST_F(port, trigger_level_tells_data_from_timeout)
 	};
 	size_t i;
 
-	skip_kernels_own("knows a level of 1 only");
-	out(UART_IER, UART_IER_RDI);
+	if (self->card.kernels_own)
+		SKIP(return, CARD_KERNELS_OWN "knows a level of 1 only");
+	out(_metadata, self, UART_IER, UART_IER_RDI);
 	for (i = 0; i < ARRAY_SIZE(triggers); i++) {
-		out(UART_FCR, UART_FCR_ENABLE_FIFO | UART_FCR_CLEAR_RCVR |
-			      triggers[i].bits);
-		send_bytes(triggers[i].level - 1);
+		out(_metadata, self, UART_FCR,
+		    UART_FCR_ENABLE_FIFO | UART_FCR_CLEAR_RCVR |
+		    triggers[i].bits);
+		send_bytes(_metadata, self, triggers[i].level - 1);
 		EXPECT_EQ(triggers[i].level > 1 ? UART_IIR_RX_TIMEOUT :
-						  UART_IIR_NO_INT,
-			  in(UART_IIR) & IIR_SOURCE);
-		send_bytes(1);
-		EXPECT_EQ(UART_IIR_RDI, in(UART_IIR) & IIR_SOURCE) {
+			  UART_IIR_NO_INT, in(self, UART_IIR) & IIR_SOURCE);
+		send_bytes(_metadata, self, 1);
+		EXPECT_EQ(UART_IIR_RDI, in(self, UART_IIR) & IIR_SOURCE) {
 			TH_LOG("level %d", triggers[i].level);
 		}
 	}
@@ -323,18 +350,20 @@ TEST_F(port, trigger_level_tells_data_from_timeout)
 
 TEST_F(port, enabling_the_empty_transmitters_interrupt_raises_it)
 {
-	CARD_SKIP_CRASH(&self->card);
-	out(UART_IER, UART_IER_THRI);
-	EXPECT_EQ(UART_IIR_THRI, in(UART_IIR) & IIR_SOURCE);
-	skip_kernels_own("tells it for ever");
-	EXPECT_EQ(UART_IIR_NO_INT, in(UART_IIR) & IIR_SOURCE);
+	if (self->card.crashes)
+		SKIP(return, CARD_CRASHES);
+	out(_metadata, self, UART_IER, UART_IER_THRI);
+	EXPECT_EQ(UART_IIR_THRI, in(self, UART_IIR) & IIR_SOURCE);
+	if (self->card.kernels_own)
+		SKIP(return, CARD_KERNELS_OWN "tells it for ever");
+	EXPECT_EQ(UART_IIR_NO_INT, in(self, UART_IIR) & IIR_SOURCE);
 	/* Each byte that goes out raises it again */
-	out(UART_TX, 'a');
-	EXPECT_EQ(UART_IIR_THRI, in(UART_IIR) & IIR_SOURCE);
+	out(_metadata, self, UART_TX, 'a');
+	EXPECT_EQ(UART_IIR_THRI, in(self, UART_IIR) & IIR_SOURCE);
 	/* And so does enabling it anew: Linux's driver tests for that */
-	out(UART_IER, 0);
-	out(UART_IER, UART_IER_THRI);
-	EXPECT_EQ(UART_IIR_THRI, in(UART_IIR) & IIR_SOURCE);
+	out(_metadata, self, UART_IER, 0);
+	out(_metadata, self, UART_IER, UART_IER_THRI);
+	EXPECT_EQ(UART_IIR_THRI, in(self, UART_IIR) & IIR_SOURCE);
 }
 
 TEST_F(port, loop_drives_the_modem_lines)
@@ -350,7 +379,8 @@ TEST_F(port, loop_drives_the_modem_lines)
 	};
 	int set, i, expected;
 
-	skip_kernels_own("has no modem lines");
+	if (self->card.kernels_own)
+		SKIP(return, CARD_KERNELS_OWN "has no modem lines");
 	for (set = 0; set < 16; set++) {
 		int mcr = UART_MCR_LOOP;
 
@@ -361,36 +391,38 @@ TEST_F(port, loop_drives_the_modem_lines)
 				expected |= lines[i].in;
 			}
 		}
-		out(UART_MCR, mcr);
-		EXPECT_EQ(expected, in(UART_MSR) & 0xf0) {
+		out(_metadata, self, UART_MCR, mcr);
+		EXPECT_EQ(expected, in(self, UART_MSR) & 0xf0) {
 			TH_LOG("MCR %#x", mcr);
 		}
-		EXPECT_EQ(mcr, in(UART_MCR));
+		EXPECT_EQ(mcr, in(self, UART_MCR));
 	}
 	/* The probe of Linux's driver */
-	out(UART_MCR, UART_MCR_LOOP | UART_MCR_OUT2 | UART_MCR_RTS);
-	EXPECT_EQ(UART_MSR_DCD | UART_MSR_CTS, in(UART_MSR) & 0xf0);
+	out(_metadata, self, UART_MCR,
+	    UART_MCR_LOOP | UART_MCR_OUT2 | UART_MCR_RTS);
+	EXPECT_EQ(UART_MSR_DCD | UART_MSR_CTS, in(self, UART_MSR) & 0xf0);
 }
 
 TEST_F(port, loop_brings_bytes_back)
 {
-	out(UART_FCR, UART_FCR_ENABLE_FIFO);
-	out(UART_MCR, UART_MCR_LOOP);
-	send_bytes(3);
-	expect_bytes(3);
+	out(_metadata, self, UART_FCR, UART_FCR_ENABLE_FIFO);
+	out(_metadata, self, UART_MCR, UART_MCR_LOOP);
+	send_bytes(_metadata, self, 3);
+	expect_bytes(_metadata, self, 3);
 }
 
 TEST_F(port, changes_of_modem_lines_are_told_once)
 {
-	skip_kernels_own("has no modem lines");
-	in(UART_MSR);
-	out(UART_MCR, UART_MCR_LOOP | UART_MCR_RTS);
-	EXPECT_EQ(UART_MSR_DCTS, in(UART_MSR) & UART_MSR_DCTS);
-	EXPECT_EQ(0, in(UART_MSR) & UART_MSR_ANY_DELTA);
-	out(UART_MCR, UART_MCR_LOOP | UART_MCR_RTS);
-	EXPECT_EQ(0, in(UART_MSR) & UART_MSR_ANY_DELTA);
-	out(UART_MCR, UART_MCR_LOOP);
-	EXPECT_EQ(UART_MSR_DCTS, in(UART_MSR) & UART_MSR_ANY_DELTA);
+	if (self->card.kernels_own)
+		SKIP(return, CARD_KERNELS_OWN "has no modem lines");
+	in(self, UART_MSR);
+	out(_metadata, self, UART_MCR, UART_MCR_LOOP | UART_MCR_RTS);
+	EXPECT_EQ(UART_MSR_DCTS, in(self, UART_MSR) & UART_MSR_DCTS);
+	EXPECT_EQ(0, in(self, UART_MSR) & UART_MSR_ANY_DELTA);
+	out(_metadata, self, UART_MCR, UART_MCR_LOOP | UART_MCR_RTS);
+	EXPECT_EQ(0, in(self, UART_MSR) & UART_MSR_ANY_DELTA);
+	out(_metadata, self, UART_MCR, UART_MCR_LOOP);
+	EXPECT_EQ(UART_MSR_DCTS, in(self, UART_MSR) & UART_MSR_ANY_DELTA);
 }
 
 TEST_F(port, each_modem_line_has_its_change)
@@ -408,16 +440,19 @@ TEST_F(port, each_modem_line_has_its_change)
 	};
 	size_t i;
 
-	skip_kernels_own("has no modem lines");
-	out(UART_MCR, UART_MCR_LOOP);
-	in(UART_MSR);
+	if (self->card.kernels_own)
+		SKIP(return, CARD_KERNELS_OWN "has no modem lines");
+	out(_metadata, self, UART_MCR, UART_MCR_LOOP);
+	in(self, UART_MSR);
 	for (i = 0; i < ARRAY_SIZE(lines); i++) {
-		out(UART_MCR, UART_MCR_LOOP | lines[i].out);
-		EXPECT_EQ(lines[i].rise, in(UART_MSR) & UART_MSR_ANY_DELTA) {
+		out(_metadata, self, UART_MCR, UART_MCR_LOOP | lines[i].out);
+		EXPECT_EQ(lines[i].rise,
+			  in(self, UART_MSR) & UART_MSR_ANY_DELTA) {
 			TH_LOG("MCR %#x, set", lines[i].out);
 		}
-		out(UART_MCR, UART_MCR_LOOP);
-		EXPECT_EQ(lines[i].fall, in(UART_MSR) & UART_MSR_ANY_DELTA) {
+		out(_metadata, self, UART_MCR, UART_MCR_LOOP);
+		EXPECT_EQ(lines[i].fall,
+			  in(self, UART_MSR) & UART_MSR_ANY_DELTA) {
 			TH_LOG("MCR %#x, cleared", lines[i].out);
 		}
 	}
@@ -425,51 +460,55 @@ TEST_F(port, each_modem_line_has_its_change)
 
 TEST_F(port, plug_changes_two_lines_with_dtr)
 {
-	skip_kernels_own("has no modem lines");
-	in(UART_MSR);
-	out(UART_MCR, UART_MCR_DTR);
+	if (self->card.kernels_own)
+		SKIP(return, CARD_KERNELS_OWN "has no modem lines");
+	in(self, UART_MSR);
+	out(_metadata, self, UART_MCR, UART_MCR_DTR);
 	EXPECT_EQ(UART_MSR_DSR | UART_MSR_DCD | UART_MSR_DDSR | UART_MSR_DDCD,
-		  in(UART_MSR));
-	out(UART_MCR, UART_MCR_DTR | UART_MCR_RTS);
+		  in(self, UART_MSR));
+	out(_metadata, self, UART_MCR, UART_MCR_DTR | UART_MCR_RTS);
 	EXPECT_EQ(UART_MSR_DSR | UART_MSR_DCD | UART_MSR_CTS | UART_MSR_DCTS,
-		  in(UART_MSR));
-	out(UART_MCR, UART_MCR_RTS);
-	EXPECT_EQ(UART_MSR_CTS | UART_MSR_DDSR | UART_MSR_DDCD, in(UART_MSR));
+		  in(self, UART_MSR));
+	out(_metadata, self, UART_MCR, UART_MCR_RTS);
+	EXPECT_EQ(UART_MSR_CTS | UART_MSR_DDSR | UART_MSR_DDCD,
+		  in(self, UART_MSR));
 }
 
 TEST_F(port, device_reset_resets_the_port)
 {
-	skip_kernels_own("keeps its registers");
-	out(UART_FCR, UART_FCR_ENABLE_FIFO);
-	out(UART_IER, UART_IER_RDI);
-	out(UART_SCR, 0x77);
-	out(UART_LCR, UART_LCR_WLEN8);
-	out(UART_MCR, UART_MCR_RTS);
-	send_bytes(5);
+	if (self->card.kernels_own)
+		SKIP(return, CARD_KERNELS_OWN "keeps its registers");
+	out(_metadata, self, UART_FCR, UART_FCR_ENABLE_FIFO);
+	out(_metadata, self, UART_IER, UART_IER_RDI);
+	out(_metadata, self, UART_SCR, 0x77);
+	out(_metadata, self, UART_LCR, UART_LCR_WLEN8);
+	out(_metadata, self, UART_MCR, UART_MCR_RTS);
+	send_bytes(_metadata, self, 5);
 	ASSERT_EQ(0, vfio_ioctl(self->card.user.device, VFIO_DEVICE_RESET,
 				NULL));
-	EXPECT_EQ(0, in(UART_IER));
-	EXPECT_EQ(UART_IIR_NO_INT, in(UART_IIR));
-	EXPECT_EQ(0, in(UART_LCR));
-	EXPECT_EQ(0, in(UART_MCR));
-	EXPECT_EQ(UART_LSR_TEMT | UART_LSR_THRE, in(UART_LSR));
+	EXPECT_EQ(0, in(self, UART_IER));
+	EXPECT_EQ(UART_IIR_NO_INT, in(self, UART_IIR));
+	EXPECT_EQ(0, in(self, UART_LCR));
+	EXPECT_EQ(0, in(self, UART_MCR));
+	EXPECT_EQ(UART_LSR_TEMT | UART_LSR_THRE, in(self, UART_LSR));
 }
 
 TEST_F(port, next_opener_finds_it_as_new)
 {
-	skip_kernels_own("keeps its state");
-	out(UART_FCR, UART_FCR_ENABLE_FIFO);
-	out(UART_IER, UART_IER_RDI);
-	out(UART_SCR, 0x77);
-	send_bytes(5);
+	if (self->card.kernels_own)
+		SKIP(return, CARD_KERNELS_OWN "keeps its state");
+	out(_metadata, self, UART_FCR, UART_FCR_ENABLE_FIFO);
+	out(_metadata, self, UART_IER, UART_IER_RDI);
+	out(_metadata, self, UART_SCR, 0x77);
+	send_bytes(_metadata, self, 5);
 	ASSERT_EQ(0, card_set_config32(&self->card, PCI_BASE_ADDRESS_0,
 				       0xc000));
 	vfio_close(&self->card.user);
 	ASSERT_EQ(0, card_use(&self->card));
-	EXPECT_EQ(0, in(UART_IER));
-	EXPECT_EQ(UART_IIR_NO_INT, in(UART_IIR));
-	EXPECT_EQ(0, in(UART_SCR));
-	EXPECT_EQ(UART_LSR_TEMT | UART_LSR_THRE, in(UART_LSR));
+	EXPECT_EQ(0, in(self, UART_IER));
+	EXPECT_EQ(UART_IIR_NO_INT, in(self, UART_IIR));
+	EXPECT_EQ(0, in(self, UART_SCR));
+	EXPECT_EQ(UART_LSR_TEMT | UART_LSR_THRE, in(self, UART_LSR));
 	EXPECT_EQ(PCI_BASE_ADDRESS_SPACE_IO,
 		  card_config32(&self->card, PCI_BASE_ADDRESS_0));
 }
@@ -497,7 +536,8 @@ TEST_F(ports, are_independent)
 	const struct card *card = &self->card;
 	int i;
 
-	CARD_SKIP_CRASH(&self->card);
+	if (self->card.crashes)
+		SKIP(return, CARD_CRASHES);
 	for (i = 0; i < 2; i++) {
 		EXPECT_EQ(0, card_out(card, i, UART_FCR, UART_FCR_ENABLE_FIFO));
 		EXPECT_EQ(0, card_out(card, i, UART_SCR, 0x50 + i));
