@@ -77,24 +77,24 @@ FIXTURE_TEARDOWN(migration)
 	EXPECT_TRUE(eventfd_ids_back_to(self->eventfd_id));
 }
 
-#define source_fd		(self->card.user.device)
-#define target_fd		(self->other.user.device)
-#define in(reg)			card_in(&self->card, 0, reg)
-#define out(reg, value)		EXPECT_EQ(0, card_out(&self->card, 0, reg, value))
-#define reset_card()							\
-	EXPECT_EQ(0, vfio_ioctl(source_fd, VFIO_DEVICE_RESET, NULL))
-#define session(state)		ASSERT_EQ(0, mig_set(source_fd, state, &self->fd))
+static void reset_card(struct __test_metadata *_metadata,
+		       const struct card *card)
+{
+	EXPECT_EQ(0, vfio_ioctl(card->user.device, VFIO_DEVICE_RESET, NULL));
+}
 
-#define end_session() do {						\
-	close(self->fd);						\
-	self->fd = -1;							\
-} while (0)
+/* Of the card that is migrated */
+static void session(struct __test_metadata *_metadata,
+		    FIXTURE_DATA(migration) *self, int state)
+{
+	ASSERT_EQ(0, mig_set(self->card.user.device, state, &self->fd));
+}
 
-#define SKIP_WITHOUT_PRECOPY()						\
-	do {								\
-		if (!self->has_precopy)					\
-			SKIP(return, "this kernel's VFIO has no pre-copy"); \
-	} while (0)
+static void end_session(FIXTURE_DATA(migration) *self)
+{
+	close(self->fd);
+	self->fd = -1;
+}
 
 static void save(struct data *data, int from)
 {
@@ -118,23 +118,26 @@ static void fill_fifo(const struct card *card, int port)
 TEST_F(migration, card_can_be_migrated)
 {
 	EXPECT_EQ(MIG_FLAG_STOP_COPY | MIG_FLAG_P2P,
-		  mig_flags(source_fd) & ~MIG_FLAG_PRE_COPY);
-	EXPECT_EQ(MIG_RUNNING, mig_get(source_fd));
+		  mig_flags(self->card.user.device) & ~MIG_FLAG_PRE_COPY);
+	EXPECT_EQ(MIG_RUNNING, mig_get(self->card.user.device));
 }
 
 TEST_F(migration, features_can_be_probed)
 {
 	__u64 none = 0;
 
-	EXPECT_EQ(0, mig_feature(source_fd, VFIO_DEVICE_FEATURE_PROBE |
+	EXPECT_EQ(0, mig_feature(self->card.user.device,
+				 VFIO_DEVICE_FEATURE_PROBE |
 				 VFIO_DEVICE_FEATURE_GET | MIG_FEATURE_FLAGS,
 				 &none, sizeof(none)));
-	EXPECT_EQ(0, mig_feature(source_fd, VFIO_DEVICE_FEATURE_PROBE |
+	EXPECT_EQ(0, mig_feature(self->card.user.device,
+				 VFIO_DEVICE_FEATURE_PROBE |
 				 VFIO_DEVICE_FEATURE_GET |
 				 VFIO_DEVICE_FEATURE_SET | MIG_FEATURE_STATE,
 				 &none, sizeof(none)));
 	/* Without iommufd the kernel has none of it, and QEMU would stumble */
-	EXPECT_EQ(-ENOTTY, mig_feature(source_fd, VFIO_DEVICE_FEATURE_PROBE |
+	EXPECT_EQ(-ENOTTY, mig_feature(self->card.user.device,
+				       VFIO_DEVICE_FEATURE_PROBE |
 				       VFIO_DEVICE_FEATURE_SET |
 				       MIG_FEATURE_LOGGING, &none,
 				       sizeof(none)));
@@ -161,7 +164,7 @@ TEST_F(migration, administrator_sees_the_state_at_any_time)
 	if (!file_exists(DEBUGFS "/vfio"))
 		SKIP(return, "this kernel's VFIO is not in debugfs");
 	EXPECT_TRUE(shows(&self->card.uuid, "RUNNING"));
-	EXPECT_EQ(0, mig_go(source_fd, MIG_STOP));
+	EXPECT_EQ(0, mig_go(self->card.user.device, MIG_STOP));
 	EXPECT_TRUE(shows(&self->card.uuid, "STOP"));
 	for (i = 0; i < 20; i++) {
 		vfio_close(&self->card.user);
@@ -178,21 +181,21 @@ TEST_F(migration, session_needs_a_descriptor)
 	ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &limit));
 	none = (struct rlimit){ .rlim_cur = 0, .rlim_max = limit.rlim_max };
 	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &none));
-	EXPECT_EQ(-EMFILE, mig_go(source_fd, MIG_STOP_COPY));
+	EXPECT_EQ(-EMFILE, mig_go(self->card.user.device, MIG_STOP_COPY));
 	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
-	EXPECT_EQ(0, mig_go(source_fd, MIG_RUNNING));
-	save(&self->data, source_fd);
+	EXPECT_EQ(0, mig_go(self->card.user.device, MIG_RUNNING));
+	save(&self->data, self->card.user.device);
 	EXPECT_LT(0, self->data.size);
 }
 
 TEST_F(migration, size_is_that_of_the_data)
 {
 	if (!self->has_precopy) {
-		EXPECT_EQ(-ENOTTY, mig_size(source_fd));
+		EXPECT_EQ(-ENOTTY, mig_size(self->card.user.device));
 		SKIP(return, "this kernel's VFIO does not tell the size");
 	}
-	save(&self->data, source_fd);
-	EXPECT_EQ(self->data.size, mig_size(source_fd));
+	save(&self->data, self->card.user.device);
+	EXPECT_EQ(self->data.size, mig_size(self->card.user.device));
 }
 
 static bool saves(int state)
@@ -226,31 +229,32 @@ TEST_F(migration, every_transition_is_as_vfio_describes_it)
 {
 	int from, to, fd, ret;
 
-	save(&self->data, target_fd);
+	save(&self->data, self->other.user.device);
 	ASSERT_LT(0, self->data.size);
 	for (from = MIG_STOP; from < MIG_STATES; from++) {
 		if (transition(MIG_RUNNING, from, self->has_precopy))
 			continue;
 		for (to = 0; to < MIG_STATES + 2; to++) {
-			reset_card();
-			ASSERT_EQ(MIG_RUNNING, mig_get(source_fd));
-			session(from);
+			reset_card(_metadata, &self->card);
+			ASSERT_EQ(MIG_RUNNING, mig_get(self->card.user.device));
+			session(_metadata, self, from);
 			ASSERT_EQ(begins(MIG_RUNNING, from), self->fd >= 0);
-			ASSERT_EQ(from, mig_get(source_fd));
+			ASSERT_EQ(from, mig_get(self->card.user.device));
 			if (from == MIG_RESUMING)
 				ASSERT_EQ(self->data.size,
 					  mig_write(self->fd, self->data.bytes,
 						    self->data.size));
-			ret = mig_set(source_fd, to, &fd);
+			ret = mig_set(self->card.user.device, to, &fd);
 			ASSERT_EQ(transition(from, to, self->has_precopy), ret) {
 				TH_LOG("from %d to %d", from, to);
 			}
-			ASSERT_EQ(ret ? from : to, mig_get(source_fd));
+			ASSERT_EQ(ret ? from : to,
+				  mig_get(self->card.user.device));
 			ASSERT_EQ(!ret && begins(from, to), fd >= 0) {
 				TH_LOG("from %d to %d", from, to);
 			}
 			close(fd);
-			end_session();
+			end_session(self);
 		}
 	}
 }
@@ -259,36 +263,37 @@ TEST_F(migration, only_a_reset_leads_out_of_an_error)
 {
 	int to;
 
-	EXPECT_EQ(-EINVAL, mig_load(source_fd, "", 0));
-	EXPECT_EQ(MIG_ERROR, mig_get(source_fd));
+	EXPECT_EQ(-EINVAL, mig_load(self->card.user.device, "", 0));
+	EXPECT_EQ(MIG_ERROR, mig_get(self->card.user.device));
 	for (to = 0; to < MIG_STATES + 2; to++)
-		EXPECT_EQ(-EINVAL, mig_go(source_fd, to));
-	EXPECT_EQ(MIG_ERROR, mig_get(source_fd));
-	reset_card();
-	EXPECT_EQ(MIG_RUNNING, mig_get(source_fd));
-	EXPECT_EQ(0, mig_go(source_fd, MIG_STOP));
+		EXPECT_EQ(-EINVAL, mig_go(self->card.user.device, to));
+	EXPECT_EQ(MIG_ERROR, mig_get(self->card.user.device));
+	reset_card(_metadata, &self->card);
+	EXPECT_EQ(MIG_RUNNING, mig_get(self->card.user.device));
+	EXPECT_EQ(0, mig_go(self->card.user.device, MIG_STOP));
 }
 
 /* The registers that reading does not change */
 static const int registers[] = { UART_IER, UART_LCR, UART_MCR, UART_SCR };
 
-#define set_up_card(card) do {						\
-	int port;							\
-									\
-	for (port = 0; port < 2; port++) {				\
-		fill_fifo(card, port);					\
-		card_out(card, port, UART_LCR, UART_LCR_DLAB | 3);	\
-		card_out(card, port, UART_DLL, 0x12 + port);		\
-		card_out(card, port, UART_DLM, 0x34);			\
-		card_out(card, port, UART_LCR, 3 + port);		\
-		card_out(card, port, UART_IER, UART_IER_RDI);		\
-		card_out(card, port, UART_MCR, UART_MCR_RTS);		\
-		card_out(card, port, UART_SCR, 0x5a + port);		\
-	}								\
-	card_set_config32(card, PCI_BASE_ADDRESS_0, 0xc000);		\
-	card_set_config32(card, PCI_BASE_ADDRESS_1, 0xd000);		\
-	card_set_config32(card, PCI_COMMAND, PCI_COMMAND_IO);		\
-} while (0)
+static void set_up_card(const struct card *card)
+{
+	int port;
+
+	for (port = 0; port < 2; port++) {
+		fill_fifo(card, port);
+		card_out(card, port, UART_LCR, UART_LCR_DLAB | 3);
+		card_out(card, port, UART_DLL, 0x12 + port);
+		card_out(card, port, UART_DLM, 0x34);
+		card_out(card, port, UART_LCR, 3 + port);
+		card_out(card, port, UART_IER, UART_IER_RDI);
+		card_out(card, port, UART_MCR, UART_MCR_RTS);
+		card_out(card, port, UART_SCR, 0x5a + port);
+	}
+	card_set_config32(card, PCI_BASE_ADDRESS_0, 0xc000);
+	card_set_config32(card, PCI_BASE_ADDRESS_1, 0xd000);
+	card_set_config32(card, PCI_COMMAND, PCI_COMMAND_IO);
+}
 
 TEST_F(migration, card_arrives_as_it_was)
 {
@@ -299,9 +304,10 @@ TEST_F(migration, card_arrives_as_it_was)
 	set_up_card(&self->card);
 	for (i = 0; i < 64; i++)
 		config[i] = card_config32(&self->card, 4 * i);
-	save(&self->data, source_fd);
-	ASSERT_EQ(0, mig_load(target_fd, self->data.bytes, self->data.size));
-	EXPECT_EQ(0, mig_go(target_fd, MIG_RUNNING));
+	save(&self->data, self->card.user.device);
+	ASSERT_EQ(0, mig_load(self->other.user.device, self->data.bytes,
+			      self->data.size));
+	EXPECT_EQ(0, mig_go(self->other.user.device, MIG_RUNNING));
 
 	for (i = 0; i < 64; i++)
 		EXPECT_EQ(config[i], card_config32(&self->other, 4 * i));
@@ -325,9 +331,10 @@ TEST_F(migration, card_arrives_as_it_was)
 /* What was there before does not stay */
 TEST_F(migration, card_that_arrives_replaces_all)
 {
-	save(&self->data, source_fd);
+	save(&self->data, self->card.user.device);
 	set_up_card(&self->other);
-	ASSERT_EQ(0, mig_load(target_fd, self->data.bytes, self->data.size));
+	ASSERT_EQ(0, mig_load(self->other.user.device, self->data.bytes,
+			      self->data.size));
 	EXPECT_EQ(0, card_in(&self->other, 0, UART_SCR));
 	EXPECT_EQ(0, card_in(&self->other, 1, UART_IER));
 	EXPECT_EQ(0, card_in(&self->other, 1, UART_LSR) & UART_LSR_DR);
@@ -337,23 +344,23 @@ TEST_F(migration, card_that_arrives_replaces_all)
 TEST_F(migration, source_can_go_on_after_all)
 {
 	set_up_card(&self->card);
-	save(&self->data, source_fd);
-	EXPECT_EQ(0, mig_go(source_fd, MIG_RUNNING));
-	EXPECT_EQ(0x30, in(UART_RX));
-	EXPECT_EQ(0x5a, in(UART_SCR));
+	save(&self->data, self->card.user.device);
+	EXPECT_EQ(0, mig_go(self->card.user.device, MIG_RUNNING));
+	EXPECT_EQ(0x30, card_in(&self->card, 0, UART_RX));
+	EXPECT_EQ(0x5a, card_in(&self->card, 0, UART_SCR));
 }
 
 TEST_F(migration, stopped_card_signals_nothing_until_it_runs)
 {
 	EXPECT_EQ(0, card_set_eventfd(&self->card, INTX, self->eventfd));
-	out(UART_IER, UART_IER_RDI);
-	EXPECT_EQ(0, mig_go(source_fd, MIG_STOP));
-	out(UART_TX, 'x');
+	expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_RDI);
+	EXPECT_EQ(0, mig_go(self->card.user.device, MIG_STOP));
+	expect_out(_metadata, &self->card, 0, UART_TX, 'x');
 	EXPECT_EQ(0, card_act(&self->card, INTX, VFIO_IRQ_SET_ACTION_UNMASK, 1));
 	EXPECT_EQ(0, eventfd_take(self->eventfd));
-	EXPECT_EQ(0, mig_go(source_fd, MIG_RUNNING_P2P));
+	EXPECT_EQ(0, mig_go(self->card.user.device, MIG_RUNNING_P2P));
 	EXPECT_EQ(1, eventfd_take(self->eventfd));
-	EXPECT_EQ(0, mig_go(source_fd, MIG_RUNNING));
+	EXPECT_EQ(0, mig_go(self->card.user.device, MIG_RUNNING));
 	EXPECT_EQ(0, eventfd_take(self->eventfd));
 }
 
@@ -363,22 +370,22 @@ TEST_F(migration, interrupt_that_was_pending_comes_where_it_runs)
 	int i;
 
 	for (i = 0; i < 2; i++) {
-		reset_card();
-		EXPECT_EQ(0, vfio_ioctl(target_fd, VFIO_DEVICE_RESET, NULL));
+		reset_card(_metadata, &self->card);
+		reset_card(_metadata, &self->other);
 		EXPECT_EQ(0, card_set_eventfd(&self->card, indexes[i],
 					      self->eventfd));
-		out(UART_IER, UART_IER_RDI);
-		out(UART_TX, 'x');
+		expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_RDI);
+		expect_out(_metadata, &self->card, 0, UART_TX, 'x');
 		/* The guest had no time to take notice */
 		EXPECT_EQ(1, eventfd_take(self->eventfd));
 		EXPECT_EQ(0, card_set_eventfd(&self->card, indexes[i], -1));
 		EXPECT_EQ(0, card_set_eventfd(&self->other, indexes[i],
 					      self->eventfd));
-		save(&self->data, source_fd);
-		ASSERT_EQ(0, mig_load(target_fd, self->data.bytes,
+		save(&self->data, self->card.user.device);
+		ASSERT_EQ(0, mig_load(self->other.user.device, self->data.bytes,
 				      self->data.size));
 		EXPECT_EQ(0, eventfd_take(self->eventfd));
-		EXPECT_EQ(0, mig_go(target_fd, MIG_RUNNING));
+		EXPECT_EQ(0, mig_go(self->other.user.device, MIG_RUNNING));
 		EXPECT_EQ(1, eventfd_take(self->eventfd));
 		EXPECT_EQ(0, card_set_eventfd(&self->other, indexes[i], -1));
 	}
@@ -387,19 +394,20 @@ TEST_F(migration, interrupt_that_was_pending_comes_where_it_runs)
 TEST_F(migration, nothing_comes_where_nothing_was_pending)
 {
 	EXPECT_EQ(0, card_set_eventfd(&self->other, MSI, self->eventfd));
-	out(UART_IER, UART_IER_RDI);
-	save(&self->data, source_fd);
-	ASSERT_EQ(0, mig_load(target_fd, self->data.bytes, self->data.size));
-	EXPECT_EQ(0, mig_go(target_fd, MIG_RUNNING));
+	expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_RDI);
+	save(&self->data, self->card.user.device);
+	ASSERT_EQ(0, mig_load(self->other.user.device, self->data.bytes,
+			      self->data.size));
+	EXPECT_EQ(0, mig_go(self->other.user.device, MIG_RUNNING));
 	EXPECT_EQ(0, eventfd_take(self->eventfd));
 }
 
-#define poll_events() ({						\
-	struct pollfd polled = { .fd = self->fd,			\
-				 .events = POLLIN | POLLOUT };		\
-									\
-	poll(&polled, 1, 0) == 1 ? polled.revents : 0;			\
-})
+static int poll_events(int fd)
+{
+	struct pollfd polled = { .fd = fd, .events = POLLIN | POLLOUT };
+
+	return poll(&polled, 1, 0) == 1 ? polled.revents : 0;
+}
 
 TEST_F(migration, identity_comes_before_the_card_is_stopped)
 {
@@ -407,12 +415,13 @@ TEST_F(migration, identity_comes_before_the_card_is_stopped)
 	struct mig_header *header = (void *)self->data.bytes;
 	size_t left = MIG_IDENTITY_SIZE;
 
-	SKIP_WITHOUT_PRECOPY();
-	session(MIG_PRE_COPY);
+	if (!self->has_precopy)
+		SKIP(return, NO_PRECOPY);
+	session(_metadata, self, MIG_PRE_COPY);
 	EXPECT_EQ(0, mig_precopy(self->fd, &info));
 	EXPECT_EQ(left, info.initial_bytes);
 	EXPECT_EQ(0, info.dirty_bytes);
-	EXPECT_EQ(POLLIN, poll_events());
+	EXPECT_EQ(POLLIN, poll_events(self->fd));
 	EXPECT_EQ(10, mig_read(self->fd, self->data.bytes, 10));
 	EXPECT_EQ(0, mig_precopy(self->fd, &info));
 	EXPECT_EQ(left - 10, info.initial_bytes);
@@ -424,34 +433,36 @@ TEST_F(migration, identity_comes_before_the_card_is_stopped)
 	/* The end for the time being */
 	EXPECT_EQ(0, mig_precopy(self->fd, &info));
 	EXPECT_EQ(0, info.initial_bytes);
-	EXPECT_EQ(0, poll_events());
+	EXPECT_EQ(0, poll_events(self->fd));
 	EXPECT_EQ(-ENOMSG, mig_read(self->fd, self->data.bytes, 1));
-	out(UART_SCR, 0x77);
-	EXPECT_EQ(0, mig_go(source_fd, MIG_PRE_COPY_P2P));
+	expect_out(_metadata, &self->card, 0, UART_SCR, 0x77);
+	EXPECT_EQ(0, mig_go(self->card.user.device, MIG_PRE_COPY_P2P));
 	EXPECT_EQ(-ENOMSG, mig_read(self->fd, self->data.bytes, 1));
 
 	/* The same descriptor has the rest */
-	EXPECT_EQ(0, mig_go(source_fd, MIG_STOP_COPY));
-	EXPECT_EQ(POLLIN, poll_events());
+	EXPECT_EQ(0, mig_go(self->card.user.device, MIG_STOP_COPY));
+	EXPECT_EQ(POLLIN, poll_events(self->fd));
 	EXPECT_EQ(-EINVAL, mig_precopy(self->fd, &info));
 	self->data.size = mig_read(self->fd, self->data.bytes + left,
 				   MAX_SIZE - left);
 	EXPECT_LT(0, self->data.size);
 	self->data.size += left;
 	EXPECT_EQ(0, mig_read(self->fd, self->data.bytes, 1));
-	EXPECT_EQ(POLLIN, poll_events());
-	ASSERT_EQ(0, mig_load(target_fd, self->data.bytes, self->data.size));
+	EXPECT_EQ(POLLIN, poll_events(self->fd));
+	ASSERT_EQ(0, mig_load(self->other.user.device, self->data.bytes,
+			      self->data.size));
 	EXPECT_EQ(0x77, card_in(&self->other, 0, UART_SCR));
 }
 
 TEST_F(migration, pre_copy_can_be_given_up)
 {
-	SKIP_WITHOUT_PRECOPY();
-	session(MIG_PRE_COPY);
-	EXPECT_EQ(0, mig_go(source_fd, MIG_RUNNING));
+	if (!self->has_precopy)
+		SKIP(return, NO_PRECOPY);
+	session(_metadata, self, MIG_PRE_COPY);
+	EXPECT_EQ(0, mig_go(self->card.user.device, MIG_RUNNING));
 	EXPECT_EQ(-ENODEV, mig_read(self->fd, self->data.bytes, 1));
-	end_session();
-	session(MIG_PRE_COPY_P2P);
+	end_session(self);
+	session(_metadata, self, MIG_PRE_COPY_P2P);
 	EXPECT_EQ(MIG_IDENTITY_SIZE,
 		  mig_read(self->fd, self->data.bytes, MAX_SIZE));
 }
@@ -460,17 +471,18 @@ TEST_F(migration, arguments_of_the_ioctl_are_checked)
 {
 	struct mig_precopy info = { .argsz = sizeof(info) - 1 };
 
-	SKIP_WITHOUT_PRECOPY();
-	session(MIG_PRE_COPY);
+	if (!self->has_precopy)
+		SKIP(return, NO_PRECOPY);
+	session(_metadata, self, MIG_PRE_COPY);
 	EXPECT_EQ(-1, ioctl(self->fd, MIG_PRECOPY, &info));
 	EXPECT_EQ(EINVAL, errno);
 	EXPECT_EQ(-1, ioctl(self->fd, MIG_PRECOPY, bad_address()));
 	EXPECT_EQ(EFAULT, errno);
 	EXPECT_EQ(-1, ioctl(self->fd, VFIO_DEVICE_RESET));
 	EXPECT_EQ(ENOTTY, errno);
-	end_session();
-	EXPECT_EQ(0, mig_go(source_fd, MIG_RUNNING));
-	session(MIG_RESUMING);
+	end_session(self);
+	EXPECT_EQ(0, mig_go(self->card.user.device, MIG_RUNNING));
+	session(_metadata, self, MIG_RESUMING);
 	EXPECT_EQ(-EINVAL, mig_precopy(self->fd, &info));
 }
 
@@ -478,7 +490,7 @@ TEST_F(migration, descriptor_goes_one_way_and_has_no_position)
 {
 	__u8 byte = 0;
 
-	session(MIG_STOP_COPY);
+	session(_metadata, self, MIG_STOP_COPY);
 	EXPECT_EQ(-EBADF, mig_write(self->fd, &byte, 1));
 	EXPECT_EQ(-1, pread(self->fd, &byte, 1, 0));
 	EXPECT_EQ(ESPIPE, errno);
@@ -488,10 +500,10 @@ TEST_F(migration, descriptor_goes_one_way_and_has_no_position)
 	EXPECT_EQ(EFAULT, errno);
 	EXPECT_EQ(1, mig_read(self->fd, &byte, 1));
 	EXPECT_EQ('m', byte);
-	end_session();
-	EXPECT_EQ(0, mig_go(source_fd, MIG_STOP));
-	session(MIG_RESUMING);
-	EXPECT_EQ(POLLOUT, poll_events());
+	end_session(self);
+	EXPECT_EQ(0, mig_go(self->card.user.device, MIG_STOP));
+	session(_metadata, self, MIG_RESUMING);
+	EXPECT_EQ(POLLOUT, poll_events(self->fd));
 	EXPECT_EQ(-EBADF, mig_read(self->fd, &byte, 1));
 	EXPECT_EQ(-1, write(self->fd, bad_address(), 4));
 	EXPECT_EQ(EFAULT, errno);
@@ -502,42 +514,49 @@ TEST_F(migration, pieces_of_any_size_will_do)
 	ssize_t i;
 
 	set_up_card(&self->card);
-	session(MIG_STOP_COPY);
+	session(_metadata, self, MIG_STOP_COPY);
 	while (mig_read(self->fd, self->data.bytes + self->data.size, 1) == 1)
 		self->data.size++;
-	end_session();
-	EXPECT_EQ(0, mig_go(source_fd, MIG_STOP));
-	session(MIG_RESUMING);
+	end_session(self);
+	EXPECT_EQ(0, mig_go(self->card.user.device, MIG_STOP));
+	session(_metadata, self, MIG_RESUMING);
 	for (i = 0; i < self->data.size; i++)
 		ASSERT_EQ(1, mig_write(self->fd, self->data.bytes + i, 1));
-	EXPECT_EQ(0, mig_go(source_fd, MIG_STOP));
-	EXPECT_EQ(0x5a, in(UART_SCR));
+	EXPECT_EQ(0, mig_go(self->card.user.device, MIG_STOP));
+	EXPECT_EQ(0x5a, card_in(&self->card, 0, UART_SCR));
 }
 
-#define expect_refused(bytes, size) do {				\
-	EXPECT_EQ(-EINVAL, mig_load(target_fd, bytes, size)) {	\
-		TH_LOG("%zd bytes", (ssize_t)(size));			\
-	}								\
-	ASSERT_EQ(MIG_ERROR, mig_get(target_fd));			\
-	ASSERT_EQ(0, vfio_ioctl(target_fd, VFIO_DEVICE_RESET, NULL)); \
-} while (0)
+static void expect_refused(struct __test_metadata *_metadata,
+			   const struct card *card, const __u8 *bytes,
+			   ssize_t size)
+{
+	int device = card->user.device;
+
+	EXPECT_EQ(-EINVAL, mig_load(device, bytes, size)) {
+		TH_LOG("%zd bytes", size);
+	}
+	ASSERT_EQ(MIG_ERROR, mig_get(device));
+	ASSERT_EQ(0, vfio_ioctl(device, VFIO_DEVICE_RESET, NULL));
+}
 
 TEST_F(migration, data_that_is_cut_is_refused)
 {
 	ssize_t size;
 
-	save(&self->data, source_fd);
+	save(&self->data, self->card.user.device);
 	for (size = 0; size < self->data.size; size++)
-		expect_refused(self->data.bytes, size);
-	EXPECT_EQ(0, mig_load(target_fd, self->data.bytes, size));
+		expect_refused(_metadata, &self->other, self->data.bytes, size);
+	EXPECT_EQ(0, mig_load(self->other.user.device, self->data.bytes, size));
 }
 
 TEST_F(migration, data_with_more_behind_it_is_refused)
 {
-	save(&self->data, source_fd);
-	expect_refused(self->data.bytes, self->data.size + 1);
-	expect_refused(self->data.bytes, MAX_SIZE);
-	EXPECT_EQ(0, mig_load(target_fd, self->data.bytes, self->data.size));
+	save(&self->data, self->card.user.device);
+	expect_refused(_metadata, &self->other, self->data.bytes,
+		       self->data.size + 1);
+	expect_refused(_metadata, &self->other, self->data.bytes, MAX_SIZE);
+	EXPECT_EQ(0, mig_load(self->other.user.device, self->data.bytes,
+			      self->data.size));
 }
 
 TEST_F(migration, data_of_another_type_is_refused_as_soon_as_it_shows)
@@ -550,7 +569,7 @@ TEST_F(migration, data_of_another_type_is_refused_as_soon_as_it_shows)
 	/* Other tests have had more such lines than the kernel lets through */
 	sleep(RATELIMIT_S);
 	log = kmsg_open();
-	session(MIG_RESUMING);
+	session(_metadata, self, MIG_RESUMING);
 	EXPECT_EQ(MIG_IDENTITY_SIZE - 1,
 		  mig_write(self->fd, self->data.bytes, MIG_IDENTITY_SIZE - 1));
 	EXPECT_EQ(-EINVAL,
@@ -560,7 +579,7 @@ TEST_F(migration, data_of_another_type_is_refused_as_soon_as_it_shows)
 			      "refused: it is of another type",
 			      "needed: type mtty-2"));
 	EXPECT_EQ(-EINVAL, mig_write(self->fd, self->data.bytes, 1));
-	EXPECT_EQ(-EINVAL, mig_go(source_fd, MIG_STOP));
+	EXPECT_EQ(-EINVAL, mig_go(self->card.user.device, MIG_STOP));
 	EXPECT_EQ(0, card_remove(&single));
 	close(log);
 }
@@ -571,13 +590,15 @@ TEST_F(migration, no_bit_of_the_header_can_be_another)
 	struct mig_header *header = (void *)self->data.bytes;
 	size_t bit;
 
-	save(&self->data, source_fd);
+	save(&self->data, self->card.user.device);
 	for (bit = 0; bit < 8 * sizeof(*header); bit++) {
 		self->data.bytes[bit / 8] ^= 1 << bit % 8;
-		expect_refused(self->data.bytes, self->data.size);
+		expect_refused(_metadata, &self->other, self->data.bytes,
+			       self->data.size);
 		self->data.bytes[bit / 8] ^= 1 << bit % 8;
 	}
-	EXPECT_EQ(0, mig_load(target_fd, self->data.bytes, self->data.size));
+	EXPECT_EQ(0, mig_load(self->other.user.device, self->data.bytes,
+			      self->data.size));
 }
 
 static void begin_random(void)
@@ -610,24 +631,26 @@ TEST_F(migration, state_at_random_is_refused_or_is_one)
 
 	begin_random();
 	set_up_card(&self->card);
-	save(&self->data, source_fd);
+	save(&self->data, self->card.user.device);
 	for (i = 0; i < CHANGES; i++) {
 		changed = self->data;
 		change(&changed, sizeof(struct mig_header));
-		ret = mig_load(target_fd, changed.bytes, changed.size);
+		ret = mig_load(self->other.user.device, changed.bytes,
+			       changed.size);
 		if (ret) {
 			ASSERT_EQ(-EINVAL, ret);
-			ASSERT_EQ(MIG_ERROR, mig_get(target_fd));
+			ASSERT_EQ(MIG_ERROR, mig_get(self->other.user.device));
 		} else {
 			loaded++;
-			save(&again, target_fd);
+			save(&again, self->other.user.device);
 			ASSERT_EQ(changed.size, again.size);
 			ASSERT_EQ(0, memcmp(changed.bytes, again.bytes,
 					    again.size));
 			for (reg = 0; reg < 8; reg++)
 				ASSERT_LE(0, card_in(&self->other, 0, reg));
 		}
-		ASSERT_EQ(0, vfio_ioctl(target_fd, VFIO_DEVICE_RESET, NULL));
+		ASSERT_EQ(0, vfio_ioctl(self->other.user.device,
+					VFIO_DEVICE_RESET, NULL));
 	}
 	/* Both have to be seen */
 	EXPECT_LT(CHANGES / 100, loaded);
@@ -637,9 +660,10 @@ TEST_F(migration, state_at_random_is_refused_or_is_one)
 /* A byte that nobody will ever read is none of the card's, either */
 TEST_F(migration, bytes_behind_the_last_one_are_refused)
 {
-	save(&self->data, source_fd);
+	save(&self->data, self->card.user.device);
 	self->data.bytes[sizeof(struct mig_header) + 256 + FIFO_SIZE - 1] = 1;
-	expect_refused(self->data.bytes, self->data.size);
+	expect_refused(_metadata, &self->other, self->data.bytes,
+		       self->data.size);
 }
 
 TEST_F(migration, data_at_random_is_refused)
@@ -648,45 +672,51 @@ TEST_F(migration, data_at_random_is_refused)
 	int i, ret;
 
 	begin_random();
-	save(&self->data, source_fd);
+	save(&self->data, self->card.user.device);
 	for (i = 0; i < CHANGES; i++) {
 		changed = self->data;
 		changed.size += rand() % 64 - 32;
 		change(&changed, 0);
-		ret = mig_load(target_fd, changed.bytes, changed.size);
+		ret = mig_load(self->other.user.device, changed.bytes,
+			       changed.size);
 		ASSERT_TRUE(ret == 0 || ret == -EINVAL);
-		ASSERT_EQ(ret ? MIG_ERROR : MIG_STOP, mig_get(target_fd));
-		ASSERT_EQ(0, vfio_ioctl(target_fd, VFIO_DEVICE_RESET, NULL));
+		ASSERT_EQ(ret ? MIG_ERROR : MIG_STOP,
+			  mig_get(self->other.user.device));
+		ASSERT_EQ(0, vfio_ioctl(self->other.user.device,
+					VFIO_DEVICE_RESET, NULL));
 	}
 }
 
 /* A write that is refused stays so, though the rest would be right */
 TEST_F(migration, session_that_was_refused_cannot_be_mended)
 {
-	save(&self->data, source_fd);
-	session(MIG_RESUMING);
+	save(&self->data, self->card.user.device);
+	session(_metadata, self, MIG_RESUMING);
 	EXPECT_EQ(-EINVAL, mig_write(self->fd, self->data.bytes, MAX_SIZE));
 	EXPECT_EQ(-EINVAL,
 		  mig_write(self->fd, self->data.bytes, self->data.size));
-	EXPECT_EQ(-EINVAL, mig_go(source_fd, MIG_STOP));
+	EXPECT_EQ(-EINVAL, mig_go(self->card.user.device, MIG_STOP));
 }
 
 /* A write whose memory is missing has taken nothing */
 TEST_F(migration, write_that_fails_can_be_made_again)
 {
-	save(&self->data, source_fd);
-	session(MIG_RESUMING);
+	save(&self->data, self->card.user.device);
+	session(_metadata, self, MIG_RESUMING);
 	EXPECT_EQ(-1, write(self->fd, bad_address(), self->data.size));
 	EXPECT_EQ(EFAULT, errno);
 	EXPECT_EQ(self->data.size,
 		  mig_write(self->fd, self->data.bytes, self->data.size));
-	EXPECT_EQ(0, mig_go(source_fd, MIG_STOP));
+	EXPECT_EQ(0, mig_go(self->card.user.device, MIG_STOP));
 }
 
-#define expect_dead() do {						\
-	EXPECT_EQ(-ENODEV, mig_read(self->fd, self->data.bytes, 1));	\
-	EXPECT_EQ(POLLHUP, poll_events() & POLLHUP);			\
-} while (0)
+static void expect_dead(struct __test_metadata *_metadata, int fd)
+{
+	__u8 byte;
+
+	EXPECT_EQ(-ENODEV, mig_read(fd, &byte, 1));
+	EXPECT_EQ(POLLHUP, poll_events(fd) & POLLHUP);
+}
 
 static long call_poll(struct call *call)
 {
@@ -696,53 +726,56 @@ static long call_poll(struct call *call)
 }
 
 /* A session whose data has been read, and a thread that waits for more */
-#define poll_in_session() do {						\
-	session(MIG_PRE_COPY);						\
-	EXPECT_EQ(MIG_IDENTITY_SIZE,					\
-		  mig_read(self->fd, self->data.bytes, MAX_SIZE));	\
-	ASSERT_EQ(0, call_start(&call, &(struct call){			\
-		.run = call_poll, .at = self->fd,			\
-	}));								\
-	EXPECT_TRUE(call_sleeps(&call, SOON_MS));			\
-} while (0)
+static void poll_in_session(struct __test_metadata *_metadata,
+			    FIXTURE_DATA(migration) *self, struct call *call)
+{
+	session(_metadata, self, MIG_PRE_COPY);
+	EXPECT_EQ(MIG_IDENTITY_SIZE,
+		  mig_read(self->fd, self->data.bytes, MAX_SIZE));
+	ASSERT_EQ(0, call_start(call, &(struct call){
+		.run = call_poll, .at = self->fd,
+	}));
+	EXPECT_TRUE(call_sleeps(call, SOON_MS));
+}
 
 /* More data, the end of the session, and a revocation */
 TEST_F(migration, poll_is_woken)
 {
 	struct call call;
 
-	SKIP_WITHOUT_PRECOPY();
-	poll_in_session();
-	EXPECT_EQ(0, mig_go(source_fd, MIG_STOP_COPY));
+	if (!self->has_precopy)
+		SKIP(return, NO_PRECOPY);
+	poll_in_session(_metadata, self, &call);
+	EXPECT_EQ(0, mig_go(self->card.user.device, MIG_STOP_COPY));
 	EXPECT_EQ(POLLIN, call_end(&call, SOON_MS));
-	end_session();
+	end_session(self);
 
-	reset_card();
-	poll_in_session();
-	EXPECT_EQ(0, mig_go(source_fd, MIG_RUNNING));
+	reset_card(_metadata, &self->card);
+	poll_in_session(_metadata, self, &call);
+	EXPECT_EQ(0, mig_go(self->card.user.device, MIG_RUNNING));
 	EXPECT_EQ(POLLHUP, call_end(&call, SOON_MS) & POLLHUP);
-	end_session();
+	end_session(self);
 
-	poll_in_session();
+	poll_in_session(_metadata, self, &call);
 	EXPECT_EQ(0, child_wait(revoker_start(&self->card.uuid), SOON_MS));
 	EXPECT_EQ(POLLHUP, call_end(&call, SOON_MS) & POLLHUP);
 }
 
 TEST_F(migration, descriptor_is_dead_when_the_session_is_over)
 {
-	session(MIG_STOP_COPY);
-	EXPECT_EQ(0, mig_go(source_fd, MIG_STOP));
-	expect_dead();
-	end_session();
-	session(MIG_STOP_COPY);
-	reset_card();
-	expect_dead();
-	end_session();
-	session(MIG_RESUMING);
-	reset_card();
+	session(_metadata, self, MIG_STOP_COPY);
+	EXPECT_EQ(0, mig_go(self->card.user.device, MIG_STOP));
+	expect_dead(_metadata, self->fd);
+	end_session(self);
+	session(_metadata, self, MIG_STOP_COPY);
+	reset_card(_metadata, &self->card);
+	expect_dead(_metadata, self->fd);
+	end_session(self);
+	session(_metadata, self, MIG_RESUMING);
+	reset_card(_metadata, &self->card);
 	EXPECT_EQ(-ENODEV, mig_write(self->fd, "m", 1));
-	EXPECT_EQ(POLLHUP, poll_events() & POLLHUP);
-	EXPECT_EQ(MIG_RUNNING, mig_get(source_fd));
+	EXPECT_EQ(POLLHUP, poll_events(self->fd) & POLLHUP);
+	EXPECT_EQ(MIG_RUNNING, mig_get(self->card.user.device));
 }
 
 /* The next session knows nothing of an old descriptor */
@@ -750,31 +783,32 @@ TEST_F(migration, old_descriptors_do_not_reach_the_next_session)
 {
 	int fds[100], i;
 
-	save(&self->data, source_fd);
+	save(&self->data, self->card.user.device);
 	for (i = 0; i < 100; i++) {
-		reset_card();
-		ASSERT_EQ(0, mig_set(source_fd, MIG_RESUMING, &fds[i]));
+		reset_card(_metadata, &self->card);
+		ASSERT_EQ(0, mig_set(self->card.user.device, MIG_RESUMING,
+				     &fds[i]));
 		if (i)
 			EXPECT_EQ(-ENODEV, mig_write(fds[i - 1], "m", 1));
 	}
 	EXPECT_EQ(self->data.size,
 		  mig_write(fds[99], self->data.bytes, self->data.size));
-	EXPECT_EQ(0, mig_go(source_fd, MIG_STOP));
+	EXPECT_EQ(0, mig_go(self->card.user.device, MIG_STOP));
 	for (i = 0; i < 100; i++)
 		close(fds[i]);
 }
 
 TEST_F(migration, descriptor_is_dead_when_the_card_is_closed)
 {
-	session(MIG_STOP_COPY);
+	session(_metadata, self, MIG_STOP_COPY);
 	vfio_close(&self->card.user);
-	expect_dead();
+	expect_dead(_metadata, self->fd);
 	/* The next holder's card runs */
 	ASSERT_EQ(0, card_use(&self->card));
-	EXPECT_EQ(MIG_RUNNING, mig_get(source_fd));
+	EXPECT_EQ(MIG_RUNNING, mig_get(self->card.user.device));
 	EXPECT_EQ(0, card_set_eventfd(&self->card, INTX, self->eventfd));
-	out(UART_IER, UART_IER_RDI);
-	out(UART_TX, 'x');
+	expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_RDI);
+	expect_out(_metadata, &self->card, 0, UART_TX, 'x');
 	EXPECT_EQ(1, eventfd_take(self->eventfd));
 	EXPECT_EQ(0, card_set_eventfd(&self->card, INTX, -1));
 }
@@ -782,12 +816,12 @@ TEST_F(migration, descriptor_is_dead_when_the_card_is_closed)
 /* Nor does it keep the card, or its driver */
 TEST_F(migration, descriptor_outlives_the_driver)
 {
-	session(MIG_STOP_COPY);
+	session(_metadata, self, MIG_STOP_COPY);
 	EXPECT_EQ(0, card_remove(&self->card));
 	EXPECT_EQ(0, card_remove(&self->other));
 	EXPECT_EQ(0, module_unload("mtty"));
-	expect_dead();
-	end_session();
+	expect_dead(_metadata, self->fd);
+	end_session(self);
 	EXPECT_EQ(0, module_load("mtty"));
 }
 
@@ -807,41 +841,44 @@ TEST_F(migration, revocation_ends_it_in_any_state)
 	for (state = MIG_STOP; state < MIG_STATES; state++) {
 		if (transition(MIG_RUNNING, state, self->has_precopy))
 			continue;
-		session(state);
+		session(_metadata, self, state);
 		EXPECT_EQ(0, child_wait(revoker_start(&self->card.uuid),
 					SOON_MS));
-		EXPECT_EQ(state, mig_get(source_fd));
+		EXPECT_EQ(state, mig_get(self->card.user.device));
 		/* Nothing is left that could run, or could be saved */
-		EXPECT_EQ(0, mig_go(source_fd, MIG_STOP));
-		EXPECT_EQ(0, mig_go(source_fd, MIG_RUNNING));
-		EXPECT_EQ(-ENODEV, mig_go(source_fd, MIG_STOP_COPY));
-		EXPECT_EQ(-ENODEV, mig_go(source_fd, MIG_RESUMING));
-		EXPECT_EQ(-EINVAL, mig_go(source_fd, MIG_ERROR));
-		EXPECT_EQ(-EINVAL, mig_go(source_fd, MIG_STATES));
+		EXPECT_EQ(0, mig_go(self->card.user.device, MIG_STOP));
+		EXPECT_EQ(0, mig_go(self->card.user.device, MIG_RUNNING));
+		EXPECT_EQ(-ENODEV, mig_go(self->card.user.device,
+					  MIG_STOP_COPY));
+		EXPECT_EQ(-ENODEV, mig_go(self->card.user.device,
+					  MIG_RESUMING));
+		EXPECT_EQ(-EINVAL, mig_go(self->card.user.device, MIG_ERROR));
+		EXPECT_EQ(-EINVAL, mig_go(self->card.user.device, MIG_STATES));
 		if (self->fd >= 0)
 			EXPECT_EQ(-ENODEV, use_data(self->fd));
-		end_session();
+		end_session(self);
 		vfio_close(&self->card.user);
 		ASSERT_EQ(0, mdev_create(CARD_PARENT, "mtty-2",
 					 &self->card.uuid));
 		ASSERT_EQ(0, card_use(&self->card));
-		EXPECT_EQ(MIG_RUNNING, mig_get(source_fd));
+		EXPECT_EQ(MIG_RUNNING, mig_get(self->card.user.device));
 	}
 }
 
 /* QEMU stops its guest meanwhile, or goes on: it must not fail for that */
 TEST_F(migration, session_of_a_revoked_card_can_go_on)
 {
-	SKIP_WITHOUT_PRECOPY();
-	session(MIG_PRE_COPY);
+	if (!self->has_precopy)
+		SKIP(return, NO_PRECOPY);
+	session(_metadata, self, MIG_PRE_COPY);
 	EXPECT_EQ(0, child_wait(revoker_start(&self->card.uuid), SOON_MS));
-	EXPECT_EQ(0, mig_go(source_fd, MIG_PRE_COPY_P2P));
-	EXPECT_EQ(0, mig_go(source_fd, MIG_STOP_COPY));
-	EXPECT_EQ(MIG_STOP_COPY, mig_get(source_fd));
+	EXPECT_EQ(0, mig_go(self->card.user.device, MIG_PRE_COPY_P2P));
+	EXPECT_EQ(0, mig_go(self->card.user.device, MIG_STOP_COPY));
+	EXPECT_EQ(MIG_STOP_COPY, mig_get(self->card.user.device));
 	EXPECT_EQ(-ENODEV, mig_read(self->fd, self->data.bytes, 1));
-	EXPECT_EQ(-EINVAL, mig_go(source_fd, MIG_PRE_COPY));
-	EXPECT_EQ(0, mig_go(source_fd, MIG_RUNNING));
-	EXPECT_EQ(-ENODEV, mig_go(source_fd, MIG_PRE_COPY));
+	EXPECT_EQ(-EINVAL, mig_go(self->card.user.device, MIG_PRE_COPY));
+	EXPECT_EQ(0, mig_go(self->card.user.device, MIG_RUNNING));
+	EXPECT_EQ(-ENODEV, mig_go(self->card.user.device, MIG_PRE_COPY));
 }
 
 /* A card that is being migrated is asked for as any other */
@@ -849,15 +886,15 @@ TEST_F(migration, request_comes_in_a_session)
 {
 	pid_t remover;
 
-	EXPECT_EQ(0, vfio_set_request(source_fd, self->eventfd));
-	session(MIG_STOP_COPY);
+	EXPECT_EQ(0, vfio_set_request(self->card.user.device, self->eventfd));
+	session(_metadata, self, MIG_STOP_COPY);
 	remover = remover_start(&self->card.uuid);
 	EXPECT_TRUE(eventfd_wait(self->eventfd, SOON_MS));
 	EXPECT_LT(0, mig_read(self->fd, self->data.bytes, MAX_SIZE));
-	EXPECT_EQ(MIG_STOP_COPY, mig_get(source_fd));
+	EXPECT_EQ(MIG_STOP_COPY, mig_get(self->card.user.device));
 	vfio_close(&self->card.user);
 	EXPECT_EQ(0, child_wait(remover, SOON_MS));
-	expect_dead();
+	expect_dead(_metadata, self->fd);
 }
 
 /* @at: the descriptor of the data */
@@ -893,7 +930,7 @@ TEST_F(migration, call_that_is_stuck_delays_nobody)
 		revoke = i >= 2;
 		ASSERT_EQ(0, missing_new(&self->missing,
 					 sysconf(_SC_PAGESIZE)));
-		session(ways[i % 2].state);
+		session(_metadata, self, ways[i % 2].state);
 		ASSERT_EQ(0, call_start(&call, &(struct call){
 			.run = ways[i % 2].run, .at = self->fd,
 			.data = self->missing.memory, .len = 100,
@@ -902,16 +939,16 @@ TEST_F(migration, call_that_is_stuck_delays_nobody)
 		begin = now_ms();
 		ret = revoke ? child_wait(revoker_start(&self->card.uuid),
 					  SOON_MS) :
-			       mig_go(source_fd, MIG_STOP);
+			       mig_go(self->card.user.device, MIG_STOP);
 		EXPECT_EQ(revoke ? 0 : ways[i % 2].ended, ret);
 		EXPECT_GT(SOON_MS, now_ms() - begin);
 		EXPECT_EQ(0, missing_bring(&self->missing,
 					   sysconf(_SC_PAGESIZE)));
 		EXPECT_EQ(ways[i % 2].ret, call_end(&call, SOON_MS));
 		missing_free(&self->missing);
-		end_session();
+		end_session(self);
 		if (!revoke) {
-			reset_card();
+			reset_card(_metadata, &self->card);
 			continue;
 		}
 		vfio_close(&self->card.user);
@@ -974,7 +1011,9 @@ TEST_F(migration, threads_that_race_meet_a_state)
 	int i, state;
 
 	for (i = 0; i < 4; i++) {
-		racers[i] = (struct racer){ .fd = source_fd, .seed = i };
+		racers[i] = (struct racer){
+			.fd = self->card.user.device, .seed = i,
+		};
 		ASSERT_EQ(0, pthread_create(&racers[i].thread, NULL, race,
 					    &racers[i]));
 	}
@@ -989,7 +1028,7 @@ TEST_F(migration, threads_that_race_meet_a_state)
 					      self->has_precopy),
 				  racers[i].reached[state] > 0);
 	}
-	EXPECT_EQ(-ENODEV, in(UART_SCR));
+	EXPECT_EQ(-ENODEV, card_in(&self->card, 0, UART_SCR));
 }
 
 TEST_HARNESS_MAIN
