@@ -40,6 +40,8 @@ IGNORED = (
      "macros around the harness's own, which return from the test"),
 )
 
+_TYPES = TOP / "tools/testing/checks/checkpatch-types.txt"
+
 # Places of one machine, and hosts that packages come from: the first are wrong everywhere else, the second are the
 # choice of whoever runs this.
 _FOREIGN = re.compile(r"(?<![\w.~-])/(work|home|root|Users)/\w"
@@ -63,8 +65,8 @@ def _output(argv, **environment):
 def checkpatch_says(kernel, argv, patch=None):
     """The lines that checkpatch objects to, without those that are not followed."""
     done = subprocess.run([kernel.tools / "scripts/checkpatch.pl", "--strict", "--no-tree", "--no-summary", "--terse",
-                           "--show-types", "--quiet", *argv], cwd=TOP, input=patch, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT)
+                           "--show-types", "--quiet", "--typedefsfile", _TYPES, *argv], cwd=TOP, input=patch,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
     def followed(line):
         name, _, _, kind = (line.split(":") + [""] * 4)[:4]
