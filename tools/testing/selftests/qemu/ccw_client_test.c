@@ -326,7 +326,7 @@ client_test(stopped_qemu_lives_through_a_revocation)
 	revoke_from_qemu();
 	EXPECT_EQ(1, instances(self->ccw.sch, CCW_TYPE));
 	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->ccw.uuid.text,
-			      REVOKED, self->qemu.comm));
+			      LOG_REVOKED, self->qemu.comm));
 	/* Somebody else can have it at once */
 	ASSERT_EQ(0, ccw_create(&self->ccw));
 	ASSERT_EQ(0, ccw_open(&self->ccw));

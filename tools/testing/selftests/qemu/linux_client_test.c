@@ -135,7 +135,7 @@ TEST_F_TIMEOUT(guest, sees_card_after_card_come_and_go, 2 * QEMU_TEST_S)
 	 */
 	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "request").text, "1"));
 	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text,
-			      RELAYED " (#1)", self->qemu.comm));
+			      LOG_RELAYED " (#1)", self->qemu.comm));
 	expect_unplugged();
 	EXPECT_EQ(0, mdev_remove(&self->uuid));
 
@@ -151,7 +151,7 @@ TEST_F_TIMEOUT(guest, sees_card_after_card_come_and_go, 2 * QEMU_TEST_S)
 
 	ASSERT_EQ(0, qemu_stop(&self->qemu));
 	EXPECT_EQ(0, mdev_revoke(&self->uuid));
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, REVOKED,
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, LOG_REVOKED,
 			      self->qemu.comm));
 	qemu_continue(&self->qemu);
 	expect_unplugged();

@@ -205,7 +205,7 @@ migration_test(card_can_be_asked_for_meanwhile)
 	expect_status(source, "active");
 	remover = remover_start(&self->uuids[0]);
 	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuids[0].text,
-			      RELAYED " (#1)", source->comm));
+			      LOG_RELAYED " (#1)", source->comm));
 	EXPECT_EQ(-ETIMEDOUT, child_wait(remover, 1000));
 	kill(remover, SIGINT);
 	EXPECT_EQ(128 + SIGINT, child_wait(remover, SOON_MS));

@@ -76,7 +76,7 @@ client_test(stopped_qemu_loses_it)
 {
 	ASSERT_EQ(0, qemu_stop(&self->qemu));
 	revoke_from_qemu();
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, REVOKED,
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, LOG_REVOKED,
 			      self->qemu.comm));
 	qemu_continue(&self->qemu);
 	EXPECT_TRUE(qmp_event(&self->qemu, "DEVICE_DELETED"));

@@ -289,7 +289,7 @@ client_test(stopped_qemu_lives_through_a_revocation)
 	ASSERT_EQ(0, qemu_stop(&self->qemu));
 	revoke_from_qemu();
 	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text,
-			      REVOKED, self->qemu.comm));
+			      LOG_REVOKED, self->qemu.comm));
 	/* Somebody else can have it at once */
 	create();
 	EXPECT_EQ(0, mdev_remove(&self->uuid));

@@ -26,6 +26,7 @@
 #include <sys/wait.h>
 
 #include "lib.h"
+#include "lib/log.h"
 
 /* Emulation within emulation: for what takes QEMU a second on bare metal */
 #define QEMU_MS		(60000 * SLOWER)
@@ -37,9 +38,6 @@
 /* What Debian's QEMU has, and the guests that the runner has built */
 #define QEMU_FILES	"/usr/share/qemu"
 #define GUEST_PROGRAM(name) "/tests/guests/" name
-
-#define RELAYED		"relaying device request to holder"
-#define REVOKED		"revoked from its holder"
 
 #define STREAM_PIECE	4096	/* less than half of what is kept */
 
@@ -544,7 +542,7 @@ static inline int anchor_raise(struct anchor *anchor)
 /* In the words of the kernel's log */
 #define expect_relayed()						\
 	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, device_uuid->text,	\
-			      RELAYED " (#1)", self->qemu.comm))
+			      LOG_RELAYED " (#1)", self->qemu.comm))
 
 /* A QEMU that runs may have let go when it is asked for the last time */
 #define revoke_from_qemu() do {						\

@@ -18,11 +18,7 @@
 #include <sys/syscall.h>
 
 #include "ccw.h"
-
-#define RELAYED		"relaying device request to holder"
-#define REVOKED		"revoked from its holder"
-#define FORWARDED	"relaying device request to driver"
-#define BLOCKED		"removal blocked until device is released by its holder"
+#include "lib/log.h"
 
 /* The one that the host pulls, and one that it plugs in meanwhile */
 #define PULLED		"0.0.1235"
@@ -181,14 +177,15 @@ static inline int run_stuck_user(void *arg)
 #define expect_asked() do {						\
 	EXPECT_TRUE(eventfd_wait(self->holder.eventfd, SOON_MS));	\
 	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->ccw.uuid.text,	\
-			      self->ccw.kernels_own ? FORWARDED " (#1)" : \
-			      RELAYED " (#1)", named()));		\
+			      self->ccw.kernels_own ? LOG_FORWARDED " (#1)" : \
+			      LOG_RELAYED " (#1)", named()));		\
 	EXPECT_TRUE(mdev_exists(&self->ccw.uuid));			\
 } while (0)
 
 #define expect_blocked() do {						\
 	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->ccw.uuid.text,	\
-			      self->ccw.kernels_own ? FORWARDED : BLOCKED, \
+			      self->ccw.kernels_own ? LOG_FORWARDED :	\
+						      LOG_BLOCKED,	\
 			      named()));				\
 	EXPECT_TRUE(mdev_exists(&self->ccw.uuid));			\
 } while (0)
@@ -201,7 +198,7 @@ static inline int run_stuck_user(void *arg)
 /* In the words of the log, and in the fate of the holder's descriptor */
 #define expect_taken_from_holder()					\
 	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->ccw.uuid.text,	\
-			      REVOKED, named()))
+			      LOG_REVOKED, named()))
 
 #define expect_holder_lost_it() do {					\
 	EXPECT_EQ(-ENODEV, holder_order(&self->holder, HOLDER_USE));	\

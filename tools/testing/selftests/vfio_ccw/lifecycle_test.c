@@ -271,7 +271,7 @@ TEST_F(life, removal_waits_for_a_user_stuck_in_a_start)
 		SKIP(return, "the kernel's own mdev does not ask for release");
 	start_stuck_user();
 	remover = remover_start(&self->ccw.uuid);
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->ccw.uuid.text, BLOCKED,
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->ccw.uuid.text, LOG_BLOCKED,
 			      NULL));
 	EXPECT_EQ(-ETIMEDOUT, child_wait(remover, 0));
 	child_kill(self->child);
@@ -362,7 +362,7 @@ TEST_F(life, io_goes_on_while_an_unbind_waits)
 	ASSERT_EQ(0, ccw_open(&self->ccw));
 	self->child = sch_unbinder_start(self->ccw.sch);
 	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->ccw.uuid.text,
-			      self->ccw.kernels_own ? FORWARDED : BLOCKED,
+			      self->ccw.kernels_own ? LOG_FORWARDED : LOG_BLOCKED,
 			      NULL));
 	expect_usable();
 	EXPECT_EQ(0, vfio_ioctl(self->ccw.user.device, VFIO_DEVICE_RESET,
