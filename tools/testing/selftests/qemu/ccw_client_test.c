@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "kselftest_harness.h"
-#include "../vfio_ccw/ccw.h"
+#include "../vfio_ccw/fixture.h"
 #include "qemu.h"
 
 #define DRIVER		"vfio-ccw"
@@ -137,7 +137,7 @@ FIXTURE_TEARDOWN(client)
 	tear_down_client();
 	close(self->events);
 	close(self->log);
-	ccw_tear_down();
+	ccw_tear_down(_metadata, &self->ccw);
 }
 
 /* QEMU has closed the device, and its guest has seen it go */

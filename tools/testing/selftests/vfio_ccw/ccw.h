@@ -372,38 +372,6 @@ static inline int ccw_release(struct ccw *ccw)
 	return err;
 }
 
-/* For a fixture whose tests are run with one device of each kind */
-#define CCW_VARIANTS(fixture)						\
-FIXTURE_VARIANT(fixture)						\
-{									\
-	const char *device;						\
-};									\
-									\
-FIXTURE_VARIANT_ADD(fixture, rng)					\
-{									\
-	.device = CU_RNG,						\
-};									\
-									\
-FIXTURE_VARIANT_ADD(fixture, terminal)					\
-{									\
-	.device = CU_TERMINAL,						\
-}
-
-/* The parts of a fixture that has a subchannel; the device is not open */
-#define ccw_set_up(wanted) do {						\
-	int err = ccw_grab(&self->ccw, wanted);				\
-									\
-	if (err == -ENODEV)						\
-		SKIP(return, "no device %s", wanted);			\
-	ASSERT_EQ(0, err);						\
-} while (0)
-
-#define ccw_tear_down() do {						\
-	EXPECT_EQ(0, ccw_release(&self->ccw));				\
-	EXPECT_TRUE(eventfd_ids_back_to(self->ccw.eventfd_id));		\
-	EXPECT_EQ(self->ccw.pinned, pages_pinned());			\
-} while (0)
-
 /* Guest memory */
 
 static inline void *guest(const struct ccw *ccw, __u32 addr)

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "kselftest_harness.h"
-#include "ccw.h"
+#include "fixture.h"
 
 #define INFO_MIN	offsetofend(struct vfio_device_info, num_irqs)
 #define REGION_MIN	offsetofend(struct vfio_region_info, offset)
@@ -28,14 +28,15 @@ FIXTURE(info)
 
 FIXTURE_SETUP(info)
 {
-	ccw_set_up(CU_RNG);
+	if (!ccw_set_up(_metadata, &self->ccw, CU_RNG))
+		SKIP(return, "no device %s", CU_RNG);
 	ASSERT_EQ(0, ccw_open(&self->ccw));
 	self->device = self->ccw.user.device;
 }
 
 FIXTURE_TEARDOWN(info)
 {
-	ccw_tear_down();
+	ccw_tear_down(_metadata, &self->ccw);
 }
 
 /* Whatever the arguments were, the device works */

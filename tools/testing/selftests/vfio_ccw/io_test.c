@@ -17,7 +17,7 @@
 #include <sys/syscall.h>
 
 #include "kselftest_harness.h"
-#include "ccw.h"
+#include "fixture.h"
 
 /* What SENSE ID says of virtio-rng, of the 256 bytes that it has */
 static const __u8 sense_id[] = { 0xff, 0x38, 0x32, 0x04, 0, 0, 0 };
@@ -36,7 +36,7 @@ static const __u8 sense_id[] = { 0xff, 0x38, 0x32, 0x04, 0, 0, 0 };
 		EXPECT_EQ(0, vfio_unmap(&self->ccw.user, GUEST_BASE,	\
 					GUEST_SIZE));			\
 	EXPECT_EQ(self->ccw.pinned, pages_pinned());			\
-	ccw_tear_down();						\
+	ccw_tear_down(_metadata, &self->ccw);				\
 } while (0)
 
 FIXTURE(io)
@@ -47,7 +47,8 @@ FIXTURE(io)
 
 FIXTURE_SETUP(io)
 {
-	ccw_set_up(CU_RNG);
+	if (!ccw_set_up(_metadata, &self->ccw, CU_RNG))
+		SKIP(return, "no device %s", CU_RNG);
 	ASSERT_EQ(0, ccw_open(&self->ccw));
 }
 
@@ -416,7 +417,8 @@ FIXTURE_VARIANT_ADD(list, format_1_of_format_0)
 
 FIXTURE_SETUP(list)
 {
-	ccw_set_up(CU_RNG);
+	if (!ccw_set_up(_metadata, &self->ccw, CU_RNG))
+		SKIP(return, "no device %s", CU_RNG);
 	ASSERT_EQ(0, ccw_open(&self->ccw));
 }
 
@@ -597,13 +599,14 @@ FIXTURE(disk)
 
 FIXTURE_SETUP(disk)
 {
-	ccw_set_up(CU_BLOCK);
+	if (!ccw_set_up(_metadata, &self->ccw, CU_BLOCK))
+		SKIP(return, "no device %s", CU_BLOCK);
 	ASSERT_EQ(0, ccw_open(&self->ccw));
 }
 
 FIXTURE_TEARDOWN(disk)
 {
-	ccw_tear_down();
+	ccw_tear_down(_metadata, &self->ccw);
 }
 
 #define expect_conf(flags, addr) do {					\

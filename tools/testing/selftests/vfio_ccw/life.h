@@ -17,7 +17,7 @@
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 
-#include "ccw.h"
+#include "fixture.h"
 #include "lib/log.h"
 
 /* The one that the host pulls, and one that it plugs in meanwhile */
@@ -44,7 +44,8 @@
 	self->holder.socket = -1;					\
 	self->holder.eventfd = -1;					\
 	self->child = -1;						\
-	ccw_set_up(wanted);						\
+	if (!ccw_set_up(_metadata, &self->ccw, wanted))			\
+		SKIP(return, "no device %s", wanted);			\
 	self->log = kmsg_open();					\
 	self->events = uevent_open();					\
 	ASSERT_LE(0, self->events);					\
@@ -56,7 +57,7 @@
 		holder_kill(&self->holder);				\
 	close(self->events);						\
 	close(self->log);						\
-	ccw_tear_down();						\
+	ccw_tear_down(_metadata, &self->ccw);				\
 } while (0)
 
 /* A NOP, on any device; unsolicited status may come first */

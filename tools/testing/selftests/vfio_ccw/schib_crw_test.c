@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "kselftest_harness.h"
-#include "ccw.h"
+#include "fixture.h"
 
 /* Of the SCHIB; Principles of Operation, "Path-Management-Control Word" */
 #define SCHIB_INTPARM	0
@@ -32,7 +32,8 @@ CCW_VARIANTS(schib);
 
 FIXTURE_SETUP(schib)
 {
-	ccw_set_up(variant->device);
+	if (!ccw_set_up(_metadata, &self->ccw, variant->device))
+		SKIP(return, "no device %s", variant->device);
 	ASSERT_EQ(0, ccw_open(&self->ccw));
 	ASSERT_EQ(0, region_read(&self->ccw, REGION_SCHIB, &self->schib,
 				 sizeof(self->schib)));
@@ -40,7 +41,7 @@ FIXTURE_SETUP(schib)
 
 FIXTURE_TEARDOWN(schib)
 {
-	ccw_tear_down();
+	ccw_tear_down(_metadata, &self->ccw);
 }
 
 static __u32 number(const struct ccw_schib_region *schib, int offset, int size)

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "kselftest_harness.h"
-#include "ccw.h"
+#include "fixture.h"
 
 #define PORTS		"/sys/class/virtio-ports/"
 
@@ -163,7 +163,8 @@ FIXTURE_SETUP(terminal)
 	if (self->port == -ENODEV || self->port == -ENOENT)
 		SKIP(return, "nobody operates a terminal");
 	ASSERT_LE(0, self->port);
-	ccw_set_up(CU_TERMINAL);
+	if (!ccw_set_up(_metadata, &self->ccw, CU_TERMINAL))
+		SKIP(return, "no device %s", CU_TERMINAL);
 	ASSERT_EQ(0, ccw_open(&self->ccw));
 	shake_hands();
 }
@@ -171,7 +172,7 @@ FIXTURE_SETUP(terminal)
 FIXTURE_TEARDOWN(terminal)
 {
 	close(self->port);
-	ccw_tear_down();
+	ccw_tear_down(_metadata, &self->ccw);
 }
 
 /* Of the byte at that offset of the output; none is an IAC */
