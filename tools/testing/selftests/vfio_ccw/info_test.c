@@ -40,15 +40,16 @@ FIXTURE_TEARDOWN(info)
 }
 
 /* Whatever the arguments were, the device works */
-#define expect_usable() do {						\
-	struct response response;					\
-									\
-	put_ccw(&self->ccw, PROGRAM, CMD_NOP, CCW_SLI, 0, 0);		\
-	EXPECT_EQ(0, ccw_run(&self->ccw, ORB_FORMAT1, PROGRAM,		\
-			     &response));				\
-	EXPECT_EQ(DSTAT_END, response.dstat);				\
-	EXPECT_EQ(0, response.cstat);					\
-} while (0)
+static void expect_usable(struct __test_metadata *_metadata,
+			  const struct ccw *ccw)
+{
+	struct response response;
+
+	put_ccw(ccw, PROGRAM, CMD_NOP, CCW_SLI, 0, 0);
+	EXPECT_EQ(0, ccw_run(ccw, ORB_FORMAT1, PROGRAM, &response));
+	EXPECT_EQ(DSTAT_END, response.dstat);
+	EXPECT_EQ(0, response.cstat);
+}
 
 TEST_F(info, device_is_a_ccw_device)
 {
@@ -273,7 +274,7 @@ TEST_F(info, interrupts_refuse_what_is_wrong)
 	EXPECT_EQ(0, vfio_set_eventfd(self->device, VFIO_CCW_IO_IRQ_INDEX,
 				      self->ccw.io));
 	eventfd_take(self->ccw.io);
-	expect_usable();
+	expect_usable(_metadata, &self->ccw);
 }
 
 TEST_F(info, interrupts_refuse_two_actions)
@@ -341,7 +342,7 @@ TEST_F(info, trigger_must_be_an_eventfd)
 	}
 	close(null);
 	/* What was set before is set still */
-	expect_usable();
+	expect_usable(_metadata, &self->ccw);
 }
 
 TEST_F(info, triggers_can_be_tried_set_replaced_and_taken)
@@ -392,7 +393,7 @@ TEST_F(info, io_without_a_trigger_runs)
 	} while (!response.dstat);
 	EXPECT_EQ(DSTAT_END, response.dstat);
 	eventfd_take(self->ccw.io);
-	expect_usable();
+	expect_usable(_metadata, &self->ccw);
 }
 
 TEST_F(info, unknown_ioctls_fail)
@@ -430,7 +431,7 @@ TEST_F(info, reset_of_an_idle_device_succeeds)
 
 	for (i = 0; i < 20; i++)
 		EXPECT_EQ(0, vfio_ioctl(self->device, VFIO_DEVICE_RESET, NULL));
-	expect_usable();
+	expect_usable(_metadata, &self->ccw);
 }
 
 static int access_read(int device, __u64 offset, void *data, size_t size)
@@ -480,7 +481,7 @@ TEST_F_TIMEOUT(info, reads_stay_within_their_region, 120)
 					       SPACING + 4));
 	}
 	EXPECT_EQ(0, bad);
-	expect_usable();
+	expect_usable(_metadata, &self->ccw);
 }
 
 TEST_F(info, regions_beyond_the_last_are_not_there)
@@ -545,7 +546,7 @@ TEST_F(info, huge_accesses_fail)
 						size));
 	}
 	munmap(data, size);
-	expect_usable();
+	expect_usable(_metadata, &self->ccw);
 }
 
 /* A response is taken by the read that succeeds, whatever is read in between */
@@ -586,7 +587,7 @@ TEST_F(info, bad_addresses_fail)
 	EXPECT_EQ(0, eventfd_take(self->ccw.io));
 	EXPECT_EQ(0, read_irb(&self->ccw, &response));
 	EXPECT_EQ(0, response.dstat);
-	expect_usable();
+	expect_usable(_metadata, &self->ccw);
 }
 
 TEST_F(info, regions_that_can_only_be_read_refuse_writes)
@@ -605,7 +606,7 @@ TEST_F(info, regions_that_can_only_be_read_refuse_writes)
 						       self->ccw.offset[i] +
 						       offset, data, len));
 	}
-	expect_usable();
+	expect_usable(_metadata, &self->ccw);
 }
 
 TEST_F(info, request_of_no_function_fails)
@@ -617,7 +618,7 @@ TEST_F(info, request_of_no_function_fails)
 	EXPECT_EQ(-EIO, region_write(&self->ccw, REGION_IO, &region,
 				     sizeof(region)));
 	EXPECT_EQ(-EIO, ret_code(&self->ccw, REGION_IO));
-	expect_usable();
+	expect_usable(_metadata, &self->ccw);
 }
 
 /* The errnos of Documentation/arch/s390/vfio-ccw.rst */
@@ -666,7 +667,7 @@ TEST_F_TIMEOUT(info, junk_ends_in_a_defined_errno, 240)
 	/* All that it may have started and halted is over */
 	EXPECT_EQ(0, vfio_ioctl(self->device, VFIO_DEVICE_RESET, NULL));
 	eventfd_take(self->ccw.io);
-	expect_usable();
+	expect_usable(_metadata, &self->ccw);
 }
 
 TEST_HARNESS_MAIN

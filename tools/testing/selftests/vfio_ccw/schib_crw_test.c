@@ -53,15 +53,16 @@ static __u32 number(const struct ccw_schib_region *schib, int offset, int size)
 	return value;
 }
 
-#define expect_no_crw() do {						\
-	struct ccw_crw_region crw = { .crw = 1, .pad = 1 };		\
-									\
-	EXPECT_EQ(0, eventfd_take(self->ccw.crw));			\
-	EXPECT_EQ(0, region_read(&self->ccw, REGION_CRW, &crw,		\
-				 sizeof(crw)));				\
-	EXPECT_EQ(0, crw.crw);						\
-	EXPECT_EQ(0, crw.pad);						\
-} while (0)
+static void expect_no_crw(struct __test_metadata *_metadata,
+			  const struct ccw *ccw)
+{
+	struct ccw_crw_region crw = { .crw = 1, .pad = 1 };
+
+	EXPECT_EQ(0, eventfd_take(ccw->crw));
+	EXPECT_EQ(0, region_read(ccw, REGION_CRW, &crw, sizeof(crw)));
+	EXPECT_EQ(0, crw.crw);
+	EXPECT_EQ(0, crw.pad);
+}
 
 TEST_F(schib, device_is_valid_enabled_and_itself)
 {
@@ -125,10 +126,10 @@ TEST_F(schib, there_are_no_reports_without_events)
 	int i;
 
 	for (i = 0; i < 3; i++)
-		expect_no_crw();
+		expect_no_crw(_metadata, &self->ccw);
 	EXPECT_EQ(0, vfio_ioctl(self->ccw.user.device, VFIO_DEVICE_RESET,
 				NULL));
-	expect_no_crw();
+	expect_no_crw(_metadata, &self->ccw);
 }
 
 /* Varying is the host's decision about a path that is still there */
@@ -145,13 +146,13 @@ TEST_F(schib, varied_path_gives_no_report)
 		 number(&self->schib, SCHIB_CHPID, 1));
 	for (i = 0; i < 3; i++) {
 		EXPECT_EQ(0, file_puts(status.text, "offline"));
-		expect_no_crw();
+		expect_no_crw(_metadata, &self->ccw);
 		EXPECT_EQ(0, region_read(&self->ccw, REGION_SCHIB, &self->schib,
 					 sizeof(self->schib)));
 		EXPECT_EQ(FLAG_VALID, self->schib.schib_area[SCHIB_FLAGS] &
 				      FLAG_VALID);
 		EXPECT_EQ(0, file_puts(status.text, "online"));
-		expect_no_crw();
+		expect_no_crw(_metadata, &self->ccw);
 	}
 	put_ccw(&self->ccw, PROGRAM, CMD_NOP, CCW_SLI, 0, 0);
 	EXPECT_EQ(0, ccw_start(&self->ccw, ORB_FORMAT1, PROGRAM));
@@ -162,7 +163,7 @@ TEST_F(schib, varied_path_gives_no_report)
 	ccw_close(&self->ccw);
 	/* And whoever comes next finds none */
 	ASSERT_EQ(0, ccw_open(&self->ccw));
-	expect_no_crw();
+	expect_no_crw(_metadata, &self->ccw);
 }
 
 TEST_HARNESS_MAIN
