@@ -107,6 +107,17 @@
 #define CSTAT_PROGRAM	0x20
 #define CSTAT_INTERFACE	0x02	/* control check */
 
+/* What an interrupt has brought */
+struct response {
+	__u32 fctl;
+	__u32 stctl;
+	__u32 cpa;
+	__u8 dstat;
+	__u8 cstat;
+	__u16 count;
+	__u8 sense;		/* the first byte, where sense data came too */
+};
+
 struct ccw {
 	char sch[32];		/* the subchannel */
 	char device[32];	/* the device that it is to the host */
@@ -124,17 +135,7 @@ struct ccw {
 	__u8 *memory;
 	long pinned;
 	int eventfd_id;
-};
-
-/* What an interrupt has brought */
-struct response {
-	__u32 fctl;
-	__u32 stctl;
-	__u32 cpa;
-	__u8 dstat;
-	__u8 cstat;
-	__u16 count;
-	__u8 sense;		/* the first byte, where sense data came too */
+	struct response response;	/* the last that a test looks at */
 };
 
 static inline struct path css_path(const char *sch, const char *attr)
@@ -405,6 +406,15 @@ static inline __u32 put_ccw0(const struct ccw *ccw, __u32 addr, __u8 cmd,
 	return addr + sizeof(words);
 }
 
+/* In the format that word 1 of the ORB, @orb, says */
+static inline __u32 put_ccw_of(const struct ccw *ccw, __u32 orb, __u32 addr,
+			       __u8 cmd, __u8 flags, __u16 count, __u32 data)
+{
+	if (orb & ORB_FMT1)
+		return put_ccw(ccw, addr, cmd, flags, count, data);
+	return put_ccw0(ccw, addr, cmd, flags, count, data);
+}
+
 static inline void put_idaw1(const struct ccw *ccw, __u32 list, int index,
 			     __u32 data)
 {
@@ -419,6 +429,16 @@ static inline void put_idaw2(const struct ccw *ccw, __u32 list, int index,
 	__u64 word = htobe64(data);
 
 	memcpy(guest(ccw, list + index * sizeof(word)), &word, sizeof(word));
+}
+
+/* In the format that word 1 of the ORB, @orb, says */
+static inline void put_idaw(const struct ccw *ccw, __u32 orb, __u32 list,
+			    int index, __u64 data)
+{
+	if (orb & ORB_IDA64)
+		put_idaw2(ccw, list, index, data);
+	else
+		put_idaw1(ccw, list, index, data);
 }
 
 /* I/O */

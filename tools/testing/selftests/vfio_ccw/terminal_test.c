@@ -34,7 +34,6 @@
 FIXTURE(terminal)
 {
 	struct ccw ccw;
-	struct response response;
 	int port;
 };
 
@@ -113,49 +112,53 @@ static size_t port_read(int port, void *data, size_t size, int timeout_ms)
 	return got;
 }
 
-#define put(at, cmd, flags_, count, data)				\
-	(variant->flags & ORB_FMT1 ?					\
-	 put_ccw(&self->ccw, at, cmd, flags_, count, data) :		\
-	 put_ccw0(&self->ccw, at, cmd, flags_, count, data))
+/* The program: one CCW */
+static void put(const struct ccw *ccw, __u32 orb, __u8 cmd, __u8 flags,
+		__u16 count, __u32 data)
+{
+	put_ccw_of(ccw, orb, PROGRAM, cmd, flags, count, data);
+}
 
-#define idaw(index, addr) do {						\
-	if (variant->flags & ORB_IDA64)					\
-		put_idaw2(&self->ccw, LIST, index, addr);		\
-	else								\
-		put_idaw1(&self->ccw, LIST, index, addr);		\
-} while (0)
+static void operator_sends(struct __test_metadata *_metadata, int port,
+			   const char *text, size_t size)
+{
+	ASSERT_EQ((ssize_t)size, write(port, text, size));
+}
 
-#define operator_sends(text) do {					\
-	static const char bytes[] = text;				\
-									\
-	ASSERT_EQ((ssize_t)sizeof(bytes) - 1,				\
-		  write(self->port, bytes, sizeof(bytes) - 1));		\
-} while (0)
+static void operator_types(struct __test_metadata *_metadata, int port)
+{
+	static const char text[] = TYPED IAC_EOR;
+
+	operator_sends(_metadata, port, text, sizeof(text) - 1);
+}
 
 /* The terminal's type, if QEMU has not been told yet in this boot */
-#define shake_hands() do {						\
-	char junk[256];							\
-									\
-	put(PROGRAM, CMD_ERASE_WRITE, CCW_SLI, 1, DATA);		\
-	ASSERT_EQ(0, ccw_run(&self->ccw, variant->flags, PROGRAM,	\
-			     &self->response));				\
-	if (self->response.dstat & DSTAT_UNITCHECK) {			\
-		operator_sends(IAC_SB "\x18\0IBM-3279-2" IAC_SE);	\
-		ASSERT_EQ(0, ccw_response(&self->ccw,			\
-					  &self->response));		\
-		EXPECT_EQ(0, self->response.fctl);			\
-		/* The kernel's own tells an address of the host */	\
-		if (!self->ccw.kernels_own)				\
-			EXPECT_EQ(0, self->response.cpa);		\
-		ASSERT_EQ(0, ccw_run(&self->ccw, variant->flags, PROGRAM, \
-				     &self->response));			\
-	}								\
-	EXPECT_EQ(DSTAT_END, self->response.dstat);			\
-	/* What was said before, and the end of this write */		\
-	do {								\
-		ASSERT_EQ(1, port_read(self->port, junk, 1, SOON_MS));	\
-	} while ((__u8)junk[0] != 0xef);				\
-} while (0)
+static void shake_hands(struct __test_metadata *_metadata,
+			FIXTURE_DATA(terminal) *self,
+			const FIXTURE_VARIANT(terminal) *variant)
+{
+	static const char type[] = IAC_SB "\x18\0IBM-3279-2" IAC_SE;
+	__u8 shown;
+
+	put(&self->ccw, variant->flags, CMD_ERASE_WRITE, CCW_SLI, 1, DATA);
+	ASSERT_EQ(0, ccw_run(&self->ccw, variant->flags, PROGRAM,
+			     &self->ccw.response));
+	if (self->ccw.response.dstat & DSTAT_UNITCHECK) {
+		operator_sends(_metadata, self->port, type, sizeof(type) - 1);
+		ASSERT_EQ(0, ccw_response(&self->ccw, &self->ccw.response));
+		EXPECT_EQ(0, self->ccw.response.fctl);
+		/* The kernel's own tells an address of the host */
+		if (!self->ccw.kernels_own)
+			EXPECT_EQ(0, self->ccw.response.cpa);
+		ASSERT_EQ(0, ccw_run(&self->ccw, variant->flags, PROGRAM,
+				     &self->ccw.response));
+	}
+	EXPECT_EQ(DSTAT_END, self->ccw.response.dstat);
+	/* What was said before, and the end of this write */
+	do {
+		ASSERT_EQ(1, port_read(self->port, &shown, 1, SOON_MS));
+	} while (shown != 0xef);
+}
 
 FIXTURE_SETUP(terminal)
 {
@@ -166,7 +169,7 @@ FIXTURE_SETUP(terminal)
 	if (!ccw_set_up(_metadata, &self->ccw, CU_TERMINAL))
 		SKIP(return, "no device %s", CU_TERMINAL);
 	ASSERT_EQ(0, ccw_open(&self->ccw));
-	shake_hands();
+	shake_hands(_metadata, self, variant);
 }
 
 FIXTURE_TEARDOWN(terminal)
@@ -195,22 +198,24 @@ TEST_F(terminal, output_is_what_was_written)
 	ASSERT_NE(NULL, shown);
 	addr = DATA + variant->block - PIECE;
 	if (variant->list)
-		idaw(0, addr);
+		put_idaw(&self->ccw, variant->flags, LIST, 0, addr);
 	for (offset = 0; offset < size; offset++) {
 		*(__u8 *)guest(&self->ccw, addr++) = pattern(offset);
 		if (variant->list && !(addr & (variant->block - 1))) {
 			block++;
 			addr = DATA + 0x20000 - 2 * block * variant->block;
-			idaw(block, addr);
+			put_idaw(&self->ccw, variant->flags, LIST, block,
+				 addr);
 		}
 	}
-	put(PROGRAM, CMD_ERASE_WRITE, CCW_SLI | (variant->list ? CCW_IDA : 0),
-	    size, variant->list ? LIST : DATA + variant->block - PIECE);
+	put(&self->ccw, variant->flags, CMD_ERASE_WRITE,
+	    CCW_SLI | (variant->list ? CCW_IDA : 0), size,
+	    variant->list ? LIST : DATA + variant->block - PIECE);
 	EXPECT_EQ(0, ccw_run(&self->ccw, variant->flags, PROGRAM,
-			     &self->response));
-	EXPECT_EQ(DSTAT_END, self->response.dstat);
-	EXPECT_EQ(0, self->response.cstat);
-	EXPECT_EQ(PROGRAM + 8, self->response.cpa);
+			     &self->ccw.response));
+	EXPECT_EQ(DSTAT_END, self->ccw.response.dstat);
+	EXPECT_EQ(0, self->ccw.response.cstat);
+	EXPECT_EQ(PROGRAM + 8, self->ccw.response.cpa);
 
 	/* Before it the command, behind it the end of the record */
 	ASSERT_EQ((size_t)size + 3, port_read(self->port, shown, size + 3,
@@ -230,27 +235,27 @@ TEST_F(terminal, input_is_what_was_typed)
 	int i;
 
 	for (i = 0; i < 3; i++) {
-		operator_sends(TYPED IAC_EOR);
+		operator_types(_metadata, self->port);
 		/* Nobody has asked for this one */
-		ASSERT_EQ(0, ccw_response(&self->ccw, &self->response));
-		EXPECT_EQ(0, self->response.fctl);
-		EXPECT_EQ(DSTAT_ATTENTION, self->response.dstat);
+		ASSERT_EQ(0, ccw_response(&self->ccw, &self->ccw.response));
+		EXPECT_EQ(0, self->ccw.response.fctl);
+		EXPECT_EQ(DSTAT_ATTENTION, self->ccw.response.dstat);
 		if (!self->ccw.kernels_own)
-			EXPECT_EQ(0, self->response.cpa);
+			EXPECT_EQ(0, self->ccw.response.cpa);
 
 		memset(guest(&self->ccw, DATA), 0xa5, 0x3000);
 		if (variant->list)
-			idaw(0, data);
-		idaw(1, DATA + 0x2000);
-		put(PROGRAM, CMD_READ_MODIFIED,
+			put_idaw(&self->ccw, variant->flags, LIST, 0, data);
+		put_idaw(&self->ccw, variant->flags, LIST, 1, DATA + 0x2000);
+		put(&self->ccw, variant->flags, CMD_READ_MODIFIED,
 		    CCW_SLI | (variant->list ? CCW_IDA : 0), 200,
 		    variant->list ? LIST : data);
 		EXPECT_EQ(0, ccw_run(&self->ccw, variant->flags, PROGRAM,
-				     &self->response));
-		EXPECT_EQ(SCSW_START, self->response.fctl);
-		EXPECT_EQ(DSTAT_END, self->response.dstat);
-		EXPECT_EQ(200 - TYPED_SIZE, self->response.count);
-		EXPECT_EQ(PROGRAM + 8, self->response.cpa);
+				     &self->ccw.response));
+		EXPECT_EQ(SCSW_START, self->ccw.response.fctl);
+		EXPECT_EQ(DSTAT_END, self->ccw.response.dstat);
+		EXPECT_EQ(200 - TYPED_SIZE, self->ccw.response.count);
+		EXPECT_EQ(PROGRAM + 8, self->ccw.response.cpa);
 		EXPECT_EQ(0, memcmp(guest(&self->ccw, data), TYPED,
 				    TYPED_SIZE));
 		EXPECT_EQ(0xa5, *(__u8 *)guest(&self->ccw, data - 1));
@@ -263,25 +268,25 @@ TEST_F(terminal, attention_does_not_hide_the_end)
 {
 	if (self->ccw.kernels_own)
 		SKIP(return, "the kernel's own keeps the last one");
-	put(PROGRAM, CMD_NOP, CCW_SLI, 1, DATA);
+	put(&self->ccw, variant->flags, CMD_NOP, CCW_SLI, 1, DATA);
 	EXPECT_EQ(0, ccw_start(&self->ccw, variant->flags, PROGRAM));
 	ASSERT_TRUE(eventfd_wait(self->ccw.io, SOON_MS));
 	eventfd_take(self->ccw.io);
-	operator_sends(TYPED IAC_EOR);
+	operator_types(_metadata, self->port);
 	ASSERT_TRUE(eventfd_wait(self->ccw.io, SOON_MS));
 
-	EXPECT_EQ(0, ccw_response(&self->ccw, &self->response));
-	EXPECT_EQ(SCSW_START, self->response.fctl);
-	EXPECT_EQ(PROGRAM + 8, self->response.cpa);
-	EXPECT_EQ(0, ccw_response(&self->ccw, &self->response));
-	EXPECT_EQ(0, self->response.fctl);
-	EXPECT_EQ(DSTAT_ATTENTION, self->response.dstat);
-	EXPECT_EQ(0, self->response.cpa);
+	EXPECT_EQ(0, ccw_response(&self->ccw, &self->ccw.response));
+	EXPECT_EQ(SCSW_START, self->ccw.response.fctl);
+	EXPECT_EQ(PROGRAM + 8, self->ccw.response.cpa);
+	EXPECT_EQ(0, ccw_response(&self->ccw, &self->ccw.response));
+	EXPECT_EQ(0, self->ccw.response.fctl);
+	EXPECT_EQ(DSTAT_ATTENTION, self->ccw.response.dstat);
+	EXPECT_EQ(0, self->ccw.response.cpa);
 	EXPECT_EQ(0, eventfd_take(self->ccw.io));
 	/* So that the next test finds nothing typed */
-	put(PROGRAM, CMD_READ_MODIFIED, CCW_SLI, 200, DATA);
+	put(&self->ccw, variant->flags, CMD_READ_MODIFIED, CCW_SLI, 200, DATA);
 	EXPECT_EQ(0, ccw_run(&self->ccw, variant->flags, PROGRAM,
-			     &self->response));
+			     &self->ccw.response));
 }
 
 TEST_HARNESS_MAIN
