@@ -30,19 +30,21 @@ static const __u8 sense_id[] = { 0xff, 0x38, 0x32, 0x04, 0, 0, 0 };
 #define MAX_CCWS	512
 #define MAX_PIECES	128
 
+/* In the kernel's log, of a program that is refused */
+#define NOT_STARTED	"not started"
+
 /* All that a program used is free, and not only by the close */
-#define tear_down_io() do {						\
-	if (self->ccw.memory)						\
-		EXPECT_EQ(0, vfio_unmap(&self->ccw.user, GUEST_BASE,	\
-					GUEST_SIZE));			\
-	EXPECT_EQ(self->ccw.pinned, pages_pinned());			\
-	ccw_tear_down(_metadata, &self->ccw);				\
-} while (0)
+static void tear_down_io(struct __test_metadata *_metadata, struct ccw *ccw)
+{
+	if (ccw->memory)
+		EXPECT_EQ(0, vfio_unmap(&ccw->user, GUEST_BASE, GUEST_SIZE));
+	EXPECT_EQ(ccw->pinned, pages_pinned());
+	ccw_tear_down(_metadata, ccw);
+}
 
 FIXTURE(io)
 {
 	struct ccw ccw;
-	struct response response;
 };
 
 FIXTURE_SETUP(io)
@@ -54,78 +56,89 @@ FIXTURE_SETUP(io)
 
 FIXTURE_TEARDOWN(io)
 {
-	tear_down_io();
+	tear_down_io(_metadata, &self->ccw);
 }
 
 /* Runs to its end, which is behind the CCW before @end, without complaint */
-#define expect_end(flags, program, end) do {				\
-	EXPECT_EQ(0, ccw_run(&self->ccw, flags, program,		\
-			     &self->response));				\
-	EXPECT_EQ(SCSW_START, self->response.fctl);			\
-	EXPECT_EQ(DSTAT_END, self->response.dstat);			\
-	EXPECT_EQ(0, self->response.cstat);				\
-	EXPECT_EQ(end, self->response.cpa);				\
-	EXPECT_EQ(0, ret_code(&self->ccw, REGION_IO));			\
-} while (0)
+static void expect_end(struct __test_metadata *_metadata, struct ccw *ccw,
+		       __u32 flags, __u32 program, __u32 end)
+{
+	EXPECT_EQ(0, ccw_run(ccw, flags, program, &ccw->response));
+	EXPECT_EQ(SCSW_START, ccw->response.fctl);
+	EXPECT_EQ(DSTAT_END, ccw->response.dstat);
+	EXPECT_EQ(0, ccw->response.cstat);
+	EXPECT_EQ(end, ccw->response.cpa);
+	EXPECT_EQ(0, ret_code(ccw, REGION_IO));
+}
 
 /* Starts, and ends in a program check behind the CCW before @end */
-#define expect_program_check(flags, program, end) do {			\
-	EXPECT_EQ(0, ccw_run(&self->ccw, flags, program,		\
-			     &self->response));				\
-	EXPECT_EQ(CSTAT_PROGRAM, self->response.cstat);			\
-	EXPECT_EQ(end, self->response.cpa);				\
-} while (0)
+static void expect_program_check(struct __test_metadata *_metadata,
+				 struct ccw *ccw, __u32 flags, __u32 program,
+				 __u32 end)
+{
+	EXPECT_EQ(0, ccw_run(ccw, flags, program, &ccw->response));
+	EXPECT_EQ(CSTAT_PROGRAM, ccw->response.cstat);
+	EXPECT_EQ(end, ccw->response.cpa);
+}
+
+static void expect_sense_id(struct __test_metadata *_metadata,
+			    const struct ccw *ccw, __u32 addr)
+{
+	EXPECT_EQ(0, memcmp(guest(ccw, addr), sense_id, sizeof(sense_id)));
+}
 
 /* Whatever was before this, the device works */
-#define expect_usable() do {						\
-	const __u32 at = PROGRAM + 0x3f000;				\
-									\
-	put_ccw(&self->ccw, at, CMD_SENSE_ID, CCW_SLI, 7, DATA + 0x3f000); \
-	memset(guest(&self->ccw, DATA + 0x3f000), 0xa5, 8);		\
-	expect_end(ORB_FORMAT1, at, at + 8);				\
-	EXPECT_EQ(0, memcmp(guest(&self->ccw, DATA + 0x3f000), sense_id, \
-			    sizeof(sense_id)));				\
-} while (0)
+static void expect_usable(struct __test_metadata *_metadata, struct ccw *ccw)
+{
+	const __u32 program = PROGRAM + 0x3f000, data = DATA + 0x3f000;
+
+	put_ccw(ccw, program, CMD_SENSE_ID, CCW_SLI, 7, data);
+	memset(guest(ccw, data), 0xa5, 8);
+	expect_end(_metadata, ccw, ORB_FORMAT1, program, program + 8);
+	expect_sense_id(_metadata, ccw, data);
+}
 
 /* It is refused, or the channel gives up: it does not go on for ever */
-#define expect_error(program) do {					\
-	int err = ccw_start(&self->ccw, ORB_FORMAT1, program);		\
-									\
-	EXPECT_TRUE(err == 0 || err == -EINVAL);			\
-	if (!err) {							\
-		EXPECT_EQ(0, ccw_response(&self->ccw, &self->response)); \
-		EXPECT_NE(0, self->response.cstat);			\
-	}								\
-	expect_usable();						\
-} while (0)
+static void expect_error(struct __test_metadata *_metadata, struct ccw *ccw,
+			 __u32 program)
+{
+	int err = ccw_start(ccw, ORB_FORMAT1, program);
 
-/* Is refused, starts nothing, and leaves nothing behind; as data that cannot be
+	EXPECT_TRUE(err == 0 || err == -EINVAL);
+	if (!err) {
+		EXPECT_EQ(0, ccw_response(ccw, &ccw->response));
+		EXPECT_NE(0, ccw->response.cstat);
+	}
+	expect_usable(_metadata, ccw);
+}
+
+/*
+ * Is refused, starts nothing, and leaves nothing behind; as data that cannot be
  * pinned has it
  */
-#define expect_not_pinned(flags, program) do {				\
-	int err = ccw_start(&self->ccw, flags, program);		\
-									\
-	/* The kernel's own has both */					\
-	EXPECT_TRUE(err == -EINVAL ||					\
-		    (self->ccw.kernels_own && err == -EFAULT));		\
-	EXPECT_EQ(err, ret_code(&self->ccw, REGION_IO));		\
-	EXPECT_EQ(0, eventfd_take(self->ccw.io));			\
-	EXPECT_EQ(self->ccw.pinned, pages_pinned());			\
-	expect_usable();						\
-} while (0)
+static void expect_not_pinned(struct __test_metadata *_metadata,
+			      struct ccw *ccw, __u32 flags, __u32 program)
+{
+	int err = ccw_start(ccw, flags, program);
+
+	/* The kernel's own has both */
+	EXPECT_TRUE(err == -EINVAL || (ccw->kernels_own && err == -EFAULT));
+	EXPECT_EQ(err, ret_code(ccw, REGION_IO));
+	EXPECT_EQ(0, eventfd_take(ccw->io));
+	EXPECT_EQ(ccw->pinned, pages_pinned());
+	expect_usable(_metadata, ccw);
+}
 
 /* Is refused, starts nothing, and leaves nothing behind */
-#define expect_refused(err, flags, program) do {			\
-	EXPECT_EQ(err, ccw_start(&self->ccw, flags, program));		\
-	EXPECT_EQ(err, ret_code(&self->ccw, REGION_IO));		\
-	EXPECT_EQ(0, eventfd_take(self->ccw.io));			\
-	EXPECT_EQ(self->ccw.pinned, pages_pinned());			\
-	expect_usable();						\
-} while (0)
-
-#define expect_sense_id(addr)						\
-	EXPECT_EQ(0, memcmp(guest(&self->ccw, addr), sense_id,		\
-			    sizeof(sense_id)))
+static void expect_refused(struct __test_metadata *_metadata, struct ccw *ccw,
+			   int err, __u32 flags, __u32 program)
+{
+	EXPECT_EQ(err, ccw_start(ccw, flags, program));
+	EXPECT_EQ(err, ret_code(ccw, REGION_IO));
+	EXPECT_EQ(0, eventfd_take(ccw->io));
+	EXPECT_EQ(ccw->pinned, pages_pinned());
+	expect_usable(_metadata, ccw);
+}
 
 /*
  * Bytes of SENSE ID in another block than the first: QEMU 7.2, for one, begins
@@ -147,36 +160,40 @@ static bool untouched(const struct ccw *ccw, __u32 addr, __u32 size)
 	return true;
 }
 
-#define touch_nothing(addr, size) memset(guest(&self->ccw, addr), 0xa5, size)
+static void touch_nothing(const struct ccw *ccw, __u32 addr, __u32 size)
+{
+	memset(guest(ccw, addr), 0xa5, size);
+}
 
 /* Single commands */
 
 TEST_F(io, nop_ends_at_once)
 {
 	put_ccw(&self->ccw, PROGRAM, CMD_NOP, CCW_SLI, 0, 0);
-	expect_end(ORB_FORMAT1, PROGRAM, PROGRAM + 8);
-	EXPECT_EQ(1, self->response.stctl & SCSW_PENDING);
+	expect_end(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM, PROGRAM + 8);
+	EXPECT_EQ(1, self->ccw.response.stctl & SCSW_PENDING);
 	/* Data that it does not have may be anywhere */
 	put_ccw(&self->ccw, PROGRAM, CMD_NOP, CCW_SLI, 1, NOWHERE);
 	if (!self->ccw.kernels_own)
-		expect_end(ORB_FORMAT1, PROGRAM, PROGRAM + 8);
+		expect_end(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM,
+			   PROGRAM + 8);
 }
 
 TEST_F(io, sense_id_brings_the_true_data)
 {
-	touch_nothing(DATA, 0x1000);
+	touch_nothing(&self->ccw, DATA, 0x1000);
 	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, 0, SENSE_ID_SIZE, DATA);
-	expect_end(ORB_FORMAT1, PROGRAM, PROGRAM + 8);
-	EXPECT_EQ(0, self->response.count);
-	expect_sense_id(DATA);
+	expect_end(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM, PROGRAM + 8);
+	EXPECT_EQ(0, self->ccw.response.count);
+	expect_sense_id(_metadata, &self->ccw, DATA);
 	EXPECT_TRUE(untouched(&self->ccw, DATA + SENSE_ID_SIZE, 0x800));
 }
 
 TEST_F(io, suppressed_length_brings_a_part)
 {
-	touch_nothing(DATA, 0x1000);
+	touch_nothing(&self->ccw, DATA, 0x1000);
 	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 2, DATA + 1);
-	expect_end(ORB_FORMAT1, PROGRAM, PROGRAM + 8);
+	expect_end(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM, PROGRAM + 8);
 	/* QEMU: 0xff is for those who have room for the type */
 	EXPECT_EQ(0, memcmp(guest(&self->ccw, DATA + 1), "\0\x38", 2));
 	EXPECT_TRUE(untouched(&self->ccw, DATA, 1));
@@ -186,16 +203,16 @@ TEST_F(io, suppressed_length_brings_a_part)
 TEST_F(io, suppressed_length_tells_what_is_left)
 {
 	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 4096, DATA + 16);
-	expect_end(ORB_FORMAT1, PROGRAM, PROGRAM + 8);
-	EXPECT_EQ(4096 - SENSE_ID_SIZE, self->response.count);
-	expect_sense_id(DATA + 16);
+	expect_end(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM, PROGRAM + 8);
+	EXPECT_EQ(4096 - SENSE_ID_SIZE, self->ccw.response.count);
+	expect_sense_id(_metadata, &self->ccw, DATA + 16);
 }
 
 TEST_F(io, largest_count_works)
 {
 	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 0xffff, DATA + 2047);
-	expect_end(ORB_FORMAT1, PROGRAM, PROGRAM + 8);
-	EXPECT_EQ(0xffff - SENSE_ID_SIZE, self->response.count);
+	expect_end(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM, PROGRAM + 8);
+	EXPECT_EQ(0xffff - SENSE_ID_SIZE, self->ccw.response.count);
 	EXPECT_EQ(0xff, *(__u8 *)guest(&self->ccw, DATA + 2047));
 	EXPECT_TRUE(goes_on(&self->ccw, DATA + 2048, 1, 6));
 }
@@ -204,17 +221,17 @@ TEST_F(io, wrong_length_is_the_channels_to_tell)
 {
 	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, 0, 3, DATA);
 	EXPECT_EQ(0, ccw_run(&self->ccw, ORB_FORMAT1, PROGRAM,
-			     &self->response));
-	EXPECT_NE(0, self->response.cstat);
-	EXPECT_EQ(PROGRAM + 8, self->response.cpa);
-	expect_usable();
+			     &self->ccw.response));
+	EXPECT_NE(0, self->ccw.response.cstat);
+	EXPECT_EQ(PROGRAM + 8, self->ccw.response.cpa);
+	expect_usable(_metadata, &self->ccw);
 }
 
 TEST_F(io, skipped_data_goes_nowhere)
 {
-	touch_nothing(DATA, 0x1000);
+	touch_nothing(&self->ccw, DATA, 0x1000);
 	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI | CCW_SKIP, 7, DATA);
-	expect_end(ORB_FORMAT1, PROGRAM, PROGRAM + 8);
+	expect_end(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM, PROGRAM + 8);
 	EXPECT_TRUE(untouched(&self->ccw, DATA, 0x1000));
 }
 
@@ -222,13 +239,13 @@ TEST_F(io, skipped_data_needs_no_place)
 {
 	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI | CCW_SKIP, 7,
 		NOWHERE);
-	expect_end(ORB_FORMAT1, PROGRAM, PROGRAM + 8);
+	expect_end(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM, PROGRAM + 8);
 }
 
 TEST_F(io, count_of_nothing_needs_no_place)
 {
 	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 0, NOWHERE);
-	expect_end(ORB_FORMAT1, PROGRAM, PROGRAM + 8);
+	expect_end(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM, PROGRAM + 8);
 }
 
 TEST_F(io, count_of_nothing_in_format_0_is_invalid)
@@ -236,8 +253,9 @@ TEST_F(io, count_of_nothing_in_format_0_is_invalid)
 	if (self->ccw.kernels_own)
 		SKIP(return, "the kernel's own makes a count of 0 of format 1 of it");
 	put_ccw0(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 0, DATA);
-	expect_program_check(ORB_FORMAT0, PROGRAM, PROGRAM + 8);
-	expect_usable();
+	expect_program_check(_metadata, &self->ccw, ORB_FORMAT0, PROGRAM,
+			     PROGRAM + 8);
+	expect_usable(_metadata, &self->ccw);
 }
 
 TEST_F(io, command_of_no_kind_is_the_channels_to_refuse)
@@ -248,27 +266,28 @@ TEST_F(io, command_of_no_kind_is_the_channels_to_refuse)
 	for (i = 0; i < sizeof(commands); i++) {
 		put_ccw(&self->ccw, PROGRAM, commands[i], CCW_SLI, 1, DATA);
 		EXPECT_EQ(0, ccw_run(&self->ccw, ORB_FORMAT1, PROGRAM,
-				     &self->response));
-		EXPECT_NE(0, self->response.cstat | self->response.dstat);
-		EXPECT_EQ(PROGRAM + 8, self->response.cpa);
+				     &self->ccw.response));
+		EXPECT_NE(0, self->ccw.response.cstat |
+			     self->ccw.response.dstat);
+		EXPECT_EQ(PROGRAM + 8, self->ccw.response.cpa);
 	}
-	expect_usable();
+	expect_usable(_metadata, &self->ccw);
 }
 
 TEST_F(io, unknown_command_gives_unit_check_and_sense_data)
 {
 	put_ccw(&self->ccw, PROGRAM, 0xf7, CCW_SLI, 1, DATA);
 	EXPECT_EQ(0, ccw_run(&self->ccw, ORB_FORMAT1, PROGRAM,
-			     &self->response));
-	EXPECT_EQ(DSTAT_UNITCHECK, self->response.dstat & DSTAT_UNITCHECK);
-	EXPECT_EQ(PROGRAM + 8, self->response.cpa);
+			     &self->ccw.response));
+	EXPECT_EQ(DSTAT_UNITCHECK, self->ccw.response.dstat & DSTAT_UNITCHECK);
+	EXPECT_EQ(PROGRAM + 8, self->ccw.response.cpa);
 	/* Command reject; it came with the response, and is not told twice */
-	EXPECT_EQ(0x80, self->response.sense);
+	EXPECT_EQ(0x80, self->ccw.response.sense);
 	memset(guest(&self->ccw, DATA), 0xa5, 64);
 	put_ccw(&self->ccw, PROGRAM, CMD_SENSE, CCW_SLI, 32, DATA);
-	expect_end(ORB_FORMAT1, PROGRAM, PROGRAM + 8);
+	expect_end(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM, PROGRAM + 8);
 	EXPECT_EQ(0, *(__u8 *)guest(&self->ccw, DATA));
-	expect_usable();
+	expect_usable(_metadata, &self->ccw);
 }
 
 /* Addresses */
@@ -278,10 +297,11 @@ TEST_F(io, data_may_cross_pages)
 	int i;
 
 	for (i = 1; i < 7; i++) {
-		touch_nothing(DATA, 0x2000);
+		touch_nothing(&self->ccw, DATA, 0x2000);
 		put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 7,
 			DATA + 0x1000 - i);
-		expect_end(ORB_FORMAT1, PROGRAM, PROGRAM + 8);
+		expect_end(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM,
+			   PROGRAM + 8);
 		EXPECT_EQ(0, memcmp(guest(&self->ccw, DATA + 0x1000 - i),
 				    sense_id, i));
 		EXPECT_TRUE(goes_on(&self->ccw, DATA + 0x1000, i, 7 - i));
@@ -295,8 +315,8 @@ TEST_F(io, format_0_reaches_its_data)
 	__u32 at;
 
 	put_ccw0(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 7, DATA + 3);
-	expect_end(ORB_FORMAT0, PROGRAM, PROGRAM + 8);
-	expect_sense_id(DATA + 3);
+	expect_end(_metadata, &self->ccw, ORB_FORMAT0, PROGRAM, PROGRAM + 8);
+	expect_sense_id(_metadata, &self->ccw, DATA + 3);
 
 	/* TIC has no count, and four bits of its command are of no account */
 	at = put_ccw0(&self->ccw, PROGRAM, CMD_NOP, CCW_CC | CCW_SLI, 1, DATA);
@@ -305,7 +325,8 @@ TEST_F(io, format_0_reaches_its_data)
 		 9, LIST);
 	put_idaw1(&self->ccw, LIST, 0, DATA + 0x17ff);
 	put_idaw1(&self->ccw, LIST, 1, DATA + 0x3800);
-	expect_end(ORB_FORMAT0, PROGRAM, PROGRAM + 0x808);
+	expect_end(_metadata, &self->ccw, ORB_FORMAT0, PROGRAM,
+		   PROGRAM + 0x808);
 	EXPECT_EQ(0xff, *(__u8 *)guest(&self->ccw, DATA + 0x17ff));
 	EXPECT_TRUE(goes_on(&self->ccw, DATA + 0x3800, 1, 6));
 }
@@ -324,9 +345,10 @@ TEST_F(io, transfer_in_channel_is_followed)
 	at = put_ccw(&self->ccw, PROGRAM, CMD_NOP, CCW_CC | CCW_SLI, 0, 0);
 	put_ccw(&self->ccw, at, CMD_TIC, 0, 0, PROGRAM + 0x410);
 	put_ccw(&self->ccw, PROGRAM + 0x410, CMD_SENSE_ID, CCW_SLI, 7, DATA);
-	touch_nothing(DATA, 16);
-	expect_end(ORB_FORMAT1, PROGRAM + 0x400, PROGRAM + 0x418);
-	expect_sense_id(DATA);
+	touch_nothing(&self->ccw, DATA, 16);
+	expect_end(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM + 0x400,
+		   PROGRAM + 0x418);
+	expect_sense_id(_metadata, &self->ccw, DATA);
 }
 
 TEST_F(io, chain_may_cross_pages)
@@ -336,9 +358,10 @@ TEST_F(io, chain_may_cross_pages)
 	at = put_ccw(&self->ccw, at, CMD_NOP, CCW_CC | CCW_SLI, 0, 0);
 	at = put_ccw(&self->ccw, at, CMD_SENSE_ID, CCW_CC | CCW_SLI, 7, DATA);
 	put_ccw(&self->ccw, at, CMD_SENSE_ID, CCW_SLI, 7, DATA + 0x100);
-	expect_end(ORB_FORMAT1, PROGRAM + 0x1000 - 16, PROGRAM + 0x1008);
-	expect_sense_id(DATA);
-	expect_sense_id(DATA + 0x100);
+	expect_end(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM + 0x1000 - 16,
+		   PROGRAM + 0x1008);
+	expect_sense_id(_metadata, &self->ccw, DATA);
+	expect_sense_id(_metadata, &self->ccw, DATA + 0x100);
 }
 
 TEST_F(io, each_command_of_a_chain_brings_its_data)
@@ -350,9 +373,9 @@ TEST_F(io, each_command_of_a_chain_brings_its_data)
 		at = put_ccw(&self->ccw, at, CMD_SENSE_ID,
 			     CCW_SLI | (i < 15 ? CCW_CC : 0), 7,
 			     DATA + i * 0x1801);
-	expect_end(ORB_FORMAT1, PROGRAM, at);
+	expect_end(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM, at);
 	for (i = 0; i < 16; i++)
-		expect_sense_id(DATA + i * 0x1801);
+		expect_sense_id(_metadata, &self->ccw, DATA + i * 0x1801);
 }
 
 /*
@@ -364,19 +387,19 @@ TEST_F(io, data_chain_is_accepted)
 {
 	__u32 at;
 
-	touch_nothing(DATA, 0x4000);
+	touch_nothing(&self->ccw, DATA, 0x4000);
 	at = put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_DC, SENSE_ID_SIZE,
 		     DATA + 0xfff);
 	at = put_ccw(&self->ccw, at, 0, CCW_DC | CCW_IDA, 4, LIST);
 	put_idaw1(&self->ccw, LIST, 0, DATA + 0x2000);
 	put_ccw(&self->ccw, at, 0, CCW_SLI, 4, DATA + 0x3000);
 	EXPECT_EQ(0, ccw_run(&self->ccw, ORB_FORMAT1, PROGRAM,
-			     &self->response));
-	EXPECT_EQ(DSTAT_END, self->response.dstat);
+			     &self->ccw.response));
+	EXPECT_EQ(DSTAT_END, self->ccw.response.dstat);
 	EXPECT_EQ(0xff, *(__u8 *)guest(&self->ccw, DATA + 0xfff));
 	EXPECT_TRUE(goes_on(&self->ccw, DATA + 0x1000, 1, 6));
-	EXPECT_LE(PROGRAM + 8, self->response.cpa);
-	EXPECT_GE(at + 8, self->response.cpa);
+	EXPECT_LE(PROGRAM + 8, self->ccw.response.cpa);
+	EXPECT_GE(at + 8, self->ccw.response.cpa);
 	EXPECT_TRUE(untouched(&self->ccw, DATA + 0x3004, 0x100));
 }
 
@@ -384,7 +407,6 @@ TEST_F(io, data_chain_is_accepted)
 FIXTURE(list)
 {
 	struct ccw ccw;
-	struct response response;
 };
 
 FIXTURE_VARIANT(list)
@@ -424,47 +446,42 @@ FIXTURE_SETUP(list)
 
 FIXTURE_TEARDOWN(list)
 {
-	tear_down_io();
+	tear_down_io(_metadata, &self->ccw);
 }
 
-#define idaw(list, index, addr) do {					\
-	if (variant->wide)						\
-		put_idaw2(&self->ccw, list, index, addr);		\
-	else								\
-		put_idaw1(&self->ccw, list, index, addr);		\
-} while (0)
-
-#define idaw_size (variant->wide ? 8 : 4)
+static __u32 idaw_size(const FIXTURE_VARIANT(list) *variant)
+{
+	return variant->wide ? 8 : 4;
+}
 
 /* One command with a list */
-#define put_listed(count, list) do {					\
-	if (variant->flags & ORB_FMT1)					\
-		put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID,		\
-			CCW_SLI | CCW_IDA, count, list);		\
-	else								\
-		put_ccw0(&self->ccw, PROGRAM, CMD_SENSE_ID,		\
-			 CCW_SLI | CCW_IDA, count, list);		\
-} while (0)
+static void put_listed(const struct ccw *ccw, __u32 orb, __u16 count,
+		       __u32 list)
+{
+	put_ccw_of(ccw, orb, PROGRAM, CMD_SENSE_ID, CCW_SLI | CCW_IDA, count,
+		   list);
+}
 
 TEST_F(list, one_block_is_reached)
 {
-	touch_nothing(DATA, 0x1000);
-	put_listed(7, LIST);
-	idaw(LIST, 0, DATA);
-	expect_end(variant->flags, PROGRAM, PROGRAM + 8);
-	expect_sense_id(DATA);
+	touch_nothing(&self->ccw, DATA, 0x1000);
+	put_listed(&self->ccw, variant->flags, 7, LIST);
+	put_idaw(&self->ccw, variant->flags, LIST, 0, DATA);
+	expect_end(_metadata, &self->ccw, variant->flags, PROGRAM, PROGRAM + 8);
+	expect_sense_id(_metadata, &self->ccw, DATA);
 	EXPECT_TRUE(untouched(&self->ccw, DATA + 7, 0x100));
 }
 
 TEST_F(list, first_word_may_be_unaligned)
 {
-	touch_nothing(DATA, 0x1000);
-	put_listed(7, LIST + idaw_size);
-	idaw(LIST, 1, DATA + variant->block - 7);
+	touch_nothing(&self->ccw, DATA, 0x1000);
+	put_listed(&self->ccw, variant->flags, 7, LIST + idaw_size(variant));
+	put_idaw(&self->ccw, variant->flags, LIST, 1,
+		 DATA + variant->block - 7);
 	/* This one does not belong to it */
-	idaw(LIST, 2, NOWHERE);
-	expect_end(variant->flags, PROGRAM, PROGRAM + 8);
-	expect_sense_id(DATA + variant->block - 7);
+	put_idaw(&self->ccw, variant->flags, LIST, 2, NOWHERE);
+	expect_end(_metadata, &self->ccw, variant->flags, PROGRAM, PROGRAM + 8);
+	expect_sense_id(_metadata, &self->ccw, DATA + variant->block - 7);
 }
 
 TEST_F(list, blocks_may_be_anywhere)
@@ -472,11 +489,13 @@ TEST_F(list, blocks_may_be_anywhere)
 	__u32 first, second = DATA + 8 * variant->block;
 
 	for (first = 1; first < 7; first++) {
-		touch_nothing(DATA, 0x10000);
-		put_listed(7, LIST);
-		idaw(LIST, 0, DATA + variant->block - first);
-		idaw(LIST, 1, second);
-		expect_end(variant->flags, PROGRAM, PROGRAM + 8);
+		touch_nothing(&self->ccw, DATA, 0x10000);
+		put_listed(&self->ccw, variant->flags, 7, LIST);
+		put_idaw(&self->ccw, variant->flags, LIST, 0,
+			 DATA + variant->block - first);
+		put_idaw(&self->ccw, variant->flags, LIST, 1, second);
+		expect_end(_metadata, &self->ccw, variant->flags, PROGRAM,
+			   PROGRAM + 8);
 		EXPECT_EQ(0, memcmp(guest(&self->ccw, DATA + variant->block -
 					  first), sense_id, first));
 		EXPECT_TRUE(goes_on(&self->ccw, second, first, 7 - first));
@@ -489,14 +508,16 @@ TEST_F(list, longest_list_works)
 {
 	int words = 0xffff / variant->block + 1, i;
 
-	touch_nothing(DATA, 0x40000);
-	put_listed(0xffff, LIST);
-	idaw(LIST, 0, DATA + 2 * variant->block - 100);
+	touch_nothing(&self->ccw, DATA, 0x40000);
+	put_listed(&self->ccw, variant->flags, 0xffff, LIST);
+	put_idaw(&self->ccw, variant->flags, LIST, 0,
+		 DATA + 2 * variant->block - 100);
 	/* Downwards, each other one */
 	for (i = 1; i <= words; i++)
-		idaw(LIST, i, DATA + 0x30000 - 2 * i * variant->block);
-	expect_end(variant->flags, PROGRAM, PROGRAM + 8);
-	expect_sense_id(DATA + 2 * variant->block - 100);
+		put_idaw(&self->ccw, variant->flags, LIST, i,
+			 DATA + 0x30000 - 2 * i * variant->block);
+	expect_end(_metadata, &self->ccw, variant->flags, PROGRAM, PROGRAM + 8);
+	expect_sense_id(_metadata, &self->ccw, DATA + 2 * variant->block - 100);
 	EXPECT_FALSE(memchr(guest(&self->ccw, DATA + 0x30000 -
 				  2 * variant->block), 0xa5,
 			    SENSE_ID_SIZE - 100));
@@ -507,56 +528,66 @@ TEST_F(list, longest_list_works)
 
 TEST_F(list, list_may_cross_pages)
 {
-	__u32 list = LIST + 0x1000 - idaw_size;
+	__u32 list = LIST + 0x1000 - idaw_size(variant);
 
-	put_listed(7, list);
-	idaw(list, 0, DATA + variant->block - 2);
-	idaw(list, 1, DATA + 4 * variant->block);
-	expect_end(variant->flags, PROGRAM, PROGRAM + 8);
+	put_listed(&self->ccw, variant->flags, 7, list);
+	put_idaw(&self->ccw, variant->flags, list, 0,
+		 DATA + variant->block - 2);
+	put_idaw(&self->ccw, variant->flags, list, 1,
+		 DATA + 4 * variant->block);
+	expect_end(_metadata, &self->ccw, variant->flags, PROGRAM, PROGRAM + 8);
 	EXPECT_TRUE(goes_on(&self->ccw, DATA + 4 * variant->block, 2, 5));
 }
 
 TEST_F(list, list_may_end_where_memory_ends)
 {
-	__u32 list = GUEST_END - 2 * idaw_size;
+	__u32 list = GUEST_END - 2 * idaw_size(variant);
 
 	if (self->ccw.kernels_own && !variant->wide)
 		SKIP(return, "the kernel's own says EINVAL now and then");
-	put_listed(7, list);
-	idaw(list, 0, DATA + variant->block - 2);
-	idaw(list, 1, DATA + 4 * variant->block);
-	expect_end(variant->flags, PROGRAM, PROGRAM + 8);
+	put_listed(&self->ccw, variant->flags, 7, list);
+	put_idaw(&self->ccw, variant->flags, list, 0,
+		 DATA + variant->block - 2);
+	put_idaw(&self->ccw, variant->flags, list, 1,
+		 DATA + 4 * variant->block);
+	expect_end(_metadata, &self->ccw, variant->flags, PROGRAM, PROGRAM + 8);
 	/* And a list of one word */
-	put_listed(7, GUEST_END - idaw_size);
-	idaw(GUEST_END - idaw_size, 0, DATA + 16);
-	expect_end(variant->flags, PROGRAM, PROGRAM + 8);
-	expect_sense_id(DATA + 16);
+	put_listed(&self->ccw, variant->flags, 7,
+		   GUEST_END - idaw_size(variant));
+	put_idaw(&self->ccw, variant->flags, GUEST_END - idaw_size(variant), 0,
+		 DATA + 16);
+	expect_end(_metadata, &self->ccw, variant->flags, PROGRAM, PROGRAM + 8);
+	expect_sense_id(_metadata, &self->ccw, DATA + 16);
 }
 
 TEST_F(list, list_beyond_the_end_of_memory_fails)
 {
-	__u32 list = GUEST_END - idaw_size;
+	__u32 list = GUEST_END - idaw_size(variant);
 
-	put_listed(7, list);
-	idaw(list, 0, DATA + variant->block - 2);
-	expect_refused(-EINVAL, variant->flags, PROGRAM);
-	put_listed(7, NOWHERE);
-	expect_refused(-EINVAL, variant->flags, PROGRAM);
+	put_listed(&self->ccw, variant->flags, 7, list);
+	put_idaw(&self->ccw, variant->flags, list, 0,
+		 DATA + variant->block - 2);
+	expect_refused(_metadata, &self->ccw, -EINVAL, variant->flags, PROGRAM);
+	put_listed(&self->ccw, variant->flags, 7, NOWHERE);
+	expect_refused(_metadata, &self->ccw, -EINVAL, variant->flags, PROGRAM);
 }
 
 TEST_F(list, address_beyond_memory_fails)
 {
-	put_listed(7, LIST);
-	idaw(LIST, 0, NOWHERE);
-	expect_not_pinned(variant->flags, PROGRAM);
-	idaw(LIST, 0, DATA + variant->block - 2);
-	idaw(LIST, 1, NOWHERE);
-	expect_not_pinned(variant->flags, PROGRAM);
+	put_listed(&self->ccw, variant->flags, 7, LIST);
+	put_idaw(&self->ccw, variant->flags, LIST, 0, NOWHERE);
+	expect_not_pinned(_metadata, &self->ccw, variant->flags, PROGRAM);
+	put_idaw(&self->ccw, variant->flags, LIST, 0,
+		 DATA + variant->block - 2);
+	put_idaw(&self->ccw, variant->flags, LIST, 1, NOWHERE);
+	expect_not_pinned(_metadata, &self->ccw, variant->flags, PROGRAM);
 	if (variant->wide) {
 		put_idaw2(&self->ccw, LIST, 1, 1ULL << 40);
-		expect_not_pinned(variant->flags, PROGRAM);
+		expect_not_pinned(_metadata, &self->ccw, variant->flags,
+				  PROGRAM);
 		put_idaw2(&self->ccw, LIST, 0, ~0ULL << 12);
-		expect_not_pinned(variant->flags, PROGRAM);
+		expect_not_pinned(_metadata, &self->ccw, variant->flags,
+				  PROGRAM);
 	}
 }
 
@@ -565,25 +596,27 @@ TEST_F(list, unaligned_second_word_gives_a_program_check)
 {
 	if (self->ccw.kernels_own)
 		SKIP(return, "the kernel's own does not look at its offset");
-	put_listed(7, LIST);
-	idaw(LIST, 0, DATA + variant->block - 2);
-	idaw(LIST, 1, DATA + 4 * variant->block + 8);
+	put_listed(&self->ccw, variant->flags, 7, LIST);
+	put_idaw(&self->ccw, variant->flags, LIST, 0,
+		 DATA + variant->block - 2);
+	put_idaw(&self->ccw, variant->flags, LIST, 1,
+		 DATA + 4 * variant->block + 8);
 	EXPECT_EQ(0, ccw_run(&self->ccw, variant->flags, PROGRAM,
-			     &self->response));
-	EXPECT_EQ(CSTAT_PROGRAM, self->response.cstat);
-	EXPECT_EQ(PROGRAM + 8, self->response.cpa);
-	expect_usable();
+			     &self->ccw.response));
+	EXPECT_EQ(CSTAT_PROGRAM, self->ccw.response.cstat);
+	EXPECT_EQ(PROGRAM + 8, self->ccw.response.cpa);
+	expect_usable(_metadata, &self->ccw);
 }
 
 TEST_F(list, unaligned_list_gives_a_program_check)
 {
 	if (self->ccw.kernels_own)
 		SKIP(return, "the kernel's own reads it nevertheless");
-	put_listed(7, LIST + 2);
+	put_listed(&self->ccw, variant->flags, 7, LIST + 2);
 	EXPECT_EQ(0, ccw_run(&self->ccw, variant->flags, PROGRAM,
-			     &self->response));
-	EXPECT_EQ(CSTAT_PROGRAM, self->response.cstat);
-	expect_usable();
+			     &self->ccw.response));
+	EXPECT_EQ(CSTAT_PROGRAM, self->ccw.response.cstat);
+	expect_usable(_metadata, &self->ccw);
 }
 
 /* The configuration of a virtio disk: its first word is its size in sectors */
@@ -593,7 +626,6 @@ TEST_F(list, unaligned_list_gives_a_program_check)
 FIXTURE(disk)
 {
 	struct ccw ccw;
-	struct response response;
 	__u8 conf[CONF_SIZE];
 };
 
@@ -609,13 +641,16 @@ FIXTURE_TEARDOWN(disk)
 	ccw_tear_down(_metadata, &self->ccw);
 }
 
-#define expect_conf(flags, addr) do {					\
-	memset(guest(&self->ccw, addr), 0xa5, CONF_SIZE + 1);		\
-	expect_end(flags, PROGRAM, PROGRAM + 8);			\
-	EXPECT_EQ(0, memcmp(guest(&self->ccw, addr), self->conf,	\
-			    CONF_SIZE));				\
-	EXPECT_EQ(0xa5, *(__u8 *)guest(&self->ccw, (addr) + CONF_SIZE)); \
-} while (0)
+static void expect_conf(struct __test_metadata *_metadata,
+			FIXTURE_DATA(disk) *self, __u32 flags, __u32 addr)
+{
+	__u8 *conf = guest(&self->ccw, addr);
+
+	memset(conf, 0xa5, CONF_SIZE + 1);
+	expect_end(_metadata, &self->ccw, flags, PROGRAM, PROGRAM + 8);
+	EXPECT_EQ(0, memcmp(conf, self->conf, CONF_SIZE));
+	EXPECT_EQ(0xa5, conf[CONF_SIZE]);
+}
 
 TEST_F(disk, configuration_is_the_same_by_every_address)
 {
@@ -624,9 +659,9 @@ TEST_F(disk, configuration_is_the_same_by_every_address)
 	__u64 sectors;
 
 	/* How long it is depends on what the disk can do */
-	touch_nothing(DATA, CONF_SIZE);
+	touch_nothing(&self->ccw, DATA, CONF_SIZE);
 	put_ccw(&self->ccw, PROGRAM, CMD_READ_CONF, CCW_SLI, CONF_SIZE, DATA);
-	expect_end(ORB_FORMAT1, PROGRAM, PROGRAM + 8);
+	expect_end(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM, PROGRAM + 8);
 	memcpy(self->conf, guest(&self->ccw, DATA), CONF_SIZE);
 	memcpy(&sectors, self->conf, sizeof(sectors));
 	/* In which order depends on the revision that was agreed on */
@@ -635,19 +670,20 @@ TEST_F(disk, configuration_is_the_same_by_every_address)
 
 	put_ccw(&self->ccw, PROGRAM, CMD_READ_CONF, CCW_SLI, CONF_SIZE,
 		DATA + 0x2345);
-	expect_conf(ORB_FORMAT1, DATA + 0x2345);
+	expect_conf(_metadata, self, ORB_FORMAT1, DATA + 0x2345);
 	put_ccw0(&self->ccw, PROGRAM, CMD_READ_CONF, CCW_SLI, CONF_SIZE,
 		 DATA + 0x101);
-	expect_conf(ORB_FORMAT0, DATA + 0x101);
+	expect_conf(_metadata, self, ORB_FORMAT0, DATA + 0x101);
 
 	put_ccw(&self->ccw, PROGRAM, CMD_READ_CONF, CCW_SLI | CCW_IDA,
 		CONF_SIZE, LIST);
 	put_idaw1(&self->ccw, LIST, 0, end_of_2k);
-	expect_conf(ORB_FORMAT1, end_of_2k);
+	expect_conf(_metadata, self, ORB_FORMAT1, end_of_2k);
 	put_idaw2(&self->ccw, LIST, 0, end_of_2k);
-	expect_conf(ORB_FORMAT1 | ORB_IDA64 | ORB_IDA2K, end_of_2k);
+	expect_conf(_metadata, self, ORB_FORMAT1 | ORB_IDA64 | ORB_IDA2K,
+		    end_of_2k);
 	put_idaw2(&self->ccw, LIST, 0, end_of_4k);
-	expect_conf(ORB_FORMAT1 | ORB_IDA64, end_of_4k);
+	expect_conf(_metadata, self, ORB_FORMAT1 | ORB_IDA64, end_of_4k);
 }
 
 /* Lengths of programs */
@@ -669,7 +705,7 @@ TEST_F(io, chains_run_to_their_ends)
 	for (i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
 		__u32 end = put_nops(&self->ccw, PROGRAM, lengths[i]);
 
-		expect_end(ORB_FORMAT1, PROGRAM, end);
+		expect_end(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM, end);
 	}
 }
 
@@ -678,9 +714,10 @@ TEST_F(io, chain_of_257_runs)
 	__u32 end = put_nops(&self->ccw, PROGRAM, PEER_CCWS + 1);
 
 	if (self->ccw.kernels_own)
-		expect_refused(-EINVAL, ORB_FORMAT1, PROGRAM);
+		expect_refused(_metadata, &self->ccw, -EINVAL, ORB_FORMAT1,
+			       PROGRAM);
 	else
-		expect_end(ORB_FORMAT1, PROGRAM, end);
+		expect_end(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM, end);
 }
 
 TEST_F(io, chain_beyond_the_bound_fails)
@@ -688,11 +725,11 @@ TEST_F(io, chain_beyond_the_bound_fails)
 	int n = self->ccw.kernels_own ? PEER_CCWS : MAX_CCWS;
 	__u32 end = put_nops(&self->ccw, PROGRAM, n);
 
-	expect_end(ORB_FORMAT1, PROGRAM, end);
+	expect_end(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM, end);
 	put_nops(&self->ccw, PROGRAM, n + 1);
-	expect_refused(-EINVAL, ORB_FORMAT1, PROGRAM);
+	expect_refused(_metadata, &self->ccw, -EINVAL, ORB_FORMAT1, PROGRAM);
 	put_nops(&self->ccw, PROGRAM, 20000);
-	expect_refused(-EINVAL, ORB_FORMAT1, PROGRAM);
+	expect_refused(_metadata, &self->ccw, -EINVAL, ORB_FORMAT1, PROGRAM);
 }
 
 /* NOP, TIC, NOP, TIC and so on: each pair in a piece of its own */
@@ -717,11 +754,11 @@ TEST_F(io, pieces_are_bounded)
 	if (self->ccw.kernels_own)
 		SKIP(return, "the kernel's own has another bound");
 	end = put_pieces(&self->ccw, 30);
-	expect_end(ORB_FORMAT1, PROGRAM, end);
+	expect_end(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM, end);
 	put_pieces(&self->ccw, MAX_PIECES + 1);
-	expect_refused(-EINVAL, ORB_FORMAT1, PROGRAM);
+	expect_refused(_metadata, &self->ccw, -EINVAL, ORB_FORMAT1, PROGRAM);
 	put_pieces(&self->ccw, 500);
-	expect_refused(-EINVAL, ORB_FORMAT1, PROGRAM);
+	expect_refused(_metadata, &self->ccw, -EINVAL, ORB_FORMAT1, PROGRAM);
 }
 
 TEST_F(io, loops_end)
@@ -730,17 +767,17 @@ TEST_F(io, loops_end)
 
 	/* To itself; at first, and behind something */
 	put_ccw(&self->ccw, PROGRAM, CMD_TIC, 0, 0, PROGRAM);
-	expect_error(PROGRAM);
+	expect_error(_metadata, &self->ccw, PROGRAM);
 	at = put_ccw(&self->ccw, PROGRAM, CMD_NOP, CCW_CC | CCW_SLI, 0, 0);
 	put_ccw(&self->ccw, at, CMD_TIC, 0, 0, at);
-	expect_error(PROGRAM);
+	expect_error(_metadata, &self->ccw, PROGRAM);
 	/* To a TIC, and back */
 	put_ccw(&self->ccw, at, CMD_TIC, 0, 0, PROGRAM + 0x1000);
 	put_ccw(&self->ccw, PROGRAM + 0x1000, CMD_TIC, 0, 0, at);
-	expect_error(PROGRAM);
+	expect_error(_metadata, &self->ccw, PROGRAM);
 	/* From a TIC behind a command to its TIC */
 	put_ccw(&self->ccw, PROGRAM + 0x1000, CMD_TIC, 0, 0, PROGRAM + 0x1000);
-	expect_error(PROGRAM);
+	expect_error(_metadata, &self->ccw, PROGRAM);
 }
 
 TEST_F(io, program_cannot_begin_with_a_tic)
@@ -749,7 +786,7 @@ TEST_F(io, program_cannot_begin_with_a_tic)
 	put_ccw(&self->ccw, PROGRAM + 0x100, CMD_NOP, CCW_SLI, 1, DATA);
 	if (self->ccw.kernels_own)
 		SKIP(return, "the kernel's own leaves it to the channel");
-	expect_error(PROGRAM);
+	expect_error(_metadata, &self->ccw, PROGRAM);
 }
 
 /* The end of memory */
@@ -761,28 +798,29 @@ TEST_F(io, program_may_end_where_memory_ends)
 	if (self->ccw.kernels_own)
 		SKIP(return, "the kernel's own reads 2 KiB in any case");
 	put_ccw(&self->ccw, at, CMD_SENSE_ID, CCW_SLI, 7, DATA);
-	expect_end(ORB_FORMAT1, at, GUEST_END);
-	expect_sense_id(DATA);
+	expect_end(_metadata, &self->ccw, ORB_FORMAT1, at, GUEST_END);
+	expect_sense_id(_metadata, &self->ccw, DATA);
 	put_ccw(&self->ccw, at - 8, CMD_NOP, CCW_CC | CCW_SLI, 0, 0);
-	expect_end(ORB_FORMAT1, at - 8, GUEST_END);
+	expect_end(_metadata, &self->ccw, ORB_FORMAT1, at - 8, GUEST_END);
 	put_ccw0(&self->ccw, at, CMD_SENSE_ID, CCW_SLI, 7, DATA + 32);
-	expect_end(ORB_FORMAT0, at, GUEST_END);
-	expect_sense_id(DATA + 32);
+	expect_end(_metadata, &self->ccw, ORB_FORMAT0, at, GUEST_END);
+	expect_sense_id(_metadata, &self->ccw, DATA + 32);
 }
 
 TEST_F(io, program_that_runs_out_of_memory_fails)
 {
 	put_ccw(&self->ccw, GUEST_END - 8, CMD_NOP, CCW_CC | CCW_SLI, 1, DATA);
-	expect_refused(-EINVAL, ORB_FORMAT1, GUEST_END - 8);
+	expect_refused(_metadata, &self->ccw, -EINVAL, ORB_FORMAT1,
+		       GUEST_END - 8);
 }
 
 TEST_F(io, data_may_end_where_memory_ends)
 {
 	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 7, GUEST_END - 7);
-	expect_end(ORB_FORMAT1, PROGRAM, PROGRAM + 8);
-	expect_sense_id(GUEST_END - 7);
+	expect_end(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM, PROGRAM + 8);
+	expect_sense_id(_metadata, &self->ccw, GUEST_END - 7);
 	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 7, GUEST_END - 6);
-	expect_not_pinned(ORB_FORMAT1, PROGRAM);
+	expect_not_pinned(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM);
 }
 
 /* Memory at the very end of what a CCW can address */
@@ -799,13 +837,14 @@ TEST_F(io, last_page_below_2g_is_reached)
 	words[1] = htobe32(base + 16);
 	memcpy(page + 4088, words, sizeof(words));
 	if (!self->ccw.kernels_own)
-		expect_end(ORB_FORMAT1, base + 4088, base + 4096);
+		expect_end(_metadata, &self->ccw, ORB_FORMAT1, base + 4088,
+			   base + 4096);
 	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 7, base + 4089);
-	expect_end(ORB_FORMAT1, PROGRAM, PROGRAM + 8);
+	expect_end(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM, PROGRAM + 8);
 	EXPECT_EQ(0, memcmp(page + 4089, sense_id, sizeof(sense_id)));
 	/* And not one byte more */
 	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 8, base + 4089);
-	expect_error(PROGRAM);
+	expect_error(_metadata, &self->ccw, PROGRAM);
 	EXPECT_EQ(0, vfio_unmap(&self->ccw.user, base, 4096));
 	munmap(page, 4096);
 }
@@ -814,11 +853,12 @@ TEST_F(io, last_page_below_2g_is_reached)
 
 TEST_F(io, program_that_is_nowhere_fails)
 {
-	expect_refused(-EINVAL, ORB_FORMAT1, NOWHERE);
-	expect_refused(-EINVAL, ORB_FORMAT1, 0);
-	expect_refused(-EINVAL, ORB_FORMAT1, GUEST_END);
-	expect_refused(-EINVAL, ORB_FORMAT1, GUEST_BASE - 8);
-	expect_refused(-EINVAL, ORB_FORMAT1, 0x7ffffff8);
+	expect_refused(_metadata, &self->ccw, -EINVAL, ORB_FORMAT1, NOWHERE);
+	expect_refused(_metadata, &self->ccw, -EINVAL, ORB_FORMAT1, 0);
+	expect_refused(_metadata, &self->ccw, -EINVAL, ORB_FORMAT1, GUEST_END);
+	expect_refused(_metadata, &self->ccw, -EINVAL, ORB_FORMAT1,
+		       GUEST_BASE - 8);
+	expect_refused(_metadata, &self->ccw, -EINVAL, ORB_FORMAT1, 0x7ffffff8);
 }
 
 TEST_F(io, address_of_the_program_must_be_right)
@@ -826,10 +866,14 @@ TEST_F(io, address_of_the_program_must_be_right)
 	if (self->ccw.kernels_own)
 		SKIP(return, "the kernel's own takes any address");
 	put_nops(&self->ccw, PROGRAM, 2);
-	expect_refused(-EINVAL, ORB_FORMAT1, PROGRAM + 4);
-	expect_refused(-EINVAL, ORB_FORMAT1, PROGRAM + 1);
-	expect_refused(-EINVAL, ORB_FORMAT1, 0x80000000 | PROGRAM);
-	expect_refused(-EINVAL, ORB_FORMAT0, 0x01000000 | PROGRAM);
+	expect_refused(_metadata, &self->ccw, -EINVAL, ORB_FORMAT1,
+		       PROGRAM + 4);
+	expect_refused(_metadata, &self->ccw, -EINVAL, ORB_FORMAT1,
+		       PROGRAM + 1);
+	expect_refused(_metadata, &self->ccw, -EINVAL, ORB_FORMAT1,
+		       0x80000000 | PROGRAM);
+	expect_refused(_metadata, &self->ccw, -EINVAL, ORB_FORMAT0,
+		       0x01000000 | PROGRAM);
 }
 
 TEST_F(io, data_that_is_nowhere_fails)
@@ -837,20 +881,20 @@ TEST_F(io, data_that_is_nowhere_fails)
 	__u32 at;
 
 	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 7, NOWHERE);
-	expect_not_pinned(ORB_FORMAT1, PROGRAM);
+	expect_not_pinned(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM);
 	/* Its first page is there, its second is not; and the reverse */
 	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 0x1000,
 		GUEST_END - 0x800);
-	expect_not_pinned(ORB_FORMAT1, PROGRAM);
+	expect_not_pinned(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM);
 	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 0x1000,
 		GUEST_BASE - 0x800);
-	expect_not_pinned(ORB_FORMAT1, PROGRAM);
+	expect_not_pinned(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM);
 	/* In the second of two commands */
 	at = put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_CC | CCW_SLI, 7,
 		     DATA);
 	put_ccw(&self->ccw, at, CMD_SENSE_ID, CCW_SLI, 7, NOWHERE);
-	touch_nothing(DATA, 16);
-	expect_not_pinned(ORB_FORMAT1, PROGRAM);
+	touch_nothing(&self->ccw, DATA, 16);
+	expect_not_pinned(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM);
 	EXPECT_TRUE(untouched(&self->ccw, DATA, 16));
 }
 
@@ -860,7 +904,7 @@ TEST_F(io, transfer_in_channel_to_nowhere_fails)
 			   DATA);
 
 	put_ccw(&self->ccw, at, CMD_TIC, 0, 0, NOWHERE);
-	expect_refused(-EINVAL, ORB_FORMAT1, PROGRAM);
+	expect_refused(_metadata, &self->ccw, -EINVAL, ORB_FORMAT1, PROGRAM);
 }
 
 TEST_F(io, memory_that_cannot_be_written_fails)
@@ -872,11 +916,11 @@ TEST_F(io, memory_that_cannot_be_written_fails)
 	ASSERT_NE(MAP_FAILED, page);
 	ASSERT_EQ(0, vfio_map(&self->ccw.user, page, base, 4096));
 	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 7, base);
-	expect_not_pinned(ORB_FORMAT1, PROGRAM);
+	expect_not_pinned(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM);
 	EXPECT_EQ(0, vfio_unmap(&self->ccw.user, base, 4096));
 	/* What was mapped and is gone is no longer there, either */
 	munmap(page, 4096);
-	expect_not_pinned(ORB_FORMAT1, PROGRAM);
+	expect_not_pinned(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM);
 }
 
 TEST_F(io, memory_whose_owner_took_it_back_fails)
@@ -889,11 +933,11 @@ TEST_F(io, memory_whose_owner_took_it_back_fails)
 	ASSERT_EQ(0, vfio_map(&self->ccw.user, page, base, 4096));
 	munmap(page, 4096);
 	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 7, base);
-	expect_not_pinned(ORB_FORMAT1, PROGRAM);
+	expect_not_pinned(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM);
 	/* The program itself */
-	expect_not_pinned(ORB_FORMAT1, base);
+	expect_not_pinned(_metadata, &self->ccw, ORB_FORMAT1, base);
 	EXPECT_EQ(0, vfio_unmap(&self->ccw.user, base, 4096));
-	expect_usable();
+	expect_usable(_metadata, &self->ccw);
 }
 
 /* Sets whether this process may lock more memory than its limit allows for */
@@ -928,11 +972,11 @@ TEST_F(io, memory_beyond_the_limit_is_told_once)
 	ASSERT_EQ(0, set_ipc_lock(true));
 
 	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 0xfff0, base);
-	expect_refused(-ENOMEM, ORB_FORMAT1, PROGRAM);
+	expect_refused(_metadata, &self->ccw, -ENOMEM, ORB_FORMAT1, PROGRAM);
 	EXPECT_EQ(1, kmsg_count(vfio_log, "RLIMIT_MEMLOCK", "exceeded"));
 	/* Those of the tests before may be enough for some seconds */
 	while (!self->ccw.kernels_own &&
-	       !kmsg_wait(log, 1000, "not started", "RLIMIT_MEMLOCK is reached",
+	       !kmsg_wait(log, 1000, NOT_STARTED, "RLIMIT_MEMLOCK is reached",
 			  NULL))
 		EXPECT_EQ(-ENOMEM, ccw_start(&self->ccw, ORB_FORMAT1, PROGRAM));
 	close(vfio_log);
@@ -941,7 +985,7 @@ TEST_F(io, memory_beyond_the_limit_is_told_once)
 	if (self->ccw.kernels_own)
 		return;
 	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 0x3000, base);
-	expect_end(ORB_FORMAT1, PROGRAM, PROGRAM + 8);
+	expect_end(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM, PROGRAM + 8);
 }
 
 /* What a user does wrong, again and again, is not all that the log has */
@@ -960,7 +1004,7 @@ TEST_F(io, refusals_hide_no_other_devices)
 	for (i = 0; i < 30; i++)
 		EXPECT_EQ(-EINVAL, ccw_start(&self->ccw, ORB_FORMAT1, NOWHERE));
 	EXPECT_EQ(-EINVAL, ccw_start(&other, ORB_FORMAT1, NOWHERE));
-	EXPECT_TRUE(kmsg_wait(log, SOON_MS, other.sch, "not started", NULL));
+	EXPECT_TRUE(kmsg_wait(log, SOON_MS, other.sch, NOT_STARTED, NULL));
 	EXPECT_EQ(0, ccw_release(&other));
 	close(log);
 }
@@ -990,7 +1034,8 @@ TEST_F(io, interrupts_are_counted)
 
 	put_ccw(&self->ccw, PROGRAM, CMD_NOP, CCW_SLI, 0, 0);
 	for (i = 0; i < 10; i++)
-		expect_end(ORB_FORMAT1, PROGRAM, PROGRAM + 8);
+		expect_end(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM,
+			   PROGRAM + 8);
 	EXPECT_LE(before + 10, irqs_of("CIO"));
 }
 
@@ -1019,8 +1064,8 @@ TEST_F(io, orb_bits_that_are_not_supported_are_refused)
 	for (i = 0; i < sizeof(bits) / sizeof(*bits); i++) {
 		if (self->ccw.kernels_own && bits[i].bit != ORB_TRANSPORT)
 			continue;
-		expect_refused(bits[i].err, ORB_FORMAT1 | bits[i].bit,
-			       PROGRAM);
+		expect_refused(_metadata, &self->ccw, bits[i].err,
+			       ORB_FORMAT1 | bits[i].bit, PROGRAM);
 	}
 }
 
@@ -1039,10 +1084,13 @@ TEST_F(io, orb_bits_that_are_passed_on_do_no_harm)
 
 	put_ccw(&self->ccw, PROGRAM, CMD_NOP, CCW_SLI, 1, DATA);
 	for (i = 0; i < sizeof(bits) / sizeof(*bits); i++)
-		expect_end(ORB_FORMAT1 | bits[i], PROGRAM, PROGRAM + 8);
+		expect_end(_metadata, &self->ccw, ORB_FORMAT1 | bits[i],
+			   PROGRAM, PROGRAM + 8);
 	/* Without prefetch, and without a mask of paths */
-	expect_end(ORB_FMT1 | ORB_LPM, PROGRAM, PROGRAM + 8);
-	expect_end(ORB_FMT1 | ORB_PREFETCH, PROGRAM, PROGRAM + 8);
+	expect_end(_metadata, &self->ccw, ORB_FMT1 | ORB_LPM, PROGRAM,
+		   PROGRAM + 8);
+	expect_end(_metadata, &self->ccw, ORB_FMT1 | ORB_PREFETCH, PROGRAM,
+		   PROGRAM + 8);
 }
 
 TEST_F(io, ccw_flags_that_are_not_supported_are_refused)
@@ -1050,9 +1098,11 @@ TEST_F(io, ccw_flags_that_are_not_supported_are_refused)
 	if (self->ccw.kernels_own)
 		SKIP(return, "the kernel's own passes them on");
 	put_ccw(&self->ccw, PROGRAM, CMD_NOP, CCW_SLI | CCW_SUSPEND, 1, DATA);
-	expect_refused(-EOPNOTSUPP, ORB_FORMAT1, PROGRAM);
+	expect_refused(_metadata, &self->ccw, -EOPNOTSUPP, ORB_FORMAT1,
+		       PROGRAM);
 	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI | CCW_MIDA, 7, DATA);
-	expect_refused(-EOPNOTSUPP, ORB_FORMAT1, PROGRAM);
+	expect_refused(_metadata, &self->ccw, -EOPNOTSUPP, ORB_FORMAT1,
+		       PROGRAM);
 }
 
 TEST_F(io, intermediate_interruption_is_allowed)
@@ -1061,10 +1111,10 @@ TEST_F(io, intermediate_interruption_is_allowed)
 	EXPECT_EQ(0, ccw_start(&self->ccw, ORB_FORMAT1, PROGRAM));
 	/* Whether there is one is the channel's business; the last one ends it */
 	do {
-		ASSERT_EQ(0, ccw_response(&self->ccw, &self->response));
-	} while (!self->response.dstat);
-	EXPECT_EQ(DSTAT_END, self->response.dstat);
-	expect_sense_id(DATA);
+		ASSERT_EQ(0, ccw_response(&self->ccw, &self->ccw.response));
+	} while (!self->ccw.response.dstat);
+	EXPECT_EQ(DSTAT_END, self->ccw.response.dstat);
+	expect_sense_id(_metadata, &self->ccw, DATA);
 }
 
 TEST_F(io, halt_and_clear_are_not_for_this_region)
@@ -1081,7 +1131,7 @@ TEST_F(io, halt_and_clear_are_not_for_this_region)
 					    sizeof(region)));
 	EXPECT_EQ(-EOPNOTSUPP, ret_code(&self->ccw, REGION_IO));
 	EXPECT_EQ(0, eventfd_take(self->ccw.io));
-	expect_usable();
+	expect_usable(_metadata, &self->ccw);
 }
 
 /* Halt and clear */
@@ -1090,23 +1140,23 @@ TEST_F(io, clear_of_an_idle_subchannel_answers)
 {
 	EXPECT_EQ(0, ccw_async(&self->ccw, VFIO_CCW_ASYNC_CMD_CSCH));
 	EXPECT_EQ(0, ret_code(&self->ccw, REGION_CMD));
-	EXPECT_EQ(0, ccw_response(&self->ccw, &self->response));
-	EXPECT_EQ(SCSW_CLEAR, self->response.fctl);
-	EXPECT_EQ(0, self->response.cstat);
+	EXPECT_EQ(0, ccw_response(&self->ccw, &self->ccw.response));
+	EXPECT_EQ(SCSW_CLEAR, self->ccw.response.fctl);
+	EXPECT_EQ(0, self->ccw.response.cstat);
 	/* The kernel's own tells an address of the host here */
 	if (!self->ccw.kernels_own)
-		EXPECT_EQ(0, self->response.cpa);
-	expect_usable();
+		EXPECT_EQ(0, self->ccw.response.cpa);
+	expect_usable(_metadata, &self->ccw);
 }
 
 TEST_F(io, halt_of_an_idle_subchannel_answers)
 {
 	EXPECT_EQ(0, ccw_async(&self->ccw, VFIO_CCW_ASYNC_CMD_HSCH));
 	EXPECT_EQ(0, ret_code(&self->ccw, REGION_CMD));
-	EXPECT_EQ(0, ccw_response(&self->ccw, &self->response));
-	EXPECT_EQ(SCSW_HALT, self->response.fctl & SCSW_HALT);
-	EXPECT_EQ(0, self->response.cstat);
-	expect_usable();
+	EXPECT_EQ(0, ccw_response(&self->ccw, &self->ccw.response));
+	EXPECT_EQ(SCSW_HALT, self->ccw.response.fctl & SCSW_HALT);
+	EXPECT_EQ(0, self->ccw.response.cstat);
+	expect_usable(_metadata, &self->ccw);
 }
 
 TEST_F(io, other_commands_fail)
@@ -1119,7 +1169,7 @@ TEST_F(io, other_commands_fail)
 		EXPECT_EQ(-EINVAL, ret_code(&self->ccw, REGION_CMD));
 	}
 	EXPECT_EQ(0, eventfd_take(self->ccw.io));
-	expect_usable();
+	expect_usable(_metadata, &self->ccw);
 }
 
 TEST_F(io, halt_after_a_clear_answers_too)
@@ -1128,22 +1178,24 @@ TEST_F(io, halt_after_a_clear_answers_too)
 
 	for (i = 0; i < 10; i++) {
 		EXPECT_EQ(0, ccw_async(&self->ccw, VFIO_CCW_ASYNC_CMD_CSCH));
-		EXPECT_EQ(0, ccw_response(&self->ccw, &self->response));
-		EXPECT_EQ(SCSW_CLEAR, self->response.fctl);
+		EXPECT_EQ(0, ccw_response(&self->ccw, &self->ccw.response));
+		EXPECT_EQ(SCSW_CLEAR, self->ccw.response.fctl);
 		EXPECT_EQ(0, ccw_async(&self->ccw, VFIO_CCW_ASYNC_CMD_HSCH));
-		EXPECT_EQ(0, ccw_response(&self->ccw, &self->response));
-		EXPECT_EQ(SCSW_HALT, self->response.fctl & SCSW_HALT);
-		expect_usable();
+		EXPECT_EQ(0, ccw_response(&self->ccw, &self->ccw.response));
+		EXPECT_EQ(SCSW_HALT, self->ccw.response.fctl & SCSW_HALT);
+		expect_usable(_metadata, &self->ccw);
 	}
 }
 
 /* Responses that nobody has fetched yet */
 
-#define expect_response(end, function) do {				\
-	EXPECT_EQ(0, ccw_response(&self->ccw, &self->response));	\
-	EXPECT_EQ(function, self->response.fctl & (function));		\
-	EXPECT_EQ(end, self->response.cpa);				\
-} while (0)
+static void expect_response(struct __test_metadata *_metadata, struct ccw *ccw,
+			    __u32 end, __u32 function)
+{
+	EXPECT_EQ(0, ccw_response(ccw, &ccw->response));
+	EXPECT_EQ(function, ccw->response.fctl & function);
+	EXPECT_EQ(end, ccw->response.cpa);
+}
 
 /* Starts until it is not busy any more */
 static int start_again(const struct ccw *ccw, __u32 program)
@@ -1164,8 +1216,8 @@ TEST_F(io, two_starts_are_two_responses)
 	put_nops(&self->ccw, PROGRAM + 0x1000, 3);
 	EXPECT_EQ(0, ccw_start(&self->ccw, ORB_FORMAT1, PROGRAM));
 	EXPECT_EQ(0, start_again(&self->ccw, PROGRAM + 0x1000));
-	expect_response(PROGRAM + 8, SCSW_START);
-	expect_response(PROGRAM + 0x1018, SCSW_START);
+	expect_response(_metadata, &self->ccw, PROGRAM + 8, SCSW_START);
+	expect_response(_metadata, &self->ccw, PROGRAM + 0x1018, SCSW_START);
 	EXPECT_EQ(0, eventfd_take(self->ccw.io));
 }
 
@@ -1177,9 +1229,9 @@ TEST_F(io, start_and_clear_are_two_responses)
 	EXPECT_EQ(0, ccw_start(&self->ccw, ORB_FORMAT1, PROGRAM));
 	ASSERT_TRUE(eventfd_wait(self->ccw.io, SOON_MS));
 	EXPECT_EQ(0, ccw_async(&self->ccw, VFIO_CCW_ASYNC_CMD_CSCH));
-	expect_response(PROGRAM + 16, SCSW_START);
-	expect_response(0, SCSW_CLEAR);
-	expect_usable();
+	expect_response(_metadata, &self->ccw, PROGRAM + 16, SCSW_START);
+	expect_response(_metadata, &self->ccw, 0, SCSW_CLEAR);
+	expect_usable(_metadata, &self->ccw);
 }
 
 TEST_F(io, responses_come_in_order)
@@ -1193,7 +1245,8 @@ TEST_F(io, responses_come_in_order)
 		EXPECT_EQ(0, start_again(&self->ccw, PROGRAM + i * 0x400));
 	}
 	for (i = 0; i < 12; i++)
-		expect_response(PROGRAM + i * 0x400 + (i + 1) * 8, SCSW_START);
+		expect_response(_metadata, &self->ccw,
+				PROGRAM + i * 0x400 + (i + 1) * 8, SCSW_START);
 	EXPECT_EQ(0, eventfd_take(self->ccw.io));
 }
 
@@ -1208,13 +1261,13 @@ TEST_F(io, responses_that_nobody_fetches_do_no_harm)
 	}
 	/* The latest is among those that are kept */
 	do {
-		ASSERT_EQ(0, ccw_response(&self->ccw, &self->response));
-	} while (self->response.cpa != last + 8);
+		ASSERT_EQ(0, ccw_response(&self->ccw, &self->ccw.response));
+	} while (self->ccw.response.cpa != last + 8);
 	/* The kernel's own shows a response before it signals that */
 	if (self->ccw.kernels_own && eventfd_wait(self->ccw.io, 1000))
 		eventfd_take(self->ccw.io);
 	EXPECT_EQ(0, eventfd_take(self->ccw.io));
-	expect_usable();
+	expect_usable(_metadata, &self->ccw);
 }
 
 TEST_F(io, response_stays_until_the_next)
@@ -1222,9 +1275,9 @@ TEST_F(io, response_stays_until_the_next)
 	struct response again;
 
 	put_nops(&self->ccw, PROGRAM, 1);
-	expect_end(ORB_FORMAT1, PROGRAM, PROGRAM + 8);
+	expect_end(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM, PROGRAM + 8);
 	EXPECT_EQ(0, read_irb(&self->ccw, &again));
-	EXPECT_EQ(0, memcmp(&again, &self->response, sizeof(again)));
+	EXPECT_EQ(0, memcmp(&again, &self->ccw.response, sizeof(again)));
 	EXPECT_EQ(0, eventfd_take(self->ccw.io));
 }
 
@@ -1240,8 +1293,8 @@ TEST_F_TIMEOUT(io, next_start_is_not_refused, 120)
 		ASSERT_EQ(0, ret) {
 			TH_LOG("start %d", i);
 		}
-		ASSERT_EQ(0, ccw_response(&self->ccw, &self->response));
-		ASSERT_EQ(PROGRAM + 16, self->response.cpa);
+		ASSERT_EQ(0, ccw_response(&self->ccw, &self->ccw.response));
+		ASSERT_EQ(PROGRAM + 16, self->ccw.response.cpa);
 	}
 }
 
@@ -1249,8 +1302,12 @@ TEST_F_TIMEOUT(io, next_start_is_not_refused, 120)
 #define ROUNDS		1500
 #define RACE_BASE	0x1000000U
 
+#define MOST_THREADS	4
+
 struct race {
 	struct ccw *ccw;
+	pthread_t threads[MOST_THREADS];
+	int nr;
 	int over;
 	int bad;
 	const char *bad_call;
@@ -1348,23 +1405,28 @@ static void *race_map(void *arg)
 	return NULL;
 }
 
-#define start_thread(run)						\
-	ASSERT_EQ(0, pthread_create(&threads[nr++], NULL, run, &race))
+static void start_thread(struct __test_metadata *_metadata, struct race *race,
+			 void *(*run)(void *arg))
+{
+	ASSERT_EQ(0, pthread_create(&race->threads[race->nr++], NULL, run,
+				    race));
+}
 
-#define end_race() do {							\
-	__atomic_store_n(&race.over, 1, __ATOMIC_RELAXED);		\
-	while (nr)							\
-		pthread_join(threads[--nr], NULL);			\
-	EXPECT_EQ(0, race.bad) {					\
-		TH_LOG("%s", race.bad_call);				\
-	}								\
-	EXPECT_LT(0, race.done);					\
-	TH_LOG("%d done, %d busy", race.done, race.busy);		\
-	EXPECT_EQ(0, vfio_ioctl(self->ccw.user.device, VFIO_DEVICE_RESET, \
-				NULL));					\
-	eventfd_take(self->ccw.io);					\
-	expect_usable();						\
-} while (0)
+static void end_race(struct __test_metadata *_metadata, struct race *race,
+		     struct ccw *ccw)
+{
+	__atomic_store_n(&race->over, 1, __ATOMIC_RELAXED);
+	while (race->nr)
+		pthread_join(race->threads[--race->nr], NULL);
+	EXPECT_EQ(0, race->bad) {
+		TH_LOG("%s", race->bad_call);
+	}
+	EXPECT_LT(0, race->done);
+	TH_LOG("%d done, %d busy", race->done, race->busy);
+	EXPECT_EQ(0, vfio_ioctl(ccw->user.device, VFIO_DEVICE_RESET, NULL));
+	eventfd_take(ccw->io);
+	expect_usable(_metadata, ccw);
+}
 
 static void put_race_programs(const struct ccw *ccw)
 {
@@ -1375,56 +1437,53 @@ static void put_race_programs(const struct ccw *ccw)
 TEST_F_TIMEOUT(io, start_against_clear_and_read, 120)
 {
 	struct race race = { .ccw = &self->ccw };
-	pthread_t threads[4];
-	int nr = 0, i;
+	int i;
 
 	if (self->ccw.kernels_own)
 		SKIP(return, "the kernel's own tells addresses of the host, or loses the device");
 	put_race_programs(&self->ccw);
-	start_thread(race_start);
-	start_thread(race_async);
-	start_thread(race_read);
+	start_thread(_metadata, &race, race_start);
+	start_thread(_metadata, &race, race_async);
+	start_thread(_metadata, &race, race_read);
 	for (i = 0; i < ROUNDS; i++)
 		race_note(&race, "start", ccw_start(&self->ccw, ORB_FORMAT1,
 						    PROGRAM));
-	end_race();
+	end_race(_metadata, &race, &self->ccw);
 }
 
 TEST_F_TIMEOUT(io, reset_against_all, 120)
 {
 	struct race race = { .ccw = &self->ccw };
-	pthread_t threads[4];
-	int nr = 0, i;
+	int i;
 
 	if (self->ccw.kernels_own)
 		SKIP(return, "the kernel's own tells addresses of the host, or loses the device");
 	put_race_programs(&self->ccw);
-	start_thread(race_start);
-	start_thread(race_async);
-	start_thread(race_read);
+	start_thread(_metadata, &race, race_start);
+	start_thread(_metadata, &race, race_async);
+	start_thread(_metadata, &race, race_read);
 	for (i = 0; i < ROUNDS / 10; i++)
 		race_note(&race, "reset",
 			  vfio_ioctl(self->ccw.user.device, VFIO_DEVICE_RESET,
 				     NULL));
-	end_race();
+	end_race(_metadata, &race, &self->ccw);
 }
 
 TEST_F_TIMEOUT(io, unmap_against_all, 120)
 {
 	struct race race = { .ccw = &self->ccw };
-	pthread_t threads[4];
-	int nr = 0, i;
+	int i;
 
 	if (self->ccw.kernels_own)
 		SKIP(return, "the kernel's own tells addresses of the host");
 	put_race_programs(&self->ccw);
-	start_thread(race_data);
-	start_thread(race_map);
-	start_thread(race_read);
+	start_thread(_metadata, &race, race_data);
+	start_thread(_metadata, &race, race_map);
+	start_thread(_metadata, &race, race_read);
 	for (i = 0; i < ROUNDS; i++)
 		race_note(&race, "start of data",
 			  ccw_start(&self->ccw, ORB_FORMAT1, PROGRAM + 0x1000));
-	end_race();
+	end_race(_metadata, &race, &self->ccw);
 }
 
 TEST_HARNESS_MAIN
