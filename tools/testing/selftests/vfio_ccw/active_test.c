@@ -25,18 +25,9 @@
 #define ORB_INITIAL	0x00200000U
 #define SCSW_FMT1	0x00800000U
 
-/* How long @call takes is bounded */
-#define expect_soon(expected, call) do {				\
-	__s64 begun = now_ms();						\
-									\
-	EXPECT_EQ(expected, call);					\
-	EXPECT_GE(BOUND_MS, now_ms() - begun);				\
-} while (0)
-
 FIXTURE(active)
 {
-	LIFE;
-	struct response response;
+	struct life life;
 	char reader[16];
 };
 
@@ -51,17 +42,20 @@ FIXTURE_SETUP(active)
 			break;
 	}
 	ASSERT_NE(READERS, i);
-	set_up(self->reader);
-	ASSERT_EQ(0, ccw_open(&self->ccw));
+	if (!life_set_up(_metadata, &self->life, self->reader))
+		SKIP(return, "no device %s", self->reader);
+	ASSERT_EQ(0, ccw_open(&self->life.ccw));
 }
 
 FIXTURE_TEARDOWN(active)
 {
-	if (!self->ccw.memory)
+	struct ccw *ccw = &self->life.ccw;
+
+	if (!ccw->memory)
 		return;
 	grace_set(GRACE_DEFAULT);
-	self->ccw.bound = parent_exists(self->ccw.sch);
-	tear_down();
+	ccw->bound = parent_exists(ccw->sch);
+	life_tear_down(_metadata, &self->life);
 }
 
 /* Sense data and again, for ever; its memory is used as long as it runs */
@@ -83,124 +77,160 @@ static int start_loop(const struct ccw *ccw, __u32 flags)
 	return ccw_start(ccw, flags, PROGRAM);
 }
 
-#define start_looping() do {						\
-	ASSERT_EQ(0, start_loop(&self->ccw, ORB_FORMAT1));		\
-	ASSERT_TRUE(soon(schib_scsw(&self->ccw) & SCSW_ACTIVE));	\
-	EXPECT_LT(self->ccw.pinned, pages_pinned());			\
-} while (0)
+static void start_looping(struct __test_metadata *_metadata,
+			  const struct ccw *ccw)
+{
+	ASSERT_EQ(0, start_loop(ccw, ORB_FORMAT1));
+	ASSERT_TRUE(soon(schib_scsw(ccw) & SCSW_ACTIVE));
+	EXPECT_LT(ccw->pinned, pages_pinned());
+}
 
 /* Memory is given back with the response, or with what ended the program */
-#define expect_nothing_pinned() EXPECT_EQ(self->ccw.pinned, pages_pinned())
+static void expect_nothing_pinned(struct __test_metadata *_metadata,
+				  const struct ccw *ccw)
+{
+	EXPECT_EQ(ccw->pinned, pages_pinned());
+}
 
 /* The driver has ended the program, whose end is that of a start */
-#define expect_lost_program() do {					\
-	EXPECT_EQ(SCSW_START, self->response.fctl);			\
-	EXPECT_EQ(CSTAT_INTERFACE, self->response.cstat);		\
-	EXPECT_EQ(0, self->response.dstat);				\
-	EXPECT_EQ(0, self->response.cpa);				\
-} while (0)
+static void expect_lost_program(struct __test_metadata *_metadata,
+				const struct response *response)
+{
+	EXPECT_EQ(SCSW_START, response->fctl);
+	EXPECT_EQ(CSTAT_INTERFACE, response->cstat);
+	EXPECT_EQ(0, response->dstat);
+	EXPECT_EQ(0, response->cpa);
+}
 
 TEST_F(active, second_start_is_busy)
 {
-	start_looping();
-	EXPECT_EQ(-EBUSY, ccw_start(&self->ccw, ORB_FORMAT1, PROGRAM));
-	EXPECT_EQ(-EBUSY, ret_code(&self->ccw, REGION_IO));
-	EXPECT_LT(self->ccw.pinned, pages_pinned());
-	EXPECT_EQ(0, eventfd_take(self->ccw.io));
-	EXPECT_NE(0, schib_scsw(&self->ccw) & SCSW_ACTIVE);
+	struct ccw *ccw = &self->life.ccw;
+
+	start_looping(_metadata, ccw);
+	EXPECT_EQ(-EBUSY, ccw_start(ccw, ORB_FORMAT1, PROGRAM));
+	EXPECT_EQ(-EBUSY, ret_code(ccw, REGION_IO));
+	EXPECT_LT(ccw->pinned, pages_pinned());
+	EXPECT_EQ(0, eventfd_take(ccw->io));
+	EXPECT_NE(0, schib_scsw(ccw) & SCSW_ACTIVE);
 }
 
 TEST_F(active, clear_ends_it)
 {
-	start_looping();
-	EXPECT_EQ(0, ccw_async(&self->ccw, VFIO_CCW_ASYNC_CMD_CSCH));
-	expect_soon(0, ccw_response(&self->ccw, &self->response));
-	EXPECT_EQ(SCSW_CLEAR, self->response.fctl);
-	expect_nothing_pinned();
-	expect_usable();
+	struct ccw *ccw = &self->life.ccw;
+	__s64 begun;
+
+	start_looping(_metadata, ccw);
+	EXPECT_EQ(0, ccw_async(ccw, VFIO_CCW_ASYNC_CMD_CSCH));
+	begun = now_ms();
+	EXPECT_EQ(0, ccw_response(ccw, &ccw->response));
+	EXPECT_GE(BOUND_MS, now_ms() - begun);
+	EXPECT_EQ(SCSW_CLEAR, ccw->response.fctl);
+	expect_nothing_pinned(_metadata, ccw);
+	expect_usable(_metadata, ccw);
 }
 
 TEST_F(active, halt_ends_it)
 {
-	start_looping();
-	EXPECT_EQ(0, ccw_async(&self->ccw, VFIO_CCW_ASYNC_CMD_HSCH));
-	expect_soon(0, ccw_response(&self->ccw, &self->response));
-	EXPECT_NE(0, self->response.fctl & SCSW_HALT);
-	EXPECT_EQ(0, ccw_async(&self->ccw, VFIO_CCW_ASYNC_CMD_CSCH));
-	expect_soon(0, ccw_response(&self->ccw, &self->response));
-	expect_nothing_pinned();
-	expect_usable();
+	struct ccw *ccw = &self->life.ccw;
+	__s64 begun;
+
+	start_looping(_metadata, ccw);
+	EXPECT_EQ(0, ccw_async(ccw, VFIO_CCW_ASYNC_CMD_HSCH));
+	begun = now_ms();
+	EXPECT_EQ(0, ccw_response(ccw, &ccw->response));
+	EXPECT_GE(BOUND_MS, now_ms() - begun);
+	EXPECT_NE(0, ccw->response.fctl & SCSW_HALT);
+	EXPECT_EQ(0, ccw_async(ccw, VFIO_CCW_ASYNC_CMD_CSCH));
+	begun = now_ms();
+	EXPECT_EQ(0, ccw_response(ccw, &ccw->response));
+	EXPECT_GE(BOUND_MS, now_ms() - begun);
+	expect_nothing_pinned(_metadata, ccw);
+	expect_usable(_metadata, ccw);
 }
 
 TEST_F(active, next_start_comes_after_a_halt)
 {
-	start_looping();
-	EXPECT_EQ(0, ccw_async(&self->ccw, VFIO_CCW_ASYNC_CMD_HSCH));
-	ASSERT_EQ(0, ccw_response(&self->ccw, &self->response));
-	expect_usable();
+	struct ccw *ccw = &self->life.ccw;
+
+	start_looping(_metadata, ccw);
+	EXPECT_EQ(0, ccw_async(ccw, VFIO_CCW_ASYNC_CMD_HSCH));
+	ASSERT_EQ(0, ccw_response(ccw, &ccw->response));
+	expect_usable(_metadata, ccw);
 }
 
 TEST_F(active, reset_ends_it)
 {
+	struct ccw *ccw = &self->life.ccw;
 	static const struct ccw_io_region none;
 	struct ccw_io_region region;
+	__s64 begun;
 
-	start_looping();
-	expect_soon(0, vfio_ioctl(self->ccw.user.device, VFIO_DEVICE_RESET,
-				  NULL));
-	expect_nothing_pinned();
-	EXPECT_EQ(0, region_read(&self->ccw, REGION_IO, &region,
-				 sizeof(region)));
+	start_looping(_metadata, ccw);
+	begun = now_ms();
+	EXPECT_EQ(0, vfio_ioctl(ccw->user.device, VFIO_DEVICE_RESET, NULL));
+	EXPECT_GE(BOUND_MS, now_ms() - begun);
+	expect_nothing_pinned(_metadata, ccw);
+	EXPECT_EQ(0, region_read(ccw, REGION_IO, &region, sizeof(region)));
 	EXPECT_EQ(0, memcmp(&region, &none, sizeof(region)));
-	expect_usable();
+	expect_usable(_metadata, ccw);
 }
 
 /* What there is to fetch after a reset is told, and nothing else */
 TEST_F(active, reset_signals_nothing)
 {
-	start_looping();
-	EXPECT_EQ(0, vfio_ioctl(self->ccw.user.device, VFIO_DEVICE_RESET,
-				NULL));
-	EXPECT_EQ(0, eventfd_take(self->ccw.io));
+	struct ccw *ccw = &self->life.ccw;
+
+	start_looping(_metadata, ccw);
+	EXPECT_EQ(0, vfio_ioctl(ccw->user.device, VFIO_DEVICE_RESET, NULL));
+	EXPECT_EQ(0, eventfd_take(ccw->io));
 }
 
 TEST_F(active, unmap_ends_it)
 {
-	start_looping();
-	expect_soon(0, vfio_unmap(&self->ccw.user, GUEST_BASE, GUEST_SIZE));
-	expect_nothing_pinned();
-	ASSERT_EQ(0, vfio_map(&self->ccw.user, self->ccw.memory, GUEST_BASE,
-			      GUEST_SIZE));
+	struct ccw *ccw = &self->life.ccw;
+	__s64 begun;
+
+	start_looping(_metadata, ccw);
+	begun = now_ms();
+	EXPECT_EQ(0, vfio_unmap(&ccw->user, GUEST_BASE, GUEST_SIZE));
+	EXPECT_GE(BOUND_MS, now_ms() - begun);
+	expect_nothing_pinned(_metadata, ccw);
+	ASSERT_EQ(0, vfio_map(&ccw->user, ccw->memory, GUEST_BASE, GUEST_SIZE));
 	/* The user hears of it: not as of a clear, which it did not issue */
-	ASSERT_EQ(0, ccw_response(&self->ccw, &self->response));
-	expect_lost_program();
-	expect_usable();
+	ASSERT_EQ(0, ccw_response(ccw, &ccw->response));
+	expect_lost_program(_metadata, &ccw->response);
+	expect_usable(_metadata, ccw);
 }
 
 TEST_F(active, unmap_of_other_memory_does_not)
 {
+	struct ccw *ccw = &self->life.ccw;
 	void *more = mmap(NULL, 0x1000, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	__s64 begun;
 
-	ASSERT_EQ(0, vfio_map(&self->ccw.user, more, NOWHERE, 0x1000));
-	start_looping();
-	expect_soon(0, vfio_unmap(&self->ccw.user, NOWHERE, 0x1000));
-	EXPECT_NE(0, schib_scsw(&self->ccw) & SCSW_ACTIVE);
-	EXPECT_LT(self->ccw.pinned, pages_pinned());
+	ASSERT_EQ(0, vfio_map(&ccw->user, more, NOWHERE, 0x1000));
+	start_looping(_metadata, ccw);
+	begun = now_ms();
+	EXPECT_EQ(0, vfio_unmap(&ccw->user, NOWHERE, 0x1000));
+	EXPECT_GE(BOUND_MS, now_ms() - begun);
+	EXPECT_NE(0, schib_scsw(ccw) & SCSW_ACTIVE);
+	EXPECT_LT(ccw->pinned, pages_pinned());
 	munmap(more, 0x1000);
 }
 
 TEST_F(active, close_ends_it)
 {
+	struct ccw *ccw = &self->life.ccw;
 	__s64 begun;
 
-	start_looping();
+	start_looping(_metadata, ccw);
 	begun = now_ms();
-	ccw_close(&self->ccw);
+	ccw_close(ccw);
 	EXPECT_GE(BOUND_MS, now_ms() - begun);
-	expect_nothing_pinned();
-	ASSERT_EQ(0, ccw_open(&self->ccw));
-	expect_usable();
+	expect_nothing_pinned(_metadata, ccw);
+	ASSERT_EQ(0, ccw_open(ccw));
+	expect_usable(_metadata, ccw);
 }
 
 /* A user with an active program, which says when it has begun */
@@ -222,63 +252,78 @@ static int run_looping_user(void *arg)
 	return 4;
 }
 
-#define start_looping_user() do {					\
-	ccw_close(&self->ccw);						\
-	self->child = child_start(run_looping_user, &self->ccw,		\
-				  self->ccw.crw, -1);			\
-	ASSERT_LT(0, self->child);					\
-	ASSERT_TRUE(eventfd_wait(self->ccw.crw, SOON_MS));		\
-	eventfd_take(self->ccw.crw);					\
-} while (0)
+static void start_looping_user(struct __test_metadata *_metadata,
+			       struct life *life)
+{
+	struct ccw *ccw = &life->ccw;
+
+	ccw_close(ccw);
+	life->child = child_start(run_looping_user, ccw, ccw->crw, -1);
+	ASSERT_LT(0, life->child);
+	ASSERT_TRUE(eventfd_wait(ccw->crw, SOON_MS));
+	eventfd_take(ccw->crw);
+}
 
 TEST_F(active, kill_ends_it)
 {
+	struct ccw *ccw = &self->life.ccw;
 	__s64 begun;
 
-	start_looping_user();
+	start_looping_user(_metadata, &self->life);
 	begun = now_ms();
-	child_kill(self->child);
-	self->child = -1;
+	child_kill(self->life.child);
+	self->life.child = -1;
 	EXPECT_GE(BOUND_MS, now_ms() - begun);
-	expect_nothing_pinned();
-	ASSERT_EQ(0, ccw_open(&self->ccw));
-	expect_usable();
+	expect_nothing_pinned(_metadata, ccw);
+	ASSERT_EQ(0, ccw_open(ccw));
+	expect_usable(_metadata, ccw);
 }
 
 TEST_F(active, revocation_ends_it)
 {
-	start_looping_user();
-	expect_soon(0, mdev_revoke(&self->ccw.uuid));
-	expect_nothing_pinned();
-	EXPECT_FALSE(mdev_exists(&self->ccw.uuid));
+	struct ccw *ccw = &self->life.ccw;
+	__s64 begun;
+
+	start_looping_user(_metadata, &self->life);
+	begun = now_ms();
+	EXPECT_EQ(0, mdev_revoke(&ccw->uuid));
+	EXPECT_GE(BOUND_MS, now_ms() - begun);
+	expect_nothing_pinned(_metadata, ccw);
+	EXPECT_FALSE(mdev_exists(&ccw->uuid));
 	/* And the subchannel is as good as new */
-	ASSERT_EQ(0, ccw_create(&self->ccw));
-	ASSERT_EQ(0, ccw_open(&self->ccw));
-	expect_usable();
+	ASSERT_EQ(0, ccw_create(ccw));
+	ASSERT_EQ(0, ccw_open(ccw));
+	expect_usable(_metadata, ccw);
 }
 
 TEST_F(active, revocation_does_not_wait_for_a_stopped_user)
 {
-	start_looping_user();
-	ASSERT_EQ(0, kill(self->child, SIGSTOP));
-	expect_soon(0, mdev_revoke(&self->ccw.uuid));
-	ASSERT_EQ(0, ccw_create(&self->ccw));
-	ASSERT_EQ(0, ccw_open(&self->ccw));
-	expect_usable();
+	struct ccw *ccw = &self->life.ccw;
+	__s64 begun;
+
+	start_looping_user(_metadata, &self->life);
+	ASSERT_EQ(0, kill(self->life.child, SIGSTOP));
+	begun = now_ms();
+	EXPECT_EQ(0, mdev_revoke(&ccw->uuid));
+	EXPECT_GE(BOUND_MS, now_ms() - begun);
+	ASSERT_EQ(0, ccw_create(ccw));
+	ASSERT_EQ(0, ccw_open(ccw));
+	expect_usable(_metadata, ccw);
 }
 
 TEST_F(active, unbind_ends_it_and_the_host_has_the_device)
 {
+	struct ccw *ccw = &self->life.ccw;
 	__s64 begun;
 
-	start_looping_user();
+	start_looping_user(_metadata, &self->life);
 	ASSERT_EQ(0, grace_set(1));
 	begun = now_ms();
-	EXPECT_EQ(0, sch_unbind(self->ccw.sch));
+	EXPECT_EQ(0, sch_unbind(ccw->sch));
 	EXPECT_GE(1000 + BOUND_MS, now_ms() - begun);
-	expect_nothing_pinned();
-	EXPECT_TRUE(file_exists(css_path(self->ccw.sch, "").text));
-	EXPECT_EQ(0, sch_bind(self->ccw.sch, "\n"));
+	expect_nothing_pinned(_metadata, ccw);
+	EXPECT_TRUE(file_exists(css_path(ccw->sch, "").text));
+	EXPECT_EQ(0, sch_bind(ccw->sch, "\n"));
 	EXPECT_TRUE(soon(file_exists(ccw_path(self->reader, "cutype").text)));
 }
 
@@ -286,52 +331,57 @@ TEST_F(active, unbind_ends_it_and_the_host_has_the_device)
 
 TEST_F(active, subchannel_has_the_users_format)
 {
-	start_looping();
-	EXPECT_EQ(SCSW_FMT1, schib_scsw(&self->ccw) & SCSW_FMT1);
-	EXPECT_EQ(0, ccw_async(&self->ccw, VFIO_CCW_ASYNC_CMD_CSCH));
-	ASSERT_EQ(0, ccw_response(&self->ccw, &self->response));
+	struct ccw *ccw = &self->life.ccw;
 
-	ASSERT_EQ(0, start_loop(&self->ccw, ORB_FORMAT0));
-	ASSERT_TRUE(soon(schib_scsw(&self->ccw) & SCSW_ACTIVE));
-	EXPECT_EQ(0, schib_scsw(&self->ccw) & SCSW_FMT1);
+	start_looping(_metadata, ccw);
+	EXPECT_EQ(SCSW_FMT1, schib_scsw(ccw) & SCSW_FMT1);
+	EXPECT_EQ(0, ccw_async(ccw, VFIO_CCW_ASYNC_CMD_CSCH));
+	ASSERT_EQ(0, ccw_response(ccw, &ccw->response));
+
+	ASSERT_EQ(0, start_loop(ccw, ORB_FORMAT0));
+	ASSERT_TRUE(soon(schib_scsw(ccw) & SCSW_ACTIVE));
+	EXPECT_EQ(0, schib_scsw(ccw) & SCSW_FMT1);
 }
 
 /* Initial status says that the program runs, and not that it has ended */
 TEST_F(active, initial_status_does_not_end_it)
 {
-	ASSERT_EQ(0, start_loop(&self->ccw, ORB_FORMAT1 | ORB_INITIAL));
-	ASSERT_EQ(0, ccw_response(&self->ccw, &self->response));
-	EXPECT_EQ(SCSW_START, self->response.fctl);
-	EXPECT_EQ(0, self->response.dstat);
-	EXPECT_LT(self->ccw.pinned, pages_pinned());
-	EXPECT_EQ(-EBUSY, ccw_start(&self->ccw, ORB_FORMAT1, PROGRAM));
-	EXPECT_LT(self->ccw.pinned, pages_pinned());
+	struct ccw *ccw = &self->life.ccw;
+
+	ASSERT_EQ(0, start_loop(ccw, ORB_FORMAT1 | ORB_INITIAL));
+	ASSERT_EQ(0, ccw_response(ccw, &ccw->response));
+	EXPECT_EQ(SCSW_START, ccw->response.fctl);
+	EXPECT_EQ(0, ccw->response.dstat);
+	EXPECT_LT(ccw->pinned, pages_pinned());
+	EXPECT_EQ(-EBUSY, ccw_start(ccw, ORB_FORMAT1, PROGRAM));
+	EXPECT_LT(ccw->pinned, pages_pinned());
 }
 
 /* More of them than are kept: some intermediate ones are lost, the end is not */
 TEST_F(active, responses_come_in_order_and_the_end_is_last)
 {
+	struct ccw *ccw = &self->life.ccw;
 	__u32 at = PROGRAM, last = PROGRAM;
 	int i, seen = 0;
 
 	for (i = 0; i < 200; i++)
-		at = put_ccw(&self->ccw, at, CMD_NOP,
-			     CCW_CC | CCW_SLI | CCW_PCI, 1, 0);
-	at = put_ccw(&self->ccw, at, CMD_NOP, CCW_SLI, 1, 0);
-	ASSERT_EQ(0, ccw_start(&self->ccw, ORB_FORMAT1, PROGRAM));
+		at = put_ccw(ccw, at, CMD_NOP, CCW_CC | CCW_SLI | CCW_PCI, 1,
+			     0);
+	at = put_ccw(ccw, at, CMD_NOP, CCW_SLI, 1, 0);
+	ASSERT_EQ(0, ccw_start(ccw, ORB_FORMAT1, PROGRAM));
 	/* Read late */
-	ASSERT_TRUE(soon(!(schib_scsw(&self->ccw) & SCSW_ACTIVE)));
+	ASSERT_TRUE(soon(!(schib_scsw(ccw) & SCSW_ACTIVE)));
 	usleep(200000);
 	do {
-		ASSERT_EQ(0, ccw_response(&self->ccw, &self->response));
-		EXPECT_LE(last, self->response.cpa);
-		last = self->response.cpa;
+		ASSERT_EQ(0, ccw_response(ccw, &ccw->response));
+		EXPECT_LE(last, ccw->response.cpa);
+		last = ccw->response.cpa;
 		ASSERT_GT(100, ++seen);
-	} while (!(self->response.dstat & DSTAT_END));
+	} while (!(ccw->response.dstat & DSTAT_END));
 	EXPECT_EQ(at, last);
-	EXPECT_EQ(0, eventfd_take(self->ccw.io));
-	expect_nothing_pinned();
-	expect_usable();
+	EXPECT_EQ(0, eventfd_take(ccw->io));
+	expect_nothing_pinned(_metadata, ccw);
+	expect_usable(_metadata, ccw);
 }
 
 TEST_HARNESS_MAIN

@@ -54,14 +54,19 @@ static inline int run_to_end(const struct ccw *ccw, __u32 flags,
 	return err;
 }
 
-#define expect_status(status) do {					\
-	EXPECT_EQ(0, run_to_end(&self->ccw, ORB_FORMAT1,		\
-				&self->response));			\
-	EXPECT_EQ(status, self->response.dstat);			\
-	EXPECT_EQ(0, self->response.cstat);				\
-} while (0)
+static inline void expect_status(struct __test_metadata *_metadata,
+				 struct ccw *ccw, __u8 status)
+{
+	EXPECT_EQ(0, run_to_end(ccw, ORB_FORMAT1, &ccw->response));
+	EXPECT_EQ(status, ccw->response.dstat);
+	EXPECT_EQ(0, ccw->response.cstat);
+}
 
-#define expect_end() expect_status(DSTAT_END)
+static inline void expect_end(struct __test_metadata *_metadata,
+			      struct ccw *ccw)
+{
+	expect_status(_metadata, ccw, DSTAT_END);
+}
 
 static inline void fill(const struct ccw *ccw, __u32 addr, __u32 size, __u8 seed)
 {

@@ -12,8 +12,7 @@
 
 FIXTURE(host)
 {
-	LIFE;
-	struct response response;
+	struct life life;
 };
 
 FIXTURE_SETUP(host)
@@ -21,14 +20,15 @@ FIXTURE_SETUP(host)
 	/* The kernel's own: it keeps references to itself, and stays loaded */
 	ASSERT_EQ(0, module_load("dasd_mod"));
 	ASSERT_EQ(0, module_load("dasd_eckd_mod"));
-	set_up(DISK);
-	ASSERT_EQ(0, ccw_open(&self->ccw));
+	if (!life_set_up(_metadata, &self->life, DISK))
+		SKIP(return, "no device %s", DISK);
+	ASSERT_EQ(0, ccw_open(&self->life.ccw));
 }
 
 FIXTURE_TEARDOWN(host)
 {
-	if (self->ccw.memory)
-		tear_down();
+	if (self->life.ccw.memory)
+		life_tear_down(_metadata, &self->life);
 }
 
 #define DISK_DRIVER	"/sys/bus/ccw/devices/" DISK "/driver"
@@ -61,31 +61,31 @@ static int host_transfer(int cylinder, int head, int record, void *data,
 
 TEST_F_TIMEOUT(host, host_and_user_read_each_others_records, 90)
 {
+	struct ccw *ccw = &self->life.ccw;
 	__u8 record[RECORD];
 
-	fill(&self->ccw, DATA, RECORD, 11);
-	put_write(&self->ccw, 7, 4, 3, DATA);
-	expect_end();
-	ccw_close(&self->ccw);
-	EXPECT_EQ(0, ccw_unbind(&self->ccw));
+	fill(ccw, DATA, RECORD, 11);
+	put_write(ccw, 7, 4, 3, DATA);
+	expect_end(_metadata, ccw);
+	ccw_close(ccw);
+	EXPECT_EQ(0, ccw_unbind(ccw));
 
 	/* The device comes first, and its driver after that */
 	EXPECT_TRUE(soon(file_exists(DISK_DRIVER)));
 	EXPECT_EQ(0, file_puts(DISK_ONLINE, "1"));
 	EXPECT_TRUE(soon(file_exists(DISK_NODE)));
 	EXPECT_EQ(0, host_transfer(7, 4, 3, record, false));
-	EXPECT_EQ(0, memcmp(record, guest(&self->ccw, DATA), RECORD));
+	EXPECT_EQ(0, memcmp(record, guest(ccw, DATA), RECORD));
 	memset(record, 0x5a, sizeof(record));
 	EXPECT_EQ(0, host_transfer(7, 4, 9, record, true));
 	EXPECT_EQ(0, file_puts(DISK_ONLINE, "0"));
 
-	ASSERT_EQ(0, ccw_bind(&self->ccw));
-	ASSERT_EQ(0, ccw_create(&self->ccw));
-	ASSERT_EQ(0, ccw_open(&self->ccw));
-	put_read(&self->ccw, 7, 4, 9, DATA + 0x10000);
-	expect_end();
-	EXPECT_EQ(0, memcmp(record, guest(&self->ccw, DATA + 0x10000),
-			    RECORD));
+	ASSERT_EQ(0, ccw_bind(ccw));
+	ASSERT_EQ(0, ccw_create(ccw));
+	ASSERT_EQ(0, ccw_open(ccw));
+	put_read(ccw, 7, 4, 9, DATA + 0x10000);
+	expect_end(_metadata, ccw);
+	EXPECT_EQ(0, memcmp(record, guest(ccw, DATA + 0x10000), RECORD));
 }
 
 TEST_HARNESS_MAIN

@@ -22,20 +22,21 @@
 
 FIXTURE(hostile)
 {
-	LIFE;
+	struct life life;
 };
 
 FIXTURE_SETUP(hostile)
 {
-	set_up(CU_RNG);
-	ASSERT_EQ(0, ccw_open(&self->ccw));
+	if (!life_set_up(_metadata, &self->life, CU_RNG))
+		SKIP(return, "no device %s", CU_RNG);
+	ASSERT_EQ(0, ccw_open(&self->life.ccw));
 }
 
 FIXTURE_TEARDOWN(hostile)
 {
-	if (!self->ccw.memory)
+	if (!self->life.ccw.memory)
 		return;
-	tear_down();
+	life_tear_down(_metadata, &self->life);
 }
 
 /* Threads that go on until they are told to stop */
@@ -130,76 +131,85 @@ static void put_programs(const struct ccw *ccw, int ranges)
 			RANGE_SIZE, range(i));
 }
 
-#define start_racer(racer, run)						\
-	ASSERT_EQ(0, pthread_create(&(racer)->thread, NULL, run, racer))
+static void start_racer(struct __test_metadata *_metadata, struct racer *racer,
+			void *(*run)(void *arg))
+{
+	ASSERT_EQ(0, pthread_create(&racer->thread, NULL, run, racer));
+}
+
+static void expect_unmapped(struct __test_metadata *_metadata,
+			    const struct racer *mapper)
+{
+	EXPECT_EQ(0, mapper->error);
+	EXPECT_LT(0, mapper->rounds);
+	/* One that has to be last may take its time */
+	if (!mapper->idle)
+		EXPECT_GT(UNMAP_MS, mapper->longest);
+}
 
 /* @ranges of them, each with a thread that maps and unmaps it, as the @last */
-#define race(ranges, last) do {						\
-	struct racer starters[NR_STARTERS], mappers[ranges], reader;	\
-	bool stop = false;						\
-	long started = 0;						\
-	int i;								\
-									\
-	put_programs(&self->ccw, ranges);				\
-	reader = (struct racer){ .ccw = &self->ccw, .stop = &stop };	\
-	start_racer(&reader, run_reader);				\
-	for (i = 0; i < NR_STARTERS; i++) {				\
-		starters[i] = (struct racer){				\
-			.ccw = &self->ccw, .stop = &stop,		\
-			.at = PROGRAM + i % (ranges) * 0x1000,		\
-		};							\
-		start_racer(&starters[i], run_starter);			\
-	}								\
-	for (i = 0; i < (ranges); i++) {				\
-		mappers[i] = (struct racer){				\
-			.ccw = &self->ccw, .stop = &stop,		\
-			.at = range(i), .idle = last,			\
-			.memory = guest(&self->ccw, DATA + i * 0x10000), \
-		};							\
-		start_racer(&mappers[i], run_mapper);			\
-	}								\
-	usleep(RACE_MS * 1000);						\
-	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);		\
-	for (i = 0; i < (ranges); i++) {				\
-		pthread_join(mappers[i].thread, NULL);			\
-		EXPECT_EQ(0, mappers[i].error);				\
-		EXPECT_LT(0, mappers[i].rounds);			\
-		/* One that has to be last may take its time */	\
-		if (!(last))						\
-			EXPECT_GT(UNMAP_MS, mappers[i].longest);	\
-	}								\
-	for (i = 0; i < NR_STARTERS; i++) {				\
-		pthread_join(starters[i].thread, NULL);			\
-		started += starters[i].rounds;				\
-	}								\
-	pthread_join(reader.thread, NULL);				\
-	EXPECT_LT(0, started);						\
-	EXPECT_EQ(0, vfio_ioctl(self->ccw.user.device,			\
-				VFIO_DEVICE_RESET, NULL));		\
-	eventfd_take(self->ccw.io);					\
-	expect_usable();						\
-} while (0)
+static void race(struct __test_metadata *_metadata, const struct ccw *ccw,
+		 int ranges, bool last)
+{
+	struct racer starters[NR_STARTERS], mappers[NR_MAPPERS], reader;
+	bool stop = false;
+	long started = 0;
+	int i;
+
+	put_programs(ccw, ranges);
+	reader = (struct racer){ .ccw = ccw, .stop = &stop };
+	start_racer(_metadata, &reader, run_reader);
+	for (i = 0; i < NR_STARTERS; i++) {
+		starters[i] = (struct racer){
+			.ccw = ccw, .stop = &stop,
+			.at = PROGRAM + i % ranges * 0x1000,
+		};
+		start_racer(_metadata, &starters[i], run_starter);
+	}
+	for (i = 0; i < ranges; i++) {
+		mappers[i] = (struct racer){
+			.ccw = ccw, .stop = &stop, .at = range(i), .idle = last,
+			.memory = guest(ccw, DATA + i * 0x10000),
+		};
+		start_racer(_metadata, &mappers[i], run_mapper);
+	}
+	usleep(RACE_MS * 1000);
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	for (i = 0; i < ranges; i++) {
+		pthread_join(mappers[i].thread, NULL);
+		expect_unmapped(_metadata, &mappers[i]);
+	}
+	for (i = 0; i < NR_STARTERS; i++) {
+		pthread_join(starters[i].thread, NULL);
+		started += starters[i].rounds;
+	}
+	pthread_join(reader.thread, NULL);
+	EXPECT_LT(0, started);
+	EXPECT_EQ(0, vfio_ioctl(ccw->user.device, VFIO_DEVICE_RESET, NULL));
+	eventfd_take(ccw->io);
+	expect_usable(_metadata, ccw);
+}
 
 TEST_F_TIMEOUT(hostile, range_can_be_unmapped_while_programs_start, 120)
 {
-	if (self->ccw.kernels_own)
+	if (self->life.ccw.kernels_own)
 		SKIP(return, "the kernel's own stops the machine");
-	race(1, false);
+	race(_metadata, &self->life.ccw, 1, false);
 }
 
 TEST_F_TIMEOUT(hostile, ranges_are_unmapped_while_programs_start, 120)
 {
-	if (self->ccw.kernels_own)
+	if (self->life.ccw.kernels_own)
 		SKIP(return, "the kernel's own stops the machine");
-	race(NR_MAPPERS, false);
+	race(_metadata, &self->life.ccw, NR_MAPPERS, false);
 }
 
 /* Between two looks of VFIO's, all the others start programs */
 TEST_F_TIMEOUT(hostile, range_is_unmapped_when_nothing_else_runs, 120)
 {
-	if (self->ccw.kernels_own)
+	if (self->life.ccw.kernels_own)
 		SKIP(return, "the kernel's own stops the machine");
-	race(1, true);
+	race(_metadata, &self->life.ccw, 1, true);
 }
 
 /* One CCW after the other, so that translating them takes a while */
@@ -217,11 +227,12 @@ static void put_long_program(const struct ccw *ccw)
 /* VFIO tells each device of the container of what any of them has pinned */
 TEST_F_TIMEOUT(hostile, other_memory_that_goes_away_fails_no_program, 120)
 {
+	struct ccw *ccw = &self->life.ccw;
 	struct vfio_user other = VFIO_USER_NONE;
 	struct uuid uuid = uuid_new();
 	struct racer mapper = {
-		.ccw = &self->ccw, .at = range(0),
-		.memory = guest(&self->ccw, DATA), .pinner = &other.device,
+		.ccw = ccw, .at = range(0),
+		.memory = guest(ccw, DATA), .pinner = &other.device,
 	};
 	__s64 end = now_ms() + RACE_MS / 3;
 	struct response response;
@@ -229,35 +240,34 @@ TEST_F_TIMEOUT(hostile, other_memory_that_goes_away_fails_no_program, 120)
 	long started = 0;
 	int ret;
 
-	if (self->ccw.kernels_own)
+	if (ccw->kernels_own)
 		SKIP(return, "the kernel's own stops the machine");
 	ASSERT_EQ(0, mdev_create("mdev_relay.0", "mdev_relay-relay", &uuid));
-	other.group = vfio_open_group(&uuid, self->ccw.user.container);
+	other.group = vfio_open_group(&uuid, ccw->user.container);
 	ASSERT_LE(0, other.group);
 	other.device = vfio_get_device(&other, &uuid);
 	ASSERT_LE(0, other.device);
 	mapper.stop = &stop;
-	put_long_program(&self->ccw);
-	start_racer(&mapper, run_mapper);
+	put_long_program(ccw);
+	start_racer(_metadata, &mapper, run_mapper);
 	while (now_ms() < end) {
-		ret = ccw_start(&self->ccw, ORB_FORMAT1, PROGRAM);
+		ret = ccw_start(ccw, ORB_FORMAT1, PROGRAM);
 		EXPECT_TRUE(!ret || ret == -EBUSY) {
 			TH_LOG("the start ended with %d", ret);
 		}
 		if (ret && ret != -EBUSY)
 			break;
 		started += !ret;
-		read_irb(&self->ccw, &response);
+		read_irb(ccw, &response);
 	}
 	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
 	pthread_join(mapper.thread, NULL);
 	EXPECT_EQ(0, mapper.error);
 	EXPECT_LT(0, mapper.rounds);
 	EXPECT_LT(0, started);
-	EXPECT_EQ(0, vfio_ioctl(self->ccw.user.device, VFIO_DEVICE_RESET,
-				NULL));
-	eventfd_take(self->ccw.io);
-	expect_usable();
+	EXPECT_EQ(0, vfio_ioctl(ccw->user.device, VFIO_DEVICE_RESET, NULL));
+	eventfd_take(ccw->io);
+	expect_usable(_metadata, ccw);
 	vfio_close(&other);
 	EXPECT_EQ(0, mdev_remove(&uuid));
 }

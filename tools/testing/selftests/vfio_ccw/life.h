@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the tests of a device's life share: the fixture's parts, users of all
+ * What the tests of a device's life share: a part of each fixture, users of all
  * kinds, and the host that plugs and pulls.
  */
 #ifndef SELFTESTS_VFIO_CCW_LIFE_H
@@ -31,46 +31,55 @@
 #define SAME_ID		"rng8"
 #define SAME_DEVNO	"fe.0.1298"
 
-#define LIFE								\
-	struct ccw ccw;							\
-	struct holder holder;						\
-	pid_t child;							\
-	char name[64];							\
-	int log;							\
-	int events
+struct life {
+	struct ccw ccw;
+	struct holder holder;
+	pid_t child;
+	char name[64];		/* the holder's, in the kernel's log */
+	int log;
+	int events;
+};
 
-#define set_up(wanted) do {						\
-	self->holder.pid = -1;						\
-	self->holder.socket = -1;					\
-	self->holder.eventfd = -1;					\
-	self->child = -1;						\
-	if (!ccw_set_up(_metadata, &self->ccw, wanted))			\
-		SKIP(return, "no device %s", wanted);			\
-	self->log = kmsg_open();					\
-	self->events = uevent_open();					\
-	ASSERT_LE(0, self->events);					\
-} while (0)
+/* The device is not open. Returns false, for a SKIP(), if there is none */
+static inline bool life_set_up(struct __test_metadata *_metadata,
+			       struct life *life, const char *wanted)
+{
+	life->holder.pid = -1;
+	life->holder.socket = -1;
+	life->holder.eventfd = -1;
+	life->child = -1;
+	if (!ccw_set_up(_metadata, &life->ccw, wanted))
+		return false;
+	life->log = kmsg_open();
+	life->events = uevent_open();
+	ASSERT_LE(0, life->events);
+	return true;
+}
 
-#define tear_down() do {						\
-	child_kill(self->child);					\
-	if (self->holder.pid > 0)					\
-		holder_kill(&self->holder);				\
-	close(self->events);						\
-	close(self->log);						\
-	ccw_tear_down(_metadata, &self->ccw);				\
-} while (0)
+static inline void life_tear_down(struct __test_metadata *_metadata,
+				  struct life *life)
+{
+	child_kill(life->child);
+	if (life->holder.pid > 0)
+		holder_kill(&life->holder);
+	close(life->events);
+	close(life->log);
+	ccw_tear_down(_metadata, &life->ccw);
+}
 
 /* A NOP, on any device; unsolicited status may come first */
-#define expect_usable() do {						\
-	struct response response;					\
-									\
-	put_ccw(&self->ccw, PROGRAM, CMD_NOP, CCW_SLI, 0, 0);		\
-	EXPECT_EQ(0, ccw_start(&self->ccw, ORB_FORMAT1, PROGRAM));	\
-	do {								\
-		ASSERT_EQ(0, ccw_response(&self->ccw, &response));	\
-	} while (!(response.fctl & SCSW_START));			\
-	EXPECT_EQ(PROGRAM + 8, response.cpa);				\
-} while (0)
+static inline void expect_usable(struct __test_metadata *_metadata,
+				 const struct ccw *ccw)
+{
+	struct response response;
+
+	put_ccw(ccw, PROGRAM, CMD_NOP, CCW_SLI, 0, 0);
+	EXPECT_EQ(0, ccw_start(ccw, ORB_FORMAT1, PROGRAM));
+	do {
+		ASSERT_EQ(0, ccw_response(ccw, &response));
+	} while (!(response.fctl & SCSW_START));
+	EXPECT_EQ(PROGRAM + 8, response.cpa);
+}
 
 #define SCHIB_SCSW	28
 
@@ -153,43 +162,51 @@ static inline int run_stuck_user(void *arg)
 	return 4;
 }
 
-#define start_stuck_user() do {						\
-	self->child = child_start(run_stuck_user, &self->ccw,		\
-				  self->ccw.crw, -1);			\
-	ASSERT_LT(0, self->child);					\
-	ASSERT_TRUE(eventfd_wait(self->ccw.crw, SOON_MS));		\
-	eventfd_take(self->ccw.crw);					\
-	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, 0));		\
-} while (0)
+static inline void start_stuck_user(struct __test_metadata *_metadata,
+				    struct life *life)
+{
+	life->child = child_start(run_stuck_user, &life->ccw, life->ccw.crw,
+				  -1);
+	ASSERT_LT(0, life->child);
+	ASSERT_TRUE(eventfd_wait(life->ccw.crw, SOON_MS));
+	eventfd_take(life->ccw.crw);
+	EXPECT_EQ(-ETIMEDOUT, child_wait(life->child, 0));
+}
 
-#define named()								\
-	(snprintf(self->name, sizeof(self->name),			\
-		  HOLDER_NAME " (pid %d)", self->holder.pid), self->name)
+/* Why a test that has a holder asked is skipped, if ccw.kernels_mdev */
+#define NEVER_ASKS	"the kernel's own mdev does not ask for release"
 
-#define start_holder(with_eventfd) do {					\
-	if (self->ccw.kernels_mdev)					\
-		SKIP(return, "the kernel's own mdev does not ask for release"); \
-	ASSERT_EQ(0, holder_start(&self->holder, &self->ccw.uuid));	\
-	if (with_eventfd)						\
-		ASSERT_EQ(0, holder_order(&self->holder, HOLDER_REGISTER)); \
-} while (0)
+static inline void start_holder(struct __test_metadata *_metadata,
+				struct life *life, bool with_eventfd)
+{
+	ASSERT_EQ(0, holder_start(&life->holder, &life->ccw.uuid));
+	if (with_eventfd)
+		ASSERT_EQ(0, holder_order(&life->holder, HOLDER_REGISTER));
+	snprintf(life->name, sizeof(life->name), HOLDER_NAME " (pid %d)",
+		 life->holder.pid);
+}
 
 /* The kernel's own driver asks by itself, and knows whether it can */
-#define expect_asked() do {						\
-	EXPECT_TRUE(eventfd_wait(self->holder.eventfd, SOON_MS));	\
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->ccw.uuid.text,	\
-			      self->ccw.kernels_own ? LOG_FORWARDED " (#1)" : \
-			      LOG_RELAYED " (#1)", named()));		\
-	EXPECT_TRUE(mdev_exists(&self->ccw.uuid));			\
-} while (0)
+static inline void expect_asked(struct __test_metadata *_metadata,
+				const struct life *life)
+{
+	EXPECT_TRUE(eventfd_wait(life->holder.eventfd, SOON_MS));
+	EXPECT_TRUE(kmsg_wait(life->log, SOON_MS, life->ccw.uuid.text,
+			      life->ccw.kernels_own ? LOG_FORWARDED " (#1)" :
+						      LOG_RELAYED " (#1)",
+			      life->name));
+	EXPECT_TRUE(mdev_exists(&life->ccw.uuid));
+}
 
-#define expect_blocked() do {						\
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->ccw.uuid.text,	\
-			      self->ccw.kernels_own ? LOG_FORWARDED :	\
-						      LOG_BLOCKED,	\
-			      named()));				\
-	EXPECT_TRUE(mdev_exists(&self->ccw.uuid));			\
-} while (0)
+static inline void expect_blocked(struct __test_metadata *_metadata,
+				  const struct life *life)
+{
+	EXPECT_TRUE(kmsg_wait(life->log, SOON_MS, life->ccw.uuid.text,
+			      life->ccw.kernels_own ? LOG_FORWARDED :
+						      LOG_BLOCKED,
+			      life->name));
+	EXPECT_TRUE(mdev_exists(&life->ccw.uuid));
+}
 
 #define host_plug(id, devno)						\
 	host_ask("device_add driver=virtio-rng-ccw id=" id " devno=" devno, \
@@ -197,13 +214,18 @@ static inline int run_stuck_user(void *arg)
 #define host_pull(id)	host_ask("device_del id=" id, NULL, 0)
 
 /* In the words of the log, and in the fate of the holder's descriptor */
-#define expect_taken_from_holder()					\
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->ccw.uuid.text,	\
-			      LOG_REVOKED, named()))
+static inline void expect_taken_from_holder(struct __test_metadata *_metadata,
+					    const struct life *life)
+{
+	EXPECT_TRUE(kmsg_wait(life->log, SOON_MS, life->ccw.uuid.text,
+			      LOG_REVOKED, life->name));
+}
 
-#define expect_holder_lost_it() do {					\
-	EXPECT_EQ(-ENODEV, holder_order(&self->holder, HOLDER_USE));	\
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));	\
-} while (0)
+static inline void expect_holder_lost_it(struct __test_metadata *_metadata,
+					 struct life *life)
+{
+	EXPECT_EQ(-ENODEV, holder_order(&life->holder, HOLDER_USE));
+	EXPECT_EQ(0, holder_order(&life->holder, HOLDER_CLOSE));
+}
 
 #endif /* SELFTESTS_VFIO_CCW_LIFE_H */

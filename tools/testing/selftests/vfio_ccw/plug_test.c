@@ -29,8 +29,7 @@
 
 FIXTURE(plug)
 {
-	LIFE;
-	struct response response;
+	struct life life;
 };
 
 static bool is_there(const char *device)
@@ -45,36 +44,37 @@ FIXTURE_SETUP(plug)
 		ASSERT_EQ(0, attach(READER_DEVNO));
 		ASSERT_TRUE(soon(is_there(READER)));
 	}
-	set_up(READER);
+	if (!life_set_up(_metadata, &self->life, READER))
+		SKIP(return, "no device %s", READER);
 }
 
 FIXTURE_TEARDOWN(plug)
 {
-	if (!self->ccw.memory)
+	if (!self->life.ccw.memory)
 		return;
 	if (is_there(NEXT)) {
 		EXPECT_EQ(0, detach(NEXT_DEVNO));
 		EXPECT_TRUE(soon(!is_there(NEXT)));
 	}
-	tear_down();
+	life_tear_down(_metadata, &self->life);
 }
 
-#define expect_gone() do {						\
-	EXPECT_TRUE(soon(!mdev_exists(&self->ccw.uuid)));		\
-	EXPECT_TRUE(soon(!parent_exists(self->ccw.sch)));		\
-	/* The subchannel too, or it is the next device's */		\
-	EXPECT_TRUE(soon(!is_there(self->ccw.device)));		\
-	EXPECT_TRUE(soon(!file_exists(css_path(self->ccw.sch,		\
-					       "driver").text) ||	\
-			 is_there(NEXT)));				\
-	self->ccw.created = false;					\
-	self->ccw.bound = false;					\
-} while (0)
+static void expect_gone(struct __test_metadata *_metadata, struct ccw *ccw)
+{
+	EXPECT_TRUE(soon(!mdev_exists(&ccw->uuid)));
+	EXPECT_TRUE(soon(!parent_exists(ccw->sch)));
+	/* The subchannel too, or it is the next device's */
+	EXPECT_TRUE(soon(!is_there(ccw->device)));
+	EXPECT_TRUE(soon(!file_exists(css_path(ccw->sch, "driver").text) ||
+			 is_there(NEXT)));
+	ccw->created = false;
+	ccw->bound = false;
+}
 
 TEST_F(plug, unused_device_goes_at_once)
 {
 	EXPECT_EQ(0, detach(READER_DEVNO));
-	expect_gone();
+	expect_gone(_metadata, &self->life.ccw);
 	/* And comes again, to the host */
 	EXPECT_EQ(0, attach(READER_DEVNO));
 	EXPECT_TRUE(soon(is_there(READER)));
@@ -82,84 +82,94 @@ TEST_F(plug, unused_device_goes_at_once)
 
 TEST_F(plug, user_is_told_and_loses_it)
 {
-	start_holder(true);
+	if (self->life.ccw.kernels_mdev)
+		SKIP(return, NEVER_ASKS);
+	start_holder(_metadata, &self->life, true);
 	EXPECT_EQ(0, detach(READER_DEVNO));
-	EXPECT_TRUE(eventfd_wait(self->holder.eventfd, SOON_MS));
-	expect_taken_from_holder();
-	expect_gone();
-	expect_holder_lost_it();
+	EXPECT_TRUE(eventfd_wait(self->life.holder.eventfd, SOON_MS));
+	expect_taken_from_holder(_metadata, &self->life);
+	expect_gone(_metadata, &self->life.ccw);
+	expect_holder_lost_it(_metadata, &self->life);
 }
 
 TEST_F(plug, stopped_user_holds_up_nothing)
 {
-	start_holder(true);
-	ASSERT_EQ(0, kill(self->holder.pid, SIGSTOP));
+	if (self->life.ccw.kernels_mdev)
+		SKIP(return, NEVER_ASKS);
+	start_holder(_metadata, &self->life, true);
+	ASSERT_EQ(0, kill(self->life.holder.pid, SIGSTOP));
 	EXPECT_EQ(0, detach(READER_DEVNO));
-	expect_gone();
+	expect_gone(_metadata, &self->life.ccw);
 	EXPECT_EQ(0, attach(NEXT_DEVNO));
 	EXPECT_TRUE(soon(is_there(NEXT)));
-	ASSERT_EQ(0, kill(self->holder.pid, SIGCONT));
-	expect_holder_lost_it();
+	ASSERT_EQ(0, kill(self->life.holder.pid, SIGCONT));
+	expect_holder_lost_it(_metadata, &self->life);
 }
 
 /* Nobody gave it to the user */
 TEST_F(plug, another_device_with_the_same_number_is_the_hosts)
 {
+	struct ccw *ccw = &self->life.ccw;
 	char sch[32];
 
-	ASSERT_EQ(0, ccw_open(&self->ccw));
-	expect_usable();
-	snprintf(sch, sizeof(sch), "%s", self->ccw.sch);
+	ASSERT_EQ(0, ccw_open(ccw));
+	expect_usable(_metadata, ccw);
+	snprintf(sch, sizeof(sch), "%s", ccw->sch);
 	EXPECT_EQ(0, detach(READER_DEVNO));
 	EXPECT_EQ(0, attach(NEXT_DEVNO));
-	expect_gone();
-	EXPECT_EQ(-ENODEV, ccw_start(&self->ccw, ORB_FORMAT1, PROGRAM));
-	ccw_close(&self->ccw);
+	expect_gone(_metadata, ccw);
+	EXPECT_EQ(-ENODEV, ccw_start(ccw, ORB_FORMAT1, PROGRAM));
+	ccw_close(ccw);
 	EXPECT_TRUE(soon(is_there(NEXT)));
-	ASSERT_EQ(0, ccw_find(&self->ccw, NEXT));
-	EXPECT_STREQ(sch, self->ccw.sch);
+	ASSERT_EQ(0, ccw_find(ccw, NEXT));
+	EXPECT_STREQ(sch, ccw->sch);
 }
 
 TEST_F(plug, attention_is_told)
 {
-	ASSERT_EQ(0, ccw_open(&self->ccw));
+	struct ccw *ccw = &self->life.ccw;
+
+	ASSERT_EQ(0, ccw_open(ccw));
 	EXPECT_EQ(0, host_ask("i " READER_DEVNO, NULL, 0));
-	ASSERT_EQ(0, ccw_response(&self->ccw, &self->response));
-	EXPECT_EQ(DSTAT_ATTENTION, self->response.dstat);
-	EXPECT_EQ(0, self->response.fctl);
+	ASSERT_EQ(0, ccw_response(ccw, &ccw->response));
+	EXPECT_EQ(DSTAT_ATTENTION, ccw->response.dstat);
+	EXPECT_EQ(0, ccw->response.fctl);
 	/* It is no program's */
-	EXPECT_EQ(0, self->response.cpa);
-	expect_usable();
+	EXPECT_EQ(0, ccw->response.cpa);
+	expect_usable(_metadata, ccw);
 }
 
 FIXTURE(plug_active)
 {
-	LIFE;
+	struct life life;
 };
 
 FIXTURE_SETUP(plug_active)
 {
-	set_up(ACTIVE);
+	if (!life_set_up(_metadata, &self->life, ACTIVE))
+		SKIP(return, "no device %s", ACTIVE);
 }
 
 FIXTURE_TEARDOWN(plug_active)
 {
-	if (self->ccw.memory)
-		tear_down();
+	if (self->life.ccw.memory)
+		life_tear_down(_metadata, &self->life);
 }
 
 TEST_F(plug_active, device_goes_under_io)
 {
-	ASSERT_EQ(0, ccw_open(&self->ccw));
-	put_ccw(&self->ccw, PROGRAM, CMD_READ_INQUIRY, CCW_SLI, 80, DATA);
-	ASSERT_EQ(0, ccw_start(&self->ccw, ORB_FORMAT1, PROGRAM));
-	ASSERT_TRUE(soon(schib_scsw(&self->ccw) & SCSW_ACTIVE));
-	EXPECT_LT(self->ccw.pinned, pages_pinned());
+	struct ccw *ccw = &self->life.ccw;
+
+	ASSERT_EQ(0, ccw_open(ccw));
+	put_ccw(ccw, PROGRAM, CMD_READ_INQUIRY, CCW_SLI, 80, DATA);
+	ASSERT_EQ(0, ccw_start(ccw, ORB_FORMAT1, PROGRAM));
+	ASSERT_TRUE(soon(schib_scsw(ccw) & SCSW_ACTIVE));
+	EXPECT_LT(ccw->pinned, pages_pinned());
 	EXPECT_EQ(0, detach(ACTIVE_DEVNO));
-	expect_gone();
-	EXPECT_EQ(-ENODEV, ccw_start(&self->ccw, ORB_FORMAT1, PROGRAM));
-	EXPECT_EQ(0, vfio_unmap(&self->ccw.user, GUEST_BASE, GUEST_SIZE));
-	EXPECT_EQ(self->ccw.pinned, pages_pinned());
+	expect_gone(_metadata, ccw);
+	EXPECT_EQ(-ENODEV, ccw_start(ccw, ORB_FORMAT1, PROGRAM));
+	EXPECT_EQ(0, vfio_unmap(&ccw->user, GUEST_BASE, GUEST_SIZE));
+	EXPECT_EQ(ccw->pinned, pages_pinned());
 }
 
 TEST_HARNESS_MAIN

@@ -75,7 +75,7 @@ struct outcome {
 
 FIXTURE(raw)
 {
-	LIFE;
+	struct life life;
 	int fd;
 	__u64 base;
 	__u8 *memory;			/* the guest's */
@@ -85,7 +85,7 @@ FIXTURE(raw)
 
 FIXTURE_SETUP(raw)
 {
-	self->holder.pid = -1;
+	self->life.holder.pid = -1;
 	self->fd = open(RAW_CCW_NODE, O_RDWR);
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, ioctl(self->fd, RAW_CCW_ADDRESS, &self->base));
@@ -100,20 +100,26 @@ FIXTURE_TEARDOWN(raw)
 {
 	free(self->outcomes);
 	free(self->image);
-	if (self->ccw.memory)
-		tear_down();
+	if (self->life.ccw.memory)
+		life_tear_down(_metadata, &self->life);
 	munmap(self->memory, RAW_CCW_SIZE);
 	close(self->fd);
 }
 
-#define open_device(name) do {						\
-	set_up(name);							\
-	ASSERT_EQ(0, ccw_open(&self->ccw));				\
-	ASSERT_EQ(0, vfio_unmap(&self->ccw.user, GUEST_BASE,		\
-				GUEST_SIZE));				\
-	ASSERT_EQ(0, vfio_map(&self->ccw.user, self->memory, self->base, \
-			      RAW_CCW_SIZE));				\
-} while (0)
+/* The device that a test is about, open; false: there is none */
+static bool open_device(struct __test_metadata *_metadata,
+			FIXTURE_DATA(raw) *self, const char *name)
+{
+	struct ccw *ccw = &self->life.ccw;
+
+	if (!life_set_up(_metadata, &self->life, name))
+		return false;
+	ASSERT_EQ(0, ccw_open(ccw));
+	ASSERT_EQ(0, vfio_unmap(&ccw->user, GUEST_BASE, GUEST_SIZE));
+	ASSERT_EQ(0, vfio_map(&ccw->user, self->memory, self->base,
+			      RAW_CCW_SIZE));
+	return true;
+}
 
 static __u32 subchannel_id(const struct ccw *ccw)
 {
@@ -591,73 +597,83 @@ static struct program without(const struct program *program, int which)
 	return shorter;
 }
 
-#define set_up_device(kind, raw_id) do {					\
-	if ((kind)->setup) {						\
-		put_program(self->image, self->base, (kind)->setup);	\
-		ASSERT_EQ(0, run_raw(self->fd, raw_id, self->base,	\
-				     (kind)->setup->flags, self->image,	\
-				     &self->outcomes[0]));		\
-		ASSERT_EQ(0, self->outcomes[0].err);			\
-	}								\
-} while (0)
+static void set_up_device(struct __test_metadata *_metadata,
+			  FIXTURE_DATA(raw) *self, const struct kind *kind)
+{
+	if (!kind->setup)
+		return;
+	put_program(self->image, self->base, kind->setup);
+	ASSERT_EQ(0, run_raw(self->fd, subchannel_id(&self->life.ccw),
+			     self->base, kind->setup->flags, self->image,
+			     &self->outcomes[0]));
+	ASSERT_EQ(0, self->outcomes[0].err);
+}
 
-#define compare_once(kind, program, name, where) do {			\
-	const __u32 raw_id = subchannel_id(&self->ccw);			\
-									\
-	/* Whose outcome is not kept: the other side's is, meanwhile */	\
-	set_up_device(kind, raw_id);					\
-	put_program(self->image, self->base, program);			\
-	ASSERT_EQ(0, run_translated(&self->ccw, self->memory, self->base, \
-				    (program)->flags, self->image,	\
-				    &self->outcomes[1]));		\
-	set_up_device(kind, raw_id);					\
-	put_program(self->image, self->base, program);			\
-	ASSERT_EQ(0, run_raw(self->fd, raw_id, self->base,		\
-			     (program)->flags, self->image,		\
-			     &self->outcomes[0]));			\
-	name = difference(self->outcomes, where);			\
-} while (0)
+static const char *compare_once(struct __test_metadata *_metadata,
+				FIXTURE_DATA(raw) *self,
+				const struct kind *kind,
+				const struct program *program, int *where)
+{
+	const struct ccw *ccw = &self->life.ccw;
+
+	/* Whose outcome is not kept: the other side's is, meanwhile */
+	set_up_device(_metadata, self, kind);
+	put_program(self->image, self->base, program);
+	ASSERT_EQ(0, run_translated(ccw, self->memory, self->base,
+				    program->flags, self->image,
+				    &self->outcomes[1]));
+	set_up_device(_metadata, self, kind);
+	put_program(self->image, self->base, program);
+	ASSERT_EQ(0, run_raw(self->fd, subchannel_id(ccw), self->base,
+			     program->flags, self->image, &self->outcomes[0]));
+	return difference(self->outcomes, where);
+}
 
 /*
  * If nothing sets the device up, one side begins with what the program before
  * has left of it, and the other one with what this one has. It is the same the
  * second time
  */
-#define compare(kind, program, name, where) do {			\
-	compare_once(kind, program, name, where);			\
-	if (name)							\
-		compare_once(kind, program, name, where);		\
-} while (0)
+static const char *compare(struct __test_metadata *_metadata,
+			   FIXTURE_DATA(raw) *self, const struct kind *kind,
+			   const struct program *program, int *where)
+{
+	if (!compare_once(_metadata, self, kind, program, where))
+		return NULL;
+	return compare_once(_metadata, self, kind, program, where);
+}
 
 /* Prints the smallest program that differs of those that lack CCWs of @whole */
-#define report(kind, whole, number) do {					\
-	struct program small = *(whole), shorter;			\
-	int at, where;							\
-	const char *name = difference(self->outcomes, &where);		\
-									\
-	TH_LOG("program %u differs in %s %d", number, name, where);	\
-	for (at = 0; at < small.n && small.n > 1; at++) {		\
-		shorter = without(&small, at);				\
-		/* Hercules lets a program begin with a TIC */		\
-		if (shorter.ccws[0].cmd == CMD_TIC ||			\
-		    is_known_to_differ(&shorter))				\
-			continue;					\
-		compare(kind, &shorter, name, &where);			\
-		if (name) {						\
-			small = shorter;				\
-			at = -1;					\
-		}							\
-	}								\
-	compare(kind, &small, name, &where);				\
-	print_program(_metadata, &small, number);			\
-	TH_LOG("differs in %s %d", name ?: "nothing any more", where);	\
-	TH_LOG("raw: %d, %08x %08x %08x %08x; translated: %d, %08x %08x %08x %08x", \
-	       self->outcomes[0].err, self->outcomes[0].irb[0],		\
-	       self->outcomes[0].irb[1], self->outcomes[0].irb[2],	\
-	       self->outcomes[0].irb[3], self->outcomes[1].err,		\
-	       self->outcomes[1].irb[0], self->outcomes[1].irb[1],	\
-	       self->outcomes[1].irb[2], self->outcomes[1].irb[3]);	\
-} while (0)
+static void report(struct __test_metadata *_metadata, FIXTURE_DATA(raw) *self,
+		   const struct kind *kind, const struct program *whole,
+		   __u32 number)
+{
+	const struct outcome *outcomes = self->outcomes;
+	struct program small = *whole, shorter;
+	int at, where;
+	const char *name = difference(outcomes, &where);
+
+	TH_LOG("program %u differs in %s %d", number, name, where);
+	for (at = 0; at < small.n && small.n > 1; at++) {
+		shorter = without(&small, at);
+		/* Hercules lets a program begin with a TIC */
+		if (shorter.ccws[0].cmd == CMD_TIC ||
+		    is_known_to_differ(&shorter))
+			continue;
+		if (compare(_metadata, self, kind, &shorter, &where)) {
+			small = shorter;
+			at = -1;
+		}
+	}
+	name = compare(_metadata, self, kind, &small, &where);
+	print_program(_metadata, &small, number);
+	TH_LOG("differs in %s %d", name ?: "nothing any more", where);
+	TH_LOG("raw: %d, %08x %08x %08x %08x; translated: %d, %08x %08x %08x %08x",
+	       outcomes[0].err, outcomes[0].irb[0], outcomes[0].irb[1],
+	       outcomes[0].irb[2], outcomes[0].irb[3], outcomes[1].err,
+	       outcomes[1].irb[0], outcomes[1].irb[1], outcomes[1].irb[2],
+	       outcomes[1].irb[3]);
+}
 
 static unsigned long setting(const char *name, unsigned long otherwise)
 {
@@ -666,57 +682,67 @@ static unsigned long setting(const char *name, unsigned long otherwise)
 	return text ? strtoul(text, NULL, 0) : otherwise;
 }
 
-#define one_at_a_time(kind) do {					\
-	__u32 seed = setting("RAW_SEED", 1), i;				\
-	__u32 n = setting("RAW_PROGRAMS", PROGRAMS), differ = 0;	\
-	__u32 ended = 0;						\
-	struct program program;						\
-	const char *place;						\
-	int byte;							\
-									\
-	open_device((kind)->device);					\
-	for (i = SPACE; i < RAW_CCW_SIZE; i++)				\
-		self->image[i] = i * 13 + (i >> 8);			\
-	for (i = seed; i < seed + n && differ < MOST; i++) {		\
-		state = i * 2654435761ULL;				\
-		memset(self->image + ARGUMENTS, 0, 0x80);		\
-		put_arguments(self->image);				\
-		do {							\
-			some_program(&program, kind);			\
-		} while (is_known_to_differ(&program));			\
-		compare(kind, &program, place, &byte);			\
-		ended += !self->outcomes[0].err &&			\
-			 !(self->outcomes[0].irb[IRB_STATUS] &		\
-			   htobe32(DSTAT_UNITCHECK << 24));		\
-		if (!place)						\
-			continue;					\
-		differ++;						\
-		report(kind, &program, i);				\
-	}								\
-	TH_LOG("%u programs, %u without a unit check, %u differ", n,	\
-	       ended, differ);						\
-	EXPECT_EQ(0, differ);						\
-	EXPECT_LT(n / 20, ended);					\
-} while (0)
+/* Of the device that is open */
+static void one_at_a_time(struct __test_metadata *_metadata,
+			  FIXTURE_DATA(raw) *self, const struct kind *kind)
+{
+	__u32 seed = setting("RAW_SEED", 1), i;
+	__u32 n = setting("RAW_PROGRAMS", PROGRAMS), differ = 0;
+	__u32 ended = 0;
+	struct program program;
+	const char *place;
+	int byte;
+
+	for (i = SPACE; i < RAW_CCW_SIZE; i++)
+		self->image[i] = i * 13 + (i >> 8);
+	for (i = seed; i < seed + n && differ < MOST; i++) {
+		state = i * 2654435761ULL;
+		memset(self->image + ARGUMENTS, 0, 0x80);
+		put_arguments(self->image);
+		do {
+			some_program(&program, kind);
+		} while (is_known_to_differ(&program));
+		place = compare(_metadata, self, kind, &program, &byte);
+		ended += !self->outcomes[0].err &&
+			 !(self->outcomes[0].irb[IRB_STATUS] &
+			   htobe32(DSTAT_UNITCHECK << 24));
+		if (!place)
+			continue;
+		differ++;
+		report(_metadata, self, kind, &program, i);
+	}
+	TH_LOG("%u programs, %u without a unit check, %u differ", n, ended,
+	       differ);
+	EXPECT_EQ(0, differ);
+	EXPECT_LT(n / 20, ended);
+}
 
 TEST_F_TIMEOUT(raw, random_programs_of_a_disk_do_the_same, 3600)
 {
-	one_at_a_time(&disk);
+	if (!open_device(_metadata, self, disk.device))
+		SKIP(return, "no device %s", disk.device);
+	one_at_a_time(_metadata, self, &disk);
 }
 
 TEST_F_TIMEOUT(raw, random_programs_of_a_printer_do_the_same, 3600)
 {
-	one_at_a_time(&printer);
+	if (!open_device(_metadata, self, printer.device))
+		SKIP(return, "no device %s", printer.device);
+	one_at_a_time(_metadata, self, &printer);
 }
 
 TEST_F_TIMEOUT(raw, random_programs_of_a_tape_do_the_same, 3600)
 {
-	one_at_a_time(&tape);
+	if (!open_device(_metadata, self, tape.device))
+		SKIP(return, "no device %s", tape.device);
+	one_at_a_time(_metadata, self, &tape);
 }
 
 TEST_F_TIMEOUT(raw, random_programs_of_a_reader_do_the_same, 3600)
 {
-	one_at_a_time(&reader);
+	if (!open_device(_metadata, self, reader.device))
+		SKIP(return, "no device %s", reader.device);
+	one_at_a_time(_metadata, self, &reader);
 }
 
 static const struct program by_hand[] = {
@@ -766,7 +792,8 @@ TEST_F_TIMEOUT(raw, programs_of_a_disk_by_hand_do_the_same, 120)
 	const char *name;
 	int where;
 
-	open_device(DISK);
+	if (!open_device(_metadata, self, DISK))
+		SKIP(return, "no device %s", DISK);
 	for (i = SPACE; i < RAW_CCW_SIZE; i++)
 		self->image[i] = i * 13 + (i >> 8);
 	for (place = 0; place < 4; place++) {
@@ -776,10 +803,12 @@ TEST_F_TIMEOUT(raw, programs_of_a_disk_by_hand_do_the_same, 120)
 			for (format = 0; format < 3; format++) {
 				program = by_hand[i];
 				program.flags = ORB_FORMAT1 | formats[format];
-				compare(&disk, &program, name, &where);
+				name = compare(_metadata, self, &disk, &program,
+					       &where);
 				EXPECT_EQ(NULL, name);
 				if (name)
-					report(&disk, &program, i);
+					report(_metadata, self, &disk, &program,
+					       i);
 			}
 		}
 	}

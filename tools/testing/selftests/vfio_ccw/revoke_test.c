@@ -8,226 +8,261 @@
 #include "life.h"
 
 /* What is left of a device that was revoked */
-#define expect_dead() do {						\
-	struct ccw_schib_region schib;					\
-	struct vfio_device_info info = { .argsz = sizeof(info) };	\
-	struct vfio_device_feature feature = {				\
-		.argsz = sizeof(feature),				\
-		.flags = VFIO_DEVICE_FEATURE_PROBE |			\
-			 VFIO_DEVICE_FEATURE_GET | 0x7fff,		\
-	};								\
-	int device = self->ccw.user.device;				\
-									\
-	EXPECT_EQ(-ENODEV, ccw_start(&self->ccw, ORB_FORMAT1, PROGRAM)); \
-	EXPECT_EQ(-ENODEV, ccw_async(&self->ccw,			\
-				     VFIO_CCW_ASYNC_CMD_HSCH));		\
-	EXPECT_EQ(-ENODEV, region_read(&self->ccw, REGION_SCHIB, &schib, \
-				       sizeof(schib)));			\
-	EXPECT_EQ(-ENODEV, vfio_info(device, &info));			\
-	EXPECT_EQ(-ENODEV, vfio_ioctl(device, VFIO_DEVICE_RESET, NULL)); \
-	EXPECT_EQ(-ENODEV, vfio_ioctl(device, VFIO_DEVICE_FEATURE,	\
-				      &feature));			\
-	EXPECT_EQ(-ENODEV, vfio_set_eventfd(device,			\
-					    VFIO_CCW_IO_IRQ_INDEX,	\
-					    self->ccw.io));		\
-	EXPECT_EQ(-ENODEV, vfio_get_device(&self->ccw.user,		\
-					   &self->ccw.uuid));		\
-	EXPECT_EQ(0, vfio_unmap(&self->ccw.user, GUEST_BASE, GUEST_SIZE)); \
-	EXPECT_EQ(self->ccw.pinned, pages_pinned());			\
-} while (0)
+static void expect_dead(struct __test_metadata *_metadata,
+			const struct ccw *ccw)
+{
+	struct ccw_schib_region schib;
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	struct vfio_device_feature feature = {
+		.argsz = sizeof(feature),
+		.flags = VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_GET |
+			 0x7fff,
+	};
+	int device = ccw->user.device;
+
+	EXPECT_EQ(-ENODEV, ccw_start(ccw, ORB_FORMAT1, PROGRAM));
+	EXPECT_EQ(-ENODEV, ccw_async(ccw, VFIO_CCW_ASYNC_CMD_HSCH));
+	EXPECT_EQ(-ENODEV, region_read(ccw, REGION_SCHIB, &schib,
+				       sizeof(schib)));
+	EXPECT_EQ(-ENODEV, vfio_info(device, &info));
+	EXPECT_EQ(-ENODEV, vfio_ioctl(device, VFIO_DEVICE_RESET, NULL));
+	EXPECT_EQ(-ENODEV, vfio_ioctl(device, VFIO_DEVICE_FEATURE, &feature));
+	EXPECT_EQ(-ENODEV, vfio_set_eventfd(device, VFIO_CCW_IO_IRQ_INDEX,
+					    ccw->io));
+	EXPECT_EQ(-ENODEV, vfio_get_device(&ccw->user, &ccw->uuid));
+	EXPECT_EQ(0, vfio_unmap(&ccw->user, GUEST_BASE, GUEST_SIZE));
+	EXPECT_EQ(ccw->pinned, pages_pinned());
+}
 
 /* The subchannel is free: another user can have it */
-#define expect_free() do {						\
-	EXPECT_FALSE(mdev_exists(&self->ccw.uuid));			\
-	EXPECT_EQ(1, instances(self->ccw.sch, CCW_TYPE));		\
-} while (0)
+static void expect_free(struct __test_metadata *_metadata,
+			const struct ccw *ccw)
+{
+	EXPECT_FALSE(mdev_exists(&ccw->uuid));
+	EXPECT_EQ(1, instances(ccw->sch, CCW_TYPE));
+}
 
-#define stop_holder() ASSERT_EQ(0, kill(self->holder.pid, SIGSTOP))
-#define continue_holder() ASSERT_EQ(0, kill(self->holder.pid, SIGCONT))
+static void stop_holder(struct __test_metadata *_metadata,
+			const struct life *life)
+{
+	ASSERT_EQ(0, kill(life->holder.pid, SIGSTOP));
+}
+
+static void continue_holder(struct __test_metadata *_metadata,
+			    const struct life *life)
+{
+	ASSERT_EQ(0, kill(life->holder.pid, SIGCONT));
+}
 
 FIXTURE(taken)
 {
-	LIFE;
+	struct life life;
 };
 
 CCW_VARIANTS(taken);
 
 FIXTURE_SETUP(taken)
 {
-	set_up(variant->device);
+	if (!life_set_up(_metadata, &self->life, variant->device))
+		SKIP(return, "no device %s", variant->device);
 }
 
 FIXTURE_TEARDOWN(taken)
 {
-	if (!self->ccw.memory)
+	struct ccw *ccw = &self->life.ccw;
+
+	if (!ccw->memory)
 		return;
 	grace_set(GRACE_DEFAULT);
 	/* The subchannel may be with the host's driver already */
-	self->ccw.bound = parent_exists(self->ccw.sch);
-	tear_down();
+	ccw->bound = parent_exists(ccw->sch);
+	life_tear_down(_metadata, &self->life);
 }
 
 /* With the same UUID, while the one it was taken from still has it open */
-#define expect_usable_by_next() do {					\
-	struct ccw old = self->ccw;					\
-									\
-	ASSERT_EQ(0, mdev_create(self->ccw.sch, CCW_TYPE,		\
-				 &self->ccw.uuid));			\
-	self->ccw.user = (struct vfio_user)VFIO_USER_NONE;		\
-	self->ccw.io = eventfd_new();					\
-	ASSERT_EQ(0, ccw_open(&self->ccw));				\
-	expect_usable();						\
-	ccw_close(&self->ccw);						\
-	EXPECT_EQ(0, mdev_remove(&self->ccw.uuid));			\
-	close(self->ccw.io);						\
-	self->ccw = old;						\
-} while (0)
+static void expect_usable_by_next(struct __test_metadata *_metadata,
+				  struct ccw *ccw)
+{
+	struct ccw old = *ccw;
+
+	ASSERT_EQ(0, mdev_create(ccw->sch, CCW_TYPE, &ccw->uuid));
+	ccw->user = (struct vfio_user)VFIO_USER_NONE;
+	ccw->io = eventfd_new();
+	ASSERT_EQ(0, ccw_open(ccw));
+	expect_usable(_metadata, ccw);
+	ccw_close(ccw);
+	EXPECT_EQ(0, mdev_remove(&ccw->uuid));
+	close(ccw->io);
+	*ccw = old;
+}
 
 TEST_F(taken, unused_device_can_be_revoked)
 {
-	EXPECT_EQ(0, mdev_revoke(&self->ccw.uuid));
-	expect_free();
-	expect_usable_by_next();
+	struct ccw *ccw = &self->life.ccw;
+
+	EXPECT_EQ(0, mdev_revoke(&ccw->uuid));
+	expect_free(_metadata, ccw);
+	expect_usable_by_next(_metadata, ccw);
 }
 
 TEST_F(taken, idle_user_loses_it)
 {
+	struct ccw *ccw = &self->life.ccw;
 	int request = eventfd_new();
 
-	ASSERT_EQ(0, ccw_open(&self->ccw));
-	ASSERT_EQ(0, vfio_set_eventfd(self->ccw.user.device,
-				      VFIO_CCW_REQ_IRQ_INDEX, request));
-	EXPECT_EQ(0, mdev_revoke(&self->ccw.uuid));
+	ASSERT_EQ(0, ccw_open(ccw));
+	ASSERT_EQ(0, vfio_set_eventfd(ccw->user.device, VFIO_CCW_REQ_IRQ_INDEX,
+				      request));
+	EXPECT_EQ(0, mdev_revoke(&ccw->uuid));
 	EXPECT_TRUE(eventfd_wait(request, SOON_MS));
-	expect_free();
-	expect_dead();
-	expect_usable_by_next();
+	expect_free(_metadata, ccw);
+	expect_dead(_metadata, ccw);
+	expect_usable_by_next(_metadata, ccw);
 	/* Its memory is its own still, its interrupts are not */
-	EXPECT_EQ(0, eventfd_take(self->ccw.io));
-	ccw_close(&self->ccw);
+	EXPECT_EQ(0, eventfd_take(ccw->io));
+	ccw_close(ccw);
 	close(request);
 }
 
 TEST_F(taken, user_with_a_response_to_fetch_loses_it)
 {
-	ASSERT_EQ(0, ccw_open(&self->ccw));
-	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 0x8000, DATA);
-	EXPECT_EQ(0, ccw_start(&self->ccw, ORB_FORMAT1, PROGRAM));
-	ASSERT_TRUE(eventfd_wait(self->ccw.io, SOON_MS));
-	EXPECT_EQ(0, mdev_revoke(&self->ccw.uuid));
-	expect_free();
-	expect_dead();
-	expect_usable_by_next();
+	struct ccw *ccw = &self->life.ccw;
+
+	ASSERT_EQ(0, ccw_open(ccw));
+	put_ccw(ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 0x8000, DATA);
+	EXPECT_EQ(0, ccw_start(ccw, ORB_FORMAT1, PROGRAM));
+	ASSERT_TRUE(eventfd_wait(ccw->io, SOON_MS));
+	EXPECT_EQ(0, mdev_revoke(&ccw->uuid));
+	expect_free(_metadata, ccw);
+	expect_dead(_metadata, ccw);
+	expect_usable_by_next(_metadata, ccw);
 }
 
 TEST_F(taken, stopped_user_is_not_waited_for)
 {
-	start_holder(true);
-	stop_holder();
-	EXPECT_EQ(0, mdev_revoke(&self->ccw.uuid));
-	expect_taken_from_holder();
-	expect_free();
-	expect_usable_by_next();
-	continue_holder();
-	expect_holder_lost_it();
+	struct ccw *ccw = &self->life.ccw;
+
+	if (ccw->kernels_mdev)
+		SKIP(return, NEVER_ASKS);
+	start_holder(_metadata, &self->life, true);
+	stop_holder(_metadata, &self->life);
+	EXPECT_EQ(0, mdev_revoke(&ccw->uuid));
+	expect_taken_from_holder(_metadata, &self->life);
+	expect_free(_metadata, ccw);
+	expect_usable_by_next(_metadata, ccw);
+	continue_holder(_metadata, &self->life);
+	expect_holder_lost_it(_metadata, &self->life);
 }
 
 TEST_F_TIMEOUT(taken, user_loses_it_under_io, 120)
 {
+	struct ccw *ccw = &self->life.ccw;
 	int i;
 
 	for (i = 0; i < 5; i++) {
-		self->child = child_start(run_user, &self->ccw, self->ccw.crw,
-					  -1);
-		ASSERT_LT(0, self->child);
-		ASSERT_TRUE(eventfd_wait(self->ccw.crw, SOON_MS));
-		eventfd_take(self->ccw.crw);
-		EXPECT_EQ(0, mdev_revoke(&self->ccw.uuid));
-		expect_free();
-		expect_usable_by_next();
-		child_kill(self->child);
-		self->child = -1;
-		EXPECT_EQ(self->ccw.pinned, pages_pinned());
-		ASSERT_EQ(0, mdev_create(self->ccw.sch, CCW_TYPE,
-					 &self->ccw.uuid));
+		self->life.child = child_start(run_user, ccw, ccw->crw, -1);
+		ASSERT_LT(0, self->life.child);
+		ASSERT_TRUE(eventfd_wait(ccw->crw, SOON_MS));
+		eventfd_take(ccw->crw);
+		EXPECT_EQ(0, mdev_revoke(&ccw->uuid));
+		expect_free(_metadata, ccw);
+		expect_usable_by_next(_metadata, ccw);
+		child_kill(self->life.child);
+		self->life.child = -1;
+		EXPECT_EQ(ccw->pinned, pages_pinned());
+		ASSERT_EQ(0, mdev_create(ccw->sch, CCW_TYPE, &ccw->uuid));
 	}
 }
 
 TEST_F(taken, user_stuck_in_a_start_is_not_waited_for)
 {
-	start_stuck_user();
-	EXPECT_EQ(0, mdev_revoke(&self->ccw.uuid));
-	expect_free();
-	expect_usable_by_next();
-	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, 0));
+	struct ccw *ccw = &self->life.ccw;
+
+	start_stuck_user(_metadata, &self->life);
+	EXPECT_EQ(0, mdev_revoke(&ccw->uuid));
+	expect_free(_metadata, ccw);
+	expect_usable_by_next(_metadata, ccw);
+	EXPECT_EQ(-ETIMEDOUT, child_wait(self->life.child, 0));
 }
 
 TEST_F(taken, remove_waits_and_ends_with_a_revocation)
 {
-	start_holder(true);
-	self->child = remover_start(&self->ccw.uuid);
-	expect_asked();
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_USE));
-	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, 0));
-	EXPECT_EQ(0, mdev_revoke(&self->ccw.uuid));
-	EXPECT_EQ(ENODEV, child_wait(self->child, SOON_MS));
-	self->child = -1;
-	expect_free();
-	expect_holder_lost_it();
+	struct ccw *ccw = &self->life.ccw;
+
+	if (ccw->kernels_mdev)
+		SKIP(return, NEVER_ASKS);
+	start_holder(_metadata, &self->life, true);
+	self->life.child = remover_start(&ccw->uuid);
+	expect_asked(_metadata, &self->life);
+	EXPECT_EQ(0, holder_order(&self->life.holder, HOLDER_USE));
+	EXPECT_EQ(-ETIMEDOUT, child_wait(self->life.child, 0));
+	EXPECT_EQ(0, mdev_revoke(&ccw->uuid));
+	EXPECT_EQ(ENODEV, child_wait(self->life.child, SOON_MS));
+	self->life.child = -1;
+	expect_free(_metadata, ccw);
+	expect_holder_lost_it(_metadata, &self->life);
 }
 
 /* The host's own driver gets the subchannel, and its device works */
-#define expect_usable_by_host() do {					\
-	EXPECT_FALSE(parent_exists(self->ccw.sch));			\
-	EXPECT_EQ(0, sch_bind(self->ccw.sch, "\n"));			\
-	if (!file_exists(ccw_path(self->ccw.device, "").text))		\
-		EXPECT_TRUE(uevent_wait(self->events, SOON_MS, "add",	\
-					self->ccw.device, NULL));	\
-	EXPECT_EQ(0, ccw_settle(self->ccw.device));			\
-	EXPECT_TRUE(ccw_matches(self->ccw.device, variant->device));	\
-} while (0)
+static void expect_usable_by_host(struct __test_metadata *_metadata,
+				  const struct life *life, const char *wanted)
+{
+	const struct ccw *ccw = &life->ccw;
+
+	EXPECT_FALSE(parent_exists(ccw->sch));
+	EXPECT_EQ(0, sch_bind(ccw->sch, "\n"));
+	if (!file_exists(ccw_path(ccw->device, "").text))
+		EXPECT_TRUE(uevent_wait(life->events, SOON_MS, "add",
+					ccw->device, NULL));
+	EXPECT_EQ(0, ccw_settle(ccw->device));
+	EXPECT_TRUE(ccw_matches(ccw->device, wanted));
+}
 
 TEST_F(taken, unbind_revokes_when_the_time_is_over)
 {
-	start_holder(true);
-	stop_holder();
+	if (self->life.ccw.kernels_mdev)
+		SKIP(return, NEVER_ASKS);
+	start_holder(_metadata, &self->life, true);
+	stop_holder(_metadata, &self->life);
 	ASSERT_EQ(0, grace_set(1));
-	EXPECT_EQ(0, sch_unbind(self->ccw.sch));
-	expect_taken_from_holder();
-	expect_usable_by_host();
-	continue_holder();
-	expect_holder_lost_it();
+	EXPECT_EQ(0, sch_unbind(self->life.ccw.sch));
+	expect_taken_from_holder(_metadata, &self->life);
+	expect_usable_by_host(_metadata, &self->life, variant->device);
+	continue_holder(_metadata, &self->life);
+	expect_holder_lost_it(_metadata, &self->life);
 }
 
 TEST_F(taken, unbind_that_waits_for_ever_can_be_given_a_limit)
 {
+	if (self->life.ccw.kernels_mdev)
+		SKIP(return, NEVER_ASKS);
 	ASSERT_EQ(0, grace_set(0));
-	start_holder(true);
-	self->child = sch_unbinder_start(self->ccw.sch);
-	expect_asked();
-	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_USE));
-	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, 2000));
+	start_holder(_metadata, &self->life, true);
+	self->life.child = sch_unbinder_start(self->life.ccw.sch);
+	expect_asked(_metadata, &self->life);
+	EXPECT_EQ(0, holder_order(&self->life.holder, HOLDER_USE));
+	EXPECT_EQ(-ETIMEDOUT, child_wait(self->life.child, 2000));
 	ASSERT_EQ(0, grace_set(1));
-	EXPECT_EQ(0, child_wait(self->child, SOON_MS));
-	self->child = -1;
-	expect_usable_by_host();
-	expect_holder_lost_it();
+	EXPECT_EQ(0, child_wait(self->life.child, SOON_MS));
+	self->life.child = -1;
+	expect_usable_by_host(_metadata, &self->life, variant->device);
+	expect_holder_lost_it(_metadata, &self->life);
 }
 
 TEST_F(taken, unbind_does_not_wait_for_a_user_stuck_in_a_start)
 {
-	start_stuck_user();
+	start_stuck_user(_metadata, &self->life);
 	ASSERT_EQ(0, grace_set(1));
-	EXPECT_EQ(0, sch_unbind(self->ccw.sch));
-	expect_usable_by_host();
-	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, 0));
+	EXPECT_EQ(0, sch_unbind(self->life.ccw.sch));
+	expect_usable_by_host(_metadata, &self->life, variant->device);
+	EXPECT_EQ(-ETIMEDOUT, child_wait(self->life.child, 0));
 }
 
 /* The host pulls the device */
 
 FIXTURE(pulled)
 {
-	LIFE;
+	struct life life;
 	bool pulled;
 };
 
@@ -235,88 +270,101 @@ FIXTURE_SETUP(pulled)
 {
 	if (!file_exists("/run/host"))
 		SKIP(return, "no host to be asked");
-	set_up(PULLED);
+	if (!life_set_up(_metadata, &self->life, PULLED))
+		SKIP(return, "no device %s", PULLED);
 }
 
 FIXTURE_TEARDOWN(pulled)
 {
-	if (!self->ccw.memory)
+	struct ccw *ccw = &self->life.ccw;
+
+	if (!ccw->memory)
 		return;
-	if (self->holder.pid > 0)
-		holder_kill(&self->holder);
-	ccw_close(&self->ccw);
+	if (self->life.holder.pid > 0)
+		holder_kill(&self->life.holder);
+	ccw_close(ccw);
 	if (self->pulled) {
 		/* Gone for good, and then it is plugged in again */
-		while (file_exists(css_path(self->ccw.sch, "").text) &&
-		       uevent_wait(self->events, SOON_MS, "remove",
-				   self->ccw.sch, "SUBSYSTEM=css"))
+		while (file_exists(css_path(ccw->sch, "").text) &&
+		       uevent_wait(self->life.events, SOON_MS, "remove",
+				   ccw->sch, "SUBSYSTEM=css"))
 			;
-		EXPECT_FALSE(mdev_exists(&self->ccw.uuid));
+		EXPECT_FALSE(mdev_exists(&ccw->uuid));
 		EXPECT_EQ(0, host_plug(PULLED_ID, PULLED_DEVNO));
 		while (!file_exists(ccw_path(PULLED, "online").text) &&
-		       uevent_wait(self->events, SOON_MS, "add", PULLED, NULL))
+		       uevent_wait(self->life.events, SOON_MS, "add", PULLED,
+				   NULL))
 			;
 		EXPECT_EQ(0, ccw_settle(PULLED));
 	}
-	tear_down();
+	life_tear_down(_metadata, &self->life);
 }
 
-#define pull() do {							\
-	ASSERT_EQ(0, host_pull(PULLED_ID));				\
-	self->pulled = true;						\
-} while (0)
+static void pull(struct __test_metadata *_metadata, FIXTURE_DATA(pulled) *self)
+{
+	ASSERT_EQ(0, host_pull(PULLED_ID));
+	self->pulled = true;
+}
 
-#define expect_gone() do {						\
-	EXPECT_TRUE(uevent_wait(self->events, SOON_MS, "remove",	\
-				self->ccw.uuid.text, NULL));		\
-	EXPECT_FALSE(mdev_exists(&self->ccw.uuid));			\
-} while (0)
+static void expect_gone(struct __test_metadata *_metadata,
+			const struct life *life)
+{
+	EXPECT_TRUE(uevent_wait(life->events, SOON_MS, "remove",
+				life->ccw.uuid.text, NULL));
+	EXPECT_FALSE(mdev_exists(&life->ccw.uuid));
+}
 
 TEST_F(pulled, unused_device_goes_at_once)
 {
-	pull();
-	expect_gone();
+	pull(_metadata, self);
+	expect_gone(_metadata, &self->life);
 }
 
 TEST_F(pulled, user_is_told_and_loses_it)
 {
-	start_holder(true);
-	pull();
-	EXPECT_TRUE(eventfd_wait(self->holder.eventfd, SOON_MS));
-	expect_taken_from_holder();
-	expect_gone();
-	expect_holder_lost_it();
+	if (self->life.ccw.kernels_mdev)
+		SKIP(return, NEVER_ASKS);
+	start_holder(_metadata, &self->life, true);
+	pull(_metadata, self);
+	EXPECT_TRUE(eventfd_wait(self->life.holder.eventfd, SOON_MS));
+	expect_taken_from_holder(_metadata, &self->life);
+	expect_gone(_metadata, &self->life);
+	expect_holder_lost_it(_metadata, &self->life);
 }
 
 TEST_F(pulled, user_that_cannot_be_asked_loses_it)
 {
-	start_holder(false);
-	pull();
-	expect_taken_from_holder();
-	expect_gone();
-	expect_holder_lost_it();
+	if (self->life.ccw.kernels_mdev)
+		SKIP(return, NEVER_ASKS);
+	start_holder(_metadata, &self->life, false);
+	pull(_metadata, self);
+	expect_taken_from_holder(_metadata, &self->life);
+	expect_gone(_metadata, &self->life);
+	expect_holder_lost_it(_metadata, &self->life);
 }
 
 TEST_F(pulled, device_that_is_gone_says_so)
 {
-	if (self->ccw.kernels_own)
+	struct ccw *ccw = &self->life.ccw;
+
+	if (ccw->kernels_own)
 		SKIP(return, "the kernel's own has EIO, or old data");
-	ASSERT_EQ(0, ccw_open(&self->ccw));
-	put_ccw(&self->ccw, PROGRAM, CMD_NOP, CCW_SLI, 1, DATA);
-	pull();
-	expect_gone();
-	expect_dead();
-	ccw_close(&self->ccw);
+	ASSERT_EQ(0, ccw_open(ccw));
+	put_ccw(ccw, PROGRAM, CMD_NOP, CCW_SLI, 1, DATA);
+	pull(_metadata, self);
+	expect_gone(_metadata, &self->life);
+	expect_dead(_metadata, ccw);
+	ccw_close(ccw);
 }
 
 TEST_F(pulled, device_pulled_in_the_middle_of_a_start)
 {
-	if (self->ccw.kernels_own)
-		SKIP(return, "the kernel's own mdev does not ask for release");
-	start_stuck_user();
-	pull();
-	expect_gone();
-	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, 0));
+	if (self->life.ccw.kernels_own)
+		SKIP(return, NEVER_ASKS);
+	start_stuck_user(_metadata, &self->life);
+	pull(_metadata, self);
+	expect_gone(_metadata, &self->life);
+	EXPECT_EQ(-ETIMEDOUT, child_wait(self->life.child, 0));
 }
 
 static bool comes(int events, const char *device)
@@ -332,44 +380,44 @@ static bool comes(int events, const char *device)
  */
 TEST_F(pulled, stopped_user_holds_up_nothing)
 {
-	if (self->ccw.kernels_own)
+	if (self->life.ccw.kernels_own)
 		SKIP(return, "the kernel's own waits on the channel subsystem's only work queue");
-	start_holder(true);
-	stop_holder();
-	pull();
-	expect_gone();
+	start_holder(_metadata, &self->life, true);
+	stop_holder(_metadata, &self->life);
+	pull(_metadata, self);
+	expect_gone(_metadata, &self->life);
 	EXPECT_EQ(0, host_plug(OTHER_ID, OTHER_DEVNO));
-	EXPECT_TRUE(comes(self->events, OTHER));
+	EXPECT_TRUE(comes(self->life.events, OTHER));
 	EXPECT_EQ(0, host_plug(SAME_ID, SAME_DEVNO));
-	EXPECT_TRUE(comes(self->events, SAME));
-	continue_holder();
-	expect_holder_lost_it();
+	EXPECT_TRUE(comes(self->life.events, SAME));
+	continue_holder(_metadata, &self->life);
+	expect_holder_lost_it(_metadata, &self->life);
 
 	EXPECT_EQ(0, ccw_settle(SAME));
 	EXPECT_EQ(0, ccw_settle(OTHER));
 	EXPECT_EQ(0, host_pull(SAME_ID));
-	EXPECT_TRUE(uevent_wait(self->events, SOON_MS, "remove", SAME,
+	EXPECT_TRUE(uevent_wait(self->life.events, SOON_MS, "remove", SAME,
 				"SUBSYSTEM=ccw"));
 	EXPECT_EQ(0, host_pull(OTHER_ID));
-	EXPECT_TRUE(uevent_wait(self->events, SOON_MS, "remove", OTHER,
+	EXPECT_TRUE(uevent_wait(self->life.events, SOON_MS, "remove", OTHER,
 				"SUBSYSTEM=ccw"));
 }
 
 TEST_F(pulled, unbind_that_waits_ends_when_the_device_is_pulled)
 {
-	if (self->ccw.kernels_own)
-		SKIP(return, "the kernel's own mdev does not ask for release");
-	start_holder(false);
-	stop_holder();
-	self->child = sch_unbinder_start(self->ccw.sch);
-	ASSERT_LT(0, self->child);
-	expect_blocked();
-	pull();
-	EXPECT_EQ(0, child_wait(self->child, SOON_MS));
-	self->child = -1;
-	expect_gone();
-	continue_holder();
-	expect_holder_lost_it();
+	if (self->life.ccw.kernels_own)
+		SKIP(return, NEVER_ASKS);
+	start_holder(_metadata, &self->life, false);
+	stop_holder(_metadata, &self->life);
+	self->life.child = sch_unbinder_start(self->life.ccw.sch);
+	ASSERT_LT(0, self->life.child);
+	expect_blocked(_metadata, &self->life);
+	pull(_metadata, self);
+	EXPECT_EQ(0, child_wait(self->life.child, SOON_MS));
+	self->life.child = -1;
+	expect_gone(_metadata, &self->life);
+	continue_holder(_metadata, &self->life);
+	expect_holder_lost_it(_metadata, &self->life);
 }
 
 TEST_HARNESS_MAIN
