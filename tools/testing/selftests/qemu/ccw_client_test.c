@@ -12,7 +12,6 @@
 #include "qemu.h"
 
 #define DRIVER		"vfio-ccw"
-#define device_uuid	(&self->ccw.uuid)
 
 /* The devices by their names, and how the host takes and gives them */
 #define RNG		"0.0.1234"
@@ -22,7 +21,7 @@
 
 FIXTURE(client)
 {
-	CLIENT;
+	struct client client;
 	struct ccw ccw;
 	int events;
 	bool operated;
@@ -100,160 +99,182 @@ static int operator_come(void)
 }
 
 /* The guest has found the device, and works with it */
-#define expect_at_work() do {						\
-	ASSERT_TRUE(qemu_says(&self->qemu, " enabled\n"));		\
-	ASSERT_TRUE(qemu_says(&self->qemu, "SENSE ID ff 3"));		\
-	if (has_operator(variant->device) && !self->operated) {		\
-		ASSERT_TRUE(qemu_says(&self->qemu, "no operator yet\n")); \
-		ASSERT_EQ(0, operator_come());				\
-		self->operated = true;					\
-	}								\
-	ASSERT_TRUE(qemu_says(&self->qemu, variant->at_work));		\
-} while (0)
+static void expect_at_work(struct __test_metadata *_metadata,
+			   FIXTURE_DATA(client) *self,
+			   const FIXTURE_VARIANT(client) *variant)
+{
+	struct qemu *qemu = &self->client.qemu;
+
+	ASSERT_TRUE(qemu_says(qemu, " enabled\n"));
+	ASSERT_TRUE(qemu_says(qemu, "SENSE ID ff 3"));
+	if (has_operator(variant->device) && !self->operated) {
+		ASSERT_TRUE(qemu_says(qemu, "no operator yet\n"));
+		ASSERT_EQ(0, operator_come());
+		self->operated = true;
+	}
+	ASSERT_TRUE(qemu_says(qemu, variant->at_work));
+}
 
 FIXTURE_SETUP(client)
 {
 	self->events = -1;
-	set_up_client();
+	if (!file_exists(QEMU_FILES))
+		SKIP(return, NO_QEMU);
+	set_up_client(&self->client);
+	self->client.uuid = &self->ccw.uuid;
+	self->client.start = start;
+	self->client.command_line = variant->command_line;
+	self->client.at_work = variant->at_work;
 	ASSERT_EQ(0, ccw_grab(&self->ccw, variant->device));
 	if (self->ccw.kernels_own) {
 		ccw_release(&self->ccw);
 		SKIP(return, "the kernel's own mdev says nothing of its user");
 	}
-	self->log = kmsg_open();
+	self->client.log = kmsg_open();
 	self->events = uevent_open();
 	ASSERT_LE(0, self->events);
 	if (has_operator(variant->device))
 		ASSERT_EQ(0, operator_leave());
-	start_qemu();
-	ASSERT_EQ(0, anchor_set(&self->anchor, &self->qemu, "mdev_relay.0",
-				"mdev_relay-relay"));
+	start_qemu(_metadata, &self->client);
+	expect_at_work(_metadata, self, variant);
+	ASSERT_EQ(0, anchor_set(&self->client.anchor, &self->client.qemu,
+				"mdev_relay.0", "mdev_relay-relay"));
 }
 
 FIXTURE_TEARDOWN(client)
 {
 	if (!self->ccw.memory)
 		return;
-	tear_down_client();
+	tear_down_client(_metadata, &self->client);
 	close(self->events);
-	close(self->log);
+	close(self->client.log);
 	ccw_tear_down(_metadata, &self->ccw);
 }
 
 /* QEMU has closed the device, and its guest has seen it go */
-#define expect_unplugged() do {						\
-	EXPECT_TRUE(qmp_event(&self->qemu, "DEVICE_DELETED"));		\
-	EXPECT_TRUE(qemu_says(&self->qemu, "the device is gone\n"));	\
-	EXPECT_TRUE(qemu_says(&self->qemu, "no device\n"));		\
-} while (0)
+static void expect_unplugged(struct __test_metadata *_metadata,
+			     struct qemu *qemu)
+{
+	EXPECT_TRUE(qmp_event(qemu, "DEVICE_DELETED"));
+	EXPECT_TRUE(qemu_says(qemu, "the device is gone\n"));
+	EXPECT_TRUE(qemu_says(qemu, "no device\n"));
+}
 
 /* The same guest gets a device again */
-#define expect_usable_again() do {					\
-	if (!mdev_exists(&self->ccw.uuid))				\
-		ASSERT_EQ(0, ccw_create(&self->ccw));			\
-	ASSERT_EQ(0, qemu_plug(&self->qemu, DRIVER, &self->ccw.uuid));	\
-	expect_at_work();						\
-	expect_still_at_work();						\
-} while (0)
+static void expect_usable_again(struct __test_metadata *_metadata,
+				FIXTURE_DATA(client) *self,
+				const FIXTURE_VARIANT(client) *variant)
+{
+	if (!mdev_exists(&self->ccw.uuid))
+		ASSERT_EQ(0, ccw_create(&self->ccw));
+	ASSERT_EQ(0, qemu_plug(&self->client.qemu, DRIVER, &self->ccw.uuid));
+	expect_at_work(_metadata, self, variant);
+	expect_still_at_work(_metadata, &self->client);
+}
 
 /* Another QEMU does */
-#define expect_startable_again() do {					\
-	if (!mdev_exists(&self->ccw.uuid))				\
-		ASSERT_EQ(0, ccw_create(&self->ccw));			\
-	start_qemu();							\
-	expect_still_at_work();						\
-} while (0)
+static void expect_startable_again(struct __test_metadata *_metadata,
+				   FIXTURE_DATA(client) *self,
+				   const FIXTURE_VARIANT(client) *variant)
+{
+	if (!mdev_exists(&self->ccw.uuid))
+		ASSERT_EQ(0, ccw_create(&self->ccw));
+	start_qemu(_metadata, &self->client);
+	expect_at_work(_metadata, self, variant);
+	expect_still_at_work(_metadata, &self->client);
+}
 
 client_test(removal_has_qemu_unplug)
 {
-	self->child = remover_start(&self->ccw.uuid);
-	expect_relayed();
-	expect_unplugged();
-	expect_child_done();
+	self->client.child = remover_start(&self->ccw.uuid);
+	expect_relayed(_metadata, &self->client);
+	expect_unplugged(_metadata, &self->client.qemu);
+	expect_child_done(_metadata, &self->client);
 	EXPECT_FALSE(mdev_exists(&self->ccw.uuid));
-	expect_usable_again();
+	expect_usable_again(_metadata, self, variant);
 }
 
 client_test(unbinding_has_qemu_unplug)
 {
-	self->child = sch_unbinder_start(self->ccw.sch);
-	expect_relayed();
-	expect_unplugged();
-	expect_child_done();
+	self->client.child = sch_unbinder_start(self->ccw.sch);
+	expect_relayed(_metadata, &self->client);
+	expect_unplugged(_metadata, &self->client.qemu);
+	expect_child_done(_metadata, &self->client);
 	EXPECT_FALSE(parent_exists(self->ccw.sch));
 	EXPECT_EQ(0, sch_bind(self->ccw.sch, "vfio_ccw"));
-	expect_usable_again();
+	expect_usable_again(_metadata, self, variant);
 }
 
 client_test(request_has_qemu_unplug)
 {
 	EXPECT_EQ(0, file_puts(mdev_path(&self->ccw.uuid, "request").text,
 			       "1"));
-	expect_relayed();
-	expect_unplugged();
+	expect_relayed(_metadata, &self->client);
+	expect_unplugged(_metadata, &self->client.qemu);
 	EXPECT_TRUE(mdev_exists(&self->ccw.uuid));
-	expect_usable_again();
+	expect_usable_again(_metadata, self, variant);
 }
 
 client_test(stopped_qemu_is_named_and_waited_for)
 {
-	ASSERT_EQ(0, qemu_stop(&self->qemu));
-	self->child = remover_start(&self->ccw.uuid);
-	expect_relayed();
-	expect_child_waiting();
-	interrupt_child();
+	ASSERT_EQ(0, qemu_stop(&self->client.qemu));
+	self->client.child = remover_start(&self->ccw.uuid);
+	expect_relayed(_metadata, &self->client);
+	expect_child_waiting(_metadata, &self->client);
+	interrupt_child(_metadata, &self->client);
 
-	self->child = remover_start(&self->ccw.uuid);
-	expect_child_waiting();
-	qemu_continue(&self->qemu);
-	expect_unplugged();
-	expect_child_done();
+	self->client.child = remover_start(&self->ccw.uuid);
+	expect_child_waiting(_metadata, &self->client);
+	qemu_continue(&self->client.qemu);
+	expect_unplugged(_metadata, &self->client.qemu);
+	expect_child_done(_metadata, &self->client);
 	EXPECT_FALSE(mdev_exists(&self->ccw.uuid));
-	expect_usable_again();
+	expect_usable_again(_metadata, self, variant);
 }
 
 /* The removal was given up, QEMU has heard of it all the same */
 client_test(stopped_qemu_lets_go_later)
 {
-	ASSERT_EQ(0, qemu_stop(&self->qemu));
-	self->child = remover_start(&self->ccw.uuid);
-	expect_relayed();
-	interrupt_child();
-	qemu_continue(&self->qemu);
-	expect_unplugged();
+	ASSERT_EQ(0, qemu_stop(&self->client.qemu));
+	self->client.child = remover_start(&self->ccw.uuid);
+	expect_relayed(_metadata, &self->client);
+	interrupt_child(_metadata, &self->client);
+	qemu_continue(&self->client.qemu);
+	expect_unplugged(_metadata, &self->client.qemu);
 	EXPECT_TRUE(mdev_exists(&self->ccw.uuid));
-	expect_usable_again();
+	expect_usable_again(_metadata, self, variant);
 }
 
 client_test(killed_qemu_ends_the_removal)
 {
-	ASSERT_EQ(0, qemu_stop(&self->qemu));
-	self->child = remover_start(&self->ccw.uuid);
-	expect_relayed();
-	expect_child_waiting();
-	qemu_kill(&self->qemu);
-	expect_child_done();
+	ASSERT_EQ(0, qemu_stop(&self->client.qemu));
+	self->client.child = remover_start(&self->ccw.uuid);
+	expect_relayed(_metadata, &self->client);
+	expect_child_waiting(_metadata, &self->client);
+	qemu_kill(&self->client.qemu);
+	expect_child_done(_metadata, &self->client);
 	EXPECT_FALSE(mdev_exists(&self->ccw.uuid));
-	expect_startable_again();
+	expect_startable_again(_metadata, self, variant);
 }
 
 client_test(killed_qemu_leaves_nothing_behind)
 {
-	qemu_kill(&self->qemu);
+	qemu_kill(&self->client.qemu);
 	EXPECT_EQ(self->ccw.pinned, pages_pinned());
 	EXPECT_TRUE(mdev_exists(&self->ccw.uuid));
-	expect_startable_again();
+	expect_startable_again(_metadata, self, variant);
 }
 
 client_test(qemu_gives_the_device_back)
 {
-	EXPECT_EQ(0, qemu_unplug(&self->qemu));
-	expect_unplugged();
-	expect_usable_again();
-	EXPECT_EQ(0, qemu_quit(&self->qemu));
-	EXPECT_EQ(0, qemu_wait(&self->qemu, QEMU_MS));
-	EXPECT_EQ(0, kmsg_count(self->log, self->ccw.uuid.text, "request"));
-	expect_startable_again();
+	EXPECT_EQ(0, qemu_unplug(&self->client.qemu));
+	expect_unplugged(_metadata, &self->client.qemu);
+	expect_usable_again(_metadata, self, variant);
+	EXPECT_EQ(0, qemu_quit(&self->client.qemu));
+	EXPECT_EQ(0, qemu_wait(&self->client.qemu, QEMU_MS));
+	EXPECT_EQ(0, kmsg_count(self->client.log, self->ccw.uuid.text,
+				"request"));
+	expect_startable_again(_metadata, self, variant);
 }
 
 client_test(reset_machine_finds_the_device_again)
@@ -261,30 +282,31 @@ client_test(reset_machine_finds_the_device_again)
 	int i;
 
 	for (i = 0; i < 5; i++) {
-		EXPECT_EQ(0, qmp(&self->qemu, "{'execute': 'system_reset'}"));
-		EXPECT_TRUE(qemu_says(&self->qemu, "hello\n"));
-		expect_at_work();
-		expect_still_at_work();
+		EXPECT_EQ(0, qmp(&self->client.qemu,
+				 "{'execute': 'system_reset'}"));
+		EXPECT_TRUE(qemu_says(&self->client.qemu, "hello\n"));
+		expect_at_work(_metadata, self, variant);
+		expect_still_at_work(_metadata, &self->client);
 	}
 }
 
 /* Its processors stand still, QEMU itself does not */
 client_test(paused_machine_has_qemu_unplug)
 {
-	EXPECT_EQ(0, qmp(&self->qemu, "{'execute': 'stop'}"));
-	self->child = remover_start(&self->ccw.uuid);
-	expect_relayed();
-	EXPECT_TRUE(qmp_event(&self->qemu, "DEVICE_DELETED"));
-	expect_child_done();
+	EXPECT_EQ(0, qmp(&self->client.qemu, "{'execute': 'stop'}"));
+	self->client.child = remover_start(&self->ccw.uuid);
+	expect_relayed(_metadata, &self->client);
+	EXPECT_TRUE(qmp_event(&self->client.qemu, "DEVICE_DELETED"));
+	expect_child_done(_metadata, &self->client);
 	EXPECT_FALSE(mdev_exists(&self->ccw.uuid));
-	EXPECT_EQ(0, qmp(&self->qemu, "{'execute': 'cont'}"));
-	EXPECT_TRUE(qemu_says(&self->qemu, "the device is gone\n"));
-	expect_usable_again();
+	EXPECT_EQ(0, qmp(&self->client.qemu, "{'execute': 'cont'}"));
+	EXPECT_TRUE(qemu_says(&self->client.qemu, "the device is gone\n"));
+	expect_usable_again(_metadata, self, variant);
 }
 
 client_test(second_qemu_is_refused)
 {
-	expect_second_qemu_refused();
+	expect_second_qemu_refused(_metadata, &self->client);
 }
 
 client_test(pulled_device_has_qemu_unplug)
@@ -292,8 +314,8 @@ client_test(pulled_device_has_qemu_unplug)
 	if (!variant->pull)
 		SKIP(return, "QEMU cannot unplug this device");
 	ASSERT_EQ(0, host_ask(variant->pull, NULL, 0));
-	expect_relayed();
-	expect_unplugged();
+	expect_relayed(_metadata, &self->client);
+	expect_unplugged(_metadata, &self->client.qemu);
 	while (file_exists(css_path(self->ccw.sch, "").text) &&
 	       uevent_wait(self->events, SOON_MS, "remove", self->ccw.sch,
 			   "SUBSYSTEM=css"))
@@ -308,46 +330,46 @@ client_test(pulled_device_has_qemu_unplug)
 	ASSERT_EQ(0, ccw_settle(variant->device));
 	ASSERT_EQ(0, ccw_find(&self->ccw, variant->device));
 	ASSERT_EQ(0, ccw_bind(&self->ccw));
-	expect_usable_again();
+	expect_usable_again(_metadata, self, variant);
 }
 
 /* QEMU was asked a last time: it unplugs what is left of the device */
 client_test(running_qemu_lives_through_a_revocation)
 {
-	revoke_from_qemu();
+	revoke_from_qemu(_metadata, &self->client);
 	EXPECT_EQ(1, instances(self->ccw.sch, CCW_TYPE));
-	expect_unplugged();
-	expect_usable_again();
+	expect_unplugged(_metadata, &self->client.qemu);
+	expect_usable_again(_metadata, self, variant);
 }
 
 client_test(stopped_qemu_lives_through_a_revocation)
 {
-	ASSERT_EQ(0, qemu_stop(&self->qemu));
-	revoke_from_qemu();
+	ASSERT_EQ(0, qemu_stop(&self->client.qemu));
+	revoke_from_qemu(_metadata, &self->client);
 	EXPECT_EQ(1, instances(self->ccw.sch, CCW_TYPE));
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->ccw.uuid.text,
-			      LOG_REVOKED, self->qemu.comm));
+	EXPECT_TRUE(kmsg_wait(self->client.log, SOON_MS, self->ccw.uuid.text,
+			      LOG_REVOKED, self->client.qemu.comm));
 	/* Somebody else can have it at once */
 	ASSERT_EQ(0, ccw_create(&self->ccw));
 	ASSERT_EQ(0, ccw_open(&self->ccw));
 	ccw_close(&self->ccw);
 	EXPECT_EQ(0, ccw_remove(&self->ccw));
-	qemu_continue(&self->qemu);
-	expect_unplugged();
-	expect_usable_again();
+	qemu_continue(&self->client.qemu);
+	expect_unplugged(_metadata, &self->client.qemu);
+	expect_usable_again(_metadata, self, variant);
 }
 
 client_test(stopped_qemu_does_not_hold_up_an_unbind)
 {
-	ASSERT_EQ(0, qemu_stop(&self->qemu));
+	ASSERT_EQ(0, qemu_stop(&self->client.qemu));
 	EXPECT_EQ(0, grace_set(1));
 	EXPECT_EQ(0, sch_unbind(self->ccw.sch));
 	EXPECT_EQ(0, grace_set(GRACE_DEFAULT));
 	EXPECT_FALSE(parent_exists(self->ccw.sch));
 	EXPECT_EQ(0, sch_bind(self->ccw.sch, "vfio_ccw"));
-	qemu_continue(&self->qemu);
-	expect_unplugged();
-	expect_usable_again();
+	qemu_continue(&self->client.qemu);
+	expect_unplugged(_metadata, &self->client.qemu);
+	expect_usable_again(_metadata, self, variant);
 }
 
 /* What the operator sees */
@@ -368,29 +390,35 @@ static bool screen_shows(const char *text)
 	return false;
 }
 
-#define expect_conversation(text) do {					\
-	EXPECT_TRUE(screen_shows("Hello from the guest"));		\
-	EXPECT_EQ(0, host_ask("s3270 String(\"" text "\")", NULL, 0));	\
-	EXPECT_EQ(0, host_ask("s3270 Enter()", NULL, 0));		\
-	ASSERT_TRUE(qemu_says(&self->qemu,				\
-			      "key 7d typed \"" text "\"\n"));		\
-	ASSERT_TRUE(qemu_says(&self->qemu, "screen written\n"));	\
-	EXPECT_TRUE(screen_shows(text));				\
-} while (0)
+static void expect_conversation(struct __test_metadata *_metadata,
+				struct qemu *qemu, const char *text)
+{
+	char command[64], typed[64];
+
+	snprintf(command, sizeof(command), "s3270 String(\"%s\")", text);
+	snprintf(typed, sizeof(typed), "key 7d typed \"%s\"\n", text);
+	EXPECT_TRUE(screen_shows("Hello from the guest"));
+	EXPECT_EQ(0, host_ask(command, NULL, 0));
+	EXPECT_EQ(0, host_ask("s3270 Enter()", NULL, 0));
+	ASSERT_TRUE(qemu_says(qemu, typed));
+	ASSERT_TRUE(qemu_says(qemu, "screen written\n"));
+	EXPECT_TRUE(screen_shows(text));
+}
 
 client_test(operator_talks_to_the_guest)
 {
 	if (!has_operator(variant->device))
 		SKIP(return, "no operator at this device");
-	expect_conversation("hello there");
-	expect_conversation("and again 42");
+	expect_conversation(_metadata, &self->client.qemu, "hello there");
+	expect_conversation(_metadata, &self->client.qemu, "and again 42");
 
-	self->child = remover_start(&self->ccw.uuid);
-	expect_relayed();
-	expect_unplugged();
-	expect_child_done();
-	expect_usable_again();
-	expect_conversation("with another device");
+	self->client.child = remover_start(&self->ccw.uuid);
+	expect_relayed(_metadata, &self->client);
+	expect_unplugged(_metadata, &self->client.qemu);
+	expect_child_done(_metadata, &self->client);
+	expect_usable_again(_metadata, self, variant);
+	expect_conversation(_metadata, &self->client.qemu,
+			    "with another device");
 }
 
 TEST_HARNESS_MAIN

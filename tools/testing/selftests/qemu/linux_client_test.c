@@ -73,29 +73,38 @@ static int start(struct qemu *qemu, const struct uuid *uuid)
 	return -EIO;
 }
 
-/* The card's own driver has it, finds all of its ports, and gets interrupts */
-#define expect_at_work(ports) do {					\
-	ASSERT_TRUE(qemu_says_in(&self->qemu, LINUX_MS,			\
-				 "card 0x4348 0x3253, driver serial\n")); \
-	ASSERT_TRUE(qemu_says_in(&self->qemu, LINUX_MS, PORTS(ports)));	\
-} while (0)
+/*
+ * The card's own driver has it, finds all of its ports, and gets interrupts:
+ * the guest says @ports
+ */
+static void expect_at_work(struct __test_metadata *_metadata, struct qemu *qemu,
+			   const char *ports)
+{
+	ASSERT_TRUE(qemu_says_in(qemu, LINUX_MS,
+				 "card 0x4348 0x3253, driver serial\n"));
+	ASSERT_TRUE(qemu_says_in(qemu, LINUX_MS, ports));
+}
 
 /*
  * The guest, as the kernel does by itself, has let go, and QEMU has closed the
  * device.
  */
-#define expect_unplugged() do {						\
-	EXPECT_TRUE(qmp_event(&self->qemu, "DEVICE_DELETED"));		\
-	EXPECT_TRUE(qemu_says(&self->qemu, "no card\n"));		\
-	EXPECT_TRUE(qemu_says(&self->qemu, "no card\n"));		\
-} while (0)
+static void expect_unplugged(struct __test_metadata *_metadata,
+			     struct qemu *qemu)
+{
+	EXPECT_TRUE(qmp_event(qemu, "DEVICE_DELETED"));
+	EXPECT_TRUE(qemu_says(qemu, "no card\n"));
+	EXPECT_TRUE(qemu_says(qemu, "no card\n"));
+}
 
 /* The guest is the one that had the card before */
-#define plug(type) do {							\
-	ASSERT_FALSE(mdev_exists(&self->uuid));				\
-	ASSERT_EQ(0, mdev_create(CARD_PARENT, type, &self->uuid));	\
-	ASSERT_EQ(0, qemu_plug(&self->qemu, DRIVER, &self->uuid));	\
-} while (0)
+static void plug(struct __test_metadata *_metadata, FIXTURE_DATA(guest) *self,
+		 const char *type)
+{
+	ASSERT_FALSE(mdev_exists(&self->uuid));
+	ASSERT_EQ(0, mdev_create(CARD_PARENT, type, &self->uuid));
+	ASSERT_EQ(0, qemu_plug(&self->qemu, DRIVER, &self->uuid));
+}
 
 FIXTURE_SETUP(guest)
 {
@@ -127,7 +136,7 @@ TEST_F_TIMEOUT(guest, sees_card_after_card_come_and_go, 2 * QEMU_TEST_S)
 	ASSERT_EQ(0, start(&self->qemu, &self->uuid));
 	ASSERT_EQ(0, anchor_set(&self->anchor, &self->qemu, CARD_PARENT,
 				"mtty-1"));
-	expect_at_work(2);
+	expect_at_work(_metadata, &self->qemu, PORTS(2));
 
 	/*
 	 * Asked once, where a removal would ask a slow guest again: by that it
@@ -136,30 +145,30 @@ TEST_F_TIMEOUT(guest, sees_card_after_card_come_and_go, 2 * QEMU_TEST_S)
 	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "request").text, "1"));
 	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text,
 			      LOG_RELAYED " (#1)", self->qemu.comm));
-	expect_unplugged();
+	expect_unplugged(_metadata, &self->qemu);
 	EXPECT_EQ(0, mdev_remove(&self->uuid));
 
 	/* The driver has to see that one of its ports isn't there */
-	plug("mtty-1");
-	expect_at_work(1);
+	plug(_metadata, self, "mtty-1");
+	expect_at_work(_metadata, &self->qemu, PORTS(1));
 
 	/* A running QEMU is asked a last time, and may let go by that */
 	EXPECT_EQ(0, mdev_revoke(&self->uuid));
-	expect_unplugged();
-	plug("mtty-2");
-	expect_at_work(2);
+	expect_unplugged(_metadata, &self->qemu);
+	plug(_metadata, self, "mtty-2");
+	expect_at_work(_metadata, &self->qemu, PORTS(2));
 
 	ASSERT_EQ(0, qemu_stop(&self->qemu));
 	EXPECT_EQ(0, mdev_revoke(&self->uuid));
 	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, LOG_REVOKED,
 			      self->qemu.comm));
 	qemu_continue(&self->qemu);
-	expect_unplugged();
-	plug("mtty-2");
-	expect_at_work(2);
+	expect_unplugged(_metadata, &self->qemu);
+	plug(_metadata, self, "mtty-2");
+	expect_at_work(_metadata, &self->qemu, PORTS(2));
 
 	remover = remover_start(&self->uuid);
-	expect_unplugged();
+	expect_unplugged(_metadata, &self->qemu);
 	EXPECT_EQ(0, child_wait(remover, QEMU_MS));
 }
 

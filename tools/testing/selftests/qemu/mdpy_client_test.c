@@ -13,11 +13,10 @@
 
 #define PARENT		"mdpy"
 #define TYPE		"mdpy-vga"
-#define device_uuid	(&self->uuid)
 
 FIXTURE(client)
 {
-	CLIENT;
+	struct client client;
 	struct uuid uuid;
 	int eventfd_id;
 };
@@ -39,83 +38,82 @@ FIXTURE_VARIANT_ADD(client, refusing)
 	.command_line = "display",
 };
 
-#define expect_at_work() do {						\
-	ASSERT_TRUE(qemu_says(&self->qemu, "card in slot "));		\
-	ASSERT_TRUE(qemu_says(&self->qemu,				\
-			      "640x480 pixels, 1000 painted\n"));	\
-	ASSERT_TRUE(qemu_says(&self->qemu, "idle\n"));			\
-} while (0)
-
-#define create() ASSERT_EQ(0, mdev_create(PARENT, TYPE, &self->uuid))
+static void expect_at_work(struct __test_metadata *_metadata, struct qemu *qemu)
+{
+	ASSERT_TRUE(qemu_says(qemu, "card in slot "));
+	ASSERT_TRUE(qemu_says(qemu, "640x480 pixels, 1000 painted\n"));
+	ASSERT_TRUE(qemu_says(qemu, "idle\n"));
+}
 
 FIXTURE_SETUP(client)
 {
-	set_up_client();
+	if (!file_exists(QEMU_FILES))
+		SKIP(return, NO_QEMU);
+	set_up_client(&self->client);
+	self->client.uuid = &self->uuid;
+	self->client.start = start;
+	self->client.command_line = variant->command_line;
 	self->eventfd_id = eventfd_next_id();
 	self->uuid = uuid_new();
-	create();
-	self->log = kmsg_open();
-	ASSERT_LE(0, self->log);
-	start_qemu();
+	ASSERT_EQ(0, mdev_create(PARENT, TYPE, &self->uuid));
+	self->client.log = kmsg_open();
+	ASSERT_LE(0, self->client.log);
+	start_qemu(_metadata, &self->client);
+	expect_at_work(_metadata, &self->client.qemu);
 }
 
 FIXTURE_TEARDOWN(client)
 {
-	tear_down_client();
+	tear_down_client(_metadata, &self->client);
 	if (mdev_exists(&self->uuid))
 		EXPECT_EQ(0, mdev_remove(&self->uuid));
-	close(self->log);
+	close(self->client.log);
 	EXPECT_TRUE(eventfd_ids_back_to(self->eventfd_id));
 }
 
-#define expect_unplugged() do {						\
-	EXPECT_TRUE(qmp_event(&self->qemu, "DEVICE_DELETED"));		\
-	EXPECT_TRUE(qemu_says(&self->qemu, "the card is gone\n"));	\
-} while (0)
-
 client_test(removal_has_qemu_let_go)
 {
-	self->child = remover_start(&self->uuid);
-	expect_relayed();
-	EXPECT_TRUE(qemu_says(&self->qemu, "asked for the card: "));
+	self->client.child = remover_start(&self->uuid);
+	expect_relayed(_metadata, &self->client);
+	EXPECT_TRUE(qemu_says(&self->client.qemu, "asked for the card: "));
 	if (variant->agrees) {
-		expect_unplugged();
+		expect_unplugged(_metadata, &self->client.qemu);
 	} else {
-		expect_child_waiting();
-		interrupt_child();
-		self->child = remover_start(&self->uuid);
-		expect_child_waiting();
-		EXPECT_EQ(0, qemu_quit(&self->qemu));
-		EXPECT_EQ(0, qemu_wait(&self->qemu, QEMU_MS));
+		expect_child_waiting(_metadata, &self->client);
+		interrupt_child(_metadata, &self->client);
+		self->client.child = remover_start(&self->uuid);
+		expect_child_waiting(_metadata, &self->client);
+		EXPECT_EQ(0, qemu_quit(&self->client.qemu));
+		EXPECT_EQ(0, qemu_wait(&self->client.qemu, QEMU_MS));
 	}
-	expect_child_done();
+	expect_child_done(_metadata, &self->client);
 	EXPECT_FALSE(mdev_exists(&self->uuid));
 	if (!variant->agrees)
 		return;
-	create();
-	ASSERT_EQ(0, qemu_plug(&self->qemu, DRIVER, &self->uuid));
-	expect_at_work();
+	ASSERT_EQ(0, mdev_create(PARENT, TYPE, &self->uuid));
+	ASSERT_EQ(0, qemu_plug(&self->client.qemu, DRIVER, &self->uuid));
+	expect_at_work(_metadata, &self->client.qemu);
 }
 
 client_test(request_has_qemu_let_go)
 {
 	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "request").text, "1"));
-	expect_relayed();
-	EXPECT_TRUE(qemu_says(&self->qemu, "asked for the card: "));
+	expect_relayed(_metadata, &self->client);
+	EXPECT_TRUE(qemu_says(&self->client.qemu, "asked for the card: "));
 	if (variant->agrees)
-		expect_unplugged();
+		expect_unplugged(_metadata, &self->client.qemu);
 	EXPECT_TRUE(mdev_exists(&self->uuid));
 }
 
 client_test(stopped_qemu_is_waited_for)
 {
 	EXPECT_EQ(-EOPNOTSUPP, mdev_revoke(&self->uuid));
-	ASSERT_EQ(0, qemu_stop(&self->qemu));
-	self->child = remover_start(&self->uuid);
-	expect_relayed();
-	expect_child_waiting();
-	qemu_kill(&self->qemu);
-	expect_child_done();
+	ASSERT_EQ(0, qemu_stop(&self->client.qemu));
+	self->client.child = remover_start(&self->uuid);
+	expect_relayed(_metadata, &self->client);
+	expect_child_waiting(_metadata, &self->client);
+	qemu_kill(&self->client.qemu);
+	expect_child_done(_metadata, &self->client);
 	EXPECT_FALSE(mdev_exists(&self->uuid));
 }
 

@@ -28,6 +28,12 @@
 /* From here to there and back */
 #define ROUND_TRIPS	2
 
+/* From where the guest goes, and to where: in qemus and uuids, at first */
+enum {
+	SOURCE,
+	TARGET,
+};
+
 FIXTURE(migration)
 {
 	struct qemu qemus[2];
@@ -36,9 +42,6 @@ FIXTURE(migration)
 	int listener;
 	int eventfd_id;
 };
-
-#define source	(&self->qemus[0])
-#define target	(&self->qemus[1])
 
 FIXTURE_SETUP(migration)
 {
@@ -49,11 +52,11 @@ FIXTURE_SETUP(migration)
 	for (i = 0; i < 2; i++)
 		self->qemus[i].pid = -1;
 	if (!file_exists(QEMU_FILES))
-		SKIP(return, "no QEMU in this guest");
+		SKIP(return, NO_QEMU);
 	self->eventfd_id = eventfd_next_id();
 	for (i = 0; i < 2; i++)
 		self->uuids[i] = uuid_new();
-	ASSERT_EQ(0, mdev_create(PARENT, TYPE, &self->uuids[0]));
+	ASSERT_EQ(0, mdev_create(PARENT, TYPE, &self->uuids[SOURCE]));
 	self->log = kmsg_open();
 }
 
@@ -103,34 +106,51 @@ static int migrate_for_ever(struct qemu *qemu, int *listener)
 	return migrate_to_address(qemu);
 }
 
-#define begin(qemu, nr, command_line, incoming) do {			\
-	ASSERT_EQ(0, start_pci(qemu, MIGRATES, &self->uuids[nr],	\
-			       command_line, incoming));		\
-	ASSERT_EQ(0, qemu_greet(qemu));					\
-	ASSERT_EQ(0, tell_of_migration(qemu));				\
-} while (0)
+/* With @incoming, the guest comes from there */
+static void begin(struct __test_metadata *_metadata,
+		  FIXTURE_DATA(migration) *self, int nr,
+		  const char *command_line, const char *incoming)
+{
+	struct qemu *qemu = &self->qemus[nr];
 
-#define begin_target(type, command_line) do {				\
-	ASSERT_EQ(0, mdev_create(PARENT, type, &self->uuids[1]));	\
-	begin(target, 1, command_line, ADDRESS);			\
-} while (0)
+	ASSERT_EQ(0, start_pci(qemu, MIGRATES, &self->uuids[nr], command_line,
+			       incoming));
+	ASSERT_EQ(0, qemu_greet(qemu));
+	ASSERT_EQ(0, tell_of_migration(qemu));
+}
 
-#define expect_status(qemu, status)					\
-	ASSERT_TRUE(qmp_event(qemu, "\"status\": \"" status "\""))
+static void begin_target(struct __test_metadata *_metadata,
+			 FIXTURE_DATA(migration) *self, const char *type,
+			 const char *command_line)
+{
+	ASSERT_EQ(0, mdev_create(PARENT, type, &self->uuids[TARGET]));
+	begin(_metadata, self, TARGET, command_line, ADDRESS);
+}
+
+static void expect_status(struct __test_metadata *_metadata, struct qemu *qemu,
+			  const char *status)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "\"status\": \"%s\"", status);
+	ASSERT_TRUE(qmp_event(qemu, text));
+}
 
 /* It says more, and nothing is wrong with what it has said */
-#define expect_rounds(qemu) do {					\
-	ASSERT_TRUE(qemu_says(qemu, "round "));				\
-	ASSERT_TRUE(qemu_says(qemu, "round "));				\
-	ASSERT_EQ(NULL, strstr((qemu)->console.text, FAILED));	\
-} while (0)
+static void expect_rounds(struct __test_metadata *_metadata, struct qemu *qemu)
+{
+	ASSERT_TRUE(qemu_says(qemu, "round "));
+	ASSERT_TRUE(qemu_says(qemu, "round "));
+	ASSERT_EQ(NULL, strstr(qemu->console.text, FAILED));
+}
 
 migration_test(no_byte_is_lost)
 {
-	struct qemu *from = source, *to = target;
+	struct qemu *source = &self->qemus[SOURCE];
+	struct qemu *from, *to;
 	int i, there, back;
 
-	begin(source, 0, "io", NULL);
+	begin(_metadata, self, SOURCE, "io", NULL);
 	ASSERT_TRUE(qemu_says(source, "round 1\n"));
 	for (i = 0; i < 2 * ROUND_TRIPS; i++) {
 		back = i % 2;
@@ -138,13 +158,13 @@ migration_test(no_byte_is_lost)
 		from = &self->qemus[back];
 		to = &self->qemus[there];
 		ASSERT_EQ(0, mdev_create(PARENT, TYPE, &self->uuids[there]));
-		begin(to, there, "io", ADDRESS);
+		begin(_metadata, self, there, "io", ADDRESS);
 		qemu_hush(from);
 		ASSERT_TRUE(qemu_says(from, "round "));
 		ASSERT_EQ(0, migrate_to_address(from));
-		expect_status(from, "completed");
-		expect_status(to, "completed");
-		expect_rounds(to);
+		expect_status(_metadata, from, "completed");
+		expect_status(_metadata, to, "completed");
+		expect_rounds(_metadata, to);
 		EXPECT_EQ(0, qemu_quit(from));
 		EXPECT_EQ(0, qemu_wait(from, QEMU_MS));
 		EXPECT_EQ(0, mdev_remove(&self->uuids[back]));
@@ -153,11 +173,14 @@ migration_test(no_byte_is_lost)
 
 migration_test(bytes_in_the_card_go_along)
 {
-	begin(source, 0, "keep", NULL);
-	begin_target(TYPE, "keep");
+	struct qemu *source = &self->qemus[SOURCE];
+	struct qemu *target = &self->qemus[TARGET];
+
+	begin(_metadata, self, SOURCE, "keep", NULL);
+	begin_target(_metadata, self, TYPE, "keep");
 	ASSERT_TRUE(qemu_says(source, "keeping"));
 	ASSERT_EQ(0, migrate_to_address(source));
-	expect_status(source, "completed");
+	expect_status(_metadata, source, "completed");
 	ASSERT_TRUE(qemu_says(target, "16 bytes kept"));
 	ASSERT_EQ(NULL, strstr(source->console.text, "bytes kept"));
 	ASSERT_TRUE(qemu_says(target, "keeping"));
@@ -167,25 +190,29 @@ migration_test(bytes_in_the_card_go_along)
 /* The target says so before the guest is stopped: it goes on where it is */
 migration_test(card_of_another_type_is_refused)
 {
-	begin(source, 0, "io", NULL);
+	struct qemu *source = &self->qemus[SOURCE];
+
+	begin(_metadata, self, SOURCE, "io", NULL);
 	ASSERT_TRUE(qemu_says(source, "round 1\n"));
-	begin_target("mtty-1", "io");
+	begin_target(_metadata, self, "mtty-1", "io");
 	ASSERT_EQ(0, migrate_to_address(source));
-	EXPECT_TRUE(kmsg_wait(self->log, QEMU_MS, self->uuids[1].text,
+	EXPECT_TRUE(kmsg_wait(self->log, QEMU_MS, self->uuids[TARGET].text,
 			      "migration data refused: it is of another type",
 			      NULL));
-	expect_status(source, "failed");
+	expect_status(_metadata, source, "failed");
 	qemu_hush(source);
-	expect_rounds(source);
+	expect_rounds(_metadata, source);
 }
 
 migration_test(card_can_be_revoked_meanwhile)
 {
-	begin(source, 0, "io", NULL);
+	struct qemu *source = &self->qemus[SOURCE];
+
+	begin(_metadata, self, SOURCE, "io", NULL);
 	ASSERT_TRUE(qemu_says(source, "round 1\n"));
 	ASSERT_EQ(0, migrate_for_ever(source, &self->listener));
-	expect_status(source, "active");
-	EXPECT_EQ(0, mdev_revoke(&self->uuids[0]));
+	expect_status(_metadata, source, "active");
+	EXPECT_EQ(0, mdev_revoke(&self->uuids[SOURCE]));
 	/* The guest may be stopped before QEMU finds out */
 	EXPECT_EQ(0, qmp(source, "{'execute': 'stop'}"));
 	EXPECT_EQ(0, qmp(source, "{'execute': 'cont'}"));
@@ -197,22 +224,23 @@ migration_test(card_can_be_revoked_meanwhile)
 /* Its guest does not agree, or cannot: the removal waits, and can be given up */
 migration_test(card_can_be_asked_for_meanwhile)
 {
+	struct qemu *source = &self->qemus[SOURCE];
 	pid_t remover;
 
-	begin(source, 0, "io", NULL);
+	begin(_metadata, self, SOURCE, "io", NULL);
 	ASSERT_TRUE(qemu_says(source, "round 1\n"));
 	ASSERT_EQ(0, migrate_for_ever(source, &self->listener));
-	expect_status(source, "active");
-	remover = remover_start(&self->uuids[0]);
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuids[0].text,
+	expect_status(_metadata, source, "active");
+	remover = remover_start(&self->uuids[SOURCE]);
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuids[SOURCE].text,
 			      LOG_RELAYED " (#1)", source->comm));
 	EXPECT_EQ(-ETIMEDOUT, child_wait(remover, 1000));
 	kill(remover, SIGINT);
 	EXPECT_EQ(128 + SIGINT, child_wait(remover, SOON_MS));
-	EXPECT_TRUE(mdev_exists(&self->uuids[0]));
+	EXPECT_TRUE(mdev_exists(&self->uuids[SOURCE]));
 	EXPECT_EQ(0, qmp(source, "{'execute': 'migrate_cancel'}"));
 	qemu_hush(source);
-	expect_rounds(source);
+	expect_rounds(_metadata, source);
 }
 
 TEST_HARNESS_MAIN

@@ -12,11 +12,10 @@
 
 #define PARENT		"mpad"
 #define TYPE		"mpad-page"
-#define device_uuid	(&self->uuid)
 
 FIXTURE(client)
 {
-	CLIENT;
+	struct client client;
 	struct uuid uuid;
 	int eventfd_id;
 };
@@ -31,55 +30,63 @@ FIXTURE_VARIANT_ADD(client, agreeing)
 	.command_line = "pad eject",
 };
 
-#define expect_at_work() do {						\
-	ASSERT_TRUE(qemu_says(&self->qemu, "card in slot "));		\
-	ASSERT_TRUE(qemu_says(&self->qemu, "1024 words kept\n"));	\
-	ASSERT_TRUE(qemu_says(&self->qemu, "idle\n"));			\
-} while (0)
+static void expect_at_work(struct __test_metadata *_metadata, struct qemu *qemu)
+{
+	ASSERT_TRUE(qemu_says(qemu, "card in slot "));
+	ASSERT_TRUE(qemu_says(qemu, "1024 words kept\n"));
+	ASSERT_TRUE(qemu_says(qemu, "idle\n"));
+}
 
 FIXTURE_SETUP(client)
 {
-	set_up_client();
+	if (!file_exists(QEMU_FILES))
+		SKIP(return, NO_QEMU);
+	set_up_client(&self->client);
+	self->client.uuid = &self->uuid;
+	self->client.start = start;
+	self->client.command_line = variant->command_line;
 	self->eventfd_id = eventfd_next_id();
 	self->uuid = uuid_new();
 	ASSERT_EQ(0, mdev_create(PARENT, TYPE, &self->uuid));
-	self->log = kmsg_open();
-	ASSERT_LE(0, self->log);
-	start_qemu();
+	self->client.log = kmsg_open();
+	ASSERT_LE(0, self->client.log);
+	start_qemu(_metadata, &self->client);
+	expect_at_work(_metadata, &self->client.qemu);
 	/* With the card, QEMU's container would go while QEMU still uses it */
-	ASSERT_EQ(0, anchor_set(&self->anchor, &self->qemu, PARENT, TYPE));
+	ASSERT_EQ(0, anchor_set(&self->client.anchor, &self->client.qemu,
+				PARENT, TYPE));
 }
 
 FIXTURE_TEARDOWN(client)
 {
-	tear_down_client();
+	tear_down_client(_metadata, &self->client);
 	if (mdev_exists(&self->uuid))
 		EXPECT_EQ(0, mdev_remove(&self->uuid));
-	close(self->log);
+	close(self->client.log);
 	EXPECT_TRUE(eventfd_ids_back_to(self->eventfd_id));
 }
 
 client_test(removal_has_qemu_let_go)
 {
-	self->child = remover_start(&self->uuid);
-	expect_relayed();
-	EXPECT_TRUE(qemu_says(&self->qemu, "asked for the card: "));
-	EXPECT_TRUE(qmp_event(&self->qemu, "DEVICE_DELETED"));
-	expect_child_done();
+	self->client.child = remover_start(&self->uuid);
+	expect_relayed(_metadata, &self->client);
+	EXPECT_TRUE(qemu_says(&self->client.qemu, "asked for the card: "));
+	EXPECT_TRUE(qmp_event(&self->client.qemu, "DEVICE_DELETED"));
+	expect_child_done(_metadata, &self->client);
 	EXPECT_FALSE(mdev_exists(&self->uuid));
 	ASSERT_EQ(0, mdev_create(PARENT, TYPE, &self->uuid));
-	ASSERT_EQ(0, qemu_plug(&self->qemu, DRIVER, &self->uuid));
-	expect_at_work();
+	ASSERT_EQ(0, qemu_plug(&self->client.qemu, DRIVER, &self->uuid));
+	expect_at_work(_metadata, &self->client.qemu);
 }
 
 client_test(stopped_qemu_loses_it)
 {
-	ASSERT_EQ(0, qemu_stop(&self->qemu));
-	revoke_from_qemu();
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text, LOG_REVOKED,
-			      self->qemu.comm));
-	qemu_continue(&self->qemu);
-	EXPECT_TRUE(qmp_event(&self->qemu, "DEVICE_DELETED"));
+	ASSERT_EQ(0, qemu_stop(&self->client.qemu));
+	revoke_from_qemu(_metadata, &self->client);
+	EXPECT_TRUE(kmsg_wait(self->client.log, SOON_MS, self->uuid.text,
+			      LOG_REVOKED, self->client.qemu.comm));
+	qemu_continue(&self->client.qemu);
+	EXPECT_TRUE(qmp_event(&self->client.qemu, "DEVICE_DELETED"));
 }
 
 TEST_HARNESS_MAIN

@@ -14,11 +14,9 @@
 #include "../mtty/card.h"
 #include "pci_client.h"
 
-#define device_uuid	(&self->uuid)
-
 FIXTURE(client)
 {
-	CLIENT;
+	struct client client;
 	struct uuid uuid;
 	int eventfd_id;
 };
@@ -55,112 +53,129 @@ FIXTURE_VARIANT_ADD(client, refusing_io)
 };
 
 /* The guest has found the card, and bytes pass through it */
-#define expect_at_work() do {						\
-	ASSERT_TRUE(qemu_says(&self->qemu, "card in slot "));		\
-	ASSERT_TRUE(qemu_says(&self->qemu,				\
-			      "INTx: 64 bytes, by interrupts\n"));	\
-	ASSERT_TRUE(qemu_says(&self->qemu,				\
-			      "MSI: 64 bytes, by interrupts\n"));	\
-	ASSERT_TRUE(qemu_says(&self->qemu, variant->at_work));		\
-} while (0)
+static void expect_at_work(struct __test_metadata *_metadata,
+			   struct client *client)
+{
+	ASSERT_TRUE(qemu_says(&client->qemu, "card in slot "));
+	ASSERT_TRUE(qemu_says(&client->qemu,
+			      "INTx: 64 bytes, by interrupts\n"));
+	ASSERT_TRUE(qemu_says(&client->qemu,
+			      "MSI: 64 bytes, by interrupts\n"));
+	ASSERT_TRUE(qemu_says(&client->qemu, client->at_work));
+}
 
-#define create() ASSERT_EQ(0, mdev_create(CARD_PARENT, variant->type, &self->uuid))
+static void create(struct __test_metadata *_metadata,
+		   FIXTURE_DATA(client) *self,
+		   const FIXTURE_VARIANT(client) *variant)
+{
+	ASSERT_EQ(0, mdev_create(CARD_PARENT, variant->type, &self->uuid));
+}
 
 FIXTURE_SETUP(client)
 {
-	set_up_client();
+	if (!file_exists(QEMU_FILES))
+		SKIP(return, NO_QEMU);
+	set_up_client(&self->client);
+	self->client.uuid = &self->uuid;
+	self->client.start = start;
+	self->client.command_line = variant->command_line;
+	self->client.at_work = variant->at_work;
 	self->eventfd_id = eventfd_next_id();
 	self->uuid = uuid_new();
-	create();
+	create(_metadata, self, variant);
 	if (mdev_is_kernels_own(&self->uuid)) {
 		mdev_remove(&self->uuid);
 		SKIP(return, "the kernel's own mdev says nothing of its user");
 	}
-	self->log = kmsg_open();
-	ASSERT_LE(0, self->log);
-	start_qemu();
-	ASSERT_EQ(0, anchor_set(&self->anchor, &self->qemu, CARD_PARENT,
-				"mtty-1"));
+	self->client.log = kmsg_open();
+	ASSERT_LE(0, self->client.log);
+	start_qemu(_metadata, &self->client);
+	expect_at_work(_metadata, &self->client);
+	ASSERT_EQ(0, anchor_set(&self->client.anchor, &self->client.qemu,
+				CARD_PARENT, "mtty-1"));
 }
 
 FIXTURE_TEARDOWN(client)
 {
-	tear_down_client();
+	tear_down_client(_metadata, &self->client);
 	if (mdev_exists(&self->uuid))
 		EXPECT_EQ(0, mdev_remove(&self->uuid));
-	close(self->log);
+	close(self->client.log);
 	EXPECT_TRUE(eventfd_ids_back_to(self->eventfd_id));
 }
 
-#define expect_asked() do {						\
-	expect_relayed();						\
-	EXPECT_TRUE(qemu_says(&self->qemu, "asked for the card: "));	\
-} while (0)
-
-/* QEMU has closed the device, and its guest has seen it go */
-#define expect_unplugged() do {						\
-	EXPECT_TRUE(qmp_event(&self->qemu, "DEVICE_DELETED"));		\
-	EXPECT_TRUE(qemu_says(&self->qemu, "the card is gone\n"));	\
-} while (0)
+static void expect_asked(struct __test_metadata *_metadata,
+			 struct client *client)
+{
+	expect_relayed(_metadata, client);
+	EXPECT_TRUE(qemu_says(&client->qemu, "asked for the card: "));
+}
 
 /*
  * The one way that QEMU lets go of a card: its guest agrees, or else QEMU has
  * to end.
  */
-#define expect_released() do {						\
-	if (variant->agrees) {						\
-		expect_unplugged();					\
-		break;							\
-	}								\
-	if (self->child > 0)						\
-		expect_child_waiting();					\
-	expect_still_at_work();						\
-	EXPECT_EQ(0, qemu_quit(&self->qemu));				\
-	EXPECT_EQ(0, qemu_wait(&self->qemu, QEMU_MS));			\
-} while (0)
+static void expect_released(struct __test_metadata *_metadata,
+			    struct client *client, bool agrees)
+{
+	if (agrees) {
+		expect_unplugged(_metadata, &client->qemu);
+		return;
+	}
+	if (client->child > 0)
+		expect_child_waiting(_metadata, client);
+	expect_still_at_work(_metadata, client);
+	EXPECT_EQ(0, qemu_quit(&client->qemu));
+	EXPECT_EQ(0, qemu_wait(&client->qemu, QEMU_MS));
+}
 
 /* By the same guest, or by another one where that one is gone */
-#define expect_usable_again() do {					\
-	if (!mdev_exists(&self->uuid))					\
-		create();						\
-	if (self->qemu.pid > 0) {					\
-		ASSERT_EQ(0, qemu_plug(&self->qemu, DRIVER, &self->uuid)); \
-		expect_at_work();					\
-	} else {							\
-		start_qemu();						\
-	}								\
-	expect_still_at_work();						\
-} while (0)
+static void expect_usable_again(struct __test_metadata *_metadata,
+				FIXTURE_DATA(client) *self,
+				const FIXTURE_VARIANT(client) *variant)
+{
+	struct client *client = &self->client;
+
+	if (!mdev_exists(&self->uuid))
+		create(_metadata, self, variant);
+	if (client->qemu.pid > 0) {
+		ASSERT_EQ(0, qemu_plug(&client->qemu, DRIVER, &self->uuid));
+	} else {
+		start_qemu(_metadata, client);
+	}
+	expect_at_work(_metadata, client);
+	expect_still_at_work(_metadata, client);
+}
 
 client_test(removal_has_qemu_unplug)
 {
-	self->child = remover_start(&self->uuid);
-	expect_asked();
-	expect_released();
-	expect_child_done();
+	self->client.child = remover_start(&self->uuid);
+	expect_asked(_metadata, &self->client);
+	expect_released(_metadata, &self->client, variant->agrees);
+	expect_child_done(_metadata, &self->client);
 	EXPECT_FALSE(mdev_exists(&self->uuid));
-	expect_usable_again();
+	expect_usable_again(_metadata, self, variant);
 }
 
 client_test(unbinding_has_qemu_unplug)
 {
-	self->child = driver_unbinder_start(&self->uuid);
-	expect_asked();
-	expect_released();
-	expect_child_done();
+	self->client.child = driver_unbinder_start(&self->uuid);
+	expect_asked(_metadata, &self->client);
+	expect_released(_metadata, &self->client, variant->agrees);
+	expect_child_done(_metadata, &self->client);
 	/* What no driver is bound to can still be removed */
 	EXPECT_TRUE(mdev_exists(&self->uuid));
 	EXPECT_EQ(0, mdev_remove(&self->uuid));
-	expect_usable_again();
+	expect_usable_again(_metadata, self, variant);
 }
 
 client_test(request_has_qemu_unplug)
 {
 	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "request").text, "1"));
-	expect_asked();
-	expect_released();
+	expect_asked(_metadata, &self->client);
+	expect_released(_metadata, &self->client, variant->agrees);
 	EXPECT_TRUE(mdev_exists(&self->uuid));
-	expect_usable_again();
+	expect_usable_again(_metadata, self, variant);
 }
 
 /* The device stays whole, and can be asked for again */
@@ -168,87 +183,88 @@ client_test(removal_can_be_given_up)
 {
 	if (variant->agrees)
 		SKIP(return, "this guest agrees at once");
-	self->child = remover_start(&self->uuid);
-	expect_asked();
-	expect_child_waiting();
-	interrupt_child();
-	expect_still_at_work();
+	self->client.child = remover_start(&self->uuid);
+	expect_asked(_metadata, &self->client);
+	expect_child_waiting(_metadata, &self->client);
+	interrupt_child(_metadata, &self->client);
+	expect_still_at_work(_metadata, &self->client);
 
-	self->child = remover_start(&self->uuid);
-	expect_child_waiting();
-	expect_still_at_work();
-	qemu_kill(&self->qemu);
-	expect_child_done();
+	self->client.child = remover_start(&self->uuid);
+	expect_child_waiting(_metadata, &self->client);
+	expect_still_at_work(_metadata, &self->client);
+	qemu_kill(&self->client.qemu);
+	expect_child_done(_metadata, &self->client);
 	EXPECT_FALSE(mdev_exists(&self->uuid));
-	expect_usable_again();
+	expect_usable_again(_metadata, self, variant);
 }
 
 client_test(stopped_qemu_is_named_and_waited_for)
 {
-	ASSERT_EQ(0, qemu_stop(&self->qemu));
-	self->child = remover_start(&self->uuid);
-	expect_relayed();
-	expect_child_waiting();
-	interrupt_child();
+	ASSERT_EQ(0, qemu_stop(&self->client.qemu));
+	self->client.child = remover_start(&self->uuid);
+	expect_relayed(_metadata, &self->client);
+	expect_child_waiting(_metadata, &self->client);
+	interrupt_child(_metadata, &self->client);
 
-	self->child = remover_start(&self->uuid);
-	expect_child_waiting();
-	qemu_continue(&self->qemu);
-	expect_released();
-	expect_child_done();
+	self->client.child = remover_start(&self->uuid);
+	expect_child_waiting(_metadata, &self->client);
+	qemu_continue(&self->client.qemu);
+	expect_released(_metadata, &self->client, variant->agrees);
+	expect_child_done(_metadata, &self->client);
 	EXPECT_FALSE(mdev_exists(&self->uuid));
-	expect_usable_again();
+	expect_usable_again(_metadata, self, variant);
 }
 
 client_test(killed_qemu_ends_the_removal)
 {
-	ASSERT_EQ(0, qemu_stop(&self->qemu));
-	self->child = remover_start(&self->uuid);
-	expect_child_waiting();
-	qemu_kill(&self->qemu);
-	expect_child_done();
+	ASSERT_EQ(0, qemu_stop(&self->client.qemu));
+	self->client.child = remover_start(&self->uuid);
+	expect_child_waiting(_metadata, &self->client);
+	qemu_kill(&self->client.qemu);
+	expect_child_done(_metadata, &self->client);
 	EXPECT_FALSE(mdev_exists(&self->uuid));
-	expect_usable_again();
+	expect_usable_again(_metadata, self, variant);
 }
 
 client_test(killed_qemu_leaves_nothing_behind)
 {
-	qemu_kill(&self->qemu);
+	qemu_kill(&self->client.qemu);
 	EXPECT_TRUE(mdev_exists(&self->uuid));
-	expect_usable_again();
+	expect_usable_again(_metadata, self, variant);
 }
 
 client_test(qemu_gives_the_device_back)
 {
-	EXPECT_EQ(0, qemu_unplug(&self->qemu));
-	EXPECT_TRUE(qemu_says(&self->qemu, "asked for the card: "));
-	expect_released();
-	expect_usable_again();
-	EXPECT_EQ(0, kmsg_count(self->log, self->uuid.text, "request"));
+	EXPECT_EQ(0, qemu_unplug(&self->client.qemu));
+	EXPECT_TRUE(qemu_says(&self->client.qemu, "asked for the card: "));
+	expect_released(_metadata, &self->client, variant->agrees);
+	expect_usable_again(_metadata, self, variant);
+	EXPECT_EQ(0, kmsg_count(self->client.log, self->uuid.text, "request"));
 }
 
 client_test(reset_machine_finds_the_device_again)
 {
-	EXPECT_EQ(0, qmp(&self->qemu, "{'execute': 'system_reset'}"));
-	EXPECT_TRUE(qemu_says(&self->qemu, "hello\n"));
-	expect_at_work();
-	expect_still_at_work();
+	EXPECT_EQ(0, qmp(&self->client.qemu, "{'execute': 'system_reset'}"));
+	EXPECT_TRUE(qemu_says(&self->client.qemu, "hello\n"));
+	expect_at_work(_metadata, &self->client);
+	expect_still_at_work(_metadata, &self->client);
 }
 
 client_test(second_qemu_is_refused)
 {
-	expect_second_qemu_refused();
+	expect_second_qemu_refused(_metadata, &self->client);
 }
 
 /* The parent driver's module is in use as long as a device is that stays */
 client_test(module_stays_where_nothing_is_revoked)
 {
-	qemu_kill(&self->qemu);
+	qemu_kill(&self->client.qemu);
 	EXPECT_EQ(0, grace_set(0));
-	start_qemu();
+	start_qemu(_metadata, &self->client);
+	expect_at_work(_metadata, &self->client);
 	EXPECT_EQ(-1, syscall(SYS_delete_module, CARD_PARENT, O_NONBLOCK));
 	EXPECT_EQ(EAGAIN, errno);
-	expect_still_at_work();
+	expect_still_at_work(_metadata, &self->client);
 	EXPECT_EQ(0, grace_set(GRACE_DEFAULT));
 }
 
@@ -259,43 +275,47 @@ client_test(module_stays_where_nothing_is_revoked)
  * the old one out. Without the new one, QEMU 10.0 was seen to end in an assertion
  * of its own, now and then: in resettable_container_child_foreach().
  */
-#define expect_lost() do {						\
-	if (variant->agrees) {						\
-		expect_unplugged();					\
-		break;							\
-	}								\
-	create();							\
-	ASSERT_EQ(0, qemu_plug_as(&self->qemu, "new", DRIVER,		\
-				  &self->uuid));			\
-	qemu_hush(&self->qemu);						\
-	EXPECT_EQ(0, qmp(&self->qemu, "{'execute': 'system_reset'}"));	\
-	EXPECT_TRUE(qmp_event(&self->qemu, "DEVICE_DELETED"));		\
-	EXPECT_TRUE(qemu_says(&self->qemu, "hello\n"));			\
-	expect_at_work();						\
-	expect_still_at_work();						\
-	EXPECT_EQ(0, qemu_quit(&self->qemu));				\
-	EXPECT_EQ(0, qemu_wait(&self->qemu, QEMU_MS));			\
-} while (0)
+static void expect_lost(struct __test_metadata *_metadata,
+			FIXTURE_DATA(client) *self,
+			const FIXTURE_VARIANT(client) *variant)
+{
+	struct qemu *qemu = &self->client.qemu;
+
+	if (variant->agrees) {
+		expect_unplugged(_metadata, qemu);
+		return;
+	}
+	create(_metadata, self, variant);
+	ASSERT_EQ(0, qemu_plug_as(qemu, "new", DRIVER, &self->uuid));
+	qemu_hush(qemu);
+	EXPECT_EQ(0, qmp(qemu, "{'execute': 'system_reset'}"));
+	EXPECT_TRUE(qmp_event(qemu, "DEVICE_DELETED"));
+	EXPECT_TRUE(qemu_says(qemu, "hello\n"));
+	expect_at_work(_metadata, &self->client);
+	expect_still_at_work(_metadata, &self->client);
+	EXPECT_EQ(0, qemu_quit(qemu));
+	EXPECT_EQ(0, qemu_wait(qemu, QEMU_MS));
+}
 
 client_test(running_qemu_lives_through_a_revocation)
 {
-	revoke_from_qemu();
-	expect_lost();
-	expect_usable_again();
+	revoke_from_qemu(_metadata, &self->client);
+	expect_lost(_metadata, self, variant);
+	expect_usable_again(_metadata, self, variant);
 }
 
 client_test(stopped_qemu_lives_through_a_revocation)
 {
-	ASSERT_EQ(0, qemu_stop(&self->qemu));
-	revoke_from_qemu();
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text,
-			      LOG_REVOKED, self->qemu.comm));
+	ASSERT_EQ(0, qemu_stop(&self->client.qemu));
+	revoke_from_qemu(_metadata, &self->client);
+	EXPECT_TRUE(kmsg_wait(self->client.log, SOON_MS, self->uuid.text,
+			      LOG_REVOKED, self->client.qemu.comm));
 	/* Somebody else can have it at once */
-	create();
+	create(_metadata, self, variant);
 	EXPECT_EQ(0, mdev_remove(&self->uuid));
-	qemu_continue(&self->qemu);
-	expect_lost();
-	expect_usable_again();
+	qemu_continue(&self->client.qemu);
+	expect_lost(_metadata, self, variant);
+	expect_usable_again(_metadata, self, variant);
 }
 
 TEST_HARNESS_MAIN

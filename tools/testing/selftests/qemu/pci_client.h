@@ -32,4 +32,12 @@ static inline int start(struct qemu *qemu, const struct uuid *uuid,
 	return start_pci(qemu, DRIVER, uuid, command_line, NULL);
 }
 
+/* QEMU has closed the device, and its guest has seen it go */
+static inline void expect_unplugged(struct __test_metadata *_metadata,
+				    struct qemu *qemu)
+{
+	EXPECT_TRUE(qmp_event(qemu, "DEVICE_DELETED"));
+	EXPECT_TRUE(qemu_says(qemu, "the card is gone\n"));
+}
+
 #endif /* SELFTESTS_QEMU_PCI_CLIENT_H */

@@ -25,6 +25,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "kselftest_harness.h"
 #include "lib.h"
 #include "lib/log.h"
 
@@ -38,6 +39,9 @@
 /* What Debian's QEMU has, and the guests that the runner has built */
 #define QEMU_FILES	"/usr/share/qemu"
 #define GUEST_PROGRAM(name) "/tests/guests/" name
+
+/* Why a test is skipped without Debian's QEMU */
+#define NO_QEMU		"no QEMU in this guest"
 
 #define STREAM_PIECE	4096	/* less than half of what is kept */
 
@@ -478,94 +482,116 @@ static inline int anchor_raise(struct anchor *anchor)
 	return anchor->uuid.text[0] ? mdev_remove(&anchor->uuid) : 0;
 }
 
-/*
- * What the tests share. Each has a fixture "client" of the members CLIENT, with
- * variants that have the guest's command line, and what the guest says as long
- * as it works: "io" works all the time, any other is idle. Its own are
- * start(qemu, uuid, command_line), device_uuid, and expect_at_work().
- */
-#define CLIENT								\
-	struct qemu qemu;						\
-	struct anchor anchor;						\
-	pid_t child;							\
-	int log
+/* What the tests share: each has a fixture "client" with such a member */
+struct client {
+	struct qemu qemu;
+	struct anchor anchor;
+	pid_t child;			/* removes the device, or unbinds it */
+	int log;
+	const struct uuid *uuid;	/* the device's */
+	int (*start)(struct qemu *qemu, const struct uuid *uuid,
+		     const char *command_line);
+	/*
+	 * The guest's, and what it says as long as it works: one that has "io"
+	 * works all the time, any other is idle
+	 */
+	const char *command_line;
+	const char *at_work;
+};
 
 #define client_test(name)						\
 	TEST_F_TIMEOUT(client, name, QEMU_TEST_S)
 
-#define set_up_client() do {						\
-	self->child = -1;						\
-	self->qemu.pid = -1;						\
-	self->anchor = (struct anchor)ANCHOR_NONE;			\
-	self->log = -1;							\
-	if (!file_exists(QEMU_FILES))					\
-		SKIP(return, "no QEMU in this guest");			\
-} while (0)
+static inline void set_up_client(struct client *client)
+{
+	client->child = -1;
+	client->qemu.pid = -1;
+	client->anchor = (struct anchor)ANCHOR_NONE;
+	client->log = -1;
+}
 
-#define tear_down_client() do {						\
-	child_kill(self->child);					\
-	qemu_kill(&self->qemu);						\
-	EXPECT_EQ(0, anchor_raise(&self->anchor));			\
-} while (0)
+static inline void tear_down_client(struct __test_metadata *_metadata,
+				    struct client *client)
+{
+	child_kill(client->child);
+	qemu_kill(&client->qemu);
+	EXPECT_EQ(0, anchor_raise(&client->anchor));
+}
 
-#define start_qemu() do {						\
-	ASSERT_EQ(0, start(&self->qemu, device_uuid,			\
-			   variant->command_line));			\
-	ASSERT_EQ(0, qemu_greet(&self->qemu));				\
-	expect_at_work();						\
-} while (0)
+/* QEMU has the device when this returns; its guest has only begun */
+static inline void start_qemu(struct __test_metadata *_metadata,
+			      struct client *client)
+{
+	ASSERT_EQ(0, client->start(&client->qemu, client->uuid,
+				   client->command_line));
+	ASSERT_EQ(0, qemu_greet(&client->qemu));
+}
 
 /* The guest goes on; one that is idle says nothing */
-#define expect_still_at_work() do {					\
-	if (!strstr(variant->command_line, "io"))			\
-		break;							\
-	qemu_hush(&self->qemu);						\
-	ASSERT_TRUE(qemu_says(&self->qemu, variant->at_work));		\
-	ASSERT_TRUE(qemu_says(&self->qemu, variant->at_work));		\
-} while (0)
+static inline void expect_still_at_work(struct __test_metadata *_metadata,
+					struct client *client)
+{
+	if (!strstr(client->command_line, "io"))
+		return;
+	qemu_hush(&client->qemu);
+	ASSERT_TRUE(qemu_says(&client->qemu, client->at_work));
+	ASSERT_TRUE(qemu_says(&client->qemu, client->at_work));
+}
 
 /* In QEMU's words, and which of its files it could not have */
 #define REFUSED	(qemu_has_iommufd() ? "error bind device" : "busy")
 
 /* The first one is not disturbed */
-#define expect_second_qemu_refused() do {				\
-	struct qemu *second = malloc(sizeof(*second));			\
-									\
-	ASSERT_NE(NULL, second);					\
-	EXPECT_EQ(0, start(second, device_uuid, ""));			\
-	EXPECT_TRUE(qemu_says(second, REFUSED));			\
-	EXPECT_EQ(1, qemu_wait(second, QEMU_MS));			\
-	free(second);							\
-	expect_still_at_work();						\
-} while (0)
+static inline void expect_second_qemu_refused(struct __test_metadata *_metadata,
+					      struct client *client)
+{
+	struct qemu *second = malloc(sizeof(*second));
+
+	ASSERT_NE(NULL, second);
+	EXPECT_EQ(0, client->start(second, client->uuid, ""));
+	EXPECT_TRUE(qemu_says(second, REFUSED));
+	EXPECT_EQ(1, qemu_wait(second, QEMU_MS));
+	free(second);
+	expect_still_at_work(_metadata, client);
+}
 
 /* In the words of the kernel's log */
-#define expect_relayed()						\
-	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, device_uuid->text,	\
-			      LOG_RELAYED " (#1)", self->qemu.comm))
+static inline void expect_relayed(struct __test_metadata *_metadata,
+				  const struct client *client)
+{
+	EXPECT_TRUE(kmsg_wait(client->log, SOON_MS, client->uuid->text,
+			      LOG_RELAYED " (#1)", client->qemu.comm));
+}
 
 /* A QEMU that runs may have let go when it is asked for the last time */
-#define revoke_from_qemu() do {						\
-	EXPECT_EQ(0, mdev_revoke(device_uuid));				\
-	EXPECT_FALSE(mdev_exists(device_uuid));				\
-} while (0)
+static inline void revoke_from_qemu(struct __test_metadata *_metadata,
+				    const struct client *client)
+{
+	EXPECT_EQ(0, mdev_revoke(client->uuid));
+	EXPECT_FALSE(mdev_exists(client->uuid));
+}
 
-/* The child removes the device, or unbinds it */
-#define expect_child_done() do {					\
-	EXPECT_EQ(0, child_wait(self->child, QEMU_MS));			\
-	self->child = -1;						\
-} while (0)
+static inline void expect_child_done(struct __test_metadata *_metadata,
+				     struct client *client)
+{
+	EXPECT_EQ(0, child_wait(client->child, QEMU_MS));
+	client->child = -1;
+}
 
-#define expect_child_waiting() do {					\
-	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, 1000));		\
-	EXPECT_TRUE(mdev_exists(device_uuid));				\
-} while (0)
+static inline void expect_child_waiting(struct __test_metadata *_metadata,
+					const struct client *client)
+{
+	EXPECT_EQ(-ETIMEDOUT, child_wait(client->child, 1000));
+	EXPECT_TRUE(mdev_exists(client->uuid));
+}
 
-#define interrupt_child() do {						\
-	kill(self->child, SIGINT);					\
-	EXPECT_EQ(128 + SIGINT, child_wait(self->child, SOON_MS));	\
-	self->child = -1;						\
-	EXPECT_TRUE(mdev_exists(device_uuid));				\
-} while (0)
+static inline void interrupt_child(struct __test_metadata *_metadata,
+				   struct client *client)
+{
+	kill(client->child, SIGINT);
+	EXPECT_EQ(128 + SIGINT, child_wait(client->child, SOON_MS));
+	client->child = -1;
+	EXPECT_TRUE(mdev_exists(client->uuid));
+}
 
 #endif /* SELFTESTS_QEMU_QEMU_H */
