@@ -156,7 +156,6 @@ union orb {
 	u32 word[8];
 } __packed __aligned(4);
 
-/* The instructions; they return the condition code */
 /*
  * What cio takes the driver data of every I/O subchannel for, whatever driver it
  * is bound to: its "purge" looks at @cdev
@@ -173,7 +172,10 @@ struct io_subchannel_private {
 	dma_addr_t dma_area_dma;
 } __aligned(8);
 
-int ssch(struct subchannel_id schid, union orb *addr);
+/*
+ * The instructions; they return the condition code. START SUBCHANNEL is in
+ * vfio_ccw_instr.c.
+ */
 int csch(struct subchannel_id schid);
 int hsch(struct subchannel_id schid);
 

@@ -248,6 +248,9 @@ static inline void vfio_ccw_user_unlock(struct vfio_ccw_user *user)
 		vfio_ccw_user_put(user);
 }
 
+/* vfio_ccw_instr.c */
+int vfio_ccw_start_subchannel(struct subchannel_id schid, const union orb *orb);
+
 /* vfio_ccw_crw.c */
 void vfio_ccw_crw_add(struct vfio_ccw *vc, unsigned int erc,
 		      struct chp_id chpid);

@@ -682,7 +682,7 @@ static int vfio_ccw_ssch(struct vfio_ccw *vc, const struct ccw_cp_start *start,
 	} else if (lpm && !paths) {
 		ret = -EACCES;
 	} else {
-		switch (ssch(sch->schid, &orb)) {
+		switch (vfio_ccw_start_subchannel(sch->schid, &orb)) {
 		case 0:
 			vc->users_end = false;
 			vc->cleared = false;
@@ -692,12 +692,22 @@ static int vfio_ccw_ssch(struct vfio_ccw *vc, const struct ccw_cp_start *start,
 		case 2:		/* busy */
 			ret = -EBUSY;
 			break;
+		case -EIO:	/* it asks for a facility that is missing */
+			ret = -EOPNOTSUPP;
+			break;
 		default:	/* not operational: the paths named, or all */
 			ret = lpm && lpm != 0xff ? -EACCES : -ENODEV;
 		}
 	}
 	spin_unlock_irq(&sch->lock);
 	return ret;
+}
+
+static void vfio_ccw_tell_refusal(struct vfio_ccw *vc, const char *why, int err)
+{
+	if (__ratelimit(&vc->refusals))
+		dev_info(&vc->sch->dev, "channel program not started: %s (error %d)\n",
+			 why, err);
 }
 
 /**
@@ -747,10 +757,9 @@ int vfio_ccw_start(struct vfio_ccw *vc, struct vfio_ccw_user *user)
 	if (vfio_ccw_pages_are_unmapped(user->pages)) {
 		ccw_cp_release(user->cp);
 		ret = -EAGAIN;
-	} else if (ret && __ratelimit(&vc->refusals)) {
-		dev_info(&vc->sch->dev, "channel program not started: %s (error %d)\n",
-			 ccw_cp_why(user->cp) ?: "it cannot be translated",
-			 ret);
+	} else if (ret) {
+		vfio_ccw_tell_refusal(vc, ccw_cp_why(user->cp) ?:
+				      "it cannot be translated", ret);
 	}
 	if (ret)
 		return ret;
@@ -758,6 +767,9 @@ int vfio_ccw_start(struct vfio_ccw *vc, struct vfio_ccw_user *user)
 	user->orb_flags = be32_to_cpu(orb[1]);
 	ret = vfio_ccw_ssch(vc, &start,
 			    (user->orb_flags & CCW_ORB_LPM) >> ORB_LPM_SHIFT);
+	if (ret == -EOPNOTSUPP)
+		vfio_ccw_tell_refusal(vc, "the channel subsystem does not take its ORB",
+				      ret);
 	if (ret)
 		return vfio_ccw_release(vc, user) ?: ret;
 	return 0;

@@ -294,9 +294,9 @@ void time_passes(unsigned long ms)
 	}
 }
 
-int ssch(struct subchannel_id schid, union orb *orb)
+int vfio_ccw_start_subchannel(struct subchannel_id schid, const union orb *orb)
 {
-	unsigned int cc = sim.start_cc;
+	int cc = sim.start_cc;
 
 	assert(sim_sch.lock.held);
 	sim.start_cc = 0;

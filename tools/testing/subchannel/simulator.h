@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A subchannel behind the kernel's functions for its instructions, and a
- * translator that knows what of its program the channel may use.
+ * A subchannel behind the functions for its instructions, and a translator that
+ * knows what of its program the channel may use.
  */
 #ifndef SUBCHANNEL_SIMULATOR_H
 #define SUBCHANNEL_SIMULATOR_H
@@ -36,7 +36,9 @@ struct sim {
 	bool deaf_to_halt;
 	bool halt_leaves_active; /* the device, after a halt */
 	bool never_disabled;
-	unsigned int start_cc;	/* of the next START SUBCHANNEL, if not 0 */
+	int start_cc;		/* of the next START SUBCHANNEL, if not 0;
+				 * -EIO: an operand exception
+				 */
 	bool silent;		/* interrupts are lost */
 	bool twice;		/* or come again */
 

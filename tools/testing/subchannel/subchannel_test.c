@@ -535,16 +535,23 @@ static void machine_that_goes_down_starts_nothing(void)
 
 static void condition_codes_have_their_errors(void)
 {
-	static const int errors[] = { 0, -EBUSY, -EBUSY, -ENODEV };
-	unsigned int cc;
+	static const struct {
+		int cc;
+		int err;
+	} starts[] = {
+		{ 1, -EBUSY }, { 2, -EBUSY }, { 3, -ENODEV },
+		{ -EIO, -EOPNOTSUPP },
+	};
+	unsigned int i;
 
-	for (cc = 1; cc <= 3; cc++) {
+	for (i = 0; i < ARRAY_SIZE(starts); i++) {
 		begin(SIM_AT_ONCE);
-		sim.start_cc = cc;
-		CHECK(start() == errors[cc]);
+		sim.start_cc = starts[i].cc;
+		CHECK(start() == starts[i].err);
 		CHECK(vc.state == VFIO_CCW_IDLE);
 		/* And nothing stays pinned */
 		CHECK(!ccw_cp_uses(user->cp, 0, U64_MAX));
+		CHECK(!start());
 		close_device();
 	}
 }
@@ -714,7 +721,9 @@ static void one_step(void)
 	case 2:
 		sim.ending = any(SIM_NR_ENDINGS);
 		sim.delay = any(4);
-		sim.start_cc = any(12) ? 0 : any(4);
+		sim.start_cc = any(12) ? 0 : any(5);
+		if (sim.start_cc == 4)
+			sim.start_cc = -EIO;
 		sim.halt_leaves_active = !any(3);
 		sim.deaf_to_halt = !any(10);
 		sim_translate_error = any(10) ? 0 : -EINVAL;
