@@ -5,8 +5,9 @@
  * A translation is a few passes over flat arrays:
  *
  * 1. Follow the program from the ORB on and copy each CCW that it can reach
- *    into a slot, with its list of IDAWs if it has one. Whatever is judged or
- *    used later is this copy, never guest memory again (vfio_ccw_cp_copy.c).
+ *    into a slot, with its list of IDAWs or MIDAWs if it has one. Whatever is
+ *    judged or used later is this copy, never guest memory again
+ *    (vfio_ccw_cp_copy.c).
  * 2. Lay the slots out in the order of guest addresses. CCWs that are
  *    neighbours in guest memory are neighbours on the host, so chaining,
  *    status modifiers and the CCW address in the SCSW need no further care
@@ -34,7 +35,6 @@ static const struct {
 	{ CCW_ORB_TRANSPORT, -EOPNOTSUPP, "transport mode" },
 	{ CCW_ORB_SUSPEND, -EOPNOTSUPP, "suspend control" },
 	{ CCW_ORB_LIMIT, -EOPNOTSUPP, "address-limit checking" },
-	{ CCW_ORB_MIDA, -EOPNOTSUPP, "MIDAWs" },
 	{ CCW_ORB_EXTENDED, -EOPNOTSUPP, "an ORB extension" },
 	{ CCW_ORB_ZERO, -EINVAL, "reserved bits in the ORB" },
 };
@@ -42,7 +42,8 @@ static const struct {
 #define CCW_ORB_PASSED	(CCW_ORB_KEY | CCW_ORB_STREAM | \
 			 CCW_ORB_MODIFY | CCW_ORB_SYNC | \
 			 CCW_ORB_PREFETCH | CCW_ORB_INITIAL | \
-			 CCW_ORB_SUPPRESS | CCW_ORB_LPM | CCW_ORB_ILS)
+			 CCW_ORB_SUPPRESS | CCW_ORB_LPM | CCW_ORB_ILS | \
+			 CCW_ORB_MIDA)
 
 static int cp_take_orb(struct ccw_cp *cp, u32 flags, u32 cpa)
 {
@@ -56,6 +57,7 @@ static int cp_take_orb(struct ccw_cp *cp, u32 flags, u32 cpa)
 	cp->fmt1 = flags & CCW_ORB_FMT1;
 	cp->limit = cp->fmt1 ? 1U << 31 : 1U << 24;
 	cp->fmt2_idaws = flags & CCW_ORB_IDA64;
+	cp->midaws = flags & CCW_ORB_MIDA;
 	cp->shift = cp->fmt2_idaws && !(flags & CCW_ORB_IDA2K) ? 12 : 11;
 	/* Until there is a list of the guest's */
 	cp->host_shift = 12;
@@ -147,7 +149,7 @@ const char *ccw_cp_why(const struct ccw_cp *cp)
 
 static void cp_write_skip_lists(struct ccw_cp *cp)
 {
-	u64 addr = virt_to_phys(cp->skipped);
+	u64 addr = cp->skipped_addr;
 	unsigned int i;
 
 	for (i = 0; i < IDAL_MAX; i++) {
@@ -181,6 +183,7 @@ struct ccw_cp *ccw_cp_alloc(const struct ccw_cp_mem_ops *ops, void *ctx)
 		return NULL;
 	}
 	cp->host_addr = virt_to_phys(cp->host);
+	cp->skipped_addr = virt_to_phys(cp->skipped);
 	cp_write_skip_lists(cp);
 	return cp;
 }

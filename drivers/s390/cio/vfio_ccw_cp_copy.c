@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * vfio-ccw: copies a guest's channel program, as far as a channel can come in
- * it, with its lists of IDAWs
+ * it, with its lists of IDAWs and MIDAWs
  */
 #include <linux/errno.h>
 #include <linux/gfp.h>
@@ -194,6 +194,9 @@ int cp_new_chunk(struct ccw_cp *cp)
 {
 	unsigned int chunk = DIV_ROUND_UP(cp->nidaws, IDAW_CHUNK);
 
+	/* There are enough for IDAWs alone */
+	if (chunk == IDAW_CHUNKS)
+		return cp_fail(cp, -EINVAL, "too many MIDAWs");
 	if (!cp->idaws[chunk]) {
 		cp->idaws[chunk] = (u64 *)__get_free_page(GFP_KERNEL_ACCOUNT |
 							  GFP_DMA);
@@ -283,6 +286,7 @@ static int cp_copy_idal(struct ccw_cp *cp, struct cp_slot *slot)
 	if (err)
 		return err;
 	cp_take_idaws(cp, slot, n);
+	slot->nidaws = n;
 	cp->most_pages += n;
 	cp->host_shift = cp->shift;
 
@@ -302,6 +306,85 @@ static int cp_copy_idal(struct ccw_cp *cp, struct cp_slot *slot)
 	return 0;
 }
 
+static bool cp_midaw_is_valid(const struct cp_slot *slot, u64 control, u64 addr)
+{
+	u32 count = control & MIDAW_COUNT, offset = addr & (PG_SIZE - 1);
+
+	if (control & MIDAW_ZERO || !count)
+		return false;
+	if (control & MIDAW_SKIP)
+		return true;
+	if (slot->data & DATA_DOWN)
+		return count <= offset + 1;
+	return offset + count <= PG_SIZE;
+}
+
+/*
+ * Copies the MIDAWs that a channel can get to, from the list that was read, up to
+ * one that it would not accept. If they are for less than the CCW's count, a bad
+ * one follows: no channel goes on behind it. Returns how many there are, one too
+ * many if there is no room for that.
+ */
+static unsigned int cp_parse_midaws(struct ccw_cp *cp, struct cp_slot *slot,
+				    unsigned int have)
+{
+	u32 count, left = slot->count;
+	bool ends = false;
+	unsigned int n;
+	u64 control;
+
+	for (n = 0; n < have && left && !ends; n++) {
+		control = be64_to_cpu(cp->midal[2 * n]);
+		if (!cp_midaw_is_valid(slot, control,
+				       be64_to_cpu(cp->midal[2 * n + 1])))
+			break;
+		count = control & MIDAW_COUNT;
+		ends = control & MIDAW_LAST || count > left;
+		left -= min(count, left);
+	}
+	if (!left)
+		return n;
+	if (n < MIDAWS_MAX)
+		cp->midal[2 * n] = cpu_to_be64(MIDAW_BAD);
+	return n + 1;
+}
+
+static int cp_copy_midal(struct ccw_cp *cp, struct cp_slot *slot)
+{
+	unsigned int i, n, have = slot->cda & (PG_SIZE - 1);
+	u64 *list;
+	int err;
+
+	if (slot->cda & (MIDAW_SIZE - 1)) {
+		slot->is |= IS_INVALID;
+		return 0;
+	}
+	have = min((PG_SIZE - have) / MIDAW_SIZE, (unsigned int)slot->count);
+	if (slot->cda >= cp->limit ||
+	    cp->ops->read(cp->ctx, slot->cda, cp->midal, have * MIDAW_SIZE))
+		return cp_fail_slot(cp, slot, -EINVAL, "a MIDAW cannot be read");
+	n = cp_parse_midaws(cp, slot, have);
+	if (n > MIDAWS_MAX)
+		return cp_fail_slot(cp, slot, -EINVAL,
+				    "a list of MIDAWs that leaves its page");
+
+	err = cp_make_midaw_room(cp, n);
+	if (err)
+		return err == -EINVAL ?
+		       cp_fail_slot(cp, slot, err, cp->why) : err;
+	cp_take_idaws(cp, slot, 2 * n);
+	slot->nidaws = 2 * n;
+	cp->most_pages += n;
+	list = cp_idal(cp, slot);
+	for (i = 0; i < 2 * n; i++)
+		list[i] = be64_to_cpu(cp->midal[i]);
+	for (i = 0; i < n; i++)
+		if (list[2 * i] & MIDAW_SKIP && slot->data & DATA_READ)
+			return cp_fail_slot(cp, slot, -EOPNOTSUPP,
+					    "MIDAWs that skip output");
+	return 0;
+}
+
 /* What becomes of the data of a CCW that is reached as @kind */
 static u8 cp_data_of(const struct cp_slot *slot, u8 kind)
 {
@@ -315,14 +398,23 @@ static u8 cp_data_of(const struct cp_slot *slot, u8 kind)
 	return kind & AS_BACKWARD ? data | DATA_DOWN : data;
 }
 
+/* One list of host addresses, with what it skips, cannot serve both ways */
+static bool cp_is_other_way(const struct cp_slot *slot, u8 data)
+{
+	u8 ways = DATA_SKIP | DATA_DOWN;
+
+	if (slot->flags & FLAG_MIDA)
+		ways |= DATA_READ | DATA_WRITE;
+	return slot->data && (slot->data ^ data) & ways;
+}
+
 /* Takes over where the data of a CCW is */
 static int cp_copy_data(struct ccw_cp *cp, struct cp_slot *slot, u8 data)
 {
 	if (!data)
 		return 0;
 	if (slot->data) {
-		/* One list of host addresses cannot serve both ways */
-		if ((slot->data ^ data) & (DATA_SKIP | DATA_DOWN))
+		if (cp_is_other_way(slot, data))
 			return cp_fail(cp, -EINVAL, "data in two directions");
 		slot->data |= data;
 		return 0;
@@ -331,8 +423,9 @@ static int cp_copy_data(struct ccw_cp *cp, struct cp_slot *slot, u8 data)
 	slot->data = data;
 	if (data & DATA_SKIP)
 		return 0;
-	if (slot->flags & FLAG_IDA)
-		return cp_copy_idal(cp, slot);
+	if (slot->flags & FLAGS_LIST)
+		return slot->flags & FLAG_IDA ? cp_copy_idal(cp, slot) :
+						cp_copy_midal(cp, slot);
 	cp->most_pages += slot->count / PG_SIZE + 2;
 	return 0;
 }
@@ -347,7 +440,7 @@ static bool cp_conflicts(const struct cp_slot *slot, u8 data)
 {
 	if (!data)
 		return false;
-	if (slot->data && (slot->data ^ data) & (DATA_SKIP | DATA_DOWN))
+	if (cp_is_other_way(slot, data))
 		return true;
 	return !cp_is_optional(slot) && data & ~slot->data;
 }
@@ -386,6 +479,20 @@ static int cp_follow_data(struct ccw_cp *cp, struct cp_slot *slot, u8 kind,
 	if (optional && cp_conflicts(slot, data))
 		return cp_conflict(cp, slot, from) ?: 1;
 	return cp_copy_data(cp, slot, data);
+}
+
+/* Are there flags of a CCW that are not supported? ccw_cp_why() has which */
+static bool cp_refuse_flags(struct ccw_cp *cp, const struct cp_slot *slot)
+{
+	if (slot->flags & FLAG_SUSPEND)
+		cp->why = "a CCW that suspends";
+	else if (!cp->midaws)
+		cp->why = "a CCW with MIDAWs that the ORB does not allow for";
+	else if (slot->flags & (FLAG_IDA | FLAG_SKIP))
+		cp->why = "a CCW with MIDAWs and IDAWs, or one that skips";
+	else
+		return false;
+	return true;
 }
 
 /*
@@ -435,11 +542,9 @@ static int cp_follow(struct ccw_cp *cp, u32 addr, bool optional)
 		kind = as == AS_COMMAND ? cp_kind(slot->cmd) : as;
 		if (!kind || (as != AS_COMMAND && !slot->count))
 			break;
-		if (slot->flags & (FLAG_SUSPEND | FLAG_MIDA)) {
-			ret = cp_fail_slot(cp, slot, -EOPNOTSUPP,
-					   slot->flags & FLAG_SUSPEND ?
-					   "a CCW that suspends" :
-					   "a CCW with MIDAWs");
+		if (slot->flags & (FLAG_SUSPEND | FLAG_MIDA) &&
+		    cp_refuse_flags(cp, slot)) {
+			ret = cp_fail_slot(cp, slot, -EOPNOTSUPP, cp->why);
 			if (ret)
 				return ret;
 			break;
@@ -518,6 +623,10 @@ static bool cp_is_program(const struct ccw_cp *cp, u64 first, u64 len)
 		if (slot->flags & FLAG_IDA &&
 		    cp_overlaps(first, len, slot->cda, slot->nidaws * size))
 			return true;
+		if (slot->flags & FLAG_MIDA &&
+		    cp_overlaps(first, len, slot->cda,
+				slot->nidaws * sizeof(__be64)))
+			return true;
 	}
 	return false;
 }
@@ -543,6 +652,24 @@ static bool cp_list_writes_program(const struct ccw_cp *cp,
 	return false;
 }
 
+/* The same for MIDAWs */
+static bool cp_midal_writes_program(const struct ccw_cp *cp,
+				    const struct cp_slot *slot)
+{
+	const u64 *list = cp_idal(cp, slot);
+	unsigned int i;
+	u64 first, len;
+
+	for (i = 0; i < slot->nidaws && list[i] != MIDAW_BAD; i += 2) {
+		len = list[i] & MIDAW_COUNT;
+		first = slot->data & DATA_DOWN ? list[i + 1] - len + 1 :
+						 list[i + 1];
+		if (!(list[i] & MIDAW_SKIP) && cp_is_program(cp, first, len))
+			return true;
+	}
+	return false;
+}
+
 static bool cp_writes_program(const struct ccw_cp *cp,
 			      const struct cp_slot *slot)
 {
@@ -550,6 +677,8 @@ static bool cp_writes_program(const struct ccw_cp *cp,
 
 	if (slot->flags & FLAG_IDA)
 		return cp_list_writes_program(cp, slot);
+	if (slot->flags & FLAG_MIDA)
+		return cp_midal_writes_program(cp, slot);
 	first = cp_direct_first(slot);
 	return cp_is_program(cp, first, cp_direct_last(cp, slot) - first + 1);
 }

@@ -72,6 +72,31 @@ static int cp_write_list(struct ccw_cp *cp, struct cp_slot *slot)
 	return 0;
 }
 
+/* Data that a MIDAW skips has no page; it gets the one where nothing matters */
+static int cp_write_midal(struct ccw_cp *cp, struct cp_slot *slot)
+{
+	const u64 *list = cp_idal(cp, slot);
+	__be64 *host = (__be64 *)list;
+	unsigned int i;
+	u64 addr;
+
+	for (i = 0; i < slot->nidaws; i += 2) {
+		addr = cp->skipped_addr;
+		if (list[i] != MIDAW_BAD && !(list[i] & MIDAW_SKIP))
+			addr = cp->addrs[list[i + 1] >> PG_SHIFT];
+		if (addr == BAD_PAGE) {
+			host[i] = cpu_to_be64(MIDAW_BAD);
+			if (i && cp_is_optional(slot))
+				break;
+			return cp_fail_slot(cp, slot, -EINVAL,
+					    "data cannot be pinned");
+		}
+		host[i] = cpu_to_be64(list[i]);
+		host[i + 1] = cpu_to_be64(addr | (list[i + 1] & (PG_SIZE - 1)));
+	}
+	return 0;
+}
+
 /* Makes a list for data that has none in the guest's program */
 static int cp_write_direct(struct ccw_cp *cp, struct cp_slot *slot)
 {
@@ -134,6 +159,12 @@ static u32 cp_host_data(const struct ccw_cp *cp, const struct cp_slot *slot)
 	       slot->idal % IDAW_CHUNK * sizeof(__be64);
 }
 
+/* All data has a list. What has no data has one that nothing looks at */
+static u32 cp_list_flag(const struct cp_slot *slot)
+{
+	return slot->flags & FLAG_MIDA && slot->data ? FLAG_MIDA : FLAG_IDA;
+}
+
 static int cp_write_ccw(struct ccw_cp *cp, struct cp_slot *slot,
 			struct cp_ccw *host)
 {
@@ -141,10 +172,12 @@ static int cp_write_ccw(struct ccw_cp *cp, struct cp_slot *slot,
 	int err;
 
 	if (cp_has_pages(slot)) {
-		if (slot->flags & FLAG_IDA)
+		if (!(slot->flags & FLAGS_LIST))
+			err = cp_write_direct(cp, slot);
+		else if (slot->flags & FLAG_IDA)
 			err = cp_write_list(cp, slot);
 		else
-			err = cp_write_direct(cp, slot);
+			err = cp_write_midal(cp, slot);
 		if (err)
 			return err;
 	}
@@ -158,9 +191,9 @@ static int cp_write_ccw(struct ccw_cp *cp, struct cp_slot *slot,
 		return 0;
 	}
 
-	op = (slot->flags & ~FLAG_IDA) << 16 | slot->count;
+	op = (slot->flags & ~FLAGS_LIST) << 16 | slot->count;
 	if (slot->count)
-		op |= FLAG_IDA << 16;
+		op |= cp_list_flag(slot) << 16;
 	if (!(slot->is & IS_DATA_ONLY))
 		op |= (u32)slot->cmd << 24;
 	if (slot->data)

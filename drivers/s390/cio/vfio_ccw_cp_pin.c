@@ -84,6 +84,22 @@ static void cp_list_idal(struct ccw_cp *cp, const struct cp_slot *slot)
 	}
 }
 
+/* The same for the second word of each MIDAW that does not skip */
+static void cp_list_midal(struct ccw_cp *cp, const struct cp_slot *slot)
+{
+	bool write = slot->data & DATA_WRITE;
+	u64 *list = cp_idal(cp, slot);
+	unsigned int i, page;
+
+	for (i = 0; i < slot->nidaws && list[i] != MIDAW_BAD; i += 2) {
+		if (list[i] & MIDAW_SKIP)
+			continue;
+		page = cp_add_pages(cp, list[i + 1] >> PG_SHIFT, 1, write);
+		list[i + 1] &= PG_SIZE - 1;
+		list[i + 1] |= (u64)page << PG_SHIFT;
+	}
+}
+
 static void cp_list_direct(struct ccw_cp *cp, struct cp_slot *slot)
 {
 	u32 first = cp_direct_first(slot) >> PG_SHIFT;
@@ -101,10 +117,12 @@ static void cp_list_pages(struct ccw_cp *cp)
 	for (s = 0; s < cp->nslots; s++, slot++) {
 		if (!cp_has_pages(slot))
 			continue;
-		if (slot->flags & FLAG_IDA)
+		if (!(slot->flags & FLAGS_LIST))
+			cp_list_direct(cp, slot);
+		else if (slot->flags & FLAG_IDA)
 			cp_list_idal(cp, slot);
 		else
-			cp_list_direct(cp, slot);
+			cp_list_midal(cp, slot);
 	}
 }
 

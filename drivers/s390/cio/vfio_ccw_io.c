@@ -768,7 +768,9 @@ int vfio_ccw_start(struct vfio_ccw *vc, struct vfio_ccw_user *user)
 	ret = vfio_ccw_ssch(vc, &start,
 			    (user->orb_flags & CCW_ORB_LPM) >> ORB_LPM_SHIFT);
 	if (ret == -EOPNOTSUPP)
-		vfio_ccw_tell_refusal(vc, "the channel subsystem does not take its ORB",
+		vfio_ccw_tell_refusal(vc, user->orb_flags & CCW_ORB_MIDA ?
+				      "the channel subsystem has no MIDAWs" :
+				      "the channel subsystem does not take its ORB",
 				      ret);
 	if (ret)
 		return vfio_ccw_release(vc, user) ?: ret;

@@ -26,6 +26,7 @@
 #define FLAG_IDA	0x04
 #define FLAG_SUSPEND	0x02
 #define FLAG_MIDA	0x01
+#define FLAGS_LIST	(FLAG_IDA | FLAG_MIDA)
 
 /* What is known about a CCW */
 #define IS_TIC		0x01
@@ -49,7 +50,7 @@ struct cp_slot {
 	u8 as;
 	u8 is;
 	u8 data;
-	u16 nidaws;
+	u16 nidaws;		/* of the guest's list; a MIDAW counts as two */
 	union {
 		u16 idal;	/* index of the first IDAW */
 		u16 page;	/* until data without a list gets one: of the
@@ -89,6 +90,20 @@ struct cp_ccw {
  * last byte of a block. Only the first IDAW of a list may look like this.
  */
 #define BAD_IDAW	(~(u64)2)
+
+/*
+ * A MIDAW is two words: flags and count, and the address. One whose count is 0
+ * is accepted by no channel
+ */
+#define MIDAW_SIZE	16U
+#define MIDAW_COUNT	0xffffU
+#define MIDAW_LAST	0x800000U
+#define MIDAW_SKIP	0x400000U
+#define MIDAW_ZERO	0xffffffffff1f0000ULL
+#define MIDAW_BAD	0ULL
+
+/* A list of MIDAWs does not leave its page */
+#define MIDAWS_MAX	(PG_SIZE / MIDAW_SIZE)
 
 /* In place of the host's address of a page that could not be pinned */
 #define BAD_PAGE	(~(u64)0)
@@ -136,6 +151,7 @@ struct ccw_cp {
 	/* The ORB's settings */
 	bool fmt1;
 	bool fmt2_idaws;
+	bool midaws;
 	u32 limit;		/* the address behind the last one */
 	u8 shift;		/* of the bytes that an IDAW is for */
 	u8 host_shift;		/* the same of the host's */
@@ -157,17 +173,19 @@ struct ccw_cp {
 	u32 chunk_start;
 	u32 chunk_len;
 	__be32 chunk[PG_SIZE / sizeof(__be32)];
+	__be64 midal[PG_SIZE / sizeof(__be64)];	/* and a list of MIDAWs */
 
 	/* The host's program, in memory that a channel reaches */
 	struct cp_host *host;
 	u32 host_addr;
 	unsigned int nhost;
 	void *skipped;		/* the page where data to skip goes */
+	u32 skipped_addr;
 
 	/*
 	 * IDAWs, in pages that stay. Those of a guest's list hold its addresses
 	 * at first, then the number of a page in addrs[] in place of the page,
-	 * both in the CPU's order.
+	 * both in the CPU's order. The second words of MIDAWs do the same.
 	 */
 	unsigned int nidaws;
 	unsigned int room;		/* behind them, in the same page */
@@ -276,12 +294,23 @@ static inline int cp_make_room(struct ccw_cp *cp, unsigned int n)
 	return n > cp->room ? cp_new_chunk(cp) : 0;
 }
 
+/* The same for @n MIDAWs, which are aligned to their size */
+static inline int cp_make_midaw_room(struct ccw_cp *cp, unsigned int n)
+{
+	unsigned int odd = cp->nidaws & 1;
+
+	if (2 * n + odd > cp->room)
+		return cp_new_chunk(cp);
+	cp->nidaws += odd;
+	cp->room -= odd;
+	return 0;
+}
+
 /* Makes the next IDAWs those of @slot, for which there is room */
 static inline void cp_take_idaws(struct ccw_cp *cp, struct cp_slot *slot,
 				 unsigned int n)
 {
 	slot->idal = cp->nidaws;
-	slot->nidaws = n;
 	cp->nidaws += n;
 	cp->room -= n;
 }

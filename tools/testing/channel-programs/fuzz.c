@@ -31,7 +31,7 @@ static u32 take16(struct input *in)
 struct builder {
 	struct input *in;
 	struct world *world;
-	bool fmt1, fmt2_idaws;
+	bool fmt1, fmt2_idaws, midaws;
 	u32 at;			/* of the next CCW */
 	u32 lists;		/* of the next IDAL */
 	u32 seen[64];		/* CCWs so far, to jump to */
@@ -124,6 +124,49 @@ static u32 put_list(struct builder *b, u32 count, bool backward)
 	return at;
 }
 
+/* A list of MIDAWs, sound but for what the input says; returns where it is */
+static u32 put_midaws(struct builder *b, u32 count, bool backward)
+{
+	u8 what = take(b->in);
+	u32 at = b->lists + 15 & ~15, most, part;
+	unsigned int i;
+
+	if ((what & 15) == 1)
+		at |= 8;
+	if ((what & 15) == 2) /* few of them are left in the page */
+		at = 0x3000 - 16 * (1 + (what >> 4));
+	for (i = 0; i < 40 && count; i++) {
+		u64 addr = take_address(b);
+		u8 how = take(b->in);
+		u8 raw[16] = { [8] = addr >> 56, addr >> 48, addr >> 40,
+			       addr >> 32, addr >> 24, addr >> 16, addr >> 8,
+			       addr };
+
+		most = backward ? addr % 4096 + 1 : 4096 - addr % 4096;
+		part = how & 8 ? 1 + take16(b->in) % most : most;
+		if ((how & 7) == 1)
+			raw[5] = 0x40;
+		if (part > count)
+			part = count;
+		if (part == count && how & 0x10)
+			raw[5] |= 0x80;
+		/* Rare, as each of them ends the program */
+		if (how == 0xf7)
+			raw[take(b->in) % 8] ^= take(b->in);
+		if (how == 0xe7)
+			raw[5] |= 0x80;
+		raw[6] = part >> 8;
+		raw[7] = part;
+		if (how == 0xd7)
+			raw[7] ^= 0xff;
+		world_put(b->world, at + i * 16, raw, 16);
+		count -= part;
+	}
+	if (at == (b->lists + 15 & ~15))
+		b->lists = at + i * 16;
+	return at;
+}
+
 static void put_ccw(struct builder *b, u8 cmd, u8 flags, u16 count, u32 cda)
 {
 	world_ccw(b->world, b->fmt1, b->at, cmd, flags, count, cda);
@@ -146,10 +189,16 @@ static void put_command(struct builder *b, u8 what)
 	u32 count = take_count(b);
 	u32 cda;
 
-	if (flag & 4)
+	if (b->midaws && flag & 4 && take(b->in) & 3) {
+		flag ^= 5;
+		if (what & 0x20)
+			flag &= ~0x10;
+		cda = put_midaws(b, count, (cmd & 15) == 0x0c);
+	} else if (flag & 4) {
 		cda = put_list(b, count, (cmd & 15) == 0x0c);
-	else
+	} else {
 		cda = take_address(b);
+	}
 	if (what == 0x5f) /* rare, as it ends most programs */
 		flag |= take(b->in);
 	put_ccw(b, cmd, flag, count, cda);
@@ -317,6 +366,11 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 
 	if ((what & 0xe0) == 0xa0)
 		proof.world.short_at = 1 + take(&in);
+
+	if ((what & 0xe0) == 0x60) {
+		flags |= CCW_ORB_MIDA;
+		b.midaws = true;
+	}
 
 	/* An ORB with anything else in it */
 	if ((what & 0xe0) == 0xc0) {

@@ -26,6 +26,9 @@ struct channel {
 	uint64_t place;
 	uint32_t idaw;		/* the address of the next IDAW */
 	bool exhausted;		/* @place has run out of its block */
+	uint32_t next_midaw;	/* its address */
+	struct model_midaw midaw;	/* what is left of the current one */
+	uint32_t midaws_for;	/* bytes that are left for further ones */
 };
 
 /* What the device does with one command */
@@ -123,8 +126,12 @@ bool model_fetch_ccw(const struct model_orb *orb, const struct model_mem *mem,
 	ccw->skip = flags >> 4 & 1;
 	ccw->interrupt = flags >> 3 & 1;
 	ccw->indirect = flags >> 2 & 1;
-	/* Neither suspending nor MIDAWs were allowed by the ORB */
-	if (flags & 3)
+	ccw->modified = flags & 1;
+	/* Suspending was not allowed by the ORB, and MIDAWs may not have been */
+	if (flags & 2 || (ccw->modified && !orb->modified))
+		return false;
+	/* They have a way of their own to skip */
+	if (ccw->modified && (ccw->indirect || ccw->skip))
 		return false;
 	if (ccw->address >> 31)
 		return false;
@@ -213,9 +220,53 @@ static bool next_idaw(struct channel *ch, bool first, bool backward)
 	return first || within == (backward ? block_size(ch->orb) - 1 : 0);
 }
 
+bool model_fetch_midaw(const struct model_orb *orb, const struct model_mem *mem,
+		       uint32_t addr, enum model_direction dir, bool first,
+		       struct model_midaw *midaw)
+{
+	uint8_t raw[16];
+	uint32_t within;
+
+	if (addr % 16 || (!first && addr % 4096 == 0) ||
+	    addr >= model_address_limit(orb) ||
+	    !mem->fetch(mem->ctx, addr, raw, 16))
+		return false;
+	if (raw[0] || raw[1] || raw[2] || raw[3] || raw[4] || raw[5] & 0x1f)
+		return false;
+	midaw->last = raw[5] >> 7;
+	midaw->skip = raw[5] >> 6 & 1;
+	midaw->count = big_endian(raw + 6, 2);
+	midaw->address = (uint64_t)big_endian(raw + 8, 4) << 32 |
+			 big_endian(raw + 12, 4);
+	if (!midaw->count)
+		return false;
+	/* Output cannot be skipped */
+	if (midaw->skip)
+		return dir != MODEL_OUTPUT;
+	within = midaw->address % 4096;
+	return midaw->count <= (dir == MODEL_BACKWARD ? within + 1
+						      : 4096 - within);
+}
+
+/* Makes the next MIDAW the current one; false is a program check */
+static bool next_midaw(struct channel *ch, bool first, enum model_direction dir)
+{
+	if (!first && ch->midaw.last)
+		return false;
+	if (!model_fetch_midaw(ch->orb, ch->mem, ch->next_midaw, dir, first,
+			       &ch->midaw) ||
+	    ch->midaw.count > ch->midaws_for)
+		return false;
+	ch->next_midaw += 16;
+	ch->midaws_for -= ch->midaw.count;
+	ch->place = ch->midaw.address;
+	return true;
+}
+
 static uint8_t *place_data(struct channel *ch, bool write)
 {
-	if (!ch->ccw.indirect && ch->place >= model_address_limit(ch->orb))
+	if (!ch->ccw.indirect && !ch->ccw.modified &&
+	    ch->place >= model_address_limit(ch->orb))
 		return NULL;
 	return ch->mem->data(ch->mem->ctx, ch->place, write);
 }
@@ -233,6 +284,12 @@ static bool begin_data(struct channel *ch, enum model_direction dir)
 	ch->exhausted = false;
 	if (!uses_memory(ch, dir))
 		return true;
+	if (ch->ccw.modified) {
+		ch->next_midaw = ch->ccw.address;
+		ch->midaws_for = ch->ccw.count;
+		return next_midaw(ch, true, dir) &&
+		       (ch->midaw.skip || place_data(ch, dir != MODEL_OUTPUT));
+	}
 	if (ch->ccw.indirect) {
 		ch->idaw = ch->ccw.address;
 		if (!next_idaw(ch, true, dir == MODEL_BACKWARD))
@@ -249,12 +306,57 @@ static uint8_t device_byte(uint32_t command, uint64_t n)
 	return (n * 0x9e3779b1U + command * 0x85ebca6bU) >> 13;
 }
 
+/* The device reads or writes @len bytes at @mem, upwards or downwards */
+static void transfer(struct channel *ch, enum model_direction dir, uint8_t *mem,
+		     uint32_t len, uint64_t *sent)
+{
+	uint32_t i;
+
+	for (i = 0; i < len; i++) {
+		if (dir == MODEL_OUTPUT)
+			see(ch, mem + i, 1);
+		else if (dir == MODEL_INPUT)
+			mem[i] = device_byte(ch->result.commands, (*sent)++);
+		else
+			*(mem - i) = device_byte(ch->result.commands,
+						 (*sent)++);
+	}
+}
+
+/* move() for a CCW with MIDAWs, none of which leaves its page */
+static bool move_modified(struct channel *ch, enum model_direction dir,
+			  uint32_t len, uint64_t *sent, uint32_t *moved)
+{
+	uint32_t part;
+	uint8_t *mem;
+
+	for (; *moved < len; *moved += part) {
+		if (!ch->midaw.count && !next_midaw(ch, false, dir))
+			return false;
+		part = len - *moved;
+		if (part > ch->midaw.count)
+			part = ch->midaw.count;
+		ch->midaw.count -= part;
+		ch->result.bytes += part;
+		if (ch->midaw.skip) {
+			*sent += part;
+			continue;
+		}
+		mem = place_data(ch, dir != MODEL_OUTPUT);
+		if (!mem)
+			return false;
+		transfer(ch, dir, mem, part, sent);
+		ch->place += dir == MODEL_BACKWARD ? -(uint64_t)part : part;
+	}
+	return true;
+}
+
 /* Moves @len bytes of the current CCW; false is a program check */
 static bool move(struct channel *ch, enum model_direction dir, uint32_t len,
 		 uint64_t *sent, uint32_t *moved)
 {
 	uint32_t block = block_size(ch->orb);
-	uint32_t within, part, i;
+	uint32_t within, part;
 	uint8_t *mem;
 
 	*moved = 0;
@@ -263,6 +365,8 @@ static bool move(struct channel *ch, enum model_direction dir, uint32_t len,
 		*sent += len;
 		return true;
 	}
+	if (ch->ccw.modified)
+		return move_modified(ch, dir, len, sent, moved);
 	while (*moved < len) {
 		if (ch->exhausted) {
 			ch->exhausted = false;
@@ -281,16 +385,7 @@ static bool move(struct channel *ch, enum model_direction dir, uint32_t len,
 		else
 			part = len - *moved;
 
-		for (i = 0; i < part; i++) {
-			if (dir == MODEL_OUTPUT)
-				see(ch, mem + i, 1);
-			else if (dir == MODEL_INPUT)
-				mem[i] = device_byte(ch->result.commands,
-						     (*sent)++);
-			else
-				*(mem - i) = device_byte(ch->result.commands,
-							 (*sent)++);
-		}
+		transfer(ch, dir, mem, part, sent);
 		ch->place += dir == MODEL_BACKWARD ? -(uint64_t)part : part;
 		*moved += part;
 		ch->result.bytes += part;

@@ -20,6 +20,7 @@ struct model_orb {
 	bool fmt1;		/* format-1 CCWs */
 	bool fmt2_idaws;
 	bool idaws_2k;		/* for format-2 IDAWs */
+	bool modified;		/* CCWs may have MIDAWs */
 	bool ils;		/* incorrect-length-suppression mode */
 	uint32_t cpa;
 };
@@ -55,7 +56,7 @@ enum model_direction {
 struct model_ccw {
 	uint8_t code;
 	bool chain_data, chain_command, suppress_length, skip;
-	bool interrupt, indirect;
+	bool interrupt, indirect, modified;
 	uint32_t count;
 	uint32_t address;
 };
@@ -86,6 +87,16 @@ bool model_fetch_ccw(const struct model_orb *orb, const struct model_mem *mem,
 		     uint32_t addr, struct model_ccw *ccw);
 bool model_fetch_idaw(const struct model_orb *orb, const struct model_mem *mem,
 		      uint32_t addr, uint64_t *idaw);
+struct model_midaw {
+	bool last, skip;
+	uint32_t count;
+	uint64_t address;
+};
+
+/* @dir: that of the data. @first: no other one is in front of it in its list */
+bool model_fetch_midaw(const struct model_orb *orb, const struct model_mem *mem,
+		       uint32_t addr, enum model_direction dir, bool first,
+		       struct model_midaw *midaw);
 bool model_is_tic(const struct model_ccw *ccw);
 enum model_direction model_direction_of(uint8_t code);
 

@@ -53,6 +53,8 @@ static bool is_too_much(struct proof *proof, const struct model_orb *orb,
 		return proof->reach.sure_n > CCW_CP_MAX_CCWS;
 	if (!strcmp(why, "too many TICs"))
 		return proof->reach.sure_parts > CCW_CP_MAX_SEGS;
+	if (!strcmp(why, "too many MIDAWs"))
+		return reach_midaws(&proof->reach, true) > REACH_MANY_MIDAWS;
 	if (!strcmp(why, "data in two directions"))
 		return reach_has_conflict(&proof->reach);
 	if (strstr(why, "without prefetching"))
@@ -74,6 +76,7 @@ static bool is_cut(struct proof *proof, const struct model_orb *orb,
 	reach_look(&proof->reach, orb, mem);
 	return proof->reach.n > CCW_CP_MAX_CCWS ||
 	       proof->reach.parts > CCW_CP_MAX_SEGS ||
+	       reach_midaws(&proof->reach, false) > REACH_MANY_MIDAWS ||
 	       reach_is_conflict(&proof->reach, cpa - 8, host->chained,
 				 host->dir);
 }
@@ -96,7 +99,7 @@ static const char *check_refusal(struct proof *proof, u32 flags, u32 cpa)
 	if (proof->world.interfere || proof->world.is_short)
 		return NULL;
 	if (flags & (CCW_ORB_TRANSPORT | CCW_ORB_SUSPEND | CCW_ORB_LIMIT |
-		     CCW_ORB_MIDA | CCW_ORB_EXTENDED | CCW_ORB_ZERO) ||
+		     CCW_ORB_EXTENDED | CCW_ORB_ZERO) ||
 	    cpa % 8 || cpa >= (flags & CCW_ORB_FMT1 ? 1U << 31 : 1U << 24))
 		return NULL;
 	if (is_too_much(proof, &orb, &mem, why))

@@ -46,8 +46,15 @@ static unsigned int use_of(const struct model_ccw *ccw,
 static bool data_begins(const struct reach *reach, const struct model_ccw *ccw,
 			unsigned int use)
 {
+	enum model_direction dir = use & USE_READ ? MODEL_OUTPUT :
+				   use & USE_DOWNWARDS ? MODEL_BACKWARD :
+				   MODEL_INPUT;
+	struct model_midaw midaw;
 	uint64_t idaw;
 
+	if (ccw->modified && use != USE_NONE)
+		return model_fetch_midaw(reach->orb, reach->mem, ccw->address,
+					 dir, true, &midaw);
 	if (!ccw->indirect || !(use & (USE_READ | USE_WRITE | USE_DOWNWARDS)))
 		return true;
 	return model_fetch_idaw(reach->orb, reach->mem, ccw->address, &idaw);
@@ -226,6 +233,8 @@ bool reach_is_conflict(const struct reach *reach, uint32_t addr, bool chained,
 /* Whole blocks, as if each list had one address more: close enough to it */
 static uint32_t list_length(const struct reach_ccw *node)
 {
+	if (node->ccw.modified)
+		return 512 - node->ccw.address % 4096 / 8;
 	return node->ccw.indirect ? node->ccw.count / 2048 + 2 : 0;
 }
 
@@ -245,6 +254,59 @@ static bool is_program(const struct reach *reach, uint64_t first, uint64_t end)
 	return false;
 }
 
+/* Those that a channel comes to, if the device has all that the CCW is for */
+static unsigned int count_midaws(const struct reach *reach,
+				 const struct reach_ccw *node)
+{
+	uint32_t left = node->ccw.count;
+	struct model_midaw midaw;
+	unsigned int i;
+
+	for (i = 0; left && i < 256; i++) {
+		if (!model_fetch_midaw(reach->orb, reach->mem,
+				       node->ccw.address + i * 16,
+				       node->uses & USE_DOWNWARDS ?
+				       MODEL_BACKWARD : MODEL_INPUT, !i,
+				       &midaw) || midaw.last ||
+		    midaw.count > left)
+			return i + 1;
+		left -= midaw.count;
+	}
+	return i;
+}
+
+unsigned int reach_midaws(const struct reach *reach, bool sure)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < reach->n; i++)
+		if (reach->ccws[i].ccw.modified &&
+		    (!sure || reach->ccws[i].sure))
+			n += count_midaws(reach, &reach->ccws[i]);
+	return n;
+}
+
+static bool midaws_write_program(const struct reach *reach,
+				 const struct reach_ccw *node)
+{
+	struct model_midaw midaw;
+	unsigned int i;
+
+	for (i = 0; i < list_length(node) / 2; i++) {
+		if (!model_fetch_midaw(reach->orb, reach->mem,
+				       node->ccw.address + i * 16,
+				       node->uses & USE_DOWNWARDS ?
+				       MODEL_BACKWARD : MODEL_INPUT, !i,
+				       &midaw))
+			return false;
+		midaw.address &= ~4095ULL;
+		if (!midaw.skip && is_program(reach, midaw.address,
+					      midaw.address + 4096))
+			return true;
+	}
+	return false;
+}
+
 static bool writes_program(const struct reach *reach,
 			   const struct reach_ccw *node)
 {
@@ -252,6 +314,8 @@ static bool writes_program(const struct reach *reach,
 	uint64_t place = node->ccw.address;
 	unsigned int i;
 
+	if (node->ccw.modified)
+		return midaws_write_program(reach, node);
 	if (!node->ccw.indirect && node->uses & USE_WRITE &&
 	    is_program(reach, place, place + node->ccw.count))
 		return true;

@@ -49,6 +49,14 @@ bool reach_has_conflict(const struct reach *reach);
 bool reach_is_conflict(const struct reach *reach, uint32_t addr, bool chained,
 		       enum model_direction dir);
 
+/*
+ * How many MIDAWs are there, at most? @sure: of CCWs that need no status
+ * modifier. From so many on the translator may be short of room for them: the
+ * end of a page may not do for a list
+ */
+#define REACH_MANY_MIDAWS	4096
+unsigned int reach_midaws(const struct reach *reach, bool sure);
+
 /* May a device write to where CCWs or lists of addresses are? */
 bool reach_writes_itself(const struct reach *reach);
 

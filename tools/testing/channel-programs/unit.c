@@ -24,6 +24,7 @@
 
 #define FMT1	CCW_ORB_FMT1
 #define F2	CCW_ORB_IDA64
+#define MIDAWS	CCW_ORB_MIDA
 #define F2_2K	(CCW_ORB_IDA64 | CCW_ORB_IDA2K)
 
 /* What the device's script can say of a command, see model_device_next() */
@@ -1178,7 +1179,7 @@ static enum fate fate_of_word_1(unsigned int bit)
 	case 5 ... 7:		/* streaming, modification, synchronization */
 	case 9 ... 10:		/* prefetch, initial status */
 	case 12:		/* suppress suspended interruption */
-	case 16 ... 24:		/* paths, incorrect-length suppression */
+	case 16 ... 25:		/* paths, length suppression, MIDAWs */
 		return PASSED;
 	case 8:			/* format */
 	case 14 ... 15:		/* format-2 IDAWs, of 2 KiB */
@@ -1186,7 +1187,6 @@ static enum fate fate_of_word_1(unsigned int bit)
 	case 4:			/* suspend */
 	case 11:		/* address limit */
 	case 13:		/* transport mode */
-	case 25:		/* MIDAWs */
 	case 31:		/* extension */
 		return UNSUPPORTED;
 	}
@@ -1319,6 +1319,197 @@ static void interruption_parameter_is_left_alone(void)
 	}
 }
 
+#define LAST		0x80
+#define SKIP_MIDAW	0x40
+
+static void put_midaw(u32 list, unsigned int i, u8 flag, u16 count, u64 addr)
+{
+	u8 raw[16] = { 0, 0, 0, 0, 0, flag, count >> 8, count,
+		       addr >> 56, addr >> 48, addr >> 40, addr >> 32,
+		       addr >> 24, addr >> 16, addr >> 8, addr };
+
+	world_put(&p.world, list + i * 16, raw, sizeof(raw));
+}
+
+static void midaws_are_followed_in_both_formats(void)
+{
+	static const u8 cmds[] = { READ, WRITE, SENSE, 0x07 };
+	unsigned int i, k;
+
+	for (i = 0; begin_form(i); i++)
+		for (k = 0; k < ARRAY_SIZE(cmds); k++) {
+			at = PROGRAM;
+			flags |= MIDAWS;
+			put_midaw(LISTS, 0, 0, 100, DATA + 0xf9c);
+			put_midaw(LISTS, 1, 0, 4096, WORLD_HIGH + 0x1000);
+			put_midaw(LISTS, 2, 0, 1, DATA + 7);
+			put_midaw(LISTS, 3, LAST, 3000, DATA + 0x3010);
+			ccw(cmds[k], MIDA, 100 + 4096 + 1 + 3000, LISTS);
+			runs(MODEL_NORMAL);
+			EQUAL(p.guest.bytes, 7197);
+			EQUAL(p.pinned, 4);
+			/* And where the device wants less */
+			runs_with(MODEL_LENGTH, BYTES_80, 0);
+			EQUAL(p.guest.bytes, 80);
+		}
+}
+
+static void midaws_need_no_last_one(void)
+{
+	begin(FMT1 | MIDAWS);
+	put_midaw(LISTS, 0, 0, 100, DATA);
+	put_midaw(LISTS, 1, 0, 100, DATA + 0x2000);
+	put_midaw(LISTS, 2, 0xff, 0, NOWHERE);
+	ccw(READ, MIDA, 200, LISTS);
+	runs(MODEL_NORMAL);
+	EQUAL(p.guest.bytes, 200);
+}
+
+static void midaws_skip_input(void)
+{
+	begin(FMT1 | MIDAWS);
+	put_midaw(LISTS, 0, 0, 80, DATA);
+	put_midaw(LISTS, 1, SKIP_MIDAW, 20000, NOWHERE + 4000);
+	put_midaw(LISTS, 2, LAST, 80, DATA + 0x1000);
+	ccw(READ, MIDA, 20160, LISTS);
+	runs(MODEL_NORMAL);
+	EQUAL(p.guest.bytes, 20160);
+	EQUAL(p.pinned, 2);
+	/* What the device would get is not told */
+	at = PROGRAM;
+	ccw(WRITE, MIDA, 20160, LISTS);
+	fails(-EOPNOTSUPP);
+	expect(!!strstr(ccw_cp_why(p.cp), "skip output"), "%s",
+	       ccw_cp_why(p.cp));
+}
+
+static void midaws_go_backward(void)
+{
+	begin(FMT1 | MIDAWS);
+	put_midaw(LISTS, 0, 0, 0x11, DATA + 0x1010);
+	put_midaw(LISTS, 1, LAST, 4096, DATA + 0x3fff);
+	ccw(BACK, MIDA, 0x11 + 4096, LISTS);
+	runs(MODEL_NORMAL);
+	EQUAL(p.guest.bytes, 0x11 + 4096);
+}
+
+/* What goes before is moved, then comes the program check */
+static void bad_midaw_gives_a_program_check_where_it_is(void)
+{
+	static const struct {
+		u8 flag;
+		u16 count;
+		u64 addr;
+	} bad[] = {
+		{ LAST, 0, DATA },		/* for nothing */
+		{ LAST, 100, DATA + 0xfff },	/* leaves its page */
+		{ LAST, 101, DATA },		/* for too much */
+		{ LAST, 99, DATA },		/* the last, for too little */
+		{ 0x10, 100, DATA },		/* reserved bits */
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		begin(FMT1 | MIDAWS);
+		put_midaw(LISTS, 0, 0, 100, DATA + 0x2000);
+		put_midaw(LISTS, 1, bad[i].flag, bad[i].count, bad[i].addr);
+		put_midaw(LISTS, 2, LAST, 1, DATA);
+		ccw(READ, MIDA, 200, LISTS);
+		runs(MODEL_PROGRAM_CHECK);
+		EQUAL(p.guest.bytes, bad[i].count == 99 ? 199 : 100);
+		runs_with(MODEL_LENGTH, BYTES_80, 0);
+	}
+	begin(FMT1 | MIDAWS);
+	ccw(READ, MIDA, 200, LISTS + 8);
+	runs(MODEL_PROGRAM_CHECK);
+	EQUAL(p.pinned, 0);
+}
+
+static void midaws_end_with_their_page(void)
+{
+	unsigned int i;
+
+	begin(FMT1 | MIDAWS);
+	put_midaw(LISTS - 16, 0, 0, 100, DATA);
+	put_midaw(LISTS, 0, LAST, 100, DATA);
+	ccw(READ, MIDA, 200, LISTS - 16);
+	runs(MODEL_PROGRAM_CHECK);
+	EQUAL(p.guest.bytes, 100);
+	/* A page of them, and no more */
+	at = PROGRAM;
+	for (i = 0; i < 256; i++)
+		put_midaw(LISTS, i, 0, 16, DATA + 0x1000 + i * 16);
+	ccw(READ, MIDA, 4096, LISTS);
+	runs(MODEL_NORMAL);
+	EQUAL(p.pin_calls, 1);
+	at = PROGRAM;
+	ccw(READ, MIDA, 4097, LISTS);
+	fails(-EINVAL);
+	expect(!!strstr(ccw_cp_why(p.cp), "leaves its page"), "%s",
+	       ccw_cp_why(p.cp));
+}
+
+static void midaws_to_nowhere_fail(void)
+{
+	begin(FMT1 | MIDAWS);
+	put_midaw(LISTS, 0, LAST, 100, NOWHERE);
+	ccw(READ, MIDA, 100, LISTS);
+	fails(-EINVAL);
+	at = PROGRAM;
+	ccw(READ, MIDA, 100, NOWHERE);
+	fails(-EINVAL);
+	at = PROGRAM;
+	put_midaw(LISTS, 0, LAST, 100, WORLD_READONLY);
+	ccw(READ, MIDA, 100, LISTS);
+	fails(-EINVAL);
+	at = PROGRAM;
+	ccw(WRITE, MIDA, 100, LISTS);
+	runs(MODEL_NORMAL);
+}
+
+static void midaws_are_for_what_has_data(void)
+{
+	begin(FMT1 | MIDAWS);
+	ccw(NOP, MIDA | CC, 100, NOWHERE);
+	ccw(READ, MIDA, 0, NOWHERE);
+	runs(MODEL_NORMAL);
+	at = PROGRAM;
+	ccw(READ, MIDA | SKIP, 100, LISTS);
+	fails(-EOPNOTSUPP);
+	at = PROGRAM;
+	ccw(READ, MIDA | IDA, 100, LISTS);
+	fails(-EOPNOTSUPP);
+}
+
+static void too_many_midaws_fail(void)
+{
+	unsigned int i, n;
+
+	begin(FMT1 | MIDAWS);
+	for (i = 0; i < 256; i++)
+		put_midaw(LISTS, i, 0, 1, DATA);
+	for (n = 35; n <= 36; n++) {
+		at = PROGRAM;
+		for (i = 0; i < n; i++)
+			ccw(READ, i < n - 1 ? MIDA | CC : MIDA, 256, LISTS);
+		if (n == 35)
+			runs(MODEL_NORMAL);
+	}
+	fails(-EINVAL);
+	expect(!!strstr(ccw_cp_why(p.cp), "too many MIDAWs"), "%s",
+	       ccw_cp_why(p.cp));
+}
+
+static void program_that_reads_over_its_midaws_needs_prefetching(void)
+{
+	begin(FMT1 | MIDAWS);
+	put_midaw(LISTS, 0, LAST, 100, LISTS + 15);
+	ccw(READ, MIDA, 100, LISTS);
+	fails(-EOPNOTSUPP);
+	put_midaw(LISTS, 0, LAST, 100, LISTS + 16);
+	runs(MODEL_NORMAL);
+}
+
 static void freeing_nothing_is_fine(void)
 {
 	ccw_cp_free(NULL);
@@ -1397,6 +1588,16 @@ static const struct {
 	TEST(interruption_parameter_is_left_alone),
 	TEST(idaws_are_as_small_as_a_list_has_them),
 	TEST(pages_of_neighbours_are_pinned_by_one_call),
+	TEST(midaws_are_followed_in_both_formats),
+	TEST(midaws_need_no_last_one),
+	TEST(midaws_skip_input),
+	TEST(midaws_go_backward),
+	TEST(bad_midaw_gives_a_program_check_where_it_is),
+	TEST(midaws_end_with_their_page),
+	TEST(midaws_to_nowhere_fail),
+	TEST(midaws_are_for_what_has_data),
+	TEST(too_many_midaws_fail),
+	TEST(program_that_reads_over_its_midaws_needs_prefetching),
 	TEST(freeing_nothing_is_fine),
 };
 

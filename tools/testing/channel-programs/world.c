@@ -294,6 +294,7 @@ struct model_orb world_guest_orb(u32 flags, u32 cpa)
 		.fmt1 = flags >> 23 & 1,
 		.fmt2_idaws = flags >> 17 & 1,
 		.idaws_2k = flags >> 16 & 1,
+		.modified = flags >> 6 & 1,
 		.ils = flags >> 7 & 1,
 		.cpa = cpa,
 	};
@@ -317,10 +318,43 @@ static bool stops(u64 idaw)
 	return idaw % 2048 && idaw % 2048 != 2047;
 }
 
+/* A host's address that a list may lead to: of a page that is pinned, or ours */
+static bool is_known(struct world *world, u64 addr)
+{
+	struct world_page *page = host_page(world, addr);
+
+	if (page)
+		return page->pins;
+	return !(addr >> 31) && shim_dma(addr, 1);
+}
+
+static const char *inspect_midaws(struct world *world, u32 addr, u32 count)
+{
+	const u8 *raw;
+	u32 part;
+
+	for (; count; count -= part, addr += 16) {
+		raw = shim_dma(addr, 16);
+		if (!raw)
+			return "a list of MIDAWs that is cut off";
+		part = raw[6] << 8 | raw[7];
+		/* What no channel accepts */
+		if (!part)
+			return NULL;
+		if (!is_known(world, (u64)get32(raw + 8) << 32 |
+			      get32(raw + 12)))
+			return "a MIDAW of somebody else's page";
+		if (part > count)
+			part = count;
+	}
+	return NULL;
+}
+
 const char *world_inspect(struct world *world, struct ccw_cp *cp)
 {
 	unsigned int n, i, k;
 	const u8 *ccw = peek_host_ccws(cp, &n);
+	const char *why;
 
 	for (i = 0; i < n; i++, ccw += 8) {
 		u32 count = ccw[2] << 8 | ccw[3];
@@ -332,6 +366,12 @@ const char *world_inspect(struct world *world, struct ccw_cp *cp)
 			continue;
 		if (!count)
 			continue;
+		if (ccw[1] & 1) {
+			why = inspect_midaws(world, addr, count);
+			if (why)
+				return why;
+			continue;
+		}
 		if (!(ccw[1] & 4))
 			return "data without an IDAL";
 		for (k = 0; k < DIV_ROUND_UP(count, 4096); k++) {

@@ -1069,6 +1069,29 @@ TEST_F(io, orb_bits_that_are_not_supported_are_refused)
 	}
 }
 
+/* QEMU's channel subsystem has none, as START SUBCHANNEL says */
+TEST_F(io, midaws_that_the_machine_lacks_are_named)
+{
+	int log = kmsg_open(), seconds = 10;
+
+	if (self->ccw.kernels_own)
+		SKIP(return, "the kernel's own passes them on");
+	put_ccw(&self->ccw, PROGRAM, CMD_NOP, CCW_SLI, 1, DATA);
+	expect_refused(_metadata, &self->ccw, -EOPNOTSUPP,
+		       ORB_FORMAT1 | ORB_MIDA, PROGRAM);
+	/* Those of the tests before may be enough for some seconds */
+	while (!kmsg_wait(log, 1000, self->ccw.sch, "not started",
+			  "has no MIDAWs")) {
+		ASSERT_LE(0, --seconds);
+		ASSERT_EQ(-EOPNOTSUPP, ccw_start(&self->ccw,
+						 ORB_FORMAT1 | ORB_MIDA,
+						 PROGRAM));
+	}
+	close(log);
+	/* Nothing is left of it */
+	expect_end(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM, PROGRAM + 8);
+}
+
 TEST_F(io, orb_bits_that_are_passed_on_do_no_harm)
 {
 	static const __u32 bits[] = {

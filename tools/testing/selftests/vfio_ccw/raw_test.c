@@ -40,12 +40,21 @@
 #define ARGUMENTS	0x1000
 #define LISTS		0x2000
 #define LISTS_SIZE	0x1000
+#define MIDALS		0x3000
+#define MIDALS_SIZE	0x1000
 #define SPACE		0x4000
 #define SPACE_SIZE	(RAW_CCW_SIZE - SPACE)
 
 /* A program has no more CCWs, and a CCW no more data */
 #define MAX_CCWS	24
 #define MAX_COUNT	0x2000
+
+/* The MIDAWs of one list: those of all lists are in one page */
+#define MAX_MIDAWS	10
+
+#define MIDAW_SIZE	16
+#define MIDAW_LAST	0x800000U
+#define MIDAW_SKIP	0x400000U
 
 /* The IRB's words: 3 of the SCSW, 5 of extended status, and sense data */
 #define IRB_WORDS	(RAW_CCW_IRB_SIZE / 4)
@@ -64,6 +73,8 @@ struct program {
 		__u16 count;
 		__u32 offset;		/* of data, or of the CCW for a TIC */
 		bool list;
+		bool midaws;		/* the list is one of those */
+		bool may_skip;		/* they may skip: it is input */
 	} ccws[MAX_CCWS];
 };
 
@@ -178,6 +189,42 @@ static void put_list(__u8 *image, __u64 base, __u32 list, __u32 flags,
 	}
 }
 
+/*
+ * MIDAWs for the data of a CCW, most of them sound. They are the same each time
+ * for the same CCW
+ */
+static void put_midaws(__u8 *image, __u64 base, __u32 list,
+		       const struct program *program, int i)
+{
+	__u32 left = program->ccws[i].count;
+	__u64 saved = state;
+	int n;
+
+	state = program->ccws[i].offset * 2654435761ULL + left + i;
+	for (n = 0; left && n < MAX_MIDAWS; n++, list += MIDAW_SIZE) {
+		__u32 at = SPACE + some(SPACE_SIZE - 4096), word = 0, high = 0;
+		__u32 most = 4096 - at % 4096;
+		__u32 part = one_in(3) ? 1 + some(most) : most;
+
+		if (part > left)
+			part = left;
+		if (program->ccws[i].may_skip && one_in(6))
+			word |= MIDAW_SKIP;
+		if ((part == left && one_in(2)) || one_in(60))
+			word |= MIDAW_LAST;
+		if (one_in(80))
+			high = 1U << some(32);
+		left -= part;
+		if (one_in(80))
+			part = some(8192);
+		put_word(image, list, high);
+		put_word(image, list + 4, word | part);
+		put_word(image, list + 8, 0);
+		put_word(image, list + 12, base + at);
+	}
+	state = saved;
+}
+
 static void put_program(__u8 *image, __u64 base, const struct program *program)
 {
 	__u32 list, data, i;
@@ -188,12 +235,18 @@ static void put_program(__u8 *image, __u64 base, const struct program *program)
 		put_word(image, CODE + i + 4, base + SPACE);
 	}
 	memset(image + LISTS, 0, LISTS_SIZE);
+	memset(image + MIDALS, 0, MIDALS_SIZE);
 	for (i = 0; i < (__u32)program->n; i++) {
 		__u32 cmd = program->ccws[i].cmd, flags = program->ccws[i].flags;
 
 		list = LISTS + i * (LISTS_SIZE / MAX_CCWS / 8 * 8);
 		data = base + program->ccws[i].offset;
-		if (program->ccws[i].list) {
+		if (program->ccws[i].list && program->ccws[i].midaws) {
+			list = MIDALS + i * MAX_MIDAWS * MIDAW_SIZE;
+			flags |= CCW_MIDA;
+			put_midaws(image, base, list, program, i);
+			data = base + list;
+		} else if (program->ccws[i].list) {
 			flags |= CCW_IDA;
 			put_list(image, base, list, program->flags,
 				 program->ccws[i].offset,
@@ -300,7 +353,8 @@ static const char *difference(const struct outcome *outcomes, int *where)
 
 /*
  * A kind of device: its commands, whether those of disks are among them, and the
- * program that has it begin in one place with one content, if that is not so
+ * program that has it begin in one place with one content, if that is not so;
+ * and whether its programs have MIDAWs
  */
 struct kind {
 	const char *device;
@@ -308,6 +362,7 @@ struct kind {
 	size_t n;
 	bool disk;
 	const struct program *setup;
+	bool midaws;
 };
 
 static const __u8 disk_commands[] = {
@@ -321,6 +376,7 @@ static const __u8 printer_commands[] = {
 	0x1b, 0x8b, 0x00, 0xff,
 };
 
+#define CMD_READ_BACKWARD 0x0c
 #define TAPE_REWIND	0x07
 #define TAPE_WRITE	0x01
 #define TAPE_MARK	0x1f
@@ -345,7 +401,8 @@ static const struct program tape_setup = {
 /* Writes, reads in both directions, marks, blocks and files both ways */
 static const __u8 tape_commands[] = {
 	CMD_NOP, CMD_SENSE, CMD_SENSE_ID, TAPE_WRITE, TAPE_WRITE, 0x02, 0x02, 0x02,
-	0x0c, 0x0c, TAPE_REWIND, TAPE_MARK, 0x27, 0x2f, 0x37, 0x3f, 0x22, 0x64, 0x00,
+	CMD_READ_BACKWARD, CMD_READ_BACKWARD,
+	TAPE_REWIND, TAPE_MARK, 0x27, 0x2f, 0x37, 0x3f, 0x22, 0x64, 0x00,
 	0xff,
 };
 
@@ -355,19 +412,31 @@ static const __u8 reader_commands[] = {
 };
 
 static const struct kind disk = {
-	DISK, disk_commands, ARRAY_SIZE(disk_commands), true, NULL
+	DISK, disk_commands, ARRAY_SIZE(disk_commands), true, NULL, false
+};
+
+static const struct kind disk_midaws = {
+	DISK, disk_commands, ARRAY_SIZE(disk_commands), true, NULL, true
 };
 
 static const struct kind printer = {
-	PRINTER, printer_commands, ARRAY_SIZE(printer_commands), false, NULL
+	PRINTER, printer_commands, ARRAY_SIZE(printer_commands), false, NULL,
+	false
 };
 
 static const struct kind tape = {
-	TAPE, tape_commands, ARRAY_SIZE(tape_commands), false, &tape_setup
+	TAPE, tape_commands, ARRAY_SIZE(tape_commands), false, &tape_setup,
+	false
+};
+
+static const struct kind tape_midaws = {
+	TAPE, tape_commands, ARRAY_SIZE(tape_commands), false, &tape_setup,
+	true
 };
 
 static const struct kind reader = {
-	READER, reader_commands, ARRAY_SIZE(reader_commands), false, NULL
+	READER, reader_commands, ARRAY_SIZE(reader_commands), false, NULL,
+	false
 };
 
 /* Commands that take less than a page have their arguments in one place */
@@ -438,6 +507,42 @@ static void put_arguments(__u8 *image)
 	locate[14] = locate[1] ? 0x10 : 0;
 }
 
+static bool is_tape(const struct kind *kind)
+{
+	return kind->setup == &tape_setup;
+}
+
+/* Is it read backward, or may it be, as chained data of such a command? */
+static bool may_be_backward(const struct program *program, int i)
+{
+	if (program->ccws[i].cmd == CMD_READ_BACKWARD)
+		return true;
+	while (i--)
+		if (program->ccws[i].cmd == CMD_READ_BACKWARD &&
+		    program->ccws[i].flags & CCW_DC)
+			return true;
+	return false;
+}
+
+/*
+ * Gives a CCW a list of MIDAWs. Not a no-operation, whose data Hercules fetches;
+ * nor one that skips, which has to have them skip, and is refused; nor one that
+ * reads backward, for which Hercules takes what is before its buffer. They skip
+ * input, if that is what it is: chained data is what its command says
+ */
+static void some_midaws(struct program *program, int i)
+{
+	__u8 cmd = program->ccws[i].cmd;
+
+	if (cmd == CMD_NOP || program->ccws[i].flags & CCW_SKIP ||
+	    may_be_backward(program, i))
+		return;
+	program->ccws[i].list = true;
+	program->ccws[i].midaws = true;
+	program->ccws[i].may_skip = !(i && program->ccws[i - 1].flags & CCW_DC) &&
+				    ((cmd & 0x03) == 0x02 || (cmd & 0x0f) == 0x04);
+}
+
 static void some_ccw(struct program *program, const struct kind *kind, __u8 cmd)
 {
 	static const __u8 flags[] = {
@@ -462,7 +567,7 @@ static void some_ccw(struct program *program, const struct kind *kind, __u8 cmd)
 	 * what it had before
 	 */
 	if (cmd == CMD_NOP ||
-	    (kind == &tape &&
+	    (is_tape(kind) &&
 	     ((cmd & 0x03) == 0x03 || cmd == TAPE_READ_NUMBER)))
 		program->ccws[i].flags &= ~CCW_DC;
 	program->ccws[i].count = one_in(4) ? some(MAX_COUNT) : some(64);
@@ -470,6 +575,8 @@ static void some_ccw(struct program *program, const struct kind *kind, __u8 cmd)
 		program->ccws[i].count = 4096;
 	program->ccws[i].offset = SPACE + some(SPACE_SIZE - MAX_COUNT);
 	program->ccws[i].list = one_in(3);
+	if (kind->midaws && one_in(2))
+		some_midaws(program, i);
 }
 
 static void some_tic(struct program *program, __u32 to)
@@ -491,6 +598,8 @@ static void some_program(struct program *program, const struct kind *kind)
 
 	memset(program, 0, sizeof(*program));
 	program->flags = ORB_FORMAT1 | formats[some(3)];
+	if (kind->midaws)
+		program->flags |= ORB_MIDA;
 	while (pieces-- && program->n < MAX_CCWS - 6) {
 		switch (kind->disk ? some(6) : 2 + some(4)) {
 		case 0:		/* a search that loops */
@@ -578,6 +687,7 @@ static void print_program(struct __test_metadata *_metadata,
 		TH_LOG("  %2d: %02x %02x %04x %05x%s", i, program->ccws[i].cmd,
 		       program->ccws[i].flags, program->ccws[i].count,
 		       program->ccws[i].offset,
+		       program->ccws[i].midaws ? " by MIDAWs" :
 		       program->ccws[i].list ? " by a list" : "");
 }
 
@@ -724,6 +834,20 @@ TEST_F_TIMEOUT(raw, random_programs_of_a_disk_do_the_same, 3600)
 	one_at_a_time(_metadata, self, &disk);
 }
 
+TEST_F_TIMEOUT(raw, random_programs_of_a_disk_with_midaws_do_the_same, 3600)
+{
+	if (!open_device(_metadata, self, disk_midaws.device))
+		SKIP(return, "no device %s", disk_midaws.device);
+	one_at_a_time(_metadata, self, &disk_midaws);
+}
+
+TEST_F_TIMEOUT(raw, random_programs_of_a_tape_with_midaws_do_the_same, 3600)
+{
+	if (!open_device(_metadata, self, tape_midaws.device))
+		SKIP(return, "no device %s", tape_midaws.device);
+	one_at_a_time(_metadata, self, &tape_midaws);
+}
+
 TEST_F_TIMEOUT(raw, random_programs_of_a_printer_do_the_same, 3600)
 {
 	if (!open_device(_metadata, self, printer.device))
@@ -812,6 +936,30 @@ TEST_F_TIMEOUT(raw, programs_of_a_disk_by_hand_do_the_same, 120)
 			}
 		}
 	}
+}
+
+/* Data comes where they say, and the rest of memory stays */
+TEST_F(raw, midaws_are_what_the_channel_follows)
+{
+	struct program program = {
+		.flags = ORB_FORMAT1 | ORB_MIDA, .n = 1, .ccws = {
+			{ CMD_SENSE_ID, CCW_SLI, 7, SPACE, true, true, false },
+		},
+	};
+	const char *name;
+	int where, i, changed = 0;
+
+	if (!open_device(_metadata, self, DISK))
+		SKIP(return, "no device %s", DISK);
+	name = compare(_metadata, self, &disk, &program, &where);
+	EXPECT_EQ(NULL, name);
+	EXPECT_EQ(0, self->outcomes[1].err);
+	EXPECT_EQ(DSTAT_END << 24,
+		  be32toh(self->outcomes[1].irb[IRB_STATUS]) & 0xffff0000);
+	for (i = 0; i < RAW_CCW_SIZE; i++)
+		changed += self->outcomes[1].memory[i] != self->image[i];
+	EXPECT_LT(3, changed);
+	EXPECT_GE(7, changed);
 }
 
 /* The judge is awake: a byte, a word of the IRB and an errno each count */

@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# A MIDAW that skips is taken to have a page.
+/^static int cp_write_midal(/,/^}/ s/ && !(list\[i\] & MIDAW_SKIP)//
