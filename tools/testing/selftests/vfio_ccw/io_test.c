@@ -1009,6 +1009,25 @@ TEST_F(io, refusals_hide_no_other_devices)
 	close(log);
 }
 
+/* At most ten lines in five seconds, also of what the channel refuses to start */
+TEST_F(io, refusals_do_not_fill_the_log)
+{
+	__s64 begun = now_ms();
+	int log = kmsg_open();
+	int i;
+
+	if (self->ccw.kernels_own)
+		SKIP(return, "the kernel's own says nothing in the log");
+	put_ccw(&self->ccw, PROGRAM, CMD_NOP, CCW_SLI, 1, DATA);
+	for (i = 0; i < 100; i++)
+		ASSERT_EQ(-EOPNOTSUPP, ccw_start(&self->ccw,
+						 ORB_FORMAT1 | ORB_MIDA,
+						 PROGRAM));
+	EXPECT_GE(10 * (2 + (now_ms() - begun) / 5000),
+		  kmsg_count(log, self->ccw.sch, "not started"));
+	close(log);
+}
+
 /* The host's administrator sees where its interrupts are */
 static long irqs_of(const char *column)
 {
