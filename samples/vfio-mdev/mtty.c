@@ -348,9 +348,11 @@ static u8 mtty_port_read(struct mtty_port *port, unsigned int reg)
 {
 	bool dlab = port->lcr & UART_LCR_DLAB;
 
-	switch (reg) {
-	case UART_RX:
+	/* Most often */
+	if (likely(reg == UART_RX))
 		return dlab ? port->dll : mtty_port_take(port);
+
+	switch (reg) {
 	case UART_IER:
 		return dlab ? port->dlm : port->ier;
 	case UART_IIR:
@@ -372,13 +374,16 @@ static void mtty_port_write(struct mtty_port *port, unsigned int reg, u8 val)
 {
 	bool dlab = port->lcr & UART_LCR_DLAB;
 
-	switch (reg) {
-	case UART_TX:
+	/* Most often */
+	if (likely(reg == UART_TX)) {
 		if (dlab)
 			port->dll = val;
 		else
 			mtty_port_transmit(port, val);
-		break;
+		return;
+	}
+
+	switch (reg) {
 	case UART_IER:
 		if (dlab)
 			port->dlm = val;
