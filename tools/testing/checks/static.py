@@ -20,6 +20,7 @@ IGNORED = (
     ("PARENTHESIS_ALIGNMENT", r"_trace\.h$", "TRACE_EVENT() is laid out so everywhere"),
     ("MACRO_ARG_REUSE", r"mdev_request\.h$", "a condition is waited for until it is true, as with wait_event()"),
     ("FILE_PATH_CHANGES", r"", "MAINTAINERS names folders, and a patch of what is staged names no files that are new"),
+    ("(LINE_SPACING|PARENTHESIS_ALIGNMENT)", r"/mtty\.c$", "members of a struct_group_tagged() are declarations"),
     ("CONST_STRUCT", r"", "a struct bus_type is registered, and older kernels take no const one"),
     ("AVOID_EXTERNS", r"mdev_kernel_(parent|driver)\.c$",
      "no header of ours may be included: it would change the versions"),
@@ -36,8 +37,8 @@ IGNORED = (
     ("NAKED_SSCANF", r"^tools/testing/selftests/", "the answer is an argument of ASSERT_EQ() or is compared"),
     ("SSCANF_TO_KSTRTO", r"^tools/", "user space has no kstrto*()"),
     ("BRACES", r"^tools/testing/selftests/", "the harness's EXPECT_*() are more than one statement"),
-    ("(MACRO_ARG_REUSE|MACRO_WITH_FLOW_CONTROL|MULTISTATEMENT_MACRO_USE_DO_WHILE)", r"^tools/testing/selftests/",
-     "macros around the harness's own, which return from the test"),
+    ("(MACRO_ARG_REUSE|MULTISTATEMENT_MACRO_USE_DO_WHILE)", r"^tools/testing/selftests/",
+     "macros that make tests and variants, or that look at an expression again and again"),
 )
 
 _TYPES = TOP / "tools/testing/checks/checkpatch-types.txt"

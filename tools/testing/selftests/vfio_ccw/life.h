@@ -173,9 +173,6 @@ static inline void start_stuck_user(struct __test_metadata *_metadata,
 	EXPECT_EQ(-ETIMEDOUT, child_wait(life->child, 0));
 }
 
-/* Why a test that has a holder asked is skipped, if ccw.kernels_mdev */
-#define NEVER_ASKS	"the kernel's own mdev does not ask for release"
-
 static inline void start_holder(struct __test_metadata *_metadata,
 				struct life *life, bool with_eventfd)
 {

@@ -276,7 +276,7 @@ TEST_F(life, removal_waits_for_a_user_stuck_in_a_start)
 	pid_t remover;
 
 	if (ccw->kernels_own)
-		SKIP(return, NEVER_ASKS);
+		SKIP(return, ASKS_NOBODY);
 	start_stuck_user(_metadata, &self->life);
 	remover = remover_start(&ccw->uuid);
 	EXPECT_TRUE(kmsg_wait(self->life.log, SOON_MS, ccw->uuid.text,
@@ -307,7 +307,7 @@ TEST_F(life, remove_asks_the_user)
 	struct ccw *ccw = &self->life.ccw;
 
 	if (ccw->kernels_mdev)
-		SKIP(return, NEVER_ASKS);
+		SKIP(return, ASKS_NOBODY);
 	start_holder(_metadata, &self->life, true);
 	self->life.child = remover_start(&ccw->uuid);
 	expect_asked(_metadata, &self->life);
@@ -320,7 +320,7 @@ TEST_F(life, remove_names_who_blocks_it)
 	struct ccw *ccw = &self->life.ccw;
 
 	if (ccw->kernels_mdev)
-		SKIP(return, NEVER_ASKS);
+		SKIP(return, ASKS_NOBODY);
 	start_holder(_metadata, &self->life, false);
 	self->life.child = remover_start(&ccw->uuid);
 	expect_blocked(_metadata, &self->life);
@@ -333,7 +333,7 @@ TEST_F(life, interrupted_remove_leaves_the_device_whole)
 	struct ccw *ccw = &self->life.ccw;
 
 	if (ccw->kernels_mdev)
-		SKIP(return, NEVER_ASKS);
+		SKIP(return, ASKS_NOBODY);
 	start_holder(_metadata, &self->life, true);
 	self->life.child = remover_start(&ccw->uuid);
 	expect_asked(_metadata, &self->life);
@@ -350,7 +350,7 @@ TEST_F(life, unbind_asks_the_user)
 	struct ccw *ccw = &self->life.ccw;
 
 	if (ccw->kernels_mdev)
-		SKIP(return, NEVER_ASKS);
+		SKIP(return, ASKS_NOBODY);
 	start_holder(_metadata, &self->life, true);
 	self->life.child = sch_unbinder_start(ccw->sch);
 	expect_asked(_metadata, &self->life);
@@ -365,7 +365,7 @@ TEST_F(life, unbind_names_who_blocks_it)
 	struct ccw *ccw = &self->life.ccw;
 
 	if (ccw->kernels_mdev)
-		SKIP(return, NEVER_ASKS);
+		SKIP(return, ASKS_NOBODY);
 	start_holder(_metadata, &self->life, false);
 	self->life.child = sch_unbinder_start(ccw->sch);
 	expect_blocked(_metadata, &self->life);
@@ -378,7 +378,7 @@ TEST_F(life, unbind_ends_with_a_killed_user)
 	struct ccw *ccw = &self->life.ccw;
 
 	if (ccw->kernels_mdev)
-		SKIP(return, NEVER_ASKS);
+		SKIP(return, ASKS_NOBODY);
 	start_holder(_metadata, &self->life, true);
 	self->life.child = sch_unbinder_start(ccw->sch);
 	expect_asked(_metadata, &self->life);
@@ -394,7 +394,7 @@ TEST_F(life, io_goes_on_while_an_unbind_waits)
 	struct ccw *ccw = &self->life.ccw;
 
 	if (ccw->kernels_mdev)
-		SKIP(return, NEVER_ASKS);
+		SKIP(return, ASKS_NOBODY);
 	ASSERT_EQ(0, ccw_open(ccw));
 	self->life.child = sch_unbinder_start(ccw->sch);
 	EXPECT_TRUE(kmsg_wait(self->life.log, SOON_MS, ccw->uuid.text,

@@ -83,7 +83,7 @@ TEST_F(plug, unused_device_goes_at_once)
 TEST_F(plug, user_is_told_and_loses_it)
 {
 	if (self->life.ccw.kernels_mdev)
-		SKIP(return, NEVER_ASKS);
+		SKIP(return, ASKS_NOBODY);
 	start_holder(_metadata, &self->life, true);
 	EXPECT_EQ(0, detach(READER_DEVNO));
 	EXPECT_TRUE(eventfd_wait(self->life.holder.eventfd, SOON_MS));
@@ -95,7 +95,7 @@ TEST_F(plug, user_is_told_and_loses_it)
 TEST_F(plug, stopped_user_holds_up_nothing)
 {
 	if (self->life.ccw.kernels_mdev)
-		SKIP(return, NEVER_ASKS);
+		SKIP(return, ASKS_NOBODY);
 	start_holder(_metadata, &self->life, true);
 	ASSERT_EQ(0, kill(self->life.holder.pid, SIGSTOP));
 	EXPECT_EQ(0, detach(READER_DEVNO));

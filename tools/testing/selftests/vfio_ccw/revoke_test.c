@@ -143,7 +143,7 @@ TEST_F(taken, stopped_user_is_not_waited_for)
 	struct ccw *ccw = &self->life.ccw;
 
 	if (ccw->kernels_mdev)
-		SKIP(return, NEVER_ASKS);
+		SKIP(return, ASKS_NOBODY);
 	start_holder(_metadata, &self->life, true);
 	stop_holder(_metadata, &self->life);
 	EXPECT_EQ(0, mdev_revoke(&ccw->uuid));
@@ -190,7 +190,7 @@ TEST_F(taken, remove_waits_and_ends_with_a_revocation)
 	struct ccw *ccw = &self->life.ccw;
 
 	if (ccw->kernels_mdev)
-		SKIP(return, NEVER_ASKS);
+		SKIP(return, ASKS_NOBODY);
 	start_holder(_metadata, &self->life, true);
 	self->life.child = remover_start(&ccw->uuid);
 	expect_asked(_metadata, &self->life);
@@ -221,7 +221,7 @@ static void expect_usable_by_host(struct __test_metadata *_metadata,
 TEST_F(taken, unbind_revokes_when_the_time_is_over)
 {
 	if (self->life.ccw.kernels_mdev)
-		SKIP(return, NEVER_ASKS);
+		SKIP(return, ASKS_NOBODY);
 	start_holder(_metadata, &self->life, true);
 	stop_holder(_metadata, &self->life);
 	ASSERT_EQ(0, grace_set(1));
@@ -235,7 +235,7 @@ TEST_F(taken, unbind_revokes_when_the_time_is_over)
 TEST_F(taken, unbind_that_waits_for_ever_can_be_given_a_limit)
 {
 	if (self->life.ccw.kernels_mdev)
-		SKIP(return, NEVER_ASKS);
+		SKIP(return, ASKS_NOBODY);
 	ASSERT_EQ(0, grace_set(0));
 	start_holder(_metadata, &self->life, true);
 	self->life.child = sch_unbinder_start(self->life.ccw.sch);
@@ -323,7 +323,7 @@ TEST_F(pulled, unused_device_goes_at_once)
 TEST_F(pulled, user_is_told_and_loses_it)
 {
 	if (self->life.ccw.kernels_mdev)
-		SKIP(return, NEVER_ASKS);
+		SKIP(return, ASKS_NOBODY);
 	start_holder(_metadata, &self->life, true);
 	pull(_metadata, self);
 	EXPECT_TRUE(eventfd_wait(self->life.holder.eventfd, SOON_MS));
@@ -335,7 +335,7 @@ TEST_F(pulled, user_is_told_and_loses_it)
 TEST_F(pulled, user_that_cannot_be_asked_loses_it)
 {
 	if (self->life.ccw.kernels_mdev)
-		SKIP(return, NEVER_ASKS);
+		SKIP(return, ASKS_NOBODY);
 	start_holder(_metadata, &self->life, false);
 	pull(_metadata, self);
 	expect_taken_from_holder(_metadata, &self->life);
@@ -360,7 +360,7 @@ TEST_F(pulled, device_that_is_gone_says_so)
 TEST_F(pulled, device_pulled_in_the_middle_of_a_start)
 {
 	if (self->life.ccw.kernels_own)
-		SKIP(return, NEVER_ASKS);
+		SKIP(return, ASKS_NOBODY);
 	start_stuck_user(_metadata, &self->life);
 	pull(_metadata, self);
 	expect_gone(_metadata, &self->life);
@@ -406,7 +406,7 @@ TEST_F(pulled, stopped_user_holds_up_nothing)
 TEST_F(pulled, unbind_that_waits_ends_when_the_device_is_pulled)
 {
 	if (self->life.ccw.kernels_own)
-		SKIP(return, NEVER_ASKS);
+		SKIP(return, ASKS_NOBODY);
 	start_holder(_metadata, &self->life, false);
 	stop_holder(_metadata, &self->life);
 	self->life.child = sch_unbinder_start(self->life.ccw.sch);
