@@ -331,15 +331,29 @@ static bool mdev_group_taken(struct mdev_device *mdev, struct file *file)
 	return !again;
 }
 
-/* They pair with those in mdev_group_begin() and mdev_group_start() */
-static void mdev_group_put_devices(struct mdev_device *mdev,
-				   struct device *vdev)
+/*
+ * The thread, or the work, is done. When the group is taken, @job may be in use
+ * again, and the removal goes on: then nobody but its driver has VFIO's device
+ * any more, and the instance is free when the removal is over. Returns false if
+ * there is somebody again who wants the group.
+ */
+static bool mdev_group_done(struct mdev_device *mdev, struct device *vdev,
+			    struct file *file)
 {
-	put_device(vdev);
+	bool taken = file != ERR_PTR(-EBUSY);
+
+	/* Pairs with get_device() in mdev_group_is_wanted() */
+	if (taken)
+		put_device(vdev);
+	if (!mdev_group_taken(mdev, file))
+		return false;
+	if (!taken)
+		put_device(vdev);
+	/* Pairs with mdev_group_start() */
 	put_device(&mdev->dev);
+	return true;
 }
 
-/* When the group is taken, @job may be in use again */
 static void mdev_group_job_run(struct mdev_group_job *job)
 {
 	struct mdev_device *mdev = job->mdev;
@@ -348,8 +362,7 @@ static void mdev_group_job_run(struct mdev_group_job *job)
 
 	do {
 		file = mdev_group_wait(mdev->group.id, vdev, &mdev->group);
-	} while (!mdev_group_taken(mdev, file));
-	mdev_group_put_devices(mdev, vdev);
+	} while (!mdev_group_done(mdev, vdev, file));
 }
 
 static int mdev_group_thread(void *data)
@@ -374,8 +387,7 @@ static void mdev_group_work(struct work_struct *work)
 			return;
 		mdev_group_job_run(job);
 	} else {
-		mdev_group_taken(mdev, file);
-		mdev_group_put_devices(mdev, vdev);
+		mdev_group_done(mdev, vdev, file);
 	}
 	module_put(THIS_MODULE);
 }
@@ -422,7 +434,7 @@ static bool mdev_group_is_wanted(struct mdev_device *mdev,
 		return false;
 	}
 	mdev->group_taking = true;
-	/* Pairs with put_device() in mdev_group_put_devices() */
+	/* Pairs with put_device() in mdev_group_done() */
 	if (watch->vdev)
 		*vdev = get_device(&watch->vdev->device);
 	return true;
