@@ -106,14 +106,15 @@ struct mtty_port {
 
 /**
  * struct mtty - one serial card
- * @lock: protects @ports, @config, @intx_masked, @running, and @unmasks and what
- *	follows it. It is taken in process context only, and held while a trigger is
+ * @lock: protects @ports, @config, @intx_masked, @running, @loaded, and @unmasks and
+ *	what follows it. It is taken in process context only, and held while a trigger is
  *	signalled: level and mask of INTx change together with the signal. User
  *	memory is touched under it where page faults are disabled, and only
  *	there
  * @nr_ports: ports, and BARs, that this card has; constant
  * @intx_masked: INTx is masked, by the holder or by having been signalled
  * @running: interrupts are signalled; not while the card is stopped for migration
+ * @loaded: its state came from another card, and it has not run since
  * @ports: the UARTs
  * @config: PCI configuration space
  * @triggers: of INTx, the level triggered interrupt, of MSI, and of the request
@@ -132,6 +133,7 @@ struct mtty {
 	unsigned int nr_ports;
 	bool intx_masked;
 	bool running;
+	bool loaded;
 	struct mtty_port ports[MTTY_PORTS_MAX];
 	u8 config[PCI_CFG_SPACE_SIZE];
 	struct mdev_trigger triggers[VFIO_PCI_NUM_IRQS];
@@ -438,6 +440,13 @@ static bool mtty_intx_disabled(const struct mtty *mtty)
 	return mtty->config[PCI_COMMAND + 1] & (PCI_COMMAND_INTX_DISABLE >> 8);
 }
 
+static void mtty_intx_signal(struct mtty *mtty)
+{
+	if (!mtty->intx_masked && !mtty_intx_disabled(mtty))
+		mtty->intx_masked =
+			mdev_trigger_signal(&mtty->triggers[VFIO_PCI_INTX_IRQ_INDEX]);
+}
+
 /*
  * Called whenever something changed that the interrupt depends on. @raised: a
  * message is due, because a condition came that was not there before. INTx
@@ -455,10 +464,8 @@ static void mtty_irq_update(struct mtty *mtty, bool raised)
 		return;
 	}
 
-	if (!mtty->intx_masked && !mtty_intx_disabled(mtty) &&
-	    mtty_irq_pending(mtty))
-		mtty->intx_masked =
-			mdev_trigger_signal(&mtty->triggers[VFIO_PCI_INTX_IRQ_INDEX]);
+	if (mtty_irq_pending(mtty))
+		mtty_intx_signal(mtty);
 }
 
 /* After each access to a port */
@@ -651,6 +658,7 @@ static void mtty_reset(struct mtty *mtty)
 
 	lockdep_assert_held(&mtty->lock);
 
+	mtty->loaded = false;
 	mtty_config_reset(mtty);
 	for (i = 0; i < mtty->nr_ports; i++)
 		mtty_port_reset(&mtty->ports[i]);
@@ -1083,11 +1091,19 @@ static int mtty_load(struct mdev_device *mdev, u32 version, const void *data,
 		ret = mtty_port_load(&mtty->ports[i], &state->ports[i]);
 	if (ret)
 		mtty_reset(mtty);
+	else
+		mtty->loaded = true;
 	spin_unlock(&mtty->lock);
 	return ret;
 }
 
-/* There is no DMA that could go to another device */
+/*
+ * There is no DMA that could go to another device.
+ *
+ * The holder may have brought along an INTx that was raised, for a reason that the
+ * other card no longer had: QEMU does, and lowers it only after a signal. So there
+ * is one, once.
+ */
 static int mtty_run(struct mdev_device *mdev, enum mdev_run run)
 {
 	struct mtty *mtty = mdev_get_drvdata(mdev);
@@ -1097,6 +1113,11 @@ static int mtty_run(struct mdev_device *mdev, enum mdev_run run)
 	starts = !mtty->running;
 	mtty->running = run != MDEV_RUN_STOPPED;
 	mtty_irq_update(mtty, starts && mtty_irq_pending(mtty));
+	if (mtty->running && mtty->loaded) {
+		mtty->loaded = false;
+		if (!mtty_uses_msi(mtty))
+			mtty_intx_signal(mtty);
+	}
 	spin_unlock(&mtty->lock);
 	return 0;
 }

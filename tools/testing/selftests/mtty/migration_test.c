@@ -402,6 +402,24 @@ TEST_F(migration, nothing_comes_where_nothing_was_pending)
 	EXPECT_EQ(0, eventfd_take(self->eventfd));
 }
 
+/* The guest may have an INTx raised that the first card has taken back */
+TEST_F(migration, level_that_came_along_can_be_lowered)
+{
+	save(&self->data, self->card.user.device);
+	EXPECT_EQ(0, card_set_eventfd(&self->other, INTX, self->eventfd));
+	ASSERT_EQ(0, mig_load(self->other.user.device, self->data.bytes,
+			      self->data.size));
+	EXPECT_EQ(0, eventfd_take(self->eventfd));
+	EXPECT_EQ(0, mig_go(self->other.user.device, MIG_RUNNING));
+	EXPECT_EQ(1, eventfd_take(self->eventfd));
+	/* Once */
+	EXPECT_EQ(0, card_act(&self->other, INTX, VFIO_IRQ_SET_ACTION_UNMASK, 1));
+	EXPECT_EQ(0, mig_go(self->other.user.device, MIG_STOP));
+	EXPECT_EQ(0, mig_go(self->other.user.device, MIG_RUNNING));
+	EXPECT_EQ(0, eventfd_take(self->eventfd));
+	EXPECT_EQ(0, card_set_eventfd(&self->other, INTX, -1));
+}
+
 static int poll_events(int fd)
 {
 	struct pollfd polled = { .fd = fd, .events = POLLIN | POLLOUT };
