@@ -219,16 +219,21 @@ static bool use_msi(bool enable)
 
 /* Interrupts */
 
+static uint16_t mask_port(int line)
+{
+	return line < 8 ? PIC1 + 1 : PIC2 + 1;
+}
+
 static void unmask(int line)
 {
-	uint16_t port = line < 8 ? PIC1 + 1 : PIC2 + 1;
+	uint16_t port = mask_port(line);
 
 	out8(port, in8(port) & ~(1 << (line & 7)));
 }
 
 static void mask(int line)
 {
-	uint16_t port = line < 8 ? PIC1 + 1 : PIC2 + 1;
+	uint16_t port = mask_port(line);
 
 	out8(port, in8(port) | 1 << (line & 7));
 }
