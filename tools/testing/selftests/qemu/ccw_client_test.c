@@ -120,10 +120,8 @@ FIXTURE_SETUP(client)
 	self->events = -1;
 	if (!file_exists(QEMU_FILES))
 		SKIP(return, NO_QEMU);
-	set_up_client(&self->client);
-	self->client.uuid = &self->ccw.uuid;
+	set_up_client(&self->client, &self->ccw.uuid, variant->command_line);
 	self->client.start = start;
-	self->client.command_line = variant->command_line;
 	self->client.at_work = variant->at_work;
 	ASSERT_EQ(0, ccw_grab(&self->ccw, variant->device));
 	if (self->ccw.kernels_own) {

@@ -41,10 +41,8 @@ FIXTURE_SETUP(client)
 {
 	if (!file_exists(QEMU_FILES))
 		SKIP(return, NO_QEMU);
-	set_up_client(&self->client);
-	self->client.uuid = &self->uuid;
+	set_up_client(&self->client, &self->uuid, variant->command_line);
 	self->client.start = start;
-	self->client.command_line = variant->command_line;
 	self->eventfd_id = eventfd_next_id();
 	self->uuid = uuid_new();
 	ASSERT_EQ(0, mdev_create(PARENT, TYPE, &self->uuid));

@@ -502,8 +502,12 @@ struct client {
 #define client_test(name)						\
 	TEST_F_TIMEOUT(client, name, QEMU_TEST_S)
 
-static inline void set_up_client(struct client *client)
+/* @uuid may be that of a device which does not exist yet */
+static inline void set_up_client(struct client *client, const struct uuid *uuid,
+				 const char *command_line)
 {
+	client->uuid = uuid;
+	client->command_line = command_line;
 	client->child = -1;
 	client->qemu.pid = -1;
 	client->anchor = (struct anchor)ANCHOR_NONE;
