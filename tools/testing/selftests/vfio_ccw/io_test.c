@@ -526,16 +526,23 @@ TEST_F(list, longest_list_works)
 	EXPECT_TRUE(untouched(&self->ccw, DATA + 2 * variant->block, 100));
 }
 
+/* Two bytes are where the first word of the list at @list says, and five more */
+static void expect_both_words_followed(struct __test_metadata *_metadata,
+				       struct ccw *ccw,
+				       const FIXTURE_VARIANT(list) *variant,
+				       __u32 list)
+{
+	put_listed(ccw, variant->flags, 7, list);
+	put_idaw(ccw, variant->flags, list, 0, DATA + variant->block - 2);
+	put_idaw(ccw, variant->flags, list, 1, DATA + 4 * variant->block);
+	expect_end(_metadata, ccw, variant->flags, PROGRAM, PROGRAM + 8);
+}
+
 TEST_F(list, list_may_cross_pages)
 {
 	__u32 list = LIST + 0x1000 - idaw_size(variant);
 
-	put_listed(&self->ccw, variant->flags, 7, list);
-	put_idaw(&self->ccw, variant->flags, list, 0,
-		 DATA + variant->block - 2);
-	put_idaw(&self->ccw, variant->flags, list, 1,
-		 DATA + 4 * variant->block);
-	expect_end(_metadata, &self->ccw, variant->flags, PROGRAM, PROGRAM + 8);
+	expect_both_words_followed(_metadata, &self->ccw, variant, list);
 	EXPECT_TRUE(goes_on(&self->ccw, DATA + 4 * variant->block, 2, 5));
 }
 
@@ -545,12 +552,7 @@ TEST_F(list, list_may_end_where_memory_ends)
 
 	if (self->ccw.kernels_own && !variant->wide)
 		SKIP(return, "the kernel's own says EINVAL now and then");
-	put_listed(&self->ccw, variant->flags, 7, list);
-	put_idaw(&self->ccw, variant->flags, list, 0,
-		 DATA + variant->block - 2);
-	put_idaw(&self->ccw, variant->flags, list, 1,
-		 DATA + 4 * variant->block);
-	expect_end(_metadata, &self->ccw, variant->flags, PROGRAM, PROGRAM + 8);
+	expect_both_words_followed(_metadata, &self->ccw, variant, list);
 	/* And a list of one word */
 	put_listed(&self->ccw, variant->flags, 7,
 		   GUEST_END - idaw_size(variant));
