@@ -130,10 +130,12 @@ static int mdev_add(struct mdev_device *mdev)
 
 /*
  * It is whole: user space is told, and may open and remove it. A thread that is
- * told sooner, of the VFIO device, waits for the lock.
+ * told sooner, of the VFIO device, waits for the lock; a thread that gets it then
+ * may drop the first reference before this one is done with the device.
  */
 static void mdev_announce(struct mdev_device *mdev)
 {
+	get_device(&mdev->dev);
 	mutex_lock(&mdev->lock);
 	mdev_event(mdev, MDEV_EV_ANNOUNCE);
 	dev_set_uevent_suppress(&mdev->dev, false);
@@ -141,6 +143,7 @@ static void mdev_announce(struct mdev_device *mdev)
 	kobject_uevent(&mdev->dev.kobj, KOBJ_BIND);
 	mutex_unlock(&mdev->lock);
 	mdev_parent_wake(mdev_parent(mdev));
+	put_device(&mdev->dev);
 }
 
 /* One that cannot be bound is torn down, and was never announced */

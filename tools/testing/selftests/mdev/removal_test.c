@@ -4,8 +4,11 @@
  * waits, and whatever happens meanwhile ends in a defined way. What takes more
  * than the first request is in interval_test.c.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -1062,6 +1065,96 @@ TEST_F_TIMEOUT(race, remove_in_the_moment_of_creation, 120 * SLOWER)
 			;
 	}
 	end_race(_metadata, self);
+	close(events);
+}
+
+/*
+ * The slow creator: it shares its processor with a thread that removes the
+ * device, which goes first, and with one that is busy. Once it has told of the
+ * device, it runs when nobody else would.
+ */
+struct slow_creator {
+	struct race *race;
+	pthread_t creator;
+	pthread_t busy;
+	/* Where the busy one waits for the begin of each round, and for its end */
+	sem_t begin;
+	int over;
+	int ret;
+};
+
+static int share_processor(pthread_t thread)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(0, &set);
+	return pthread_setaffinity_np(thread, sizeof(set), &set);
+}
+
+static void *create_slowly(void *arg)
+{
+	struct slow_creator *slow = arg;
+
+	slow->ret = mdev_create(slow->race->parent, slow->race->type,
+				&slow->race->uuid);
+	return NULL;
+}
+
+static void *be_busy(void *arg)
+{
+	struct slow_creator *slow = arg;
+
+	sem_wait(&slow->begin);
+	while (!__atomic_load_n(&slow->over, __ATOMIC_RELAXED))
+		;
+	return NULL;
+}
+
+static void start_slow_creator(struct __test_metadata *_metadata,
+			       struct slow_creator *slow)
+{
+	slow->over = 0;
+	ASSERT_EQ(0, sem_init(&slow->begin, 0, 0));
+	ASSERT_EQ(0, pthread_create(&slow->busy, NULL, be_busy, slow));
+	ASSERT_EQ(0, share_processor(slow->busy));
+	ASSERT_EQ(0, pthread_create(&slow->creator, NULL, create_slowly, slow));
+	ASSERT_EQ(0, share_processor(slow->creator));
+}
+
+static void end_slow_creator(struct __test_metadata *_metadata,
+			     struct slow_creator *slow)
+{
+	__atomic_store_n(&slow->over, 1, __ATOMIC_RELAXED);
+	pthread_join(slow->busy, NULL);
+	pthread_join(slow->creator, NULL);
+	sem_destroy(&slow->begin);
+	EXPECT_EQ(0, slow->ret);
+}
+
+/* The device is gone before its creator is done with it */
+TEST_F_TIMEOUT(race, remove_before_the_creator_goes_on, 120 * SLOWER)
+{
+	static const struct sched_param first = { .sched_priority = 1 };
+	static const struct sched_param last = { .sched_priority = 0 };
+	struct slow_creator slow = { .race = &self->race };
+	int events = uevent_open();
+	int i;
+
+	ASSERT_LE(0, events);
+	ASSERT_EQ(0, share_processor(pthread_self()));
+	/* The threads that it starts are ordinary ones */
+	ASSERT_EQ(0, sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK,
+					&first));
+	for (i = 0; i < ROUNDS / 30; i++) {
+		start_slow_creator(_metadata, &slow);
+		ASSERT_TRUE(uevent_wait(events, SOON_MS, "add",
+					self->race.uuid.text, "SUBSYSTEM=mdev"));
+		pthread_setschedparam(slow.creator, SCHED_IDLE, &last);
+		sem_post(&slow.begin);
+		EXPECT_EQ(0, mdev_remove(&self->race.uuid));
+		end_slow_creator(_metadata, &slow);
+	}
 	close(events);
 }
 
