@@ -644,8 +644,10 @@ static bool may_skip(__u8 cmd)
 /*
  * Whether there is what is known to differ. The translator: a TIC to a TIC
  * is refused before it is reached, and a CCW that one CCW chains data to and
- * another one a command may have a program check for one of them. Hercules lets
- * a control command be chained to a count of 0, which is a program check.
+ * another one a command may have a program check for one of them; and MIDAWs that
+ * skip are refused where data is chained to them, over a TIC, that is output.
+ * Hercules lets a control command be chained to a count of 0, which is a program
+ * check.
  */
 static bool is_known_to_differ(const struct program *program)
 {
@@ -672,7 +674,8 @@ static bool is_known_to_differ(const struct program *program)
 			command[behind(program, i + 1)] = true;
 	}
 	for (i = 0; i < program->n; i++)
-		if (data[i] && (command[i] || !program->ccws[i].count))
+		if (data[i] && (command[i] || !program->ccws[i].count ||
+				program->ccws[i].may_skip))
 			return true;
 	return false;
 }
