@@ -20,6 +20,8 @@
  *	FUZZ_SECONDS	how long (30)
  *	FUZZ_SEED	of what is random; the threads' order is not (1)
  *	FUZZ_KERNELS_OWN	1 if all parents are of the kernel's own interface (0)
+ *	FUZZ_CHANNELS	the host's names of channel devices that are passed through,
+ *			between spaces (none)
  *	VFIO_WAY	as in lib.h
  *
  * With VFIO_WAY=cdev, what opens a group opens a device's own file, what sets
@@ -45,7 +47,9 @@
 #include "lib.h"
 #include "migration.h"
 #include "../mdev/call.h"
+#include "channel.h"
 #include "mdev_relay.h"
+#include "random.h"
 
 #define WORKERS		3
 #define ADMINISTRATORS	3
@@ -54,7 +58,6 @@
 #define REVOCABLE	4	/* of them: the first ones */
 #define SLOTS		4	/* descriptors of each sort, of one worker */
 #define PAGES		16	/* of each kind of memory */
-#define IOVAS		32	/* pages that may be mapped */
 
 /*
  * How long another device's create and remove may take, and the last removals. In
@@ -72,14 +75,14 @@ enum kind {
 	UNSET_CONTAINER, GET_DEVICE, CLOSE, MAP, UNMAP, DIRTY_PAGES,
 	CONTAINER_INFO, INFO, REGION_INFO, IRQ_INFO, SET_IRQS, RESET,
 	FEATURE, MIGRATE, DATA_READ, DATA_WRITE, DATA_IOCTL, READ, WRITE, PIN,
-	UNPIN, MMAP, TOUCH, SEND, RECEIVE, JUNK,
+	UNPIN, MMAP, TOUCH, START, FETCH, HALT, SEND, RECEIVE, JUNK,
 	SETUP, CREATE, REMOVE, REVOKE, REQUEST, UNBIND, BIND, REVOKE_AFTER,
-	KILL, STOP,
+	KILL, STOP, UNBIND_CHANNEL, BIND_CHANNEL,
 	NR_KINDS
 };
 
 /* Sorts of descriptors */
-enum sort { CONTAINER, GROUP, DEVICE, EVENTFD, DATA, NR_SORTS };
+enum sort { CONTAINER, GROUP, DEVICE, EVENTFD, STREAM, NR_SORTS };
 
 static const char *const kind_names[NR_KINDS] = {
 	[OPEN_CONTAINER] = "OPEN_CONTAINER",
@@ -109,6 +112,9 @@ static const char *const kind_names[NR_KINDS] = {
 	[UNPIN] = "UNPIN",
 	[MMAP] = "MMAP",
 	[TOUCH] = "TOUCH",
+	[START] = "START",
+	[FETCH] = "FETCH",
+	[HALT] = "HALT",
 	[SEND] = "SEND",
 	[RECEIVE] = "RECEIVE",
 	[JUNK] = "JUNK",
@@ -122,6 +128,8 @@ static const char *const kind_names[NR_KINDS] = {
 	[REVOKE_AFTER] = "REVOKE_AFTER",
 	[KILL] = "KILL",
 	[STOP] = "STOP",
+	[UNBIND_CHANNEL] = "UNBIND_CHANNEL",
+	[BIND_CHANNEL] = "BIND_CHANNEL",
 };
 
 /*
@@ -134,6 +142,13 @@ static const bool may_fail[NR_KINDS] = {
 	[TOUCH] = true, [PIN] = true, [UNPIN] = true, [DIRTY_PAGES] = true,
 	[SET_IOMMU] = true,
 };
+
+/* The same if no channel device is passed through */
+static bool needs_channel(enum kind kind)
+{
+	return kind == START || kind == FETCH || kind == HALT ||
+	       kind == UNBIND_CHANNEL || kind == BIND_CHANNEL;
+}
 
 /* From how many calls of a kind on one has to succeed */
 #define ENOUGH_CALLS	2000
@@ -185,6 +200,7 @@ static int container;
 static __u32 ioas;		/* of a container that is an iommufd */
 static int post[2];
 static unsigned char *memories[5];
+static unsigned char *programs;		/* a page of channel programs */
 static unsigned char data[2 * 4096];	/* of a migration, as it was read last */
 static size_t data_size;
 static size_t page;
@@ -196,26 +212,6 @@ static size_t page;
  * the lock taken makes another call, so that all but unmaps still race with one.
  */
 static pthread_mutex_t unmap_lock = PTHREAD_MUTEX_INITIALIZER;
-
-static __thread __u64 state;
-
-static __u64 random64(void)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return state;
-}
-
-static unsigned int below(unsigned int limit)
-{
-	return random64() % limit;
-}
-
-static bool chance(unsigned int of)
-{
-	return !below(of);
-}
 
 static bool stopping(void)
 {
@@ -276,7 +272,7 @@ static __u64 random_iova(void)
 {
 	if (chance(20))
 		return random64();
-	return 0x100000 + below(IOVAS) * page;
+	return FUZZ_IOVA + below(FUZZ_IOVAS) * page;
 }
 
 static __u64 random_size(void)
@@ -379,7 +375,7 @@ static void fuzz_migrate(void)
 
 	ret = mig_set(random_fd(DEVICE), below(MIG_STATES + 1), &fd);
 	count(MIGRATE, ret);
-	keep(DATA, fd);
+	keep(STREAM, fd);
 }
 
 /* Most often as much as there is */
@@ -393,11 +389,11 @@ static void fuzz_data_read(void)
 	ssize_t ret;
 
 	if (chance(4)) {
-		count(DATA_READ, read(random_fd(DATA), random_memory(),
+		count(DATA_READ, read(random_fd(STREAM), random_memory(),
 				      below(sizeof(data))));
 		return;
 	}
-	ret = read(random_fd(DATA), data, random_length(sizeof(data)));
+	ret = read(random_fd(STREAM), data, random_length(sizeof(data)));
 	count(DATA_READ, ret);
 	if (ret > 0)
 		data_size = ret;
@@ -409,7 +405,7 @@ static void fuzz_data_write(void)
 
 	if (data_size && chance(3))
 		data[below(data_size)] ^= 1 << below(8);
-	count(DATA_WRITE, write(random_fd(DATA), from,
+	count(DATA_WRITE, write(random_fd(STREAM), from,
 				random_length(data_size)));
 }
 
@@ -456,6 +452,39 @@ static void fuzz_mmap(void)
 		close(pipes[1]);
 	}
 	munmap(memory, page);
+}
+
+/* Programs cannot be found where no such page is mapped */
+static void map_programs(void)
+{
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map), .flags = 3, .size = page,
+		.vaddr = (uintptr_t)programs, .iova = PROGRAM,
+	};
+
+	ioctl(random_fd(CONTAINER), VFIO_IOMMU_MAP_DMA, &map);
+}
+
+static void fuzz_channel(enum kind kind)
+{
+	struct response response;
+	struct ccw ccw;
+
+	if (!channel_of(&ccw, random_fd(DEVICE), programs))
+		return;
+	switch (kind) {
+	case START:
+		if (chance(2))
+			map_programs();
+		count(kind, start_random(&ccw));
+		break;
+	case FETCH:
+		count(kind, read_irb(&ccw, &response));
+		break;
+	default:
+		count(kind, ccw_async(&ccw, 1 << below(3)));
+		break;
+	}
 }
 
 static bool is_container(int fd)
@@ -665,7 +694,7 @@ static void fuzz_call(enum kind kind)
 		fuzz_data_write();
 		break;
 	case DATA_IOCTL:
-		fuzz_ioctl(kind, DATA, MIG_PRECOPY);
+		fuzz_ioctl(kind, STREAM, MIG_PRECOPY);
 		break;
 	case READ:
 		count(kind, pread(random_fd(DEVICE), random_memory(), below(256),
@@ -683,6 +712,11 @@ static void fuzz_call(enum kind kind)
 		break;
 	case MMAP:
 		fuzz_mmap();
+		break;
+	case START:
+	case FETCH:
+	case HALT:
+		fuzz_channel(kind);
 		break;
 	case SEND:
 		fuzz_send();
@@ -705,6 +739,7 @@ static void fuzz_call(enum kind kind)
 static const bool rare[NR_KINDS] = {
 	[OPEN_CONTAINER] = true, [OPEN_GROUP] = true, [SET_CONTAINER] = true,
 	[UNSET_CONTAINER] = true, [CLOSE] = true, [RECEIVE] = true,
+	[HALT] = true,
 };
 
 static void *run_thread(void *seed)
@@ -713,7 +748,12 @@ static void *run_thread(void *seed)
 
 	state = (uintptr_t)seed;
 	while (!stopping()) {
-		kind = chance(16) ? SETUP : below(SETUP);
+		if (chance(16))
+			kind = SETUP;
+		else if (nr_channels && chance(2))
+			kind = chance(2) ? START : FETCH;
+		else
+			kind = below(SETUP);
 		if (!rare[kind] || chance(16))
 			fuzz_call(kind);
 	}
@@ -787,6 +827,7 @@ static int run_worker(void *arg)
 	memories[1] = memory_of(PROT_READ, MAP_PRIVATE);
 	memories[2] = memory_of(PROT_NONE, MAP_PRIVATE);
 	memories[3] = memory_of(PROT_READ | PROT_WRITE, MAP_SHARED);
+	programs = memory_of(PROT_READ | PROT_WRITE, MAP_PRIVATE);
 	memories[4] = missing_new(&missing, PAGES * page) ?
 		      memories[0] : missing.memory;
 	state = start->seed;
@@ -877,6 +918,15 @@ static void administrate(void)
 		count(kind, kill(worker, SIGSTOP));
 		usleep(below(100000));
 		kill(worker, SIGCONT);
+		break;
+	case UNBIND_CHANNEL:
+		if (nr_channels)
+			count(kind, sch_unbind(random_channel()));
+		break;
+	case BIND_CHANNEL:
+		if (nr_channels)
+			count(kind, file_puts("/sys/bus/css/drivers_probe",
+					      random_channel()));
 		break;
 	default:
 		break;
@@ -1077,6 +1127,7 @@ static bool devices_go(void)
 
 static bool kinds_succeeded(void)
 {
+	bool channels = getenv("FUZZ_CHANNELS");
 	bool all = true;
 	int i;
 
@@ -1085,7 +1136,7 @@ static bool kinds_succeeded(void)
 			       kind_names[i], shared->calls[i],
 			       shared->successes[i]);
 		if (shared->calls[i] > ENOUGH_CALLS && !shared->successes[i] &&
-		    !may_fail[i])
+		    !may_fail[i] && (channels || !needs_channel(i)))
 			all = false;
 	}
 	return all;
@@ -1100,11 +1151,13 @@ int main(void)
 	ksft_print_header();
 	page = sysconf(_SC_PAGESIZE);
 	kernels_own = setting("FUZZ_KERNELS_OWN", 0);
+	if (channels_take(getenv("FUZZ_CHANNELS")))
+		ksft_exit_fail_msg("a channel device is missing\n");
 	find_parents();
 	if ((!revocable.nr && !kernels_own) || !unrevocable.nr ||
 	    !watched.type[0])
 		ksft_exit_fail_msg("a parent driver is missing\n");
-	ksft_set_plan(4);
+	ksft_set_plan(5);
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (shared == MAP_FAILED ||
@@ -1139,6 +1192,7 @@ int main(void)
 			 shared->longest_answer < ANSWER_MS,
 			 "another_device_can_be_created_at_all_times\n");
 	ksft_test_result(kinds_succeeded(), "calls_of_each_kind_succeed\n");
+	ksft_test_result(channels_give_back(), "each_channel_device_goes_back\n");
 	relay_set("sleep_max_ms", RELAY_SLEEP_MAX_MS);
 	grace_set(GRACE_DEFAULT);
 	ksft_finished();
