@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "kselftest.h"
 #include "../vfio_ccw/ccw.h"
 #include "random.h"
 
@@ -50,19 +51,33 @@ static inline const char *random_channel(void)
 	return channels[below(nr_channels)].sch;
 }
 
-/* And back to the host, where the device has to be usable again */
+/*
+ * And back to the host, where the device has to be usable again. One that does not
+ * come to an end in time is given up by vfio_ccw, which says so, and the host finds
+ * it when it answers: an administrator would try again.
+ */
+static inline bool channel_give_back(struct ccw *ccw)
+{
+	int tries;
+
+	for (tries = 0; tries < 3; tries++) {
+		if (!parent_exists(ccw->sch)) {
+			sch_unbind(ccw->sch);
+			sch_bind(ccw->sch, "vfio_ccw");
+		}
+		if (!ccw_unbind(ccw))
+			return true;
+	}
+	ksft_print_msg("%s does not come back\n", ccw->device);
+	return false;
+}
+
 static inline bool channels_give_back(void)
 {
 	bool back = true;
 
-	while (nr_channels) {
-		struct ccw *ccw = &channels[--nr_channels];
-
-		if (!parent_exists(ccw->sch))
-			sch_bind(ccw->sch, "vfio_ccw");
-		if (ccw_unbind(ccw))
-			back = false;
-	}
+	while (nr_channels)
+		back = channel_give_back(&channels[--nr_channels]) && back;
 	return back;
 }
 
