@@ -108,7 +108,7 @@ struct vfio_ccw_response {
  * @cp: the channel program being translated, or translated and not yet
  *	released
  * @orb_flags: word 1 of the guest's ORB of that program
- * @revoked: a thread that has io_lock, and a reference, found so
+ * @revoked: the thread that has io_lock, and a reference, found so
  * @broken: the hardware may still be using @cp; under the subchannel's lock
  * @region: the I/O region
  * @cmd_region: the region of asynchronous commands
@@ -242,6 +242,9 @@ static inline void vfio_ccw_user_unlock(struct vfio_ccw_user *user)
 {
 	bool revoked = user->revoked;
 
+	/* Whoever is next may be inside the gate still: it has no reference */
+	if (unlikely(revoked))
+		user->revoked = false;
 	mutex_unlock(&user->io_lock);
 	/* Pairs with vfio_ccw_wait_begin() */
 	if (unlikely(revoked))

@@ -572,6 +572,11 @@ static void revoke_meanwhile(void)
 	revoke();
 }
 
+static void close_gate(void)
+{
+	sim_revoked = true;
+}
+
 static void memory_that_goes_away_meanwhile_is_tried_again(void)
 {
 	begin(SIM_AT_ONCE);
@@ -591,6 +596,28 @@ static void subchannel_that_goes_meanwhile_starts_nothing(void)
 	sim_meanwhile = pull;
 	CHECK(start() == -ENODEV);
 	close_device();
+}
+
+/*
+ * A revocation waits for calls inside the gate. One of them takes io_lock after a
+ * thread that was outside has come back too late, and let that go: the reference
+ * which that one has given back was its own.
+ */
+static void late_thread_gives_back_its_own_reference_only(void)
+{
+	struct vfio_ccw_user *own;
+
+	begin(SIM_AT_ONCE);
+	own = user;
+	sim_meanwhile = close_gate;
+	CHECK(start() == -ENODEV);
+	CHECK(own->refs.refs == 1);
+	CHECK(enter());
+	vfio_ccw_user_unlock(own);
+	CHECK(vc.user == own && own->refs.refs == 1);
+	unmap_meanwhile();
+	CHECK(own->refs.refs == 1);
+	revoke();
 }
 
 /* The table: what is said here in another way */
@@ -848,6 +875,7 @@ static const struct {
 	TEST(condition_codes_have_their_errors),
 	TEST(memory_that_goes_away_meanwhile_is_tried_again),
 	TEST(subchannel_that_goes_meanwhile_starts_nothing),
+	TEST(late_thread_gives_back_its_own_reference_only),
 	TEST(reports_wait_and_the_last_one_tells_of_more),
 	TEST(interrupts_that_are_lost_or_come_again_do_no_harm),
 	TEST(whatever_happens_the_user_sees_what_is_right),
