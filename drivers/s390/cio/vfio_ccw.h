@@ -136,6 +136,7 @@ struct vfio_ccw_user {
  * @user: from open to close, else NULL; under the subchannel's lock. Calls of
  *	the holder's, which come in between, need no lock
  * @available: 1 while no mediated device exists, else 0
+ * @probed: the probe is over; under the subchannel's lock
  * @leaving: somebody is taking the mediated device away; under the
  *	subchannel's lock
  * @pulled: @pulled_work was queued; under the subchannel's lock
@@ -171,6 +172,7 @@ struct vfio_ccw {
 	struct mdev_device *mdev;
 	struct vfio_ccw_user *user;
 	atomic_t available;
+	bool probed;
 	bool leaving;
 	bool pulled;
 	bool pulled_leaves;

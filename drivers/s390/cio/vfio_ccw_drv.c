@@ -170,9 +170,14 @@ static int vfio_ccw_sch_probe(struct subchannel *sch)
 	dev_set_drvdata(&sch->dev, vc);
 	spin_unlock_irq(&sch->lock);
 	ret = mdev_register_device(&sch->dev, &vfio_ccw_mdev_ops);
-	if (ret)
+	if (ret) {
 		vfio_ccw_leave(vc);
-	return ret;
+		return ret;
+	}
+	spin_lock_irq(&sch->lock);
+	vc->probed = true;
+	spin_unlock_irq(&sch->lock);
+	return 0;
 }
 
 static void vfio_ccw_sch_remove(struct subchannel *sch)
@@ -218,6 +223,11 @@ static int vfio_ccw_sch_event(struct subchannel *sch, int slow)
 	}
 
 	vc = vfio_ccw_of_sch(sch);
+	/* The same of a probe, which may be about to register the parent */
+	if (vc && !vc->probed) {
+		ret = -EAGAIN;
+		goto unlock;
+	}
 	if (vc && vfio_ccw_has_changed(vc)) {
 		vfio_ccw_gone(vc);
 		if (!vc->pulled) {

@@ -4,6 +4,9 @@
  * that has waited long enough, and because it was pulled. Nothing of that waits
  * for the user, whatever that is doing.
  */
+#define _GNU_SOURCE
+#include <sched.h>
+
 #include "kselftest_harness.h"
 #include "life.h"
 
@@ -318,6 +321,135 @@ TEST_F(pulled, unused_device_goes_at_once)
 {
 	pull(_metadata, self);
 	expect_gone(_metadata, &self->life);
+}
+
+/*
+ * The driver is bound by a thread that shares its processor with this one, which
+ * has the host pull the device as soon as there is a parent: and lets that thread
+ * go on when the channel subsystem has noticed.
+ */
+struct binding {
+	const char *sch;
+	pthread_t thread;
+	int ret;
+};
+
+static void *bind_driver(void *arg)
+{
+	struct binding *binding = arg;
+
+	binding->ret = sch_bind(binding->sch, "vfio_ccw");
+	return NULL;
+}
+
+/* A thread on this processor, whichever the present one uses */
+static int start_on(int processor, pthread_t *thread, void *(*run)(void *),
+		    void *arg)
+{
+	pthread_attr_t attr;
+	cpu_set_t set;
+	int err;
+
+	CPU_ZERO(&set);
+	CPU_SET(processor, &set);
+	pthread_attr_init(&attr);
+	err = pthread_attr_setaffinity_np(&attr, sizeof(set), &set) ?:
+	      pthread_create(thread, &attr, run, arg);
+	pthread_attr_destroy(&attr);
+	return err;
+}
+
+static int use_first_processor(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(0, &set);
+	return pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
+}
+
+static void *pull_device(void *arg)
+{
+	int *ret = arg;
+
+	__atomic_store_n(ret, host_pull(PULLED_ID), __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* Nobody else runs on this processor before @ret is no more 1, and some time after */
+static void keep_processor(const int *ret)
+{
+	__s64 end = now_ms() + SOON_MS;
+
+	while (__atomic_load_n(ret, __ATOMIC_ACQUIRE) == 1 && now_ms() < end)
+		;
+	end = now_ms() + 400;
+	while (now_ms() < end)
+		;
+}
+
+static bool has_link(const char *link)
+{
+	char name[64];
+
+	return file_link_name(link, name, sizeof(name)) >= 0;
+}
+
+static void pull_while_bound(struct __test_metadata *_metadata,
+			     FIXTURE_DATA(pulled) *self)
+{
+	struct binding binding = { .sch = self->life.ccw.sch };
+	struct ccw *ccw = &self->life.ccw;
+	pthread_t puller;
+	char link[64];
+	int ret = 1;
+	__s64 end;
+
+	EXPECT_EQ(0, sch_unbind(ccw->sch));
+	snprintf(link, sizeof(link), "/sys/class/mdev_bus/%s", ccw->sch);
+	ASSERT_EQ(0, start_on(0, &binding.thread, bind_driver, &binding));
+	end = now_ms() + SOON_MS;
+	while (!has_link(link) && now_ms() < end)
+		usleep(20);
+	self->pulled = true;
+	ASSERT_EQ(0, start_on(1, &puller, pull_device, &ret));
+	keep_processor(&ret);
+	pthread_join(puller, NULL);
+	EXPECT_EQ(0, ret);
+	pthread_join(binding.thread, NULL);
+	EXPECT_TRUE(soon(!file_exists(css_path(ccw->sch, "").text)));
+	/* Nor is there a parent any more, of which nobody would know */
+	EXPECT_FALSE(has_link(link));
+}
+
+static void plug_again(struct __test_metadata *_metadata,
+		       FIXTURE_DATA(pulled) *self)
+{
+	EXPECT_EQ(0, host_plug(PULLED_ID, PULLED_DEVNO));
+	EXPECT_TRUE(soon(file_exists(ccw_path(PULLED, "online").text)));
+	EXPECT_EQ(0, ccw_settle(PULLED));
+	EXPECT_EQ(0, ccw_find(&self->life.ccw, PULLED));
+	self->pulled = false;
+}
+
+TEST_F_TIMEOUT(pulled, device_goes_while_its_driver_is_bound, 120 * SLOWER)
+{
+	static const struct sched_param first = { .sched_priority = 1 };
+	struct ccw *ccw = &self->life.ccw;
+	int i;
+
+	if (ccw->kernels_own)
+		SKIP(return, "the kernel's own has no parent then");
+	EXPECT_EQ(0, mdev_remove(&ccw->uuid));
+	ccw->created = false;
+	ccw->bound = false;
+	ASSERT_EQ(0, use_first_processor());
+	ASSERT_EQ(0, sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK,
+					&first));
+	for (i = 0; i < 6; i++) {
+		pull_while_bound(_metadata, self);
+		plug_again(_metadata, self);
+	}
 }
 
 TEST_F(pulled, user_is_told_and_loses_it)
