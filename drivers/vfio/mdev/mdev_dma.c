@@ -360,7 +360,7 @@ int mdev_pin_pages(struct mdev_device *mdev, dma_addr_t iova, int npage,
 	if (!vmdev || !mdev_phase_is_held(READ_ONCE(mdev->state.phase)))
 		return -ENODEV;
 	/* Somebody has to hear it when the range goes away */
-	if (!vmdev->ops->dma_unmap)
+	if (!vmdev->pins)
 		return -EOPNOTSUPP;
 	ret = mdev_dma_range(iova, npage, &start, &last);
 	if (ret)
@@ -782,8 +782,11 @@ void mdev_dma_unmap(struct mdev_vfio *vmdev, u64 iova, u64 length)
 	struct mdev_use *use;
 	struct mdev_bar *bar;
 
-	/* The parent driver cannot pin, or the device is not open: no page is */
-	if (!vmdev->ops->dma_unmap)
+	/*
+	 * The parent driver cannot pin, or the device is not open: no page is.
+	 * After a revocation VFIO still tells, and the driver may be gone
+	 */
+	if (!vmdev->pins)
 		return;
 	use = mdev_use_get(vmdev);
 	if (!use)

@@ -437,6 +437,7 @@ static int mdev_vfio_probe(struct device *dev)
 	}
 	vmdev->mdev = mdev;
 	vmdev->ops = mdev_parent(mdev)->ops;
+	vmdev->pins = vmdev->ops->dma_unmap;
 	mdev_gate_init(&vmdev->gate, vmdev->ops->owner, vmdev->ops->revoke);
 	if (vmdev->ops->migration) {
 		vmdev->vdev.mig_ops = &mdev_vfio_migration_ops;

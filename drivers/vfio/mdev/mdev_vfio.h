@@ -50,6 +50,7 @@ struct mdev_use {
  *	done with this
  * @ops: the parent driver's callbacks, valid inside the gate
  * @gate: see mdev_gate.h
+ * @pins: the parent driver can pin guest memory; constant
  * @use: from the begin of open to the end of close, else NULL; written under
  *	mdev->lock, read under it, or in a call of the holder's
  * @mappings: mappings that the kernel cannot take away; negative when there
@@ -66,6 +67,7 @@ struct mdev_vfio {
 	struct mdev_device *mdev;
 	const struct mdev_parent_ops *ops;
 	struct mdev_gate gate;
+	bool pins;
 	struct mdev_use *use;
 	atomic_t mappings;
 	bool settled;

@@ -298,6 +298,33 @@ TEST_F(memory, unmaps_at_once_end)
 	EXPECT_EQ(0, relay_set("unmap_ms", 0));
 }
 
+/*
+ * The container tells each device that is open, also one that was taken from its
+ * holder, whose driver was unloaded then: that is not called, nor looked at.
+ */
+TEST_F(memory, unmap_after_another_devices_driver_is_gone)
+{
+	struct vfio_user other = VFIO_USER_NONE;
+	struct uuid uuid = uuid_new();
+
+	if (vfio_way() == VFIO_WAY_CDEV)
+		SKIP(return, WITHOUT_GROUP);
+	ASSERT_EQ(0, mdev_create("mtty", "mtty-1", &uuid));
+	other.container = self->user.container;
+	other.group = vfio_open_group(&uuid, other.container);
+	ASSERT_LE(0, other.group);
+	other.device = vfio_get_device(&other, &uuid);
+	ASSERT_LE(0, other.device);
+	EXPECT_EQ(0, pin_pages(self, IOVA, 1));
+	EXPECT_EQ(0, mdev_revoke(&uuid));
+	EXPECT_EQ(0, module_unload("mtty"));
+	EXPECT_EQ(0, vfio_unmap(&self->user, IOVA, self->size));
+	EXPECT_EQ(0, relay_pinned(&self->uuid));
+	close(other.device);
+	close(other.group);
+	EXPECT_EQ(0, module_load("mtty"));
+}
+
 TEST_F(memory, unmap_of_all_unpins)
 {
 	struct vfio_iommu_type1_dma_unmap unmap = {
