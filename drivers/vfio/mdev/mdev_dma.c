@@ -440,7 +440,7 @@ static void mdev_unpin_later(struct mdev_use *use, dma_addr_t iova, int npage)
 	unpin->npage = npage;
 
 	spin_lock(&dma->lock);
-	if (mdev_unpin_merge(dma, iova, npage)) {
+	if (dma->closed || mdev_unpin_merge(dma, iova, npage)) {
 		spin_unlock(&dma->lock);
 		kfree(unpin);
 		return;
@@ -690,6 +690,19 @@ static void mdev_dma_unpin_left(struct mdev_use *use)
 			       (pin->last - pin->start + 1) >> PAGE_SHIFT);
 }
 
+/*
+ * A notice may be under way still, as VFIO has it: what the parent driver gives back
+ * from here on is no work for the queue, which goes now. Returns false if something
+ * was given back before.
+ */
+static bool mdev_dma_close(struct mdev_dma *dma)
+{
+	spin_lock(&dma->lock);
+	dma->closed = !mdev_dma_has_unpins(dma);
+	spin_unlock(&dma->lock);
+	return dma->closed;
+}
+
 /**
  * mdev_dma_closed - the device was closed
  * @use: of the device
@@ -703,8 +716,10 @@ void mdev_dma_closed(struct mdev_use *use)
 	struct mdev_bar *bar, *next;
 	LIST_HEAD(sticky);
 
-	mdev_dma_flush(use);
-	mdev_dma_wait(use, MAX_SCHEDULE_TIMEOUT);
+	do {
+		mdev_dma_flush(use);
+		mdev_dma_wait(use, MAX_SCHEDULE_TIMEOUT);
+	} while (!mdev_dma_close(dma));
 	/* Works may still be on their way out, with nothing left to do */
 	if (dma->wq)
 		destroy_workqueue(dma->wq);

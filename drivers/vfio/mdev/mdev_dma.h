@@ -31,6 +31,7 @@ struct mdev_vfio;
  * @unpins: pages that were given back, the oldest first
  * @queued: counts what came to @unpins
  * @done: counts what was unpinned
+ * @closed: the device was closed, and all of it is unpinned: nothing is taken back
  * @wq: of works that unpin for callers that must not wait; NULL until there is
  *	one
  * @wait: threads that wait for a change of @pins or @done
@@ -44,6 +45,7 @@ struct mdev_dma {
 	struct list_head unpins;
 	unsigned long queued;
 	unsigned long done;
+	bool closed;
 	struct workqueue_struct *wq;
 	wait_queue_head_t wait;
 };

@@ -210,6 +210,30 @@ static void *run_mapper(void *arg)
 	return NULL;
 }
 
+/* The parent driver gives back what it had pinned when the device is closed already */
+TEST_F(hostile, close_while_a_range_is_unmapped)
+{
+	struct call call, close;
+
+	ASSERT_EQ(0, vfio_map(&self->user, self->memory, IOVA, self->page));
+	ASSERT_EQ(0, relay_pin(self->user.device, MDEV_RELAY_PIN, IOVA, 1));
+	ASSERT_EQ(0, vfio_unmap(&self->user, IOVA, self->page));
+	ASSERT_EQ(0, vfio_map(&self->user, self->memory, IOVA, self->page));
+	ASSERT_EQ(0, relay_pin(self->user.device, MDEV_RELAY_PIN, IOVA, 1));
+	ASSERT_EQ(0, call_start(&call, &(struct call){
+		.run = call_unmap, .user = &self->user, .at = IOVA,
+		.len = self->page,
+	}));
+	usleep(500000);
+	ASSERT_EQ(0, call_start(&close, &(struct call){
+		.run = call_close_device, .user = &self->user,
+	}));
+	EXPECT_EQ(0, call_end(&call, SOON_MS));
+	EXPECT_EQ(0, call_end(&close, CLOSE_MS));
+	self->user.device = -1;
+	EXPECT_TRUE(pages_pinned_become(0));
+}
+
 TEST_F(hostile, range_can_be_pinned_while_it_is_unmapped)
 {
 	struct racer pinners[4], mapper = {
