@@ -676,15 +676,20 @@ static struct mdev_pin *mdev_pin_first(struct mdev_dma *dma)
 	return pin;
 }
 
-/* What the parent driver has forgotten: nobody else has a record of it any more */
+/*
+ * What the parent driver has forgotten: nobody else has a record of it any more. By
+ * now its module may be gone, but not the name of the device's type, which begins
+ * with the driver's.
+ */
 static void mdev_dma_unpin_left(struct mdev_use *use)
 {
 	struct mdev_pin *pin = mdev_pin_first(&use->dma);
+	struct mdev_device *mdev = use->vmdev->mdev;
 
 	if (!pin)
 		return;
-	dev_warn_once(&use->vmdev->mdev->dev, "parent driver %s has left pages pinned that it was to give back\n",
-		      module_name(use->vmdev->gate.owner));
+	dev_warn_once(&mdev->dev, "parent driver of type %s has left pages pinned that it was to give back\n",
+		      kobject_name(&mdev->type->kobj));
 	for (; pin; pin = mdev_pin_first(&use->dma))
 		mdev_unpin_now(use, pin->start,
 			       (pin->last - pin->start + 1) >> PAGE_SHIFT);

@@ -70,6 +70,10 @@ static unsigned int revoke_ms;
 module_param(revoke_ms, uint, 0644);
 MODULE_PARM_DESC(revoke_ms, "How long a revocation takes, in milliseconds (default 0)");
 
+static bool forgets_pins;
+module_param(forgets_pins, bool, 0644);
+MODULE_PARM_DESC(forgets_pins, "Whether what is given back stays pinned, which a driver must not do (default no)");
+
 static unsigned int migration_fails;
 module_param(migration_fails, uint, 0644);
 MODULE_PARM_DESC(migration_fails, "Which steps of a migration fail: the sum of the values in mdev_relay.h (default 0)");
@@ -180,7 +184,8 @@ static void relay_take_pins(struct relay *relay, u64 iova, u64 length,
 
 static void relay_unpin(struct relay *relay, struct relay_pin *pin)
 {
-	mdev_unpin_pages(relay->mdev, pin->iova, pin->npage);
+	if (!READ_ONCE(forgets_pins))
+		mdev_unpin_pages(relay->mdev, pin->iova, pin->npage);
 	atomic_sub(pin->npage, &relay_pinned);
 	kfree(pin);
 }

@@ -402,4 +402,20 @@ TEST_F(memory, pinned_page_does_not_block_the_removal)
 	EXPECT_EQ(0, mdev_create(PARENT, TYPE, &self->uuid));
 }
 
+/* A driver that leaves them pinned may be gone when that is found */
+TEST_F(memory, pages_that_the_driver_has_forgotten_are_unpinned)
+{
+	EXPECT_EQ(0, pin_pages(self, IOVA, 2));
+	EXPECT_LE(2, pages_pinned());
+	EXPECT_EQ(0, relay_set("forgets_pins", 1));
+	EXPECT_EQ(0, mdev_revoke(&self->uuid));
+	EXPECT_LE(2, pages_pinned());
+	EXPECT_EQ(0, module_unload("mdev_relay"));
+	vfio_close(&self->user);
+	EXPECT_TRUE(pages_pinned_become(0));
+	EXPECT_EQ(0, module_load("mdev_relay"));
+	/* For the teardown */
+	EXPECT_EQ(0, mdev_create(PARENT, TYPE, &self->uuid));
+}
+
 TEST_HARNESS_MAIN
