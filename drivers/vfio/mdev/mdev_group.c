@@ -309,15 +309,28 @@ void mdev_group_put(struct file *file)
  */
 static struct workqueue_struct *mdev_group_wq;
 
-/* Returns false if there is somebody again who wants the group */
-static bool mdev_group_taken(struct mdev_device *mdev, struct file *file)
+/*
+ * Returns false if there is somebody again who wants the group. @vdev: if nobody has
+ * it, the job's reference to VFIO's device, or NULL. As soon as the group is not being
+ * taken any more, another job may take it, the device be unbound, and its driver's
+ * module be gone: the reference goes before. Under the lock it is not the last one,
+ * as long as the device is watched.
+ */
+static bool mdev_group_taken(struct mdev_device *mdev, struct device *vdev,
+			     struct file *file)
 {
 	struct mdev_group_use *group = &mdev->group;
+	struct vfio_device *watched;
 	bool again;
 
 	mutex_lock(&mdev->lock);
 	again = group->users && file == ERR_PTR(-EBUSY);
 	if (!again) {
+		watched = mdev->watch->vdev;
+		if (vdev && watched && vdev == &watched->device) {
+			put_device(vdev);
+			vdev = NULL;
+		}
 		mdev->group_taking = false;
 		if (group->users) {
 			WRITE_ONCE(group->file, file);
@@ -326,9 +339,13 @@ static bool mdev_group_taken(struct mdev_device *mdev, struct file *file)
 	}
 	mutex_unlock(&mdev->lock);
 	wake_up_all(&mdev_wait_queue);
-	if (!again && !IS_ERR_OR_NULL(file))
+	if (again)
+		return false;
+	if (!IS_ERR_OR_NULL(file))
 		mdev_group_put(file);
-	return !again;
+	/* It was unbound without the group, since the machine goes down */
+	put_device(vdev);
+	return true;
 }
 
 /*
@@ -340,15 +357,13 @@ static bool mdev_group_taken(struct mdev_device *mdev, struct file *file)
 static bool mdev_group_done(struct mdev_device *mdev, struct device *vdev,
 			    struct file *file)
 {
-	bool taken = file != ERR_PTR(-EBUSY);
-
 	/* Pairs with get_device() in mdev_group_is_wanted() */
-	if (taken)
+	if (file != ERR_PTR(-EBUSY)) {
 		put_device(vdev);
-	if (!mdev_group_taken(mdev, file))
+		vdev = NULL;
+	}
+	if (!mdev_group_taken(mdev, vdev, file))
 		return false;
-	if (!taken)
-		put_device(vdev);
 	/* Pairs with mdev_group_start() */
 	put_device(&mdev->dev);
 	return true;

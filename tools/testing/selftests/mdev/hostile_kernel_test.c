@@ -4,8 +4,14 @@
  * interface. Such a driver cannot take a device from its holder: a removal waits,
  * can be killed, and can be repeated; and nobody waits but for that device.
  */
+#define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -238,6 +244,153 @@ TEST_F(kernel_way_out, group_can_be_used_after_a_removal_that_was_given_up)
 	vfio_close(&self->stuck.user);
 	EXPECT_EQ(0, soon_not(-EBUSY, vfio_open(&self->stuck.user,
 						&self->stuck.uuid)));
+}
+
+/*
+ * A thread of mdev's that is slow: it runs when nobody else on its processor would,
+ * and there is somebody who does. It can be made to stand still, nearly.
+ */
+#define NR_BUSY		40
+
+struct slow {
+	pid_t pid;
+	pthread_t busy[NR_BUSY];
+	int nr_busy;
+	int over;
+};
+
+static pid_t find_thread(const char *name)
+{
+	DIR *dir = opendir("/proc");
+	char path[300], text[32];
+	struct dirent *entry;
+	pid_t pid = -1;
+
+	while (dir && pid < 0 && (entry = readdir(dir))) {
+		snprintf(path, sizeof(path), "/proc/%s/comm", entry->d_name);
+		if (file_read(path, text, sizeof(text)) > 0 &&
+		    !strcmp(text, name))
+			pid = atoi(entry->d_name);
+	}
+	if (dir)
+		closedir(dir);
+	return pid;
+}
+
+static int use_processor(pid_t pid, int policy, int priority)
+{
+	struct sched_param param = { .sched_priority = priority };
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(0, &set);
+	if (sched_setaffinity(pid, sizeof(set), &set) ||
+	    sched_setscheduler(pid, policy, &param))
+		return -errno;
+	return 0;
+}
+
+static void *be_busy(void *arg)
+{
+	struct slow *slow = arg;
+
+	use_processor(0, SCHED_OTHER, 0);
+	while (!__atomic_load_n(&slow->over, __ATOMIC_RELAXED))
+		;
+	return NULL;
+}
+
+static int slow_add(struct slow *slow)
+{
+	int err = pthread_create(&slow->busy[slow->nr_busy], NULL, be_busy,
+				 slow);
+
+	if (!err)
+		slow->nr_busy++;
+	return err;
+}
+
+/* From here on the thread @name is slow */
+static int slow_begin(struct slow *slow, const char *name)
+{
+	int ret;
+
+	*slow = (struct slow){ .pid = find_thread(name) };
+	if (slow->pid < 0)
+		return -ESRCH;
+	ret = use_processor(slow->pid, SCHED_IDLE, 0);
+	return ret ? ret : -slow_add(slow);
+}
+
+static void slow_end(struct slow *slow)
+{
+	__atomic_store_n(&slow->over, 1, __ATOMIC_RELAXED);
+	while (slow->nr_busy)
+		pthread_join(slow->busy[--slow->nr_busy], NULL);
+}
+
+static bool slow_is_in(const struct slow *slow, const char *function)
+{
+	char path[64], text[4096];
+
+	snprintf(path, sizeof(path), "/proc/%d/stack", slow->pid);
+	return file_read(path, text, sizeof(text)) > 0 &&
+	       strstr(text, function);
+}
+
+/* Until it is in @function, where it stands still then; or is no more */
+static void slow_gets_to(struct slow *slow, const char *function,
+			 int timeout_ms)
+{
+	__s64 end = now_ms() + timeout_ms;
+
+	while (!slow_is_in(slow, function)) {
+		if (kill(slow->pid, 0) || now_ms() >= end)
+			return;
+		usleep(2000);
+	}
+	while (slow->nr_busy < NR_BUSY)
+		if (slow_add(slow))
+			return;
+}
+
+/*
+ * The thread that was to take the group gives up, and wakes whoever waits for a
+ * device. One of these goes first, and others have the processor then: meanwhile the
+ * driver is unloaded, which has nothing to do with that thread any more.
+ */
+TEST_F_TIMEOUT(kernel_way_out,
+	       driver_is_unloaded_after_a_removal_that_was_given_up,
+	       120 * SLOWER)
+{
+	struct stuck other = STUCK_NONE;
+	struct slow slow;
+	char module[32];
+	pid_t hurry;
+
+	ASSERT_EQ(0, stuck_new(&other, variant->other, variant->other_type,
+			       self->memory));
+	stuck_close_device(&self->stuck);
+	self->child = remover_start(&self->stuck.uuid);
+	EXPECT_EQ(-ETIMEDOUT, child_wait(self->child, WAITS_MS));
+	hurry = remover_start(&other.uuid);
+	ASSERT_TRUE(soon(mdev_number(&other.uuid, "request") == 1));
+	ASSERT_EQ(0, use_processor(hurry, SCHED_FIFO, 1));
+	ASSERT_EQ(0, slow_begin(&slow, "mdev-group"));
+	ASSERT_EQ(0, kill(self->child, SIGKILL));
+	EXPECT_EQ(128 + SIGKILL, child_wait(self->child, MOMENT_MS));
+	self->child = -1;
+	/* A kernel without preemption has it come to its end, which is as well */
+	slow_gets_to(&slow, "__wake_up", 60000);
+	vfio_close(&self->stuck.user);
+	EXPECT_EQ(0, module_unload(variant->parent));
+	slow_end(&slow);
+	EXPECT_TRUE(soon(find_thread("mdev-group") < 0));
+	snprintf(module, sizeof(module), "kernel/%s", variant->parent);
+	EXPECT_EQ(0, module_load(module));
+	child_kill(hurry);
+	vfio_close(&other.user);
+	EXPECT_EQ(0, mdev_remove(&other.uuid));
 }
 
 /* What one holder keeps waiting is not what another one's removal needs */
