@@ -177,6 +177,7 @@ class Boot:
         if gdb:
             lines += [shlex.join(["symbols", name.rpartition("/")[2], str(path)])
                       for name, path in self._setup.modules.items() if name in modules]
+            lines.append(shlex.join(["echo", "The debugger, in another terminal:", machine.gdb_command()]))
         return [*lines, "person"]
 
     def _drivers(self, test):

@@ -5,6 +5,7 @@ import contextlib
 import subprocess
 import tempfile
 
+import packages
 from host import DIES_WITH_RUNNER, Host
 
 
@@ -57,11 +58,23 @@ class Qemu:
             command = self._command(initrd, "stdio,id=console,signal=off", f"file,id=channel,path={channel}", sockets)
             if gdb:
                 command += ["-chardev", f"socket,id=gdb,path={sockets}/gdb,server=on,wait=off", "-gdb", "chardev:gdb"]
-                kernel = self._setup.kernel.headers / "vmlinux"
-                print("The debugger, from bash, once the guest's shell is there:\n"
-                      f"    gdb {f'{kernel} ' if kernel.exists() else ''}-ex 'target remote {sockets}/gdb' "
-                      f"-x <(grep ^add-symbol-file {channel})", flush=True)
+                self._write_gdb_script(f"{sockets}/gdb", channel)
             return subprocess.run(command).returncode
+
+    def gdb_command(self):
+        """What a person types to have the debugger, in another terminal."""
+        name = "gdb" if self._setup.target.arch.name == packages.host_architecture() else "gdb-multiarch"
+        return f"{name} -x {self._logs / 'gdb-script'}"
+
+    def _write_gdb_script(self, socket, channel):
+        """gdb reads regular files only. The guest tells where its modules are when they are loaded."""
+        symbols = self._logs / "gdb-symbols"
+        lines = [f"target remote {socket}", f"shell grep ^add-symbol-file {channel} >{symbols}",
+                 f"with pagination off -- source {symbols}"]
+        # Among Debian's headers it has no symbols of functions, but tells gdb the architecture and its byte order.
+        if (kernel := self._setup.kernel.headers / "vmlinux").exists():
+            lines.insert(0, f"file {kernel}")
+        (self._logs / "gdb-script").write_text("".join(f"{line}\n" for line in lines))
 
     @contextlib.contextmanager
     def running(self, initrd):
