@@ -320,6 +320,10 @@ def main():
     except Failure as failure:
         print(f"run: {failure}", file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        # Whoever reads, "head" or a pager, has read enough; Python flushes once more at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
         print("run: interrupted", file=sys.stderr)
         return 130
