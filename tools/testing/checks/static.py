@@ -454,7 +454,9 @@ def is_due(check, arch, checked_archs):
 def run(name, target, kernel, report):
     lines = CHECKS[name](target, kernel)
     log = LOGS / target.name / f"check-{CHECKS[name].__name__}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text("".join(f"{line}\n" for line in lines))
-    text = f"{len(lines)} lines, see {log.relative_to(TOP)}: " + " | ".join(lines[:3]) if lines else ""
+    count = "one line" if len(lines) == 1 else f"{len(lines)} lines"
+    text = f"{count}, see {log.relative_to(TOP)}: " + " | ".join(lines[:3]) if lines else ""
     who = f"checks {target.arch.name}" if name in OF_AN_ARCH else "checks"
     report.result(who, name, FAILED if lines else PASSED, text)

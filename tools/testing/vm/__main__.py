@@ -183,15 +183,17 @@ def shell(args, report):
 
 def check_sources(args, report):
     """The static checks of one architecture. Some look at what was built."""
-    target, kernel = any_kernel(args, report)
-    with config.locked(target.dir):
-        build.build_modules(target, kernel, LOGS / target.name)
     if unknown := [text for text in args.test if not any(text in name for name in static.CHECKS)]:
         raise Failure(f"no check has {' '.join(unknown)} in its name; there are: {', '.join(static.CHECKS)}")
-    for name in static.CHECKS:
-        wanted = not args.test or any(text in name for text in args.test)
-        if wanted and static.is_due(name, target.arch.name, set()):
-            static.run(name, target, kernel, report)
+    target, kernel = any_kernel(args, report)
+    wanted = [name for name in static.CHECKS if not args.test or any(text in name for text in args.test)]
+    due = [name for name in wanted if static.is_due(name, target.arch.name, set())]
+    if any(name in static.OF_AN_ARCH for name in due):
+        report.say("checks", f"building the modules for {kernel.release}")
+        with config.locked(target.dir):
+            build.build_modules(target, kernel, LOGS / target.name)
+    for name in due:
+        static.run(name, target, kernel, report)
 
 
 def vm(args, report):
@@ -288,8 +290,8 @@ def main():
         command = commands.add_parser(name, help=text)
         command.set_defaults(function=function, peer=False, shell=False, gdb=False, files=[])
         command.add_argument("--target", action="append", help="only this kernel; may be repeated", metavar="NAME")
-        command.add_argument("--test", action="append", default=[], help="only this test; may be repeated",
-                             metavar="NAME")
+        what = ("only the checks with this text in their names" if function is check_sources else "only this test")
+        command.add_argument("--test", action="append", default=[], help=f"{what}; may be repeated", metavar="NAME")
         command.add_argument("--refresh", action="store_true", help="fetch the newest packages again")
         command.add_argument("--kvm", action="store_true", help="use /dev/kvm instead of emulation")
         command.add_argument("--repeat", type=count, default=1, help="boot and run the tests so many times",
