@@ -203,6 +203,7 @@ _LITERAL = re.compile(r'"([^"]*)"')
 _HEADING = re.compile(r"^``.*``$", re.MULTILINE)
 _PLACEHOLDER = re.compile(r"%[-#0-9.]*(?:(?:hh?|ll?|[ztj])?[duxio]|p\w*|s|c)|\\n")
 LOGGING = ("drivers/vfio/mdev", "drivers/s390/cio", "samples/vfio-mdev")
+GUIDE = "Documentation/admin-guide/mediated-devices.rst"
 
 
 def unknown_lines(sources, guide):
@@ -214,14 +215,14 @@ def unknown_lines(sources, guide):
         for call in _LOG_CALL.findall(text):
             longest = max(_PLACEHOLDER.split("".join(_LITERAL.findall(call))), key=len).strip(" :;,(#")
             if not any(longest in heading.replace('"', "'") for heading in headings):
-                found.append(f"{name}: the administrator's guide has no line {longest!r}")
+                found.append(f"{name}: {GUIDE} has no heading with {longest!r}")
         parts += _LITERAL.findall(text)
     for heading in headings:
         # Between the guide's placeholders, and between what may be strings of their own.
         pieces = re.split(r"…|\b[A-Z]+\b|[()#:;]", heading.replace('"', "'"))
         longest = max(pieces, key=len).strip(" ,")
         if longest and not any(longest in part for part in parts):
-            found.append(f"no source logs {longest!r}, which the administrator's guide has")
+            found.append(f"no source logs {longest!r}, which {GUIDE} has as a heading")
     return found
 
 
@@ -229,7 +230,7 @@ def log_lines(target, kernel):
     """Each line of the log stands in the administrator's guide, and no other does. The check sees what is not so."""
     sources = {str(path.relative_to(TOP)): path.read_text()
                for folder in LOGGING for path in sorted((TOP / folder).glob("*.c"))}
-    guide = (TOP / "Documentation/admin-guide/mediated-devices.rst").read_text()
+    guide = (TOP / GUIDE).read_text()
     guide = guide[guide.index("What the log says, and what to do"):]
     found = unknown_lines(sources, guide)
     new = {**sources, "new.c": 'f(x);\n\tdev_warn(dev, "the \\"moon\\" is full: %s\\n", y);'}
