@@ -58,6 +58,15 @@ def test_purpose_is_what_the_program_says():
     assert "REVOKE_ROUNDS" not in found["mdev_revoke_stress"]
 
 
+def test_each_program_has_an_entry():
+    named = {name for path in config.every_list() for test in config.load_tests(path)
+             for name in (test.program, *test.needs)}
+    programs = {str(path.relative_to(config.TOP / "tools/testing").with_suffix(""))
+                for path in (config.TOP / "tools/testing/selftests").rglob("*_test.c")}
+    # One that no list names is never run.
+    assert sorted(programs - named) == []
+
+
 def test_each_test_runs_somewhere():
     targets = [config.load_target(name) for name in config.target_names(long=True)]
     assert not [test.name for test in all_tests() if not any(test.runs_on(target) for target in targets)]

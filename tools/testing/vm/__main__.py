@@ -138,7 +138,7 @@ def chosen(names, *lists, long=False):
         known = [test.name for test in tests]
         alike = sorted({name for wanted in missing for name in difflib.get_close_matches(wanted, known)})
         raise Failure(f"no test {' '.join(sorted(missing))}" + (f"; like it: {' '.join(alike)}" if alike else "") +
-                      "; ./run list tells them all")
+                      "; ./run list tells them all; a new one needs an entry in a tests.toml, see CONTRIBUTING.md")
     if names or long:
         return [test for test in tests if not names or test.name in names]
     return [test.short() for test in tests if not test.long]
