@@ -45,13 +45,28 @@ class Cpio:
         return data + b"\0" * (-len(data) % 512)
 
 
+def _module_file(kernel, name):
+    # A name has dashes in a file, and underscores everywhere else.
+    return next(kernel.modules.rglob(f"{re.sub('[-_]', '[-_]', name)}.ko*"), None)
+
+
 def kernel_module(kernel, name):
     """A module of the kernel's own, as plain ELF."""
-    # A name has dashes in a file, and underscores everywhere else.
-    for path in kernel.modules.rglob(f"{re.sub('[-_]', '[-_]', name)}.ko*"):
-        data = path.read_bytes()
-        return lzma.decompress(data) if path.suffix == ".xz" else data
-    raise Failure(f"{kernel.release} has no module {name}")
+    if not (path := _module_file(kernel, name)):
+        raise Failure(f"{kernel.release} has no module {name}")
+    data = path.read_bytes()
+    return lzma.decompress(data) if path.suffix == ".xz" else data
+
+
+def _base_modules(target):
+    return target.arch.channel_modules + target.disk_modules + target.modules
+
+
+def check_modules(target, kernel):
+    """Whether the kernel has the modules that its target names; a new target's are often another kernel's."""
+    if missing := [name for name in _base_modules(target) if not _module_file(kernel, name)]:
+        raise Failure(f"{kernel.release} has no module {', '.join(missing)}: if that is built in (see modules.builtin "
+                      f"beside its modules), leave it out of modules and disk_modules of {target.name}.toml")
 
 
 def closure(kernel, names, have):
@@ -78,8 +93,7 @@ def base_archive(target, kernel, modules, programs, peer):
     cpio.file("init", (HERE / "guest/init").read_bytes())
     cpio.file("vm/supervise", (programs / "vm/guest/supervise").read_bytes())
     cpio.link("vm/host", "supervise")
-    names = target.arch.channel_modules + target.disk_modules + target.modules
-    names += ["mdev"] if peer and "mdev" not in modules else []
+    names = _base_modules(target) + (["mdev"] if peer and "mdev" not in modules else [])
     for name in names:
         cpio.file(f"modules/{name}.ko", kernel_module(kernel, name), 0o644)
     for name, path in modules.items():

@@ -66,6 +66,7 @@ class Apt:
     """apt for one architecture and a set of suites."""
 
     def __init__(self, arch, suites):
+        self._suites = suites
         key = hashlib.sha256(f"{arch} {suites}".encode()).hexdigest()[:8]
         self.dir = BUILD / "apt" / f"{arch}-{key}"
         for name in ("lists/partial", "archives/partial", "none"):
@@ -98,7 +99,10 @@ class Apt:
 
     def depends(self, package, prefix):
         """Names of a package's dependencies that start with the prefix."""
-        listing = run(["apt-cache", "depends", package], env=self._env)
+        try:
+            listing = run(["apt-cache", "depends", package], env=self._env)
+        except Failure as failure:
+            raise Failure(f"there is no package {package} in {' '.join(self._suites)}: {failure}") from failure
         return [name for name in re.findall(r"Depends: (\S+)", listing) if name.startswith(prefix)]
 
     def closure(self, packages):
