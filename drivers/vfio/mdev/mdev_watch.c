@@ -19,6 +19,7 @@
 #include <linux/uaccess.h>
 
 #include "compat.h"
+#include "mdev_cdev.h"
 #include "mdev_device.h"
 #include "mdev_irqs.h"
 #include "mdev_request.h"
@@ -261,6 +262,9 @@ void mdev_watch_end(struct mdev_device *mdev)
 	/* VFIO needs no more than the driver's release, which is in there, too */
 	WRITE_ONCE(vdev->ops, watch->driver_ops);
 	mutex_lock(&mdev->lock);
+	/* Whoever still has its file in hand is not to come to this module */
+	if (mdev->group.users)
+		mdev_cdev_reopen(vdev, watch->group_job.cdev_ops);
 	watch->vdev = NULL;
 	mutex_unlock(&mdev->lock);
 	/* Pairs with get_device() in mdev_watch_find() */
