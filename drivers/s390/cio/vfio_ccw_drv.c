@@ -223,12 +223,12 @@ static int vfio_ccw_sch_event(struct subchannel *sch, int slow)
 	}
 
 	vc = vfio_ccw_of_sch(sch);
-	/* The same of a probe, which may be about to register the parent */
-	if (vc && !vc->probed) {
+	/* The same of a probe, which may register the parent, and of a remove */
+	if (!vc || !vc->probed) {
 		ret = -EAGAIN;
 		goto unlock;
 	}
-	if (vc && vfio_ccw_has_changed(vc)) {
+	if (vfio_ccw_has_changed(vc)) {
 		vfio_ccw_gone(vc);
 		if (!vc->pulled) {
 			vc->pulled = true;
