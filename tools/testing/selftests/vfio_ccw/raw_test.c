@@ -8,14 +8,11 @@
  * RAW_PROGRAMS is how many random programs there are; RAW_SEED where they begin.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 #include "kselftest_harness.h"
-#include "life.h"
-#include "raw_ccw.h"
+#include "raw.h"
 
 /*
  * This test leaves nothing on the disk and the tape that another reads, and the
@@ -30,9 +27,6 @@
 
 /* So many that differ are enough to be told */
 #define MOST		10
-
-/* How long a program may take */
-#define RUN_MS		5000
 
 /* The memory's parts, from its begin on */
 #define CODE		0x0
@@ -56,14 +50,6 @@
 #define MIDAW_LAST	0x800000U
 #define MIDAW_SKIP	0x400000U
 
-/* The IRB's words: 3 of the SCSW, 5 of extended status, and sense data */
-#define IRB_WORDS	(RAW_CCW_IRB_SIZE / 4)
-#define IRB_STATUS	2
-#define STATUS_PROGRAM	(CSTAT_PROGRAM << 16)
-
-/* Status that is the last of a program: an alert, or the device's end */
-#define STCTL_LAST	0x12
-
 struct program {
 	__u32 flags;			/* word 1 of the ORB */
 	int n;
@@ -78,64 +64,23 @@ struct program {
 	} ccws[MAX_CCWS];
 };
 
-struct outcome {
-	int err;
-	__u32 irb[IRB_WORDS];
-	__u8 memory[RAW_CCW_SIZE];
-};
-
 FIXTURE(raw)
 {
-	struct life life;
-	int fd;
-	__u64 base;
-	__u8 *memory;			/* the guest's */
-	__u8 *image;			/* what both begin with */
+	struct raw raw;
 	struct outcome *outcomes;	/* raw, and translated */
 };
 
 FIXTURE_SETUP(raw)
 {
-	self->life.holder.pid = -1;
-	self->fd = open(RAW_CCW_NODE, O_RDWR);
-	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, ioctl(self->fd, RAW_CCW_ADDRESS, &self->base));
-	self->memory = mmap(NULL, RAW_CCW_SIZE, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, self->memory);
-	self->image = calloc(1, RAW_CCW_SIZE);
+	raw_set_up(_metadata, &self->raw);
 	self->outcomes = calloc(2, sizeof(*self->outcomes));
+	ASSERT_NE(NULL, self->outcomes);
 }
 
 FIXTURE_TEARDOWN(raw)
 {
 	free(self->outcomes);
-	free(self->image);
-	if (self->life.ccw.memory)
-		life_tear_down(_metadata, &self->life);
-	munmap(self->memory, RAW_CCW_SIZE);
-	close(self->fd);
-}
-
-/* The device that a test is about, open; false: there is none */
-static bool open_device(struct __test_metadata *_metadata,
-			FIXTURE_DATA(raw) *self, const char *name)
-{
-	struct ccw *ccw = &self->life.ccw;
-
-	if (!life_set_up(_metadata, &self->life, name))
-		return false;
-	ASSERT_EQ(0, ccw_open(ccw));
-	ASSERT_EQ(0, vfio_unmap(&ccw->user, GUEST_BASE, GUEST_SIZE));
-	ASSERT_EQ(0, vfio_map(&ccw->user, self->memory, self->base,
-			      RAW_CCW_SIZE));
-	return true;
-}
-
-static __u32 subchannel_id(const struct ccw *ccw)
-{
-	/* 0.0.NNNN: the number, and a one before it */
-	return 0x10000 | strtoul(ccw->sch + 4, NULL, 16);
+	raw_tear_down(_metadata, &self->raw);
 }
 
 /* Random numbers that are the same everywhere */
@@ -154,12 +99,6 @@ static bool one_in(__u32 n)
 }
 
 /* Writes a program, with its lists, into an image of the memory */
-
-static void put_word(__u8 *image, __u32 offset, __u32 word)
-{
-	word = htobe32(word);
-	memcpy(image + offset, &word, sizeof(word));
-}
 
 /*
  * A list for @count bytes at @offset: the first address as it is, the others of
@@ -257,96 +196,6 @@ static void put_program(__u8 *image, __u64 base, const struct program *program)
 					      program->ccws[i].count);
 		put_word(image, CODE + i * 8 + 4, data);
 	}
-}
-
-/* Each side once */
-
-static int run_raw(int fd, __u32 id, __u64 base, __u32 flags,
-		   const __u8 *image, struct outcome *outcome)
-{
-	struct raw_ccw_run run = {
-		.subchannel = id, .orb = { 0, flags, base + CODE },
-	};
-
-	if (pwrite(fd, image, RAW_CCW_SIZE, 0) != RAW_CCW_SIZE)
-		return -EIO;
-	outcome->err = ioctl(fd, RAW_CCW_RUN, &run) ? -errno : 0;
-	memcpy(outcome->irb, run.irb, sizeof(outcome->irb));
-	return pread(fd, outcome->memory, RAW_CCW_SIZE, 0) == RAW_CCW_SIZE ?
-		0 : -EIO;
-}
-
-/* As raw_ccw.ko does with one that takes too long */
-static int end_translated(const struct ccw *ccw, struct outcome *outcome)
-{
-	struct response response;
-	int err = ccw_async(ccw, VFIO_CCW_ASYNC_CMD_CSCH);
-
-	outcome->err = -ETIMEDOUT;
-	return err ? err : ccw_response(ccw, &response);
-}
-
-static int run_translated(const struct ccw *ccw, __u8 *memory, __u64 base,
-			  __u32 flags, const __u8 *image,
-			  struct outcome *outcome)
-{
-	struct ccw_io_region region;
-	__u32 word;
-	int err;
-
-	memcpy(memory, image, RAW_CCW_SIZE);
-	memset(outcome->irb, 0, sizeof(outcome->irb));
-	outcome->err = ccw_start(ccw, flags, base + CODE);
-	while (!outcome->err) {
-		if (!eventfd_wait(ccw->io, RUN_MS))
-			return end_translated(ccw, outcome);
-		eventfd_take(ccw->io);
-		err = region_read(ccw, REGION_IO, &region, sizeof(region));
-		if (err)
-			return err;
-		memcpy(outcome->irb, region.irb_area, sizeof(outcome->irb));
-		memcpy(&word, region.irb_area, sizeof(word));
-		if (be32toh(word) & STCTL_LAST)
-			break;
-	}
-	memcpy(outcome->memory, memory, RAW_CCW_SIZE);
-	return 0;
-}
-
-/*
- * A word of the IRB as far as it says something: after a program check the count
- * is none of the program's
- */
-static __u32 irb_word(const struct outcome *outcome, int i)
-{
-	__u32 word = be32toh(outcome->irb[i]);
-
-	return i == IRB_STATUS && word & STATUS_PROGRAM ? word & ~0xffffU : word;
-}
-
-/* The first difference: a name of the place, and where in it. NULL for none */
-static const char *difference(const struct outcome *outcomes, int *where)
-{
-	int i;
-
-	*where = 0;
-	if (outcomes[0].err != outcomes[1].err)
-		return "the start";
-	for (i = 0; !outcomes[0].err && i < (int)IRB_WORDS; i++) {
-		*where = i;
-		if (irb_word(&outcomes[0], i) != irb_word(&outcomes[1], i))
-			return "word of the IRB";
-	}
-	/* What did not end may have come to anything */
-	if (outcomes[0].err || !memcmp(outcomes[0].memory, outcomes[1].memory,
-				       RAW_CCW_SIZE))
-		return NULL;
-	for (i = 0; i < RAW_CCW_SIZE; i++) {
-		*where = i;
-		if (outcomes[0].memory[i] != outcomes[1].memory[i])
-			return "byte of memory";
-	}
-	return NULL;
 }
 
 /* Random programs */
@@ -715,9 +564,8 @@ static void set_up_device(struct __test_metadata *_metadata,
 {
 	if (!kind->setup)
 		return;
-	put_program(self->image, self->base, kind->setup);
-	ASSERT_EQ(0, run_raw(self->fd, subchannel_id(&self->life.ccw),
-			     self->base, kind->setup->flags, self->image,
+	put_program(self->raw.image, self->raw.base, kind->setup);
+	ASSERT_EQ(0, run_raw(&self->raw, kind->setup->flags, CODE,
 			     &self->outcomes[0]));
 	ASSERT_EQ(0, self->outcomes[0].err);
 }
@@ -727,18 +575,15 @@ static const char *compare_once(struct __test_metadata *_metadata,
 				const struct kind *kind,
 				const struct program *program, int *where)
 {
-	const struct ccw *ccw = &self->life.ccw;
-
 	/* Whose outcome is not kept: the other side's is, meanwhile */
 	set_up_device(_metadata, self, kind);
-	put_program(self->image, self->base, program);
-	ASSERT_EQ(0, run_translated(ccw, self->memory, self->base,
-				    program->flags, self->image,
+	put_program(self->raw.image, self->raw.base, program);
+	ASSERT_EQ(0, run_translated(&self->raw, program->flags, CODE,
 				    &self->outcomes[1]));
 	set_up_device(_metadata, self, kind);
-	put_program(self->image, self->base, program);
-	ASSERT_EQ(0, run_raw(self->fd, subchannel_id(ccw), self->base,
-			     program->flags, self->image, &self->outcomes[0]));
+	put_program(self->raw.image, self->raw.base, program);
+	ASSERT_EQ(0, run_raw(&self->raw, program->flags, CODE,
+			     &self->outcomes[0]));
 	return difference(self->outcomes, where);
 }
 
@@ -807,11 +652,11 @@ static void one_at_a_time(struct __test_metadata *_metadata,
 	int byte;
 
 	for (i = SPACE; i < RAW_CCW_SIZE; i++)
-		self->image[i] = i * 13 + (i >> 8);
+		self->raw.image[i] = i * 13 + (i >> 8);
 	for (i = seed; i < seed + n && differ < MOST; i++) {
 		state = i * 2654435761ULL;
-		memset(self->image + ARGUMENTS, 0, 0x80);
-		put_arguments(self->image);
+		memset(self->raw.image + ARGUMENTS, 0, 0x80);
+		put_arguments(self->raw.image);
 		do {
 			some_program(&program, kind);
 		} while (is_known_to_differ(&program));
@@ -832,42 +677,42 @@ static void one_at_a_time(struct __test_metadata *_metadata,
 
 TEST_F_TIMEOUT(raw, random_programs_of_a_disk_do_the_same, 3600)
 {
-	if (!open_device(_metadata, self, disk.device))
+	if (!raw_open(_metadata, &self->raw, disk.device))
 		SKIP(return, "no device %s", disk.device);
 	one_at_a_time(_metadata, self, &disk);
 }
 
 TEST_F_TIMEOUT(raw, random_programs_of_a_disk_with_midaws_do_the_same, 3600)
 {
-	if (!open_device(_metadata, self, disk_midaws.device))
+	if (!raw_open(_metadata, &self->raw, disk_midaws.device))
 		SKIP(return, "no device %s", disk_midaws.device);
 	one_at_a_time(_metadata, self, &disk_midaws);
 }
 
 TEST_F_TIMEOUT(raw, random_programs_of_a_tape_with_midaws_do_the_same, 3600)
 {
-	if (!open_device(_metadata, self, tape_midaws.device))
+	if (!raw_open(_metadata, &self->raw, tape_midaws.device))
 		SKIP(return, "no device %s", tape_midaws.device);
 	one_at_a_time(_metadata, self, &tape_midaws);
 }
 
 TEST_F_TIMEOUT(raw, random_programs_of_a_printer_do_the_same, 3600)
 {
-	if (!open_device(_metadata, self, printer.device))
+	if (!raw_open(_metadata, &self->raw, printer.device))
 		SKIP(return, "no device %s", printer.device);
 	one_at_a_time(_metadata, self, &printer);
 }
 
 TEST_F_TIMEOUT(raw, random_programs_of_a_tape_do_the_same, 3600)
 {
-	if (!open_device(_metadata, self, tape.device))
+	if (!raw_open(_metadata, &self->raw, tape.device))
 		SKIP(return, "no device %s", tape.device);
 	one_at_a_time(_metadata, self, &tape);
 }
 
 TEST_F_TIMEOUT(raw, random_programs_of_a_reader_do_the_same, 3600)
 {
-	if (!open_device(_metadata, self, reader.device))
+	if (!raw_open(_metadata, &self->raw, reader.device))
 		SKIP(return, "no device %s", reader.device);
 	one_at_a_time(_metadata, self, &reader);
 }
@@ -919,13 +764,13 @@ TEST_F_TIMEOUT(raw, programs_of_a_disk_by_hand_do_the_same, 120)
 	const char *name;
 	int where;
 
-	if (!open_device(_metadata, self, DISK))
+	if (!raw_open(_metadata, &self->raw, DISK))
 		SKIP(return, "no device %s", DISK);
 	for (i = SPACE; i < RAW_CCW_SIZE; i++)
-		self->image[i] = i * 13 + (i >> 8);
+		self->raw.image[i] = i * 13 + (i >> 8);
 	for (place = 0; place < 4; place++) {
 		state = place;
-		put_arguments(self->image);
+		put_arguments(self->raw.image);
 		for (i = 0; i < ARRAY_SIZE(by_hand); i++) {
 			for (format = 0; format < 3; format++) {
 				program = by_hand[i];
@@ -952,7 +797,7 @@ TEST_F(raw, midaws_are_what_the_channel_follows)
 	const char *name;
 	int where, i, changed = 0;
 
-	if (!open_device(_metadata, self, DISK))
+	if (!raw_open(_metadata, &self->raw, DISK))
 		SKIP(return, "no device %s", DISK);
 	name = compare(_metadata, self, &disk, &program, &where);
 	EXPECT_EQ(NULL, name);
@@ -960,9 +805,14 @@ TEST_F(raw, midaws_are_what_the_channel_follows)
 	EXPECT_EQ(DSTAT_END << 24,
 		  be32toh(self->outcomes[1].irb[IRB_STATUS]) & 0xffff0000);
 	for (i = 0; i < RAW_CCW_SIZE; i++)
-		changed += self->outcomes[1].memory[i] != self->image[i];
+		changed += self->outcomes[1].memory[i] != self->raw.image[i];
 	EXPECT_LT(3, changed);
 	EXPECT_GE(7, changed);
+}
+
+static const char *place_of(const struct outcome *outcomes, int *where)
+{
+	return difference(outcomes, where) ?: "nothing";
 }
 
 /* The judge is awake: a byte, a word of the IRB and an errno each count */
@@ -970,14 +820,14 @@ TEST_F(raw, a_difference_is_found)
 {
 	int where;
 
-	EXPECT_EQ(NULL, difference(self->outcomes, &where));
+	EXPECT_STREQ("nothing", place_of(self->outcomes, &where));
 	self->outcomes[1].memory[RAW_CCW_SIZE - 1] = 1;
-	EXPECT_STREQ("byte of memory", difference(self->outcomes, &where));
+	EXPECT_STREQ("byte of memory", place_of(self->outcomes, &where));
 	EXPECT_EQ(RAW_CCW_SIZE - 1, where);
 	self->outcomes[0].irb[IRB_WORDS - 1] = 1;
-	EXPECT_STREQ("word of the IRB", difference(self->outcomes, &where));
+	EXPECT_STREQ("word of the IRB", place_of(self->outcomes, &where));
 	self->outcomes[0].err = -EBUSY;
-	EXPECT_STREQ("the start", difference(self->outcomes, &where));
+	EXPECT_STREQ("the start", place_of(self->outcomes, &where));
 }
 
 TEST_HARNESS_MAIN
