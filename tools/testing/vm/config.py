@@ -48,6 +48,7 @@ class Target:
     compiler: str
     packages: list
     modules: list
+    programs: list = dataclasses.field(default_factory=list)    # static ones of the packages, beside busybox
     image: str = ""         # Debian's image and headers, or
     headers: str = ""
     config: list = dataclasses.field(default_factory=list)  # files in targets/: options to build the source with

@@ -90,6 +90,8 @@ def base_archive(target, kernel, modules, programs, peer):
     cpio.device("dev/console", 5, 1)
     cpio.file("bin/busybox", next(kernel.root.glob("**/bin/busybox")).read_bytes())
     cpio.link("bin/sh", "busybox")
+    for name in target.programs:
+        cpio.file(name, next(kernel.root.glob(f"**/{name}")).read_bytes())
     cpio.file("init", (HERE / "guest/init").read_bytes())
     cpio.file("vm/supervise", (programs / "vm/guest/supervise").read_bytes())
     cpio.link("vm/host", "supervise")

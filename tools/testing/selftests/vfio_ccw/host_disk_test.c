@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "kselftest_harness.h"
-#include "disk.h"
+#include "host_disk.h"
 
 FIXTURE(host)
 {
@@ -17,12 +17,8 @@ FIXTURE(host)
 
 FIXTURE_SETUP(host)
 {
-	/* The kernel's own: it keeps references to itself, and stays loaded */
-	ASSERT_EQ(0, module_load("dasd_mod"));
-	ASSERT_EQ(0, module_load("dasd_eckd_mod"));
-	if (!life_set_up(_metadata, &self->life, DISK))
+	if (!host_disk_set_up(_metadata, &self->life))
 		SKIP(return, "no device %s", DISK);
-	ASSERT_EQ(0, ccw_open(&self->life.ccw));
 }
 
 FIXTURE_TEARDOWN(host)
@@ -30,10 +26,6 @@ FIXTURE_TEARDOWN(host)
 	if (self->life.ccw.memory)
 		life_tear_down(_metadata, &self->life);
 }
-
-#define DISK_DRIVER	"/sys/bus/ccw/devices/" DISK "/driver"
-#define DISK_ONLINE	"/sys/bus/ccw/devices/" DISK "/online"
-#define DISK_NODE	"/dev/dasda"
 
 static off_t offset_of(int cylinder, int head, int record)
 {
@@ -67,22 +59,14 @@ TEST_F_TIMEOUT(host, host_and_user_read_each_others_records, 90)
 	fill(ccw, DATA, RECORD, 11);
 	put_write(ccw, 7, 4, 3, DATA);
 	expect_end(_metadata, ccw);
-	ccw_close(ccw);
-	EXPECT_EQ(0, ccw_unbind(ccw));
 
-	/* The device comes first, and its driver after that */
-	EXPECT_TRUE(soon(file_exists(DISK_DRIVER)));
-	EXPECT_EQ(0, file_puts(DISK_ONLINE, "1"));
-	EXPECT_TRUE(soon(file_exists(DISK_NODE)));
+	host_takes_disk(_metadata, ccw);
 	EXPECT_EQ(0, host_transfer(7, 4, 3, record, false));
 	EXPECT_EQ(0, memcmp(record, guest(ccw, DATA), RECORD));
 	memset(record, 0x5a, sizeof(record));
 	EXPECT_EQ(0, host_transfer(7, 4, 9, record, true));
-	EXPECT_EQ(0, file_puts(DISK_ONLINE, "0"));
 
-	ASSERT_EQ(0, ccw_bind(ccw));
-	ASSERT_EQ(0, ccw_create(ccw));
-	ASSERT_EQ(0, ccw_open(ccw));
+	user_takes_disk(_metadata, ccw);
 	put_read(ccw, 7, 4, 9, DATA + 0x10000);
 	expect_end(_metadata, ccw);
 	EXPECT_EQ(0, memcmp(record, guest(ccw, DATA + 0x10000), RECORD));
