@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The first programs of a guest: it is loaded from a disk by records that hold
+ * CCWs. A channel reads them over the program that is running; QEMU's firmware
+ * runs such a program in parts, each of which is in memory before it starts.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "kselftest_harness.h"
+#include "disk.h"
+#include "raw.h"
+
+/* This test formats tracks of it: no other one keeps something there */
+#define SCRATCH		"0.0.0121"
+
+/* The firmware's programs are of format 0, and allow for prefetching or not */
+#define ORB_STRICT	(ORB_LPM | ORB_IDA64)
+#define ORB_FIRMWARE	(ORB_STRICT | ORB_PREFETCH)
+
+#define DISK_READ_IPL	0x02
+#define DISK_WRITE_CKD	0x1d
+#define LOCATE_FORMAT	0x03
+
+/* The guest's memory from address 0 on */
+#define LOW_SIZE	0x10000
+#define LIST_OF_LOADER	0x1000	/* record 2 comes to here */
+#define LIST_OF_STAGE	0x1800	/* record 4 */
+#define CODE		0x4000
+
+/* Their parameters lie behind the CCWs */
+#define LOADER_SEEK	(LIST_OF_LOADER + 0x40)
+#define STAGE_SEEK	(LIST_OF_STAGE + 0x40)
+
+/* Records of track 0, as volumes have them */
+#define KEY_SIZE	4
+#define IPL1_SIZE	24
+#define IPL2_SIZE	144
+#define LABEL_SIZE	80
+#define STAGE_SIZE	0x60
+
+/* The program that is loaded: records 1 and 2 of a track */
+#define CODE_HEAD	2
+#define CODE_RECORDS	2
+
+#define PSW		"\x00\x08\x00\x00\x80\x00\x40\x00"
+
+FIXTURE(ipl)
+{
+	struct raw raw;
+	__u8 *low;
+};
+
+/* What the CCWs in the records are made for: their format, and the memory */
+struct place {
+	__u32 orb;
+	__u32 base;
+};
+
+static const struct place firmware = { ORB_FIRMWARE, 0 };
+
+/* Writing the records */
+
+static void put_ccw_at(__u8 *to, const struct place *place, __u8 cmd,
+		       __u8 flags, __u16 count, __u32 offset)
+{
+	__u32 data = place->base + offset;
+	__u32 words[2] = { (__u32)cmd << 24 | data, (__u32)flags << 24 | count };
+
+	if (place->orb & ORB_FMT1) {
+		words[0] = (__u32)cmd << 24 | (__u32)flags << 16 | count;
+		words[1] = data;
+	}
+	words[0] = htobe32(words[0]);
+	words[1] = htobe32(words[1]);
+	memcpy(to, words, sizeof(words));
+}
+
+/*
+ * Four CCWs that read a record, and go on at the next one; their parameters are
+ * at @seek: in memory, and at @parameters in what is written now
+ */
+static void put_read_record(const struct place *place, __u8 *list,
+			    __u8 *parameters, __u32 address, __u32 seek,
+			    __u8 head, __u8 record)
+{
+	put_ccw_at(list, place, DISK_SEEK, CCW_CC, 6, seek);
+	put_ccw_at(list + 8, place, DISK_SEARCH_ID, CCW_CC, 5, seek + 8);
+	put_ccw_at(list + 16, place, CMD_TIC, 0, 0, address + 8);
+	parameters[5] = head;
+	parameters[8 + 3] = head;
+	parameters[8 + 4] = record;
+}
+
+/* A record with its count, at DATA; returns how long that is */
+static __u32 put_record(const struct ccw *ccw, __u32 at, __u16 head,
+			__u8 number, __u8 key, __u16 size, const __u8 *data)
+{
+	__u8 *count = guest(ccw, at);
+
+	memset(count, 0, 8 + key);
+	count[3] = head;
+	count[4] = number;
+	count[5] = key;
+	put16(ccw, at + 6, size);
+	memcpy(count + 8 + key, data, size);
+	return 8 + key + size;
+}
+
+struct piece {
+	__u8 key;
+	__u16 size;
+	const __u8 *data;
+};
+
+/* Formats a track of cylinder 0 with these records */
+static void write_track(struct __test_metadata *_metadata, struct ccw *ccw,
+			__u16 head, const struct piece *pieces, int n)
+{
+	__u32 at, data = DATA, size;
+	int i;
+
+	at = put_locate(ccw, 0, LOCATE_FORMAT, 0, head, 0);
+	*(__u8 *)guest(ccw, PARAMETERS + 16 + 3) = n;
+	for (i = 0; i < n; i++) {
+		size = put_record(ccw, data, head, i + 1, pieces[i].key,
+				  pieces[i].size, pieces[i].data);
+		at = put_ccw(ccw, at, DISK_WRITE_CKD,
+			     i == n - 1 ? 0 : CCW_CC, size, data);
+		data += size + 8;
+	}
+	expect_end(_metadata, ccw);
+}
+
+/* Record 1: a PSW, and two CCWs that go on with record 2 */
+static void make_first(const struct place *place, __u8 *record)
+{
+	memcpy(record, PSW, 8);
+	put_ccw_at(record + 8, place, DISK_READ, CCW_CC, IPL2_SIZE, LIST_OF_LOADER);
+	put_ccw_at(record + 16, place, CMD_TIC, 0, 0, LIST_OF_LOADER);
+}
+
+/* Record 2 reads more CCWs, and goes on there */
+static void make_loader(const struct place *place, __u8 *record)
+{
+	put_read_record(place, record, record + 0x40, LIST_OF_LOADER,
+			LOADER_SEEK, 0, 4);
+	put_ccw_at(record + 24, place, DISK_READ, CCW_CC | CCW_SLI, STAGE_SIZE,
+		   LIST_OF_STAGE);
+	put_ccw_at(record + 32, place, CMD_TIC, 0, 0, LIST_OF_STAGE);
+}
+
+/* And these read the program */
+static void make_stage(const struct place *place, __u8 *record)
+{
+	put_read_record(place, record, record + 0x40, LIST_OF_STAGE,
+			STAGE_SEEK, CODE_HEAD, 1);
+	put_ccw_at(record + 24, place, DISK_READ, CCW_CC, RECORD, CODE);
+	put_ccw_at(record + 32, place, DISK_READ, 0, RECORD, CODE + RECORD);
+}
+
+static void fill_code(__u8 *code)
+{
+	int i;
+
+	for (i = 0; i < CODE_RECORDS * RECORD; i++)
+		code[i] = i * 31 + (i >> 7);
+}
+
+static void write_records(struct __test_metadata *_metadata, struct ccw *ccw,
+			  const struct place *place)
+{
+	static __u8 first[IPL1_SIZE], loader[IPL2_SIZE], label[LABEL_SIZE];
+	static __u8 stage[STAGE_SIZE], code[CODE_RECORDS * RECORD];
+	const struct piece ipl[] = {
+		{ KEY_SIZE, IPL1_SIZE, first },
+		{ KEY_SIZE, IPL2_SIZE, loader },
+		{ KEY_SIZE, LABEL_SIZE, label },
+		{ 0, STAGE_SIZE, stage },
+	};
+	const struct piece body[] = {
+		{ 0, RECORD, code },
+		{ 0, RECORD, code + RECORD },
+	};
+
+	make_first(place, first);
+	make_loader(place, loader);
+	make_stage(place, stage);
+	fill_code(code);
+	write_track(_metadata, ccw, 0, ipl, ARRAY_SIZE(ipl));
+	write_track(_metadata, ccw, CODE_HEAD, body, ARRAY_SIZE(body));
+}
+
+FIXTURE_SETUP(ipl)
+{
+	struct ccw *ccw = &self->raw.life.ccw;
+
+	raw_set_up(_metadata, &self->raw);
+	if (!life_set_up(_metadata, &self->raw.life, SCRATCH))
+		SKIP(return, "no device %s", SCRATCH);
+	ASSERT_EQ(0, ccw_open(ccw));
+	self->low = mmap(NULL, LOW_SIZE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->low);
+	ASSERT_EQ(0, vfio_map(&ccw->user, self->low, 0, LOW_SIZE));
+}
+
+FIXTURE_TEARDOWN(ipl)
+{
+	raw_tear_down(_metadata, &self->raw);
+	if (self->low)
+		munmap(self->low, LOW_SIZE);
+}
+
+/* The firmware */
+
+static void put_low(FIXTURE_DATA(ipl) *self, __u32 at, __u8 cmd, __u8 flags,
+		    __u16 count, __u32 data)
+{
+	put_ccw_at(self->low + at, &firmware, cmd, flags, count, data);
+}
+
+static int run_low(FIXTURE_DATA(ipl) *self, __u32 flags, __u32 program)
+{
+	struct ccw *ccw = &self->raw.life.ccw;
+
+	return ccw_run(ccw, flags, program, &ccw->response);
+}
+
+static void expect_part(struct __test_metadata *_metadata,
+			FIXTURE_DATA(ipl) *self, __u32 program)
+{
+	const struct response *response = &self->raw.life.ccw.response;
+
+	EXPECT_EQ(0, run_low(self, ORB_FIRMWARE, program));
+	EXPECT_EQ(DSTAT_END, response->dstat);
+	EXPECT_EQ(0, response->cstat);
+}
+
+/* What an IPL begins with: 24 bytes to address 0, where the CCW itself is */
+static void put_read_ipl(FIXTURE_DATA(ipl) *self, __u8 flags)
+{
+	put_low(self, 0, DISK_READ_IPL, flags, IPL1_SIZE, 0);
+}
+
+/* Record 1's CCWs expect the disk to be behind it: a seek and a search first */
+static void put_search_before(FIXTURE_DATA(ipl) *self)
+{
+	memcpy(self->low + 0x20, self->low + 8, 16);
+	/* And what it goes on with is not there yet */
+	self->low[0x20 + 4] &= ~CCW_CC;
+	memset(self->low + 0x30, 0, 16);
+	put_read_record(&firmware, self->low + 8, self->low + 0x30, 8, 0x30, 0,
+			2);
+}
+
+static __u32 data_of(FIXTURE_DATA(ipl) *self, __u32 at)
+{
+	__u32 word;
+
+	memcpy(&word, self->low + at, sizeof(word));
+	return be32toh(word) & 0xffffff;
+}
+
+/*
+ * The CCWs at an address up to a read that a TIC follows. What it reads is what
+ * the TIC leads to: it chains no more. Returns where that is, 0 at the end
+ */
+static __u32 cut_part(FIXTURE_DATA(ipl) *self, __u32 at)
+{
+	for (; self->low[at + 4] & CCW_CC || self->low[at] == CMD_TIC; at += 8) {
+		if (self->low[at] != DISK_READ || self->low[at + 8] != CMD_TIC)
+			continue;
+		self->low[at + 4] &= ~CCW_CC;
+		return data_of(self, at + 8);
+	}
+	return 0;
+}
+
+static void expect_code(struct __test_metadata *_metadata, const __u8 *memory)
+{
+	static __u8 code[CODE_RECORDS * RECORD];
+
+	fill_code(code);
+	EXPECT_EQ(0, memcmp(memory, PSW, 8));
+	EXPECT_EQ(0, memcmp(memory + CODE, code, sizeof(code)));
+}
+
+/* What is written is what a channel loads by itself, in one program */
+TEST_F(ipl, channel_loads_the_whole_program)
+{
+	struct raw *raw = &self->raw;
+	const struct place channel = { ORB_STRICT | ORB_FMT1, raw->base };
+	struct outcome *outcome = calloc(1, sizeof(*outcome));
+
+	ASSERT_NE(NULL, outcome);
+	write_records(_metadata, &raw->life.ccw, &channel);
+	put_ccw_at(raw->image, &channel, DISK_READ_IPL, CCW_CC | CCW_SLI,
+		   IPL1_SIZE, 0);
+	EXPECT_EQ(0, run_raw(raw, channel.orb, 0, outcome));
+	EXPECT_EQ(0, outcome->err);
+	EXPECT_EQ(DSTAT_END << 24,
+		  be32toh(outcome->irb[IRB_STATUS]) & 0xffff0000);
+	expect_code(_metadata, outcome->memory);
+	free(outcome);
+}
+
+TEST_F(ipl, program_is_loaded_in_parts)
+{
+	__u32 part, next;
+	int parts = 0;
+
+	write_records(_metadata, &self->raw.life.ccw, &firmware);
+	put_read_ipl(self, 0);
+	expect_part(_metadata, self, 0);
+	part = data_of(self, 8);
+	EXPECT_EQ(LIST_OF_LOADER, part);
+	put_search_before(self);
+	expect_part(_metadata, self, 8);
+	for (; part && parts < 8; part = next, parts++) {
+		next = cut_part(self, part);
+		expect_part(_metadata, self, part);
+	}
+	EXPECT_EQ(2, parts);
+	expect_code(_metadata, self->low);
+}
+
+/* It reads its next CCWs: a copy of it would run other ones */
+TEST_F(ipl, whole_program_without_prefetching_is_refused)
+{
+	static const __u8 none[LOW_SIZE - 8];
+
+	put_read_ipl(self, CCW_CC | CCW_SLI);
+	EXPECT_EQ(-EOPNOTSUPP, run_low(self, ORB_STRICT, 0));
+	EXPECT_EQ(0, memcmp(self->low + 8, none, sizeof(none)));
+	/* Also a part of it: the CCW itself is read over */
+	put_read_ipl(self, 0);
+	EXPECT_EQ(-EOPNOTSUPP, run_low(self, ORB_STRICT, 0));
+	EXPECT_EQ(0, memcmp(self->low + 8, none, sizeof(none)));
+}
+
+/* The CCW that the record brings is not the one that runs */
+TEST_F(ipl, whole_program_with_prefetching_runs_what_was_there)
+{
+	const struct response *response = &self->raw.life.ccw.response;
+
+	write_records(_metadata, &self->raw.life.ccw, &firmware);
+	put_read_ipl(self, CCW_CC | CCW_SLI);
+	put_low(self, 8, CMD_NOP, CCW_SLI, 1, 0);
+	EXPECT_EQ(0, run_low(self, ORB_FIRMWARE, 0));
+	EXPECT_EQ(DSTAT_END, response->dstat);
+	EXPECT_EQ(0, response->cstat);
+	EXPECT_EQ(16, response->cpa);
+	EXPECT_EQ(0, memcmp(self->low, PSW, 8));
+	EXPECT_EQ(LIST_OF_LOADER, data_of(self, 8));
+	EXPECT_EQ(0, self->low[LIST_OF_LOADER]);
+}
+
+TEST_HARNESS_MAIN
