@@ -52,6 +52,9 @@
 /* Nothing is ever mapped there */
 #define NOWHERE		0x800000U
 
+/* How long the host's driver may take for a device that it gets back */
+#define BACK_MS		60000
+
 /* Commands */
 #define CMD_NOP		0x03
 #define CMD_SENSE	0x04
@@ -245,7 +248,7 @@ static inline int ccw_settle(const char *device)
 		return -ENODEV;
 	if (strncmp(text, "3832", 4) || !file_exists("/sys/bus/ccw/drivers/virtio_ccw"))
 		return 0;
-	for (left = SOON_MS; left > 0; left -= 10) {
+	for (left = BACK_MS; left > 0; left -= 10) {
 		if (file_read(ccw_path(device, "online").text, text,
 			      sizeof(text)) > 0 && text[0] == '1')
 			return 0;
@@ -265,7 +268,7 @@ static inline int ccw_unbind(struct ccw *ccw)
 	if (!err)
 		err = sch_bind(ccw->sch, "\n");
 	if (!err && !file_exists(ccw_path(ccw->device, "").text) &&
-	    !uevent_wait(events, SOON_MS, "add", ccw->device, NULL))
+	    !uevent_wait(events, BACK_MS, "add", ccw->device, NULL))
 		err = -ETIMEDOUT;
 	close(events);
 	return err ? err : ccw_settle(ccw->device);

@@ -215,7 +215,7 @@ static void expect_usable_by_host(struct __test_metadata *_metadata,
 	EXPECT_FALSE(parent_exists(ccw->sch));
 	EXPECT_EQ(0, sch_bind(ccw->sch, "\n"));
 	if (!file_exists(ccw_path(ccw->device, "").text))
-		EXPECT_TRUE(uevent_wait(life->events, SOON_MS, "add",
+		EXPECT_TRUE(uevent_wait(life->events, BACK_MS, "add",
 					ccw->device, NULL));
 	EXPECT_EQ(0, ccw_settle(ccw->device));
 	EXPECT_TRUE(ccw_matches(ccw->device, wanted));
@@ -295,7 +295,7 @@ FIXTURE_TEARDOWN(pulled)
 		EXPECT_FALSE(mdev_exists(&ccw->uuid));
 		EXPECT_EQ(0, host_plug(PULLED_ID, PULLED_DEVNO));
 		while (!file_exists(ccw_path(PULLED, "online").text) &&
-		       uevent_wait(self->life.events, SOON_MS, "add", PULLED,
+		       uevent_wait(self->life.events, BACK_MS, "add", PULLED,
 				   NULL))
 			;
 		EXPECT_EQ(0, ccw_settle(PULLED));
@@ -502,7 +502,7 @@ TEST_F(pulled, device_pulled_in_the_middle_of_a_start)
 static bool comes(int events, const char *device)
 {
 	return file_exists(ccw_path(device, "").text) ||
-	       uevent_wait(events, SOON_MS, "add", device, NULL);
+	       uevent_wait(events, BACK_MS, "add", device, NULL);
 }
 
 /*
