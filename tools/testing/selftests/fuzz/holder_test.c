@@ -1110,18 +1110,30 @@ static bool processes_end(void)
 	return ended;
 }
 
+/* A writer of "remove" whose administrator was killed may come in between */
+static bool device_goes(const struct uuid *uuid)
+{
+	__s64 end = now_ms() + LAST_MS;
+
+	while (mdev_exists(uuid)) {
+		if (!remove_for(uuid, LAST_MS))
+			return true;
+		if (now_ms() > end)
+			return false;
+		usleep(10000);
+	}
+	return true;
+}
+
 static bool devices_go(void)
 {
 	bool gone = true;
 	int i;
 
 	for (i = 0; i < DEVICES; i++)
-		if (mdev_exists(&shared->uuids[i]) &&
-		    remove_for(&shared->uuids[i], LAST_MS))
-			gone = false;
+		gone = device_goes(&shared->uuids[i]) && gone;
 	for (i = 0; i < WORKERS; i++)
-		if (remove_for(&shared->anchors[i], LAST_MS))
-			gone = false;
+		gone = device_goes(&shared->anchors[i]) && gone;
 	return gone;
 }
 
