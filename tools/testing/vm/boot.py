@@ -160,7 +160,8 @@ class Boot:
             lines.append(shlex.join(["mount_root", *target.disk_modules]))
         lines.append(shlex.join(["load_base", *target.modules]))
         if disk := self._disk():
-            lines.append(shlex.join(["mount_disk", disk, *target.disk_modules]))
+            lines.append(shlex.join(["mount_image", disk, *image] if (image := self._image_modules()) else
+                                    ["mount_disk", disk, *target.disk_modules]))
         return lines
 
     def _plan(self, machine):
@@ -187,6 +188,11 @@ class Boot:
     def _disk(self):
         return self._tests[0].disk if self._tests else ""
 
+    def _image_modules(self):
+        """What a disk of packages needs that is a file of the initramfs; none where it is a disk of the machine."""
+        machine = MACHINES[self._setup.target.machine]
+        return closure(self._setup.kernel, machine.image_modules, self._setup.target.modules) if self._disk() else []
+
     def _initrd(self, lines, files=()):
         """The archive of the target's boots, with a plan and more files behind it."""
         plan = Cpio()
@@ -194,7 +200,11 @@ class Boot:
         plan.file("vm/plan", "".join(f"{line}\n" for line in lines).encode(), 0o644)
         for path in files:
             plan.file(f"with/{path.name}", path.read_bytes())
-        for name in sorted({name for test in self._tests for name in self._drivers(test)}):
+        image = self._image_modules()
+        if image:
+            plan.folder("disks")
+            plan.file(f"disks/{self._disk()}", self._setup.disks[self._disk()].read_bytes(), 0o644)
+        for name in sorted({*image, *(name for test in self._tests for name in self._drivers(test))}):
             plan.file(f"modules/{name}.ko", kernel_module(self._setup.kernel, name), 0o644)
         initrd = self._logs / "initramfs"
         initrd.write_bytes(self._setup.archive + plan.bytes())

@@ -85,10 +85,11 @@ LIMIT = 30
 class Hercules:
     channel = "/dev/hercules"
     channel_modules = ["hercules_channel"]
+    image_modules = ["loop", "crc32c_generic", "ext4"]     # for a disk of packages, which is a file of the initramfs
 
     def __init__(self, setup, test, logs):
         """test: the first of those that share the boot, or None for a shell."""
-        if setup.kvm or test and (test.qemu or test.disk or test.packages or test.host):
+        if setup.kvm or test and (test.qemu or test.packages or test.host):
             raise Failure(f"{setup.target.name}: {test.name if test else 'this'} asks for what Hercules does not have")
         self._setup = setup
         self._test = test

@@ -15,6 +15,8 @@ PATIENCE = "rcupdate.rcu_cpu_stall_timeout=60 watchdog_thresh=30"
 
 
 class Qemu:
+    image_modules: list = []    # disks of packages are disks of the machine
+
     def __init__(self, setup, test, logs):
         """test: the first of those that share the boot, or None for a shell."""
         self._setup = setup
