@@ -5,8 +5,9 @@
  * for another one. What it does is told on the console, a line for each.
  *
  * With a 3270 terminal it shows a screen, and shows again what is typed there.
- * With any other device it does nothing more, or, where its command line is
- * "io", a loop of channel programs.
+ * With a 3390 disk, which it may have been loaded from, it reads a record, writes
+ * what that says into the next one, and ends. With any other device it does nothing
+ * more, or, where its command line is "io", a loop of channel programs.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -39,15 +40,21 @@ struct ccw {
 	uint8_t flags;
 	uint16_t count;
 	uint32_t data;
-};
+} __attribute__((aligned(8)));
 
 #define CCW_CHAIN	0x40
 #define CCW_SLI		0x20
 
 #define CMD_NOP		0x03
+#define CMD_TIC		0x08
 #define CMD_ERASE_WRITE	0x05
 #define CMD_READ_MODIFIED 0x06
 #define CMD_SENSE_ID	0xe4
+
+#define CMD_WRITE_DATA	0x05
+#define CMD_READ_DATA	0x06
+#define CMD_SEEK	0x07
+#define CMD_SEARCH_ID	0x31
 
 struct irb {
 	uint32_t control;
@@ -490,6 +497,48 @@ static enum outcome talk(void)
 	}
 }
 
+/* A 3390 disk */
+
+#define RECORD_HEAD	3
+#define RECORD_SIZE	80
+
+/* Records of one track, without keys: reads the first or writes the second */
+static enum outcome move_record(uint8_t record, uint8_t command, char *data)
+{
+	static uint8_t seek[6] = { 0, 0, 0, 0, 0, RECORD_HEAD };
+	static uint8_t id[5] = { 0, 0, 0, RECORD_HEAD };
+	static struct ccw program[4];
+	struct irb irb;
+	enum outcome outcome;
+
+	id[4] = record;
+	program[0] = (struct ccw) {
+		CMD_SEEK, CCW_CHAIN, sizeof(seek), (uintptr_t)seek };
+	program[1] = (struct ccw) {
+		CMD_SEARCH_ID, CCW_CHAIN, sizeof(id), (uintptr_t)id };
+	program[2] = (struct ccw) { CMD_TIC, 0, 0, (uintptr_t)&program[1] };
+	program[3] = (struct ccw) {
+		command, 0, RECORD_SIZE, (uintptr_t)data };
+	outcome = run(program, &irb);
+	return outcome == FAILED ? fail("a program of the disk", &irb) : outcome;
+}
+
+static enum outcome use_disk(void)
+{
+	static char text[RECORD_SIZE + 1];
+	enum outcome outcome = move_record(1, CMD_READ_DATA, text);
+
+	if (outcome != DONE)
+		return outcome;
+	put("record read: ");
+	put(text);
+	put("\n");
+	outcome = move_record(2, CMD_WRITE_DATA, text);
+	if (outcome == DONE)
+		put("record written\n");
+	return outcome;
+}
+
 /* Any device */
 
 /* How many programs make a line on the console */
@@ -562,6 +611,8 @@ static enum outcome work(void)
 	put("\n");
 	if (id[1] == 0x32 && id[2] == 0x70)
 		return talk();
+	if (id[1] == 0x39 && id[2] == 0x90)
+		return use_disk();
 	if (command_line[0] == 'i' && command_line[1] == 'o')
 		return run_programs();
 	return only_wait();

@@ -4,6 +4,8 @@
 	.section .start, "ax"
 	.globl	_start
 _start:
+	/* A PSW on a disk leads to it with 31-bit addresses */
+	sam64
 	larl	%r15, stack_end
 	aghi	%r15, -160
 	brasl	%r14, main

@@ -10,11 +10,8 @@
 #include <string.h>
 
 #include "kselftest_harness.h"
-#include "disk.h"
+#include "ipl.h"
 #include "raw.h"
-
-/* This test formats tracks of it: no other one keeps something there */
-#define SCRATCH		"0.0.0121"
 
 /* All of the driver's requests allow for prefetching, and have 64-bit IDAWs */
 #define ORB_DRIVER	(ORB_FORMAT1 | ORB_IDA64)
@@ -30,7 +27,6 @@
 /* Commands of disks that disk.h does not have */
 #define DISK_STEAL	0x14	/* unconditional reserve */
 #define DISK_WRITE_R0	0x15
-#define DISK_WRITE_CKD	0x1d
 #define DISK_PSF	0x27	/* perform subsystem function */
 #define DISK_SNID	0x34	/* sense path group ID */
 #define DISK_RSSD	0x3e	/* read subsystem data */

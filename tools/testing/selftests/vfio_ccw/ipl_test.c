@@ -8,35 +8,17 @@
 #include <string.h>
 
 #include "kselftest_harness.h"
-#include "disk.h"
+#include "ipl.h"
 #include "raw.h"
 
-/* This test formats tracks of it: no other one keeps something there */
-#define SCRATCH		"0.0.0121"
-
-/* The firmware's programs are of format 0, and allow for prefetching or not */
-#define ORB_STRICT	(ORB_LPM | ORB_IDA64)
-#define ORB_FIRMWARE	(ORB_STRICT | ORB_PREFETCH)
-
 #define DISK_READ_IPL	0x02
-#define DISK_WRITE_CKD	0x1d
-#define LOCATE_FORMAT	0x03
 
 /* The guest's memory from address 0 on */
 #define LOW_SIZE	0x10000
-#define LIST_OF_LOADER	0x1000	/* record 2 comes to here */
-#define LIST_OF_STAGE	0x1800	/* record 4 */
+#define LIST_OF_STAGE	0x1800	/* record 4 comes to here */
 #define CODE		0x4000
 
-/* Their parameters lie behind the CCWs */
-#define LOADER_SEEK	(LIST_OF_LOADER + 0x40)
 #define STAGE_SEEK	(LIST_OF_STAGE + 0x40)
-
-/* Records of track 0, as volumes have them */
-#define KEY_SIZE	4
-#define IPL1_SIZE	24
-#define IPL2_SIZE	144
-#define LABEL_SIZE	80
 #define STAGE_SIZE	0x60
 
 /* The program that is loaded: records 1 and 2 of a track */
@@ -50,95 +32,6 @@ FIXTURE(ipl)
 	struct raw raw;
 	__u8 *low;
 };
-
-/* What the CCWs in the records are made for: their format, and the memory */
-struct place {
-	__u32 orb;
-	__u32 base;
-};
-
-static const struct place firmware = { ORB_FIRMWARE, 0 };
-
-/* Writing the records */
-
-static void put_ccw_at(__u8 *to, const struct place *place, __u8 cmd,
-		       __u8 flags, __u16 count, __u32 offset)
-{
-	__u32 data = place->base + offset;
-	__u32 words[2] = { (__u32)cmd << 24 | data, (__u32)flags << 24 | count };
-
-	if (place->orb & ORB_FMT1) {
-		words[0] = (__u32)cmd << 24 | (__u32)flags << 16 | count;
-		words[1] = data;
-	}
-	words[0] = htobe32(words[0]);
-	words[1] = htobe32(words[1]);
-	memcpy(to, words, sizeof(words));
-}
-
-/*
- * Four CCWs that read a record, and go on at the next one; their parameters are
- * at @seek: in memory, and at @parameters in what is written now
- */
-static void put_read_record(const struct place *place, __u8 *list,
-			    __u8 *parameters, __u32 address, __u32 seek,
-			    __u8 head, __u8 record)
-{
-	put_ccw_at(list, place, DISK_SEEK, CCW_CC, 6, seek);
-	put_ccw_at(list + 8, place, DISK_SEARCH_ID, CCW_CC, 5, seek + 8);
-	put_ccw_at(list + 16, place, CMD_TIC, 0, 0, address + 8);
-	parameters[5] = head;
-	parameters[8 + 3] = head;
-	parameters[8 + 4] = record;
-}
-
-/* A record with its count, at DATA; returns how long that is */
-static __u32 put_record(const struct ccw *ccw, __u32 at, __u16 head,
-			__u8 number, __u8 key, __u16 size, const __u8 *data)
-{
-	__u8 *count = guest(ccw, at);
-
-	memset(count, 0, 8 + key);
-	count[3] = head;
-	count[4] = number;
-	count[5] = key;
-	put16(ccw, at + 6, size);
-	memcpy(count + 8 + key, data, size);
-	return 8 + key + size;
-}
-
-struct piece {
-	__u8 key;
-	__u16 size;
-	const __u8 *data;
-};
-
-/* Formats a track of cylinder 0 with these records */
-static void write_track(struct __test_metadata *_metadata, struct ccw *ccw,
-			__u16 head, const struct piece *pieces, int n)
-{
-	__u32 at, data = DATA, size;
-	int i;
-
-	at = put_locate(ccw, 0, LOCATE_FORMAT, 0, head, 0);
-	*(__u8 *)guest(ccw, PARAMETERS + 16 + 3) = n;
-	for (i = 0; i < n; i++) {
-		size = put_record(ccw, data, head, i + 1, pieces[i].key,
-				  pieces[i].size, pieces[i].data);
-		at = put_ccw(ccw, at, DISK_WRITE_CKD,
-			     i == n - 1 ? 0 : CCW_CC, size, data);
-		data += size + 8;
-	}
-	expect_end(_metadata, ccw);
-}
-
-/* Record 1: a PSW, and two CCWs that go on with record 2 */
-static void make_first(const struct place *place, __u8 *record)
-{
-	memcpy(record, PSW, 8);
-	put_ccw_at(record + 8, place, DISK_READ, CCW_CC, IPL2_SIZE, LIST_OF_LOADER);
-	put_ccw_at(record + 16, place, CMD_TIC, 0, 0, LIST_OF_LOADER);
-}
 
 /* Record 2 reads more CCWs, and goes on there */
 static void make_loader(const struct place *place, __u8 *record)
@@ -183,7 +76,7 @@ static void write_records(struct __test_metadata *_metadata, struct ccw *ccw,
 		{ 0, RECORD, code + RECORD },
 	};
 
-	make_first(place, first);
+	make_first(place, first, PSW);
 	make_loader(place, loader);
 	make_stage(place, stage);
 	fill_code(code);
