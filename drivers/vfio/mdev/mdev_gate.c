@@ -230,7 +230,7 @@ int mdev_wait_end(struct mdev_device *mdev)
 	rwsem_acquire_read(&gate->map, 0, 1, _THIS_IP_);
 	pagefault_disable();
 	if (unlikely(closed) && mdev_gate_in_release(vmdev))
-		vmdev->cut_short = true;
+		vmdev->use->cut_short = true;
 	return closed ? -ENODEV : 0;
 }
 EXPORT_SYMBOL_GPL(mdev_wait_end);

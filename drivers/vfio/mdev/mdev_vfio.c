@@ -112,11 +112,10 @@ static bool mdev_vfio_release(struct mdev_vfio *vmdev)
 	if (!vmdev->ops->release)
 		return true;
 
-	vmdev->cut_short = false;
 	WRITE_ONCE(vmdev->use->closer, current);
 	vmdev->ops->release(vmdev->mdev);
 	WRITE_ONCE(vmdev->use->closer, NULL);
-	return !vmdev->cut_short;
+	return !vmdev->use->cut_short;
 }
 
 /* VFIO keeps the device until this returns, and unpins pages until then */

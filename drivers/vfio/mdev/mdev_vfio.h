@@ -28,6 +28,8 @@
  *	mdev_owners_lock
  * @closer: the thread that is in the release callback, or NULL
  * @revoker: the thread that is in the revoke callback, or NULL
+ * @cut_short: the release callback was told that the device was revoked, and
+ *	has not done its work; only @closer uses it
  * @rcu: frees it, when mdev_wait_end() has looked at it
  */
 struct mdev_use {
@@ -40,6 +42,7 @@ struct mdev_use {
 	struct list_head open_node;
 	struct task_struct *closer;
 	struct task_struct *revoker;
+	bool cut_short;
 	struct rcu_head rcu;
 };
 
@@ -50,7 +53,6 @@ struct mdev_use {
  *	done with this
  * @ops: the parent driver's callbacks, valid inside the gate
  * @gate: see mdev_gate.h
- * @pins: the parent driver can pin guest memory; constant
  * @use: from the begin of open to the end of close, else NULL; written under
  *	mdev->lock, read under it, or in a call of the holder's
  * @mappings: mappings that the kernel cannot take away; negative when there
@@ -59,21 +61,19 @@ struct mdev_use {
  * @closing: a thread closes the gate, or has; set once, under mdev->lock
  * @owner_held: the open holds a reference to the parent driver's module; under
  *	mdev_owners_lock
- * @cut_short: the release callback was told that the device was revoked, and
- *	has not done its work; only @use->closer uses it
+ * @pins: the parent driver can pin guest memory; constant
  */
 struct mdev_vfio {
 	struct vfio_device vdev;
 	struct mdev_device *mdev;
 	const struct mdev_parent_ops *ops;
 	struct mdev_gate gate;
-	bool pins;
 	struct mdev_use *use;
 	atomic_t mappings;
 	bool settled;
 	bool closing;
 	bool owner_held;
-	bool cut_short;
+	bool pins;
 };
 
 static inline struct mdev_vfio *to_mdev_vfio(struct vfio_device *vdev)
