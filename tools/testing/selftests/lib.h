@@ -10,6 +10,7 @@
 #define SELFTESTS_LIB_H
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -220,6 +221,9 @@ bool uevent_wait(int fd, int timeout_ms, const char *action, const char *path,
 pid_t child_start(int (*run)(void *arg), void *arg, int keep1, int keep2);
 int child_wait(pid_t pid, int timeout_ms);
 void child_kill(pid_t pid);
+
+/* From now on it runs on this one only */
+int thread_use_processor(pthread_t thread, int processor);
 
 /* Write to "remove", "revoke" and "unbind"; the exit status is the errno */
 pid_t remover_start(const struct uuid *uuid);

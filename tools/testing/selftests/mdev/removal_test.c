@@ -1083,15 +1083,6 @@ struct slow_creator {
 	int ret;
 };
 
-static int share_processor(pthread_t thread)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(0, &set);
-	return pthread_setaffinity_np(thread, sizeof(set), &set);
-}
-
 static void *create_slowly(void *arg)
 {
 	struct slow_creator *slow = arg;
@@ -1117,9 +1108,9 @@ static void start_slow_creator(struct __test_metadata *_metadata,
 	slow->over = 0;
 	ASSERT_EQ(0, sem_init(&slow->begin, 0, 0));
 	ASSERT_EQ(0, pthread_create(&slow->busy, NULL, be_busy, slow));
-	ASSERT_EQ(0, share_processor(slow->busy));
+	ASSERT_EQ(0, thread_use_processor(slow->busy, 0));
 	ASSERT_EQ(0, pthread_create(&slow->creator, NULL, create_slowly, slow));
-	ASSERT_EQ(0, share_processor(slow->creator));
+	ASSERT_EQ(0, thread_use_processor(slow->creator, 0));
 }
 
 static void end_slow_creator(struct __test_metadata *_metadata,
@@ -1142,7 +1133,7 @@ TEST_F_TIMEOUT(race, remove_before_the_creator_goes_on, 120 * SLOWER)
 	int i;
 
 	ASSERT_LE(0, events);
-	ASSERT_EQ(0, share_processor(pthread_self()));
+	ASSERT_EQ(0, thread_use_processor(pthread_self(), 0));
 	/* The threads that it starts are ordinary ones */
 	ASSERT_EQ(0, sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK,
 					&first));

@@ -359,15 +359,6 @@ static int start_on(int processor, pthread_t *thread, void *(*run)(void *),
 	return err;
 }
 
-static int use_first_processor(void)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(0, &set);
-	return pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
-}
-
 static void *pull_device(void *arg)
 {
 	int *ret = arg;
@@ -443,7 +434,7 @@ TEST_F_TIMEOUT(pulled, device_goes_while_its_driver_is_bound, 120 * SLOWER)
 	EXPECT_EQ(0, mdev_remove(&ccw->uuid));
 	ccw->created = false;
 	ccw->bound = false;
-	ASSERT_EQ(0, use_first_processor());
+	ASSERT_EQ(0, thread_use_processor(pthread_self(), 0));
 	ASSERT_EQ(0, sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK,
 					&first));
 	for (i = 0; i < 6; i++) {
