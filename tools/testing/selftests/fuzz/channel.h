@@ -29,6 +29,9 @@
 static struct ccw channels[CHANNELS];
 static int nr_channels;
 
+/* Whether a program that does not end can be stopped */
+static bool programs_may_loop;
+
 /* Each becomes a parent. @names: of devices, between spaces; NULL: none */
 static inline int channels_take(const char *names)
 {
@@ -92,6 +95,17 @@ static inline __u32 random_data(void)
 }
 
 /*
+ * Where a program at @addr goes on by a TIC. QEMU runs a program to its end before
+ * SSCH is done: one that goes back could keep the machine for ever.
+ */
+static inline __u32 random_target(__u32 addr)
+{
+	unsigned int first = programs_may_loop ? 0 : (addr - PROGRAM) / 8 + 1;
+
+	return PROGRAM + (first + below(PROGRAMS * PROGRAM_CCWS + 1 - first)) * 8;
+}
+
+/*
  * No command that gives a virtio device addresses: it would use them as the
  * host's. What reads brings none of those commands either.
  */
@@ -113,7 +127,7 @@ static inline void put_random_ccw(const struct ccw *ccw, __u32 orb, __u32 addr)
 	__u32 data = random_data();
 
 	if (cmd == CMD_TIC)
-		data = PROGRAM + below(PROGRAMS * PROGRAM_CCWS) * 8;
+		data = random_target(addr);
 	else if (flag & (CCW_IDA | CCW_MIDA))
 		data = LISTS + below(LISTS_SIZE / 16) * 16;
 	put_ccw_of(ccw, orb, addr, cmd, flag, count,

@@ -22,6 +22,7 @@
  *	FUZZ_KERNELS_OWN	1 if all parents are of the kernel's own interface (0)
  *	FUZZ_CHANNELS	the host's names of channel devices that are passed through,
  *			between spaces (none)
+ *	FUZZ_LOOPS	1 if channel programs may loop: not where QEMU runs them (0)
  *	VFIO_WAY	as in lib.h
  *
  * With VFIO_WAY=cdev, what opens a group opens a device's own file, what sets
@@ -1163,6 +1164,7 @@ int main(void)
 	ksft_print_header();
 	page = sysconf(_SC_PAGESIZE);
 	kernels_own = setting("FUZZ_KERNELS_OWN", 0);
+	programs_may_loop = setting("FUZZ_LOOPS", 0);
 	if (channels_take(getenv("FUZZ_CHANNELS")))
 		ksft_exit_fail_msg("a channel device is missing\n");
 	find_parents();
