@@ -69,7 +69,7 @@ def prepare(name, tests, report, args, ours, peer):
                 if not is_peer:
                     modules |= build.kernel_drivers(target, kernel, logs, here)
                 archive = initramfs.base_archive(target, kernel, modules, programs, is_peer)
-                setups.append(Setup(target, kernel, archive, disks, is_peer, args.kvm, modules))
+                setups.append(Setup(target, kernel, archive, disks, is_peer, args.kvm, modules, args.case))
     if not setups:
         raise Failure("the kernel's own modules are not tested here")
     return setups
@@ -289,7 +289,7 @@ def main():
                                  (build_test, "build-test", "build for two kernels in turn, and for a newer one"),
                                  (install_test, "install-test", "install it in all ways, below build/")):
         command = commands.add_parser(name, help=text)
-        command.set_defaults(function=function, peer=False, shell=False, gdb=False, files=[])
+        command.set_defaults(function=function, peer=False, shell=False, gdb=False, files=[], case=[])
         command.add_argument("--target", action="append", help="only this kernel; may be repeated", metavar="NAME")
         what = ("only the checks with this text in their names" if function is check_sources else "only this test")
         command.add_argument("--test", action="append", default=[], help=f"{what}; may be repeated", metavar="NAME")
@@ -305,6 +305,8 @@ def main():
             command.add_argument("file", help="has the text", metavar="FILE")
         if function is vm:
             command.add_argument("--peer", action="store_true", help="load the kernel's own modules instead of ours")
+            command.add_argument("--case", action="append", default=[], metavar="NAME",
+                                 help="only this check of a kselftest, without its fixture; may be repeated")
             command.add_argument("--shell", action="store_true",
                                  help="an interactive guest; with the devices of the test, if one is named")
             command.add_argument("--with", dest="files", nargs="+", default=[], metavar="FILE",

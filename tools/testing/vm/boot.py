@@ -38,6 +38,7 @@ class Setup:
     peer: bool = False
     kvm: bool = False
     modules: dict = dataclasses.field(default_factory=dict)     # what was built here: {name: file}
+    cases: list = dataclasses.field(default_factory=list)       # of the kselftests; all of them if there are none
 
 
 # What is not as it was before the test.
@@ -147,7 +148,8 @@ class Boot:
         if test.script:
             program = ["/bin/sh", "-c", test.script]
         else:
-            program = [*_INTERPRETERS.get(test.program.rpartition(".")[2], []), "/tests/" + test.program]
+            program = [*_INTERPRETERS.get(test.program.rpartition(".")[2], []), "/tests/" + test.program,
+                       *test.arguments, *(word for case in self._setup.cases for word in ("-t", case))]
         if test.environment:
             program = ["/bin/env", *(f"{key}={value}" for key, value in test.environment.items()), *program]
         return program

@@ -85,6 +85,7 @@ class Test:
     reason: str             # why that limit
     program: str = ""       # a built program's or a script's path below tools/testing, or
     script: str = ""        # the text of a script for the guest's shell
+    arguments: list = dataclasses.field(default_factory=list)   # of the program
     purpose: str = ""       # where no program says it in its first comment
     needs: list = dataclasses.field(default_factory=list)       # other built files, which the program uses
     disk: str = ""          # one of the target's disks, mounted while the boot lasts
@@ -219,6 +220,8 @@ def load_tests(path):
             raise Failure(f"{where}: {test.name} has the output {test.output!r}")
         if bool(test.program) == bool(test.script):
             raise Failure(f"{where}: {test.name} needs a program or a script")
+        if test.script and test.arguments:
+            raise Failure(f"{where}: {test.name} has a script, and arguments of a program")
         if test.script and test.packages:
             raise Failure(f"{where}: {test.name} has a script, which runs in busybox, and packages")
         if test.suites and not test.packages:
