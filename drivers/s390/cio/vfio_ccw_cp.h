@@ -50,14 +50,18 @@
  *	memory is short or the holder's limit is reached, -EINTR if the memory
  *	goes away; these end the translation, any other one is about these pages
  * @unpin: undoes one call of @pin, or a part of it, which starts at @pfn
+ * @keep: the page with the host's address @host, which is pinned, is never used
+ *	for anything else, also when it is unpinned. Does not sleep
  *
- * All may sleep. A guest address that is not mapped is an error like others.
+ * The others may sleep. A guest address that is not mapped is an error like
+ * others.
  */
 struct ccw_cp_mem_ops {
 	int (*read)(void *ctx, u64 addr, void *buf, size_t len);
 	int (*pin)(void *ctx, u64 pfn, unsigned int npages, bool write,
 		   u64 *host);
 	void (*unpin)(void *ctx, u64 pfn, unsigned int npages);
+	void (*keep)(void *ctx, u64 host);
 };
 
 /**
@@ -77,6 +81,7 @@ void ccw_cp_free(struct ccw_cp *cp);
 int ccw_cp_translate(struct ccw_cp *cp, const __be32 *orb,
 		     struct ccw_cp_start *start);
 void ccw_cp_release(struct ccw_cp *cp);
+void ccw_cp_keep(const struct ccw_cp *cp);
 u32 ccw_cp_guest_cpa(const struct ccw_cp *cp, u32 host_cpa);
 bool ccw_cp_uses(const struct ccw_cp *cp, u64 iova, u64 length);
 const char *ccw_cp_why(const struct ccw_cp *cp);

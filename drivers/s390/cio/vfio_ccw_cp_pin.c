@@ -232,6 +232,27 @@ void ccw_cp_release(struct ccw_cp *cp)
 	cp->nruns = 0;
 }
 
+/**
+ * ccw_cp_keep - the program's pages are never used for anything else
+ * @cp: the device's translator
+ *
+ * For a program that cannot be stopped: the channel may store into its pages for
+ * ever, and they can be released only if no other memory comes to be there.
+ *
+ * Context: any, but no translation and no release at the same time.
+ */
+void ccw_cp_keep(const struct ccw_cp *cp)
+{
+	const struct cp_run *run = cp->runs;
+	const u64 *addrs = cp->addrs;
+	unsigned int i, k;
+
+	for (i = 0; i < cp->npinned; i++, run++)
+		for (k = 0; k < run->n; k++, addrs++)
+			if (*addrs != BAD_PAGE)
+				cp->ops->keep(cp->ctx, *addrs);
+}
+
 /* Is one of the pages with these numbers pinned? */
 static bool cp_run_uses(const struct cp_run *run, const u64 *addrs, u64 first,
 			u64 last)

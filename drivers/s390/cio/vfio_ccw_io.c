@@ -346,16 +346,20 @@ void vfio_ccw_take_response(struct vfio_ccw *vc)
 }
 
 /*
- * What the channel may still fetch or store is never given back, neither by a
- * later call, which finds nothing active any more, nor by the last one.
+ * What the channel may still fetch or store is never used for anything else: not
+ * the host's program, and not the guest's pages, which VFIO unpins when they are
+ * unmapped. A program that is active has the translator to itself.
  */
 static void vfio_ccw_give_up(struct vfio_ccw *vc, const char *what)
 {
 	dev_err(&vc->sch->dev, "%s; giving up the subchannel\n", what);
 	spin_lock_irq(&vc->sch->lock);
-	vfio_ccw_fsm(vc, VFIO_CCW_GONE);
-	if (vc->user)
+	if (vc->user) {
 		vc->user->broken = true;
+		if (vc->state == VFIO_CCW_PENDING)
+			ccw_cp_keep(vc->user->cp);
+	}
+	vfio_ccw_fsm(vc, VFIO_CCW_GONE);
 	spin_unlock_irq(&vc->sch->lock);
 }
 

@@ -114,10 +114,17 @@ static void vfio_ccw_pages_unpin(void *ctx, u64 pfn, unsigned int npages)
 	mdev_unpin_pages(pages->mdev, pfn << PAGE_SHIFT, npages);
 }
 
+/* A reference that nobody puts: unpinning leaves the page allocated */
+static void vfio_ccw_pages_keep(void *ctx, u64 host)
+{
+	get_page(pfn_to_page(PHYS_PFN(host)));
+}
+
 const struct ccw_cp_mem_ops vfio_ccw_pages_ops = {
 	.read	= vfio_ccw_pages_read,
 	.pin	= vfio_ccw_pages_pin,
 	.unpin	= vfio_ccw_pages_unpin,
+	.keep	= vfio_ccw_pages_keep,
 };
 
 /**

@@ -922,6 +922,41 @@ static void ranges_in_use_are_known(void)
 	EQUAL(ccw_cp_uses(p.cp, 0, ~0ULL), false);
 }
 
+static unsigned int times_kept(u64 guest)
+{
+	const u8 *at = world_at(&p.world, guest);
+	unsigned int i;
+
+	for (i = 0; i < WORLD_PAGES; i++)
+		if (p.world.pages[i].mem == at)
+			return p.world.pages[i].kept;
+	return 0;
+}
+
+/* Each page once for each time that it is pinned, and none that is not */
+static void pages_of_a_program_that_runs_for_ever_are_kept(void)
+{
+	begin(FMT1 | F2);
+	ccw_cp_keep(p.cp);
+	ccw(SEARCH, CC, 5, DATA);
+	ccw(READ, 0, 8192, DATA + 2 * 4096);
+	/* Reached by a status modifier only: a run of pages with a hole */
+	ccw(READ, 0, 8192, WORLD_LOW_END - 4096);
+	EQUAL(proof_translate(&p, flags, PROGRAM), 0);
+	EQUAL(times_kept(DATA), 0);
+	ccw_cp_keep(p.cp);
+	ccw_cp_release(p.cp);
+	EQUAL(times_kept(DATA), 1);
+	EQUAL(times_kept(DATA + 2 * 4096), 1);
+	EQUAL(times_kept(DATA + 3 * 4096), 1);
+	EQUAL(times_kept(WORLD_LOW_END - 4096), 1);
+	EQUAL(times_kept(PROGRAM), 0);
+	EQUAL(times_kept(LISTS), 0);
+	/* None is left */
+	ccw_cp_keep(p.cp);
+	EQUAL(times_kept(DATA), 1);
+}
+
 static void release_can_be_repeated(void)
 {
 	unsigned int before;
@@ -1574,6 +1609,7 @@ static const struct {
 	TEST(scsw_address_is_the_guests),
 	TEST(scsw_address_is_0_before_any_program),
 	TEST(ranges_in_use_are_known),
+	TEST(pages_of_a_program_that_runs_for_ever_are_kept),
 	TEST(release_can_be_repeated),
 	TEST(consecutive_pages_are_pinned_in_one_call),
 	TEST(what_was_read_once_counts),

@@ -178,10 +178,25 @@ static void world_unpin(void *ctx, u64 pfn, unsigned int npages)
 	}
 }
 
+static void world_keep(void *ctx, u64 host)
+{
+	struct world *world = ctx;
+	unsigned int i;
+
+	for (i = 0; i < WORLD_PAGES; i++)
+		if (world->pages[i].host == host && world->pages[i].pins) {
+			world->pages[i].kept++;
+			return;
+		}
+	broken("page at %#llx kept, which is not pinned",
+	       (unsigned long long)host);
+}
+
 const struct ccw_cp_mem_ops world_ops = {
 	.read	= world_read,
 	.pin	= world_pin,
 	.unpin	= world_unpin,
+	.keep	= world_keep,
 };
 
 void world_copy_init(struct world_copy *copy, struct world *world)

@@ -31,6 +31,7 @@ struct world_page {
 	bool readonly;
 	unsigned int pins;
 	unsigned int write_pins;
+	unsigned int kept;
 	u8 *mem;
 };
 

@@ -30,6 +30,7 @@ void lock_drop(bool *held)
 
 struct ccw_cp {
 	bool pinned;
+	bool kept;
 	bool freed;		/* and kept, so that a use of it is found */
 };
 
@@ -89,6 +90,7 @@ int ccw_cp_translate(struct ccw_cp *cp, const __be32 *orb,
 
 	ccw_cp_release(cp);
 	cp->pinned = true;
+	cp->kept = false;
 	sim_meanwhile = NULL;
 	if (meanwhile)
 		meanwhile();
@@ -104,9 +106,16 @@ int ccw_cp_translate(struct ccw_cp *cp, const __be32 *orb,
 
 void ccw_cp_release(struct ccw_cp *cp)
 {
-	/* Of a channel that nothing ends, no page can be taken: that is broken */
-	assert(!(sim.runs && sim.program == cp) || sim.deaf || sim.gone);
+	/* What a channel that nothing ends may store into is kept */
+	assert(!(sim.runs && sim.program == cp) || sim.gone ||
+	       (sim.deaf && (cp->kept || !cp->pinned)));
 	cp->pinned = false;
+}
+
+void ccw_cp_keep(const struct ccw_cp *cp)
+{
+	assert(cp->pinned);
+	((struct ccw_cp *)cp)->kept = true;
 }
 
 u32 ccw_cp_guest_cpa(const struct ccw_cp *cp, u32 host_cpa)
