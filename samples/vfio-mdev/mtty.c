@@ -1250,7 +1250,7 @@ static int mtty_create(struct kobject *kobj, struct mdev_device *mdev)
 
 	if (!mtty_take_ports(type->nr_ports)) {
 		dev_warn_ratelimited(mdev_dev(mdev),
-				     "cannot create: %u of %u serial ports left, %u needed\n",
+				     "cannot create the device: %u of %u serial ports are left, %u are needed\n",
 				     atomic_read(&mtty_ports_free),
 				     MTTY_PORTS_TOTAL, type->nr_ports);
 		return -ENOSPC;

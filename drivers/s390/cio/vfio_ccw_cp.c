@@ -32,11 +32,11 @@ static const struct {
 	int err;
 	const char *why;
 } cp_refused[] = {
-	{ CCW_ORB_TRANSPORT, -EOPNOTSUPP, "transport mode" },
-	{ CCW_ORB_SUSPEND, -EOPNOTSUPP, "suspend control" },
-	{ CCW_ORB_LIMIT, -EOPNOTSUPP, "address-limit checking" },
-	{ CCW_ORB_EXTENDED, -EOPNOTSUPP, "an ORB extension" },
-	{ CCW_ORB_ZERO, -EINVAL, "reserved bits in the ORB" },
+	{ CCW_ORB_TRANSPORT, -EOPNOTSUPP, "transport mode is not supported" },
+	{ CCW_ORB_SUSPEND, -EOPNOTSUPP, "suspend control is not supported" },
+	{ CCW_ORB_LIMIT, -EOPNOTSUPP, "address-limit checking is not supported" },
+	{ CCW_ORB_EXTENDED, -EOPNOTSUPP, "an ORB extension is not supported" },
+	{ CCW_ORB_ZERO, -EINVAL, "reserved bits are set in the ORB" },
 };
 
 #define CCW_ORB_PASSED	(CCW_ORB_KEY | CCW_ORB_STREAM | \
@@ -62,7 +62,7 @@ static int cp_take_orb(struct ccw_cp *cp, u32 flags, u32 cpa)
 	/* Until there is a list of the guest's */
 	cp->host_shift = 12;
 	if (cpa & 7 || cpa >= cp->limit)
-		return cp_fail(cp, -EINVAL, "the program's address");
+		return cp_fail(cp, -EINVAL, "the program's address is not valid");
 	return 0;
 }
 

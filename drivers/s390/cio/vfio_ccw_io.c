@@ -774,7 +774,7 @@ int vfio_ccw_start(struct vfio_ccw *vc, struct vfio_ccw_user *user)
 	if (ret == -EOPNOTSUPP)
 		vfio_ccw_tell_refusal(vc, user->orb_flags & CCW_ORB_MIDA ?
 				      "the channel subsystem has no MIDAWs" :
-				      "the channel subsystem does not take its ORB",
+				      "the channel subsystem does not accept its ORB",
 				      ret);
 	if (ret)
 		return vfio_ccw_release(vc, user) ?: ret;

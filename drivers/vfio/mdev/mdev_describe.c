@@ -23,7 +23,7 @@ mdev_regions_fault(const struct mdev_description *description)
 	/* The file offset has 63 bits */
 	if (description->region_shift > 62 ||
 	    description->nr_regions > BIT_ULL(63 - description->region_shift))
-		return "no room for the regions' index in the file offset";
+		return "the file offset has no room for the regions' index";
 	for (i = 0; i < description->nr_regions; i++, region++) {
 		if (region->size > BIT_ULL(description->region_shift))
 			return "a region is larger than its part of the file offset";
@@ -45,7 +45,7 @@ mdev_irqs_fault(const struct mdev_description *description)
 		requests += irq->kind == MDEV_TRIGGER_REQUEST;
 		if (irq->flags ? irq->unknown :
 		    irq->kind || irq->changed || irq->mask)
-			return "an interrupt exists, and does not exist";
+			return "an interrupt has flags and is unknown, or only other members";
 	}
 	return requests > 1 ? "more than one request interrupt" : NULL;
 }
@@ -57,11 +57,11 @@ mdev_description_fault(const struct mdev_device *mdev,
 	const struct mdev_parent_ops *ops = mdev_parent(mdev)->ops;
 
 	if (ops->read || ops->write || ops->ioctl || ops->mmap)
-		return "its driver has a read, write, ioctl or mmap callback";
+		return "its driver also has a read, write, ioctl or mmap callback";
 	if (mdev->description)
 		return "it has been described before";
 	if (ops->migration && !description->reset)
-		return "it can be migrated, and has no reset";
+		return "it can be migrated, but has no reset";
 	return mdev_regions_fault(description) ?: mdev_irqs_fault(description);
 }
 

@@ -167,16 +167,16 @@ static const char *mdev_create_error(int ret)
 {
 	switch (ret) {
 	case -EEXIST:
-		return "the UUID is in use";
+		return "another mediated device has this UUID";
 	case -ENODEV:
-		return "the parent is going away";
+		return "the parent is being unregistered";
 	case -ENOSPC:
 	case -EUSERS:
-		return "no instance is left";
+		return "the parent has no instance of this type left";
 	case -ENOMEM:
 		return "out of memory";
 	default:
-		return "it failed";
+		return "the parent driver or the kernel refused it";
 	}
 }
 
@@ -325,7 +325,7 @@ EXPORT_SYMBOL_GPL(mdev_from_dev);
 int mdev_set_iommu_device(struct device *dev, struct device *iommu_device)
 {
 	if (iommu_device)
-		dev_warn_once(dev, "VFIO does not map guest memory for an IOMMU device (%s) any more; pin it through the mediated device\n",
+		dev_warn_once(dev, "the parent driver names an IOMMU device (%s), for which VFIO no longer maps guest memory: the driver has to pin guest memory itself\n",
 			      dev_name(iommu_device));
 	to_mdev_device(dev)->iommu_device = iommu_device;
 	return 0;

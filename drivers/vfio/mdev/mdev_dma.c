@@ -688,7 +688,7 @@ static void mdev_dma_unpin_left(struct mdev_use *use)
 
 	if (!pin)
 		return;
-	dev_warn_once(&mdev->dev, "parent driver of type %s has left pages pinned that it was to give back\n",
+	dev_warn_once(&mdev->dev, "the parent driver of type %s has not unpinned all guest pages; mdev.ko unpins them\n",
 		      kobject_name(&mdev->type->kobj));
 	for (; pin; pin = mdev_pin_first(&use->dma))
 		mdev_unpin_now(use, pin->start,

@@ -79,7 +79,7 @@ void mdev_gate_close(struct mdev_gate *gate, struct device *dev)
 	while (!wait_event_idle_timeout(mdev_gate_wait,
 					!mdev_gate_has_calls(gate),
 					NOTICE * HZ))
-		dev_warn(dev, "detaching waits for a callback of the parent driver to return\n");
+		dev_warn(dev, "cannot take the device out of VFIO yet: a callback of the parent driver has not returned\n");
 	rwsem_release(&gate->map, _THIS_IP_);
 }
 
@@ -100,7 +100,7 @@ void mdev_gate_settle(struct mdev_gate *gate, struct device *dev)
 	while (unloading &&
 	       !wait_event_idle_timeout(mdev_gate_wait, mdev_gate_is_quiet(gate),
 					NOTICE * HZ))
-		dev_warn(dev, "parent driver unload: waiting for a system call of the former holder to return\n");
+		dev_warn(dev, "cannot unload the parent driver yet: the former holder of this device is still in a system call of the driver\n");
 }
 
 /* Is the gate closed, and every call over, also those that went outside? */

@@ -91,7 +91,7 @@ int mdev_trigger_set_irqs(struct mdev_trigger *trigger,
 
 	/* Nobody would drop its eventfd */
 	if (!trigger->mdev) {
-		pr_warn_once("mdev: %pS connects a trigger that mdev_trigger_init() has not seen\n",
+		pr_warn_once("mdev: %pS sets a trigger that mdev_trigger_init() has not initialised\n",
 			     __builtin_return_address(0));
 		return -EINVAL;
 	}

@@ -55,7 +55,7 @@ static int __init mdev_init(void)
 	int ret;
 
 	if (mdev_bus_is_taken()) {
-		pr_err("another mdev framework is loaded, which has the bus \"mdev\": unload it first\n");
+		pr_err("cannot load: another module, such as the kernel's own mdev.ko, has the bus \"mdev\"; unload that module first\n");
 		return -EEXIST;
 	}
 

@@ -134,14 +134,14 @@ static int mdev_migration_save(struct mdev_vfio *vmdev)
 	ssize_t size = migration->save(vmdev->mdev, room);
 
 	if (size < 0) {
-		dev_warn_ratelimited(&vmdev->mdev->dev, "parent driver %s cannot save the state of the device (error %zd)\n",
+		dev_warn_ratelimited(&vmdev->mdev->dev, "parent driver %s cannot save the state of the device for a migration (error %zd)\n",
 				     module_name(vmdev->ops->owner), size);
 		/* It may have begun, and finds zeroes the next time */
 		memset(room, 0, migration->max_size);
 		return size;
 	}
 	if (size > migration->max_size) {
-		dev_err(&vmdev->mdev->dev, "parent driver %s saved more than its max_size, %u bytes\n",
+		dev_err(&vmdev->mdev->dev, "parent driver %s saved more migration data than its max_size of %u bytes\n",
 			module_name(vmdev->ops->owner), migration->max_size);
 		return -EIO;
 	}
@@ -165,7 +165,7 @@ static int mdev_migration_load(struct mdev_vfio *vmdev)
 								version, state,
 								size));
 	if (ret)
-		dev_warn_ratelimited(&vmdev->mdev->dev, "migration data refused: the parent driver does not take its state (error %d)\n",
+		dev_warn_ratelimited(&vmdev->mdev->dev, "migration data refused: the parent driver does not accept the state in it (error %d)\n",
 				     ret);
 	return ret;
 }

@@ -82,7 +82,7 @@ static void mdev_vma_close(struct vm_area_struct *vma)
 static vm_fault_t mdev_vma_refuse_page(struct mdev_mapping *mapping,
 				       struct vm_fault *vmf, vm_fault_t ret)
 {
-	pr_warn_once("mdev: %ps returns pages to be mapped instead of inserting them: cannot be used with a revoke callback\n",
+	pr_warn_once("mdev: fault handler %ps returns a page instead of inserting it: a parent driver with a revoke callback has to insert it\n",
 		     mapping->parent_ops->fault);
 	if (!vmf->page)
 		return VM_FAULT_SIGBUS;

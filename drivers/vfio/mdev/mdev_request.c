@@ -229,7 +229,7 @@ static void mdev_say_blocked(struct mdev_device *mdev, const char *why)
 		dev_warn(&mdev->dev, "removal blocked until device is released by its holder: %s%s\n",
 			 holder, why);
 	else
-		dev_warn(&mdev->dev, "release cannot be requested of the holder: %s%s\n",
+		dev_warn(&mdev->dev, "cannot ask the holder to release the device: %s%s\n",
 			 holder, why);
 }
 
@@ -660,7 +660,7 @@ void mdev_use_revoked(struct mdev_device *mdev)
 	char holder[HOLDER_NAME_LEN];
 
 	mutex_lock(&mdev->lock);
-	dev_warn(&mdev->dev, "revoked from its holder: %s; mdev stays loaded until the holder closes it\n",
+	dev_warn(&mdev->dev, "revoked from its holder: %s; mdev.ko stays loaded until the holder closes the device\n",
 		 mdev_holder_name(mdev, holder));
 	trace_mdev_revoke(&mdev->uuid, mdev_holder_nr(mdev));
 	mdev_use_end_locked(mdev, MDEV_EV_REVOKED, MDEV_UEVENT_REQUEST_REVOKED);

@@ -185,7 +185,7 @@ static int mdev_may_revoke(struct mdev_device *mdev)
 	if (mdev_is_kernels(mdev)) {
 		if (!mdev_is_in_use(mdev) && !mdev->watch->blind)
 			return 0;
-		why = "its driver is one of the kernel's own interface, which has no revocation";
+		why = "its driver uses the kernel's own mdev interface, which has no revocation";
 		ret = -EOPNOTSUPP;
 	} else if (!vmdev || !mdev_is_in_use(mdev)) {
 		return 0;
@@ -258,7 +258,7 @@ static void mdev_say_group_open(struct mdev_device *mdev)
 	mutex_lock(&mdev->lock);
 	vdev = mdev->watch->vdev;
 	if (vdev && mdev_cdev_is_open(vdev))
-		dev_warn_ratelimited(&mdev->dev, "removal blocked until its VFIO device is closed: a process has /dev/vfio/devices/%s open, not bound\n",
+		dev_warn_ratelimited(&mdev->dev, "removal blocked until its VFIO device is closed: a process has opened /dev/vfio/devices/%s without binding it to an iommufd\n",
 				     dev_name(&vdev->device));
 	else
 		dev_warn_ratelimited(&mdev->dev, "removal blocked until its VFIO group is closed: a process has /dev/vfio/%d open\n",

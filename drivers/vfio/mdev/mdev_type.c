@@ -71,7 +71,7 @@ static void mdev_type_check(struct mdev_parent *parent,
 
 	for (i = 0; i < ARRAY_SIZE(names); i++)
 		if (!mdev_type_has(group, names[i]))
-			dev_warn(parent->dev, "parent driver %s: type %s has no attribute %s\n",
+			dev_warn(parent->dev, "parent driver %s: type %s has no attribute %s, which mdevctl and libvirt read\n",
 				 module_name(parent->ops->owner),
 				 group->name, names[i]);
 }
@@ -85,7 +85,7 @@ static int mdev_type_add(struct mdev_parent *parent,
 	int ret;
 
 	if (!group->name) {
-		dev_err(parent->dev, "parent driver %s: a type has no name\n",
+		dev_err(parent->dev, "parent driver %s cannot register: one of its types has no name\n",
 			module_name(parent->ops->owner));
 		return -EINVAL;
 	}
@@ -106,7 +106,7 @@ static int mdev_type_add(struct mdev_parent *parent,
 
 	if (parent->ops->migration &&
 	    strlen(kobject_name(&type->kobj)) >= MDEV_STREAM_TYPE_SIZE) {
-		dev_err(parent->dev, "parent driver %s: the name of type %s is too long for migration data\n",
+		dev_err(parent->dev, "parent driver %s cannot register: the name of its type %s is too long for migration data\n",
 			module_name(parent->ops->owner), group->name);
 		ret = -EINVAL;
 		goto del_type;

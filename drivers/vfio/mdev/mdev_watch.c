@@ -209,17 +209,17 @@ static const char *mdev_watch_try(struct mdev_watch *watch)
 
 	device_for_each_child(&watch->mdev->dev, &vdev, mdev_watch_find);
 	if (!vdev)
-		return "its driver has made no VFIO device";
+		return "the driver has registered no VFIO device";
 	if (!vdev->ops || !vdev->dev_set) {
 		put_device(&vdev->device);
-		return "its VFIO device is not complete";
+		return "the VFIO device is not complete";
 	}
 
 	mutex_lock(&vdev->dev_set->lock);
 	if (vfio_device_open_count(vdev) < 0)
-		why = "this kernel's VFIO does not tell what is open";
+		why = "the VFIO of this kernel does not tell which devices are open";
 	else if (vfio_device_open_count(vdev))
-		why = "it was opened before it was complete";
+		why = "the device was opened before it was complete";
 	else
 		mdev_watch_exchange(watch, vdev);
 	mutex_unlock(&vdev->dev_set->lock);
@@ -241,7 +241,7 @@ void mdev_watch_begin(struct mdev_device *mdev)
 
 	mdev->watch->blind = why;
 	if (why)
-		dev_warn(&mdev->dev, "its holder can be neither seen nor asked: %s\n",
+		dev_warn(&mdev->dev, "cannot see or ask the holder of this device: %s\n",
 			 why);
 }
 

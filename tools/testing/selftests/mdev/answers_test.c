@@ -464,9 +464,9 @@ static const struct misdescription {
 	{ "described_size", -EINVAL, "a region is larger" },
 	{ "described_page", -EINVAL, "does not end with a page" },
 	{ "described_irqs", -EINVAL, "too many interrupts" },
-	{ "described_flags", -EINVAL, "an interrupt exists, and does not exist" },
+	{ "described_flags", -EINVAL, "an interrupt has flags and is unknown" },
 	{ "described_requests", -EINVAL, "more than one request interrupt" },
-	{ "described_reset", -EINVAL, "it can be migrated, and has no reset" },
+	{ "described_reset", -EINVAL, "it can be migrated, but has no reset" },
 	{ "described_asking", 0, "without a request interrupt" },
 };
 

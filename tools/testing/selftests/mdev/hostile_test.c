@@ -41,7 +41,7 @@
 /* How long threads race */
 #define RACE_MS		3000
 
-#define FAULT_REFUSED	"returns pages to be mapped instead of inserting them"
+#define FAULT_REFUSED	"returns a page instead of inserting it"
 
 FIXTURE(hostile)
 {

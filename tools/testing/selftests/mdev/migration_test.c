@@ -319,7 +319,7 @@ TEST_F(relay, driver_that_saves_too_much_is_stopped)
 	ASSERT_EQ(0, set_fails(MDEV_RELAY_SAVES_TOO_MUCH));
 	EXPECT_EQ(-EIO, mig_go(self->user.device, MIG_STOP_COPY));
 	expect_state(_metadata, self->user.device, MIG_STOP, RUN_STOPPED);
-	EXPECT_TRUE(kmsg_wait(log, SOON_MS, "saved more than its max_size",
+	EXPECT_TRUE(kmsg_wait(log, SOON_MS, "saved more migration data than its max_size",
 			      "mdev_relay", NULL));
 	close(log);
 }

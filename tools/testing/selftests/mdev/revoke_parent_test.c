@@ -597,7 +597,7 @@ TEST_F_TIMEOUT(module, unloading_waits_for_a_call_outside, 60)
 	pid = child_start(run_unloader, "mdev_relay", -1, -1);
 	ASSERT_LT(0, pid);
 	EXPECT_TRUE(kmsg_wait(self->log, REPEAT_MS, outside.uuid.text,
-			      "parent driver unload: waiting", NULL));
+			      LOG_UNLOAD_WAITS, NULL));
 	EXPECT_EQ(-ETIMEDOUT, child_wait(pid, 0));
 	expect_call_outside_fails(_metadata, &outside);
 	EXPECT_EQ(0, child_wait(pid, SOON_MS));
