@@ -7,8 +7,8 @@
 #include "mdev_main.h"
 
 /*
- * The bus has no probe and remove of its own: drivers of the two interfaces
- * differ in them, and each interface fills in its drivers'.
+ * The bus has no probe and no remove of its own. They differ between the two
+ * interfaces, so each interface fills in those of its drivers.
  */
 static int mdev_bus_probe(struct device *dev)
 {
@@ -27,10 +27,10 @@ static int mdev_bus_remove(struct device *dev)
 }
 
 /*
- * A device that is being created is on the bus before its folder is complete;
- * its creator binds it when it is, and then announces it. Until then no driver
- * matches. A device of the kernel's own interface has one driver, that of its
- * parent, whose drivers can do nothing with any other.
+ * A device that is being created is on the bus before its folder is complete.
+ * No driver matches until then: the creator binds the device when the folder is
+ * complete, and then announces it. For a device of the kernel's own interface
+ * only the driver of its parent matches; that driver can use no other device.
  */
 static int mdev_bus_match(struct device *dev, bus_match_driver *drv)
 {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The file in /dev/vfio/devices/ by which a process opens VFIO's device without
- * its group. VFIO tells no driver of that before the process binds the device to
- * an iommufd, and its unregistration waits for the close: with the device's lock
- * held, and for no signal.
+ * its group. A driver hears of that only when the process binds the device to
+ * an iommufd. VFIO's unregistration waits for the close of the file: with the
+ * device's lock held, and no signal ends that wait.
  *
- * So while a device is wanted back whose driver would wait there, its file has
- * operations of ours, which open nothing. VFIO's own ones are needed for nothing
- * but to open it: a file that is open has a reference to them.
+ * If the driver of a device would wait there, this file has operations of ours
+ * while the device is wanted back. They open nothing. VFIO's own operations are
+ * not needed meanwhile: each open file has a reference to them.
  */
 #include <linux/cdev.h>
 #include <linux/fs.h>
@@ -45,7 +45,7 @@ const struct file_operations *mdev_cdev_shut(struct vfio_device *vdev)
  * mdev_cdev_is_open - does a process have a device open, whether bound or not?
  * @vdev: VFIO's device, to which the caller has a reference
  *
- * VFIO counts that as its unregistration does: the first one is the registration.
+ * The count is VFIO's own, for its unregistration: one is for the registration.
  */
 bool mdev_cdev_is_open(struct vfio_device *vdev)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Devices that the parent driver has described by tables: what the holder's
- * ioctls say of them (include/uapi/linux/vfio.h). Reads and writes are in
+ * Devices that the parent driver has described by tables: the answers to the
+ * holder's ioctls (include/uapi/linux/vfio.h). Reads and writes are in
  * mdev_describe.h, mappings in mdev_mmap.c, regions in mdev_region.c.
  */
 #include <linux/export.h>
@@ -68,14 +68,15 @@ mdev_description_fault(const struct mdev_device *mdev,
 /**
  * mdev_describe - describe a mediated device
  * @mdev: the device
- * @description: what it is; has to stay until the remove callback is called
- * @triggers: of each of @description's interrupts the trigger; part of the
- *	parent driver's state of @mdev, and there until the remove callback.
- *	This initialises them
+ * @description: its tables; they have to stay until the remove callback is
+ *	called
+ * @triggers: a trigger for each of @description's interrupts. They are part of
+ *	the parent driver's state of @mdev, and have to stay as long. This
+ *	initialises them
  *
  * Context: the create callback.
  * Return: 0, or -EINVAL if the description contradicts itself or the driver's
- * other callbacks; the log says in what.
+ * other callbacks; the log names the contradiction.
  */
 int mdev_describe(struct mdev_device *mdev,
 		  const struct mdev_description *description,
@@ -157,7 +158,7 @@ mdev_describe_irqs(const struct mdev_description *description)
 	return indexes;
 }
 
-/* mdev_describe() gave each interrupt one */
+/* Each interrupt has a trigger since mdev_describe() */
 static struct mdev_trigger *mdev_irq_trigger(struct mdev_device *mdev,
 					     unsigned int index)
 {

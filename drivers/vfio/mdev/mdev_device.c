@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Mediated devices: how they are created and torn down, and what they know */
+/* Mediated devices: creation, teardown, and their data for parent drivers */
 #include <linux/export.h>
 #include <linux/slab.h>
 
@@ -22,7 +22,7 @@ static void mdev_device_release(struct device *dev)
 {
 	struct mdev_device *mdev = to_mdev_device(dev);
 
-	/* From mdev_watch_init(): the job in there has held a reference */
+	/* From mdev_watch_init(); its job held a reference while it ran */
 	if (mdev_is_kernels(mdev))
 		kfree(mdev->watch);
 	/* Pairs with kobject_get() in mdev_alloc() */
@@ -59,7 +59,7 @@ static struct mdev_device *mdev_alloc(struct mdev_type *type,
 	/* There is no hardware behind it that could sleep or wake */
 	device_set_pm_not_required(&mdev->dev);
 
-	/* In two steps: a name that is no more than "%s" is not formatted twice */
+	/* In two steps: with "%s" alone the name is not formatted twice */
 	snprintf(name, sizeof(name), "%pUl", uuid);
 	ret = dev_set_name(&mdev->dev, "%s", name);
 	if (ret) {
@@ -110,8 +110,7 @@ void mdev_device_teardown(struct mdev_device *mdev)
 }
 
 /*
- * Add @mdev to sysfs. Nobody is told of it yet, and no driver can be bound to
- * it.
+ * Add @mdev to sysfs. No uevent is sent yet, and no driver can be bound to it.
  */
 static int mdev_add(struct mdev_device *mdev)
 {
@@ -129,9 +128,9 @@ static int mdev_add(struct mdev_device *mdev)
 }
 
 /*
- * It is whole: user space is told, and may open and remove it. A thread that is
- * told sooner, of the VFIO device, waits for the lock; a thread that gets it then
- * may drop the first reference before this one is done with the device.
+ * The device is complete: tell user space, which may open and remove it. A
+ * process that knows it earlier, by its VFIO device, waits for the lock. Once
+ * it has the lock, it may drop the first reference before this thread is done.
  */
 static void mdev_announce(struct mdev_device *mdev)
 {
@@ -146,7 +145,7 @@ static void mdev_announce(struct mdev_device *mdev)
 	put_device(&mdev->dev);
 }
 
-/* One that cannot be bound is torn down, and was never announced */
+/* If the device cannot be bound, tear it down: it was not announced */
 static int mdev_bind(struct mdev_device *mdev)
 {
 	int ret;
@@ -186,8 +185,8 @@ static const char *mdev_create_error(int ret)
  * @uuid: its name
  * @device_type: its attributes
  *
- * Return: 0; -ENODEV while the parent is going away; -EEXIST if a mediated
- * device has that UUID; or what the parent driver says.
+ * Return: 0; -ENODEV while the parent is being unregistered; -EEXIST if a
+ * mediated device has that UUID; or the parent driver's error.
  */
 int mdev_device_create(struct mdev_type *type, const guid_t *uuid,
 		       const struct device_type *device_type)
@@ -244,7 +243,7 @@ out:
  * mdev_get_drvdata - the parent driver's pointer for a mediated device
  * @mdev: the device
  *
- * Return: what mdev_set_drvdata() set, at first NULL.
+ * Return: the pointer that mdev_set_drvdata() has set; NULL before that.
  */
 void *mdev_get_drvdata(struct mdev_device *mdev)
 {
@@ -303,7 +302,7 @@ EXPORT_SYMBOL_GPL(mdev_parent_dev);
  * mdev_from_dev - the mediated device that a struct device belongs to
  * @dev: any device
  *
- * Return: the mediated device, or NULL where @dev is none's.
+ * Return: the mediated device, or NULL if @dev belongs to none.
  */
 struct mdev_device *mdev_from_dev(struct device *dev)
 {
@@ -317,8 +316,8 @@ EXPORT_SYMBOL_GPL(mdev_from_dev);
  * @iommu_device: a physical device, or NULL
  *
  * Linux 5.10 attached @iommu_device to the IOMMU domain of the holder's
- * container. No kernel that this runs on can do so any more: the device is only
- * remembered for mdev_get_iommu_device(), and the log says so.
+ * container. The kernels that this runs on cannot do that any more. The device
+ * is only kept for mdev_get_iommu_device(), and the log says so.
  *
  * Return: 0.
  */
@@ -333,7 +332,7 @@ int mdev_set_iommu_device(struct device *dev, struct device *iommu_device)
 EXPORT_SYMBOL_GPL(mdev_set_iommu_device);
 
 /**
- * mdev_get_iommu_device - what mdev_set_iommu_device() named
+ * mdev_get_iommu_device - get the device that mdev_set_iommu_device() has set
  * @dev: a mediated device's struct device
  *
  * Return: the device, or NULL.

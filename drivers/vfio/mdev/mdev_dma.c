@@ -2,27 +2,28 @@
 /*
  * Guest memory, for parent drivers: pinned by VFIO, or read and written by it.
  *
- * VFIO's type 1 IOMMU pins and unpins under one lock for a container, which the
- * holder can keep for as long as it likes. To unmap a range it tells each
- * device, with its list of devices locked and that lock dropped, takes the lock
- * anew, looks whether pages are still pinned, and stops the machine when they
- * are for the 12th time. So
+ * VFIO's type 1 IOMMU pins and unpins under the lock of the container. The
+ * holder can keep this lock for as long as it likes. To unmap a range, type 1
+ * drops the lock, locks its list of devices, and gives each device a notice.
+ * Then it takes the lock again, and looks whether pages are still pinned. If
+ * they are for the 12th time, it stops the machine. So
  *
- * - from the first notice on, until the system call that unmaps has returned,
- *   no page of the range can be pinned, and a pin under way is undone;
- * - each pin is on record, from before it is made until it is undone, and a
- *   notice waits until there is none of the range. It cannot unpin by itself:
+ * - no page of the range can be pinned from the first notice on, until the
+ *   system call that unmaps has returned; a pin under way is undone;
+ * - each pin is on record, from before it is made until it is undone. A notice
+ *   waits until there is no record of the range. It cannot unpin by itself:
  *   another thread that unmaps may have the lock and wait for the list. Works
- *   do, one for each piece: all of them stand in line for the lock before the
- *   notice returns, and so get it before VFIO looks again;
+ *   unpin, one for each piece. All of them stand in line for the lock before
+ *   the notice returns, so they get it before VFIO looks again;
  * - a notice that takes too long returns, so that the other thread goes on.
- *   Later ones wait longer, and the last for ever. So the machine goes on,
- *   whatever a holder or a parent driver does.
+ *   Later ones wait longer, and the last one waits for ever. So no holder and
+ *   no parent driver can stop the machine.
  *
- * iommufd has no lock held while it tells a device, and does so only once when
- * the holder detaches it. So no notice of iommufd's returns before the range is
- * settled. It unpins exactly what was pinned by one call: pages are pinned one
- * at a time, so that a parent driver may give back any of them.
+ * iommufd holds no lock while it gives a notice, and gives only one when the
+ * holder detaches the device. So no notice of iommufd's returns before the
+ * range is settled. iommufd unpins exactly the pages that one call has pinned.
+ * So pages are pinned one at a time, and a parent driver may give back any of
+ * them.
  */
 #include <linux/anon_inodes.h>
 #include <linux/export.h>
@@ -43,10 +44,10 @@
 /* How long a first notice waits; each later one waits twice as long */
 #define NOTICE_WAIT	(HZ / 100 ?: 1)
 
-/* How often a parent driver is asked again for what it has not given back */
+/* How often a parent driver is asked again for pages that are still pinned */
 #define ASK_AGAIN	(HZ / 500 ?: 1)
 
-/* After this one VFIO would look for the 12th time; it does not return before */
+/* VFIO would look for the 12th time after this one, so it waits for ever */
 #define LAST_NOTICE	11
 
 /* How many works of one device may stand in line for VFIO's lock */
@@ -98,12 +99,12 @@ struct mdev_unpin {
  * @use: of the device; a reference is held
  * @task: the caller; never followed
  * @iova: the first address, and
- * @last: the last one, of all ranges of which there was a notice: all of them
- *	are within the range that the caller unmaps
+ * @last: the last one, of all ranges that notices named: all of them are within
+ *	the range that the caller unmaps
  * @notice_iova: the range of the latest notice, and
  * @notice_last: its last address
  * @notices: how often there was one of that range
- * @sticky: there was no memory to learn of the end of the system call
+ * @sticky: out of memory: the end of the system call will not be noticed
  */
 struct mdev_bar {
 	struct list_head node;
@@ -118,7 +119,7 @@ struct mdev_bar {
 	bool sticky;
 };
 
-/* For devices for which there was no memory for a queue of their own */
+/* For devices that have no queue of their own, because memory was short */
 static struct workqueue_struct *mdev_dma_wq;
 
 static bool mdev_dma_is_barred(const struct mdev_dma *dma, u64 start, u64 last)
@@ -131,7 +132,7 @@ static bool mdev_dma_is_barred(const struct mdev_dma *dma, u64 start, u64 last)
 	return false;
 }
 
-/* Nothing is on the record any more: it is kept for others, or freed */
+/* The record is empty: keep it for other pages, or free it */
 static void mdev_pin_put(struct mdev_dma *dma, struct mdev_pin *pin)
 {
 	lockdep_assert_held(&dma->lock);
@@ -171,7 +172,7 @@ static struct mdev_pin *mdev_pin_begin(struct mdev_dma *dma, u64 start,
 	return pin;
 }
 
-/* @npage were pinned. Returns whether that is to be undone */
+/* @npage were pinned. Returns whether the caller has to unpin them */
 static bool mdev_pin_end(struct mdev_dma *dma, struct mdev_pin *pin, int npage)
 {
 	u64 last = pin->start + (u64)npage * PAGE_SIZE - 1;
@@ -189,7 +190,7 @@ static bool mdev_pin_end(struct mdev_dma *dma, struct mdev_pin *pin, int npage)
 	return barred;
 }
 
-/* Nothing is pinned of it any more */
+/* No page of the record is pinned any more */
 static void mdev_pin_drop(struct mdev_dma *dma, struct mdev_pin *pin)
 {
 	bool wake;
@@ -203,7 +204,7 @@ static void mdev_pin_drop(struct mdev_dma *dma, struct mdev_pin *pin)
 		wake_up_all(&dma->wait);
 }
 
-/* The first record of pages in the range that somebody may give back */
+/* The first record in the range whose pages may be given back */
 static struct mdev_pin *mdev_pin_find(struct mdev_dma *dma, u64 start, u64 last)
 {
 	struct mdev_pin *pin = mdev_pin_tree_iter_first(&dma->pins, start, last);
@@ -247,7 +248,7 @@ static bool mdev_pin_cut(struct mdev_dma *dma, struct mdev_pin *pin, u64 start,
 	return split;
 }
 
-/* The range was unpinned once: each page of it goes from one record */
+/* The range was unpinned once: take each of its pages out of one record */
 static void mdev_pin_forget(struct mdev_dma *dma, u64 start, u64 last)
 {
 	struct mdev_pin *pin, *rest = NULL;
@@ -277,7 +278,7 @@ static void mdev_pin_forget(struct mdev_dma *dma, u64 start, u64 last)
 		wake_up_all(&dma->wait);
 }
 
-/* iommufd has another error for a range that is not mapped than type 1 has */
+/* If a range is not mapped, iommufd gives another error than type 1 */
 static int mdev_dma_errno(int ret)
 {
 	return ret == -ENOENT ? -EINVAL : ret;
@@ -359,7 +360,7 @@ int mdev_pin_pages(struct mdev_device *mdev, dma_addr_t iova, int npage,
 
 	if (!vmdev || !mdev_phase_is_held(READ_ONCE(mdev->state.phase)))
 		return -ENODEV;
-	/* Somebody has to hear it when the range goes away */
+	/* Without dma_unmap it would not hear that the range goes away */
 	if (!vmdev->pins)
 		return -EOPNOTSUPP;
 	ret = mdev_dma_range(iova, npage, &start, &last);
@@ -393,7 +394,7 @@ static void mdev_unpin_now(struct mdev_use *use, dma_addr_t iova, int npage)
 	}
 }
 
-/* With what was given back just before, if that is next to it */
+/* Add the pages to those that were given back just before, if they adjoin */
 static bool mdev_unpin_merge(struct mdev_dma *dma, dma_addr_t iova, int npage)
 {
 	struct mdev_unpin *prev;
@@ -415,7 +416,7 @@ static void mdev_unpin_done(struct mdev_unpin *unpin)
 
 	mdev_unpin_now(use, unpin->iova, unpin->npage);
 	kfree(unpin);
-	/* Under the lock: after that, the device may be gone */
+	/* Wake under the lock: the device may be gone when it is dropped */
 	spin_lock(&dma->lock);
 	WRITE_ONCE(dma->done, dma->done + 1);
 	wake_up_all(&dma->wait);
@@ -432,7 +433,7 @@ static void mdev_unpin_later(struct mdev_use *use, dma_addr_t iova, int npage)
 	struct mdev_dma *dma = &use->dma;
 	struct mdev_unpin *unpin;
 
-	/* It is the holder's page, and may not be lost */
+	/* No failure: else the holder's page would stay pinned */
 	unpin = kmalloc(sizeof(*unpin), GFP_KERNEL | __GFP_NOFAIL);
 	INIT_WORK(&unpin->work, mdev_unpin_work);
 	unpin->use = use;
@@ -476,7 +477,7 @@ void mdev_dma_flush(struct mdev_use *use)
 		mdev_unpin_done(unpin);
 }
 
-/* A queue of the device's own: others do not wait while its holder lets it wait */
+/* A queue of the device's own: its holder can make only this one wait */
 static struct workqueue_struct *mdev_dma_queue(struct mdev_dma *dma)
 {
 	struct workqueue_struct *wq = READ_ONCE(dma->wq);
@@ -512,12 +513,12 @@ void mdev_dma_kick(struct mdev_use *use)
  * @iova: the address of the first page
  * @npage: how many
  *
- * Does nothing if the device is not open: then no page is pinned. It does not
- * wait in the read, write, ioctl, dma_unmap, release and revoke callbacks: what
- * it is called for is done when the callback has returned. Called from
- * elsewhere, or between mdev_wait_begin() and mdev_wait_end(), it may wait for
- * user space: a thread of the parent driver's that calls it must not be waited
- * for in the release and revoke callbacks.
+ * Does nothing if the device is not open: then no page is pinned. In the read,
+ * write, ioctl, dma_unmap, release and revoke callbacks it does not wait: the
+ * pages are unpinned when the callback has returned. Elsewhere, and between
+ * mdev_wait_begin() and mdev_wait_end(), it may wait for user space. So the
+ * release and revoke callbacks must not wait for a thread of the parent
+ * driver's that calls it.
  *
  * Context: as for mdev_pin_pages(), in the release and revoke callbacks, and in
  * a call that was revoked.
@@ -529,7 +530,7 @@ void mdev_unpin_pages(struct mdev_device *mdev, dma_addr_t iova, int npage)
 	struct mdev_use *use;
 	u64 start, last;
 
-	/* A call that was revoked still has the device open */
+	/* The device is still open for a call that was revoked */
 	if (!vmdev || (!READ_ONCE(vmdev->closing) && !mdev_is_in_use(mdev)) ||
 	    WARN_ON_ONCE(mdev_dma_range(iova, npage, &start, &last)))
 		return;
@@ -544,7 +545,7 @@ void mdev_unpin_pages(struct mdev_device *mdev, dma_addr_t iova, int npage)
 		return;
 	}
 	mdev_unpin_later(use, iova, npage);
-	/* After a callback the framework has it done; this is outside of one */
+	/* The framework does this after a callback; here there is none */
 	if (!revokes && !pagefault_disabled())
 		mdev_dma_kick(use);
 }
@@ -596,9 +597,9 @@ static const struct file_operations mdev_bar_fops = {
 };
 
 /*
- * Lift @bar when this thread is back in user space, as the kernel closes files:
- * VFIO does not tell when it has unmapped the range. If there is no memory for
- * that, it is lifted when the device is closed.
+ * Lift @bar when this thread returns to user space: the kernel closes files
+ * then. VFIO does not tell when it has unmapped the range. If memory is short,
+ * @bar is lifted when the device is closed.
  */
 static void mdev_bar_lift_at_exit(struct mdev_bar *bar)
 {
@@ -625,7 +626,7 @@ static struct mdev_bar *mdev_bar_alloc(struct mdev_use *use, u64 iova,
 	return bar;
 }
 
-/* That of the system call which this thread is in, with a reference, or NULL */
+/* The bar of this thread's system call, with a reference, or NULL */
 static struct mdev_bar *mdev_bar_find(struct mdev_dma *dma, u64 iova, u64 last)
 {
 	struct mdev_bar *bar;
@@ -677,9 +678,9 @@ static struct mdev_pin *mdev_pin_first(struct mdev_dma *dma)
 }
 
 /*
- * What the parent driver has forgotten: nobody else has a record of it any more. By
- * now its module may be gone, but not the name of the device's type, which begins
- * with the driver's.
+ * Unpin the pages that the parent driver has forgotten: there is no other
+ * record of them. Its module may be gone by now. The log names the device's
+ * type, whose name begins with the driver's.
  */
 static void mdev_dma_unpin_left(struct mdev_use *use)
 {
@@ -696,9 +697,9 @@ static void mdev_dma_unpin_left(struct mdev_use *use)
 }
 
 /*
- * A notice may be under way still, as VFIO has it: what the parent driver gives back
- * from here on is no work for the queue, which goes now. Returns false if something
- * was given back before.
+ * A notice of VFIO's may still be under way. The queue is destroyed after this,
+ * so pages that the parent driver gives back from here on are not queued.
+ * Returns false if pages were given back before.
  */
 static bool mdev_dma_close(struct mdev_dma *dma)
 {
@@ -712,8 +713,8 @@ static bool mdev_dma_close(struct mdev_dma *dma)
  * mdev_dma_closed - the device was closed
  * @use: of the device
  *
- * What was given back is unpinned when this returns: VFIO does that for open
- * devices only.
+ * All pages that were given back are unpinned when this returns: VFIO unpins
+ * for open devices only.
  */
 void mdev_dma_closed(struct mdev_use *use)
 {
@@ -725,7 +726,7 @@ void mdev_dma_closed(struct mdev_use *use)
 		mdev_dma_flush(use);
 		mdev_dma_wait(use, MAX_SCHEDULE_TIMEOUT);
 	} while (!mdev_dma_close(dma));
-	/* Works may still be on their way out, with nothing left to do */
+	/* Works may still be about to return; all pages are unpinned */
 	if (dma->wq)
 		destroy_workqueue(dma->wq);
 	mdev_dma_unpin_left(use);
@@ -741,7 +742,7 @@ void mdev_dma_closed(struct mdev_use *use)
 	}
 }
 
-/* Is there nothing on record of the range that VFIO gave notice of? */
+/* Is there no record of the range that VFIO gave notice of? */
 static bool mdev_bar_is_settled(struct mdev_dma *dma,
 				const struct mdev_bar *bar)
 {
@@ -754,7 +755,7 @@ static bool mdev_bar_is_settled(struct mdev_dma *dma,
 	return settled;
 }
 
-/* Have the parent driver give back what it has pinned */
+/* Have the parent driver give back the pages that it has pinned */
 static void mdev_bar_notify(struct mdev_vfio *vmdev, const struct mdev_bar *bar)
 {
 	if (!mdev_call_begin(&vmdev->gate))
@@ -766,9 +767,10 @@ static void mdev_bar_notify(struct mdev_vfio *vmdev, const struct mdev_bar *bar)
 }
 
 /*
- * Until the range is settled, or this has taken too long. A parent driver may not
- * know yet of a page that it has just pinned, or not get at it: so it is asked
- * again. After a revocation nobody is asked; what that gave back goes by itself.
+ * Wait until the range is settled, or too much time has passed. A parent driver
+ * is asked again: it may not know yet of a page that it has just pinned, or
+ * cannot reach it. After a revocation it is not asked: works unpin the pages
+ * that the revoke callback gave back.
  */
 static void mdev_bar_settle(struct mdev_vfio *vmdev, const struct mdev_bar *bar)
 {
@@ -803,8 +805,9 @@ void mdev_dma_unmap(struct mdev_vfio *vmdev, u64 iova, u64 length)
 	struct mdev_bar *bar;
 
 	/*
-	 * The parent driver cannot pin, or the device is not open: no page is.
-	 * After a revocation VFIO still tells, and the driver may be gone
+	 * No page is pinned if the parent driver cannot pin, or if the device
+	 * is not open. After a revocation VFIO still gives notices, and the
+	 * driver may be gone
 	 */
 	if (!vmdev->pins)
 		return;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The gate between VFIO and the parent driver: what is not done by each call,
- * but when it is closed, and for user memory that is not present.
+ * The gate between VFIO and the parent driver: the parts that are not on the
+ * way of each call. They close the gate, and fault in user memory that is not
+ * present.
  */
 #include <linux/export.h>
 #include <linux/jiffies.h>
@@ -14,7 +15,7 @@
 #include "mdev_gate.h"
 #include "mdev_vfio.h"
 
-/* How often the log says that a call is waited for, in seconds */
+/* The log says every so many seconds that a call has not returned */
 #define NOTICE		10
 
 /*
@@ -42,8 +43,8 @@ void mdev_gate_init(struct mdev_gate *gate, struct module *owner,
 }
 
 /*
- * The gate is closed, and a call has just left. The last that leaves finds the
- * counter at its end; that others find it there as well does no harm.
+ * The gate is closed, and a call has just left. The last one finds the gate
+ * quiet. It does no harm if others find that as well.
  */
 void mdev_gate_left(struct mdev_gate *gate)
 {
@@ -54,7 +55,7 @@ void mdev_gate_left(struct mdev_gate *gate)
 	wake_up_all(&mdev_gate_wait);
 }
 
-/* Is a call inside? Those that have gone outside do not count */
+/* Is a call inside? Calls that have gone outside do not count */
 static bool mdev_gate_has_calls(const struct mdev_gate *gate)
 {
 	return lower_32_bits(atomic64_read(&gate->calls));
@@ -65,8 +66,8 @@ static bool mdev_gate_has_calls(const struct mdev_gate *gate)
  * @gate: the gate
  * @dev: for the log
  *
- * The caller counts as outside from here to mdev_gate_settle(). Calls that
- * really are outside will return through the code of the parent driver.
+ * The caller counts as outside from here to mdev_gate_settle(). The calls that
+ * have gone outside will return through the code of the parent driver.
  *
  * Context: process context, once for each gate. Waits for callbacks of the
  * parent driver, which wait for no holder.
@@ -88,8 +89,8 @@ void mdev_gate_close(struct mdev_gate *gate, struct device *dev)
  * @gate: the gate, closed
  * @dev: for the log
  *
- * Calls may still be outside. If the parent driver is being unloaded it has to
- * wait for them, since they return through its code.
+ * Calls may still be outside. They return through the code of the parent
+ * driver, so this waits for them if that driver is being unloaded.
  */
 void mdev_gate_settle(struct mdev_gate *gate, struct device *dev)
 {
@@ -122,7 +123,7 @@ void mdev_gate_wait_quiet(const struct mdev_gate *gate)
  * @write: it is to be written
  * @tries: counts the calls
  *
- * Outside of the gate: here user space may be waited for.
+ * Outside of the gate: this may wait for user space.
  *
  * Return: whether the call should be made once more.
  */
@@ -162,7 +163,7 @@ bool mdev_gate_fault_in_arg(const struct mdev_gate *gate, unsigned long arg,
 	size = clamp_t(u32, size, 8, MAX_ARG_SIZE);
 	if (!mdev_gate_fault_in(gate, uarg, size, false, tries))
 		return false;
-	/* What is only read need not be writable */
+	/* This may fail: an argument that is only read need not be writable */
 	fault_in_safe_writeable(uarg, size);
 	return true;
 }
@@ -171,14 +172,16 @@ bool mdev_gate_fault_in_arg(const struct mdev_gate *gate, unsigned long arg,
  * mdev_wait_begin - a callback is about to wait for user space
  * @mdev: the device
  *
- * For drivers that have a revoke callback, in their read, write, ioctl, reset,
- * dma_unmap and release callbacks: around what may wait for the holder, as
- * pinning guest memory does, or taking a lock that is held meanwhile. Such a
- * wait does not hold up a revocation: the device may be revoked, removed and
- * its parent unregistered before mdev_wait_end() returns. In between, and after
- * -ENODEV from there, the driver uses only what this call has to itself or
- * holds a reference to, mdev_pin_pages(), mdev_unpin_pages() and mdev_dma_rw().
- * Page faults, disabled in these callbacks, are enabled in between.
+ * For the read, write, ioctl, reset, dma_unmap and release callbacks of drivers
+ * that have a revoke callback. Called before an action that may wait for the
+ * holder: to pin guest memory, or to take a lock that is held meanwhile. Such a
+ * wait does not delay a revocation: the device may be revoked and removed, and
+ * its parent unregistered, before mdev_wait_end() returns. In between, and
+ * after
+ * -ENODEV from there, the driver uses only its own data of this call, data that
+ * the call holds a reference to, mdev_pin_pages(), mdev_unpin_pages() and
+ * mdev_dma_rw(). Page faults are disabled in these callbacks, but enabled in
+ * between.
  *
  * Context: one of the callbacks named.
  */
@@ -195,7 +198,7 @@ void mdev_wait_begin(struct mdev_device *mdev)
 }
 EXPORT_SYMBOL_GPL(mdev_wait_begin);
 
-/* Is this thread in the release callback? Another one may be closing the device */
+/* Is it this thread that is in the release callback, and not another one? */
 static bool mdev_gate_in_release(const struct mdev_vfio *vmdev)
 {
 	const struct mdev_use *use;
@@ -213,13 +216,13 @@ static bool mdev_gate_in_release(const struct mdev_vfio *vmdev)
  * @mdev: the device
  *
  * Context: after mdev_wait_begin().
- * Return: 0; -ENODEV if the device was revoked meanwhile: nothing that the
- * revoke and remove callbacks free may be used any more, and the callback has
- * to return.
+ * Return: 0; -ENODEV if the device was revoked meanwhile: then the callback has
+ * to return, and must not use anything that the revoke and remove callbacks
+ * free.
  */
 int mdev_wait_end(struct mdev_device *mdev)
 {
-	/* The shell clears it when each call is over, this one included */
+	/* The shell clears it when all calls are over, this one included */
 	struct mdev_vfio *vmdev = mdev->vmdev;
 	struct mdev_gate *gate = &vmdev->gate;
 	bool closed;

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The VFIO group of a mediated device. VFIO lets one process at a time have a
- * group open, and each open device keeps its group open. So a thread that has
- * the group open itself knows that nobody has the device, the group, or the
- * container through that group, and that nobody will.
+ * group open, and each open device keeps its group open. If a thread has the
+ * group open itself, no process has the device, the group, or the container
+ * through that group, and none will get them.
  *
- * That matters because VFIO, when it gives up a group, detaches it from its
- * container: with a global lock held, waiting for one that the holder can keep,
- * and without regard to ioctls that are under way on the container.
+ * That matters when VFIO gives up a group, because it detaches the group from
+ * its container then. It does so with a global lock held. It waits for a lock
+ * that the holder can keep, and ignores ioctls that are under way on the
+ * container.
  */
 #include <linux/device.h>
 #include <linux/err.h>
@@ -35,21 +36,21 @@
 #define GROUP_PATH_LEN	48
 
 /*
- * How often to look without having been told of a close: the holder may have
- * opened the group by another file than that in /dev.
+ * How often to look if no close was reported: the holder may have opened the
+ * group by another file than that in /dev.
  */
 #define LOOK_INTERVAL	(10 * HZ)
 
-/* One that was told comes when the close has begun: how often to look, then */
+/* A close is reported when it begins: how often to look after that */
 #define CLOSE_INTERVAL	(HZ / 50 ?: 1)
 #define CLOSE_LOOKS	50
 
-/* Tells of closes of the files of groups and devices in /dev */
+/* Reports closes of the files of groups and devices in /dev */
 static struct fsnotify_group *mdev_group_watch;
 
 /*
- * Closes of groups are counted apart, by their numbers: the thread that waits for
- * one is not to look each time that another one is closed.
+ * Closes are counted for each group number: a thread that waits for one group
+ * does not have to look each time that another one is closed.
  */
 static struct mdev_group_closes {
 	atomic_t count;
@@ -72,7 +73,7 @@ struct mdev_group_mark {
  * mdev_group_released - a device was released that was opened without its group
  * @id: the group's number, or negative if VFIO has none
  *
- * Its file tells of a close at the begin, and a release may take its time.
+ * The watch reports the begin of the close, and the release may take its time.
  */
 void mdev_group_released(int id)
 {
@@ -101,7 +102,7 @@ static const struct fsnotify_ops mdev_group_watch_ops = {
 	.free_mark		= mdev_group_free_mark,
 };
 
-/* From now on closes of @path's file are counted. NULL: they are not */
+/* Count closes of @path's file from now on. Returns NULL if that fails */
 static struct fsnotify_mark *mdev_group_mark(const char *path, int id)
 {
 	struct mdev_group_mark *mark;
@@ -145,7 +146,7 @@ static struct file *mdev_group_open(const char *path)
 	return file;
 }
 
-/* Until a group was closed since @count closes were counted */
+/* Wait until a group is closed, if the count of closes is still @count */
 static bool mdev_group_wait_close(struct mdev_group_closes *closes, int count)
 {
 	return wait_event_idle_timeout(closes->wait,
@@ -153,7 +154,7 @@ static bool mdev_group_wait_close(struct mdev_group_closes *closes, int count)
 				       LOOK_INTERVAL);
 }
 
-/* The same if @dev, VFIO's device, is not open by its own file; NULL: it may be */
+/* mdev_group_open(), or -EBUSY if VFIO's device @dev is open by its own file */
 static struct file *mdev_group_open_idle(const char *path, struct device *dev)
 {
 	if (dev && mdev_cdev_is_open(container_of(dev, struct vfio_device,
@@ -178,7 +179,7 @@ static struct file *mdev_group_open_closing(const char *path,
 	return file;
 }
 
-/* @group: where it is wanted, or NULL: it is. @dev: see mdev_group_open_idle() */
+/* @group tells if the group is still wanted; NULL: it is. @dev: as above */
 static struct file *mdev_group_open_when_closed(const char *path, int id,
 						struct device *dev,
 						const struct mdev_group_use *group)
@@ -206,7 +207,7 @@ static void mdev_group_path(char *path, int id)
 	snprintf(path, GROUP_PATH_LEN, "/dev/vfio/%d", id);
 }
 
-/* That by which a device is opened without its group */
+/* The file by which a device is opened without its group */
 static void mdev_group_device_path(char *path, const struct device *dev)
 {
 	snprintf(path, GROUP_PATH_LEN, "/dev/vfio/devices/%s", dev_name(dev));
@@ -231,13 +232,13 @@ int mdev_group_id(struct device *dev)
 }
 
 /**
- * mdev_group_try - open a VFIO group, if nobody has it open
+ * mdev_group_try - open a VFIO group, if no process has it open
  * @id: its number, which is not negative
  *
- * Context: a thread of its own: waits for whatever the holder lets VFIO wait
- * for, while it opens or closes the group.
- * Return: the file, for mdev_group_put(), or an ERR_PTR: -EBUSY if somebody has
- * it open.
+ * Context: a thread of its own: the holder can make VFIO wait while it opens or
+ * closes the group, and this waits as long.
+ * Return: the file, for mdev_group_put(), or an ERR_PTR: -EBUSY if a process
+ * has it open.
  */
 struct file *mdev_group_try(int id)
 {
@@ -251,7 +252,7 @@ struct file *mdev_group_try(int id)
 static struct file *mdev_group_wait(int id, struct device *dev,
 				    const struct mdev_group_use *group)
 {
-	/* Only a shell's thread has no @group, and may wait in VFIO for that file */
+	/* A shell's thread has no @group: it may wait for that file in VFIO */
 	struct device *closed = group ? dev : NULL;
 	struct fsnotify_mark *mark, *device_mark = NULL;
 	char path[GROUP_PATH_LEN];
@@ -273,14 +274,13 @@ static struct file *mdev_group_wait(int id, struct device *dev,
 }
 
 /**
- * mdev_group_take - open a VFIO group, so that nobody else has it open
+ * mdev_group_take - open a VFIO group, so that no process has it open
  * @id: its number
  * @dev: VFIO's device of it
  *
  * Context: as for mdev_group_try(). Waits until the holder has closed the group,
  * or the device that it opened without the group.
- * Return: the file, for mdev_group_put(), or an ERR_PTR, if it cannot be opened
- * for another reason than that it is open.
+ * Return: the file, for mdev_group_put(), or an ERR_PTR other than -EBUSY.
  */
 struct file *mdev_group_take(int id, struct device *dev)
 {
@@ -303,18 +303,18 @@ void mdev_group_put(struct file *file)
 }
 
 /*
- * The same for threads that must not wait for what a holder lets VFIO wait for:
- * one work for each device, or a thread if the group is open, takes the group for
- * all of them. What is taken is in struct mdev_group_use.
+ * The same for threads that must not wait in VFIO, where a holder can make them
+ * wait. One work for each device, or a thread if the group is open, takes the
+ * group for all of them, and puts it into struct mdev_group_use.
  */
 static struct workqueue_struct *mdev_group_wq;
 
 /*
- * Returns false if there is somebody again who wants the group. @vdev: if nobody has
- * it, the job's reference to VFIO's device, or NULL. As soon as the group is not being
- * taken any more, another job may take it, the device be unbound, and its driver's
- * module be gone: the reference goes before. Under the lock it is not the last one,
- * as long as the device is watched.
+ * Returns false if the group is open, and a thread wants it again. Else drops
+ * the job's reference @vdev to VFIO's device; it may be NULL. When the group is
+ * not being taken any more, another job may take it, the device may be unbound,
+ * and the module of its driver may be unloaded. So the reference is dropped
+ * before, under the lock: it is not the last one while the device is watched.
  */
 static bool mdev_group_taken(struct mdev_device *mdev, struct device *vdev,
 			     struct file *file)
@@ -343,16 +343,16 @@ static bool mdev_group_taken(struct mdev_device *mdev, struct device *vdev,
 		return false;
 	if (!IS_ERR_OR_NULL(file))
 		mdev_group_put(file);
-	/* It was unbound without the group, since the machine goes down */
+	/* The device was unbound without the group: the machine goes down */
 	put_device(vdev);
 	return true;
 }
 
 /*
- * The thread, or the work, is done. When the group is taken, @job may be in use
- * again, and the removal goes on: then nobody but its driver has VFIO's device
- * any more, and the instance is free when the removal is over. Returns false if
- * there is somebody again who wants the group.
+ * The thread, or the work, is done. Once the group is taken, the job may be
+ * used again, and the removal goes on. Only the driver refers to VFIO's device
+ * then, so its instance is free when the removal is over. Returns false if the
+ * group is open, and a thread wants it again.
  */
 static bool mdev_group_done(struct mdev_device *mdev, struct device *vdev,
 			    struct file *file)
@@ -430,7 +430,7 @@ static void mdev_group_start(struct mdev_device *mdev, struct device *vdev)
 	queue_work(mdev_group_wq, &job->work);
 }
 
-/* The first one wants the group. Whether it has to be taken */
+/* The first one wants the group. Returns whether a job has to take it */
 static bool mdev_group_is_wanted(struct mdev_device *mdev,
 				 struct device **vdev)
 {
@@ -455,7 +455,7 @@ static bool mdev_group_is_wanted(struct mdev_device *mdev,
 	return true;
 }
 
-/* The last one wants it no more; if VFIO still has the device, it can be opened */
+/* Nobody wants it any more: if VFIO still has the device, let it be opened */
 static struct file *mdev_group_is_left(struct mdev_device *mdev)
 {
 	struct mdev_group_use *group = &mdev->group;
@@ -471,12 +471,12 @@ static struct file *mdev_group_is_left(struct mdev_device *mdev)
 }
 
 /**
- * mdev_group_begin - have the group of a device taken, so that nobody else has it
+ * mdev_group_begin - begin to take a device's group, so that no process has it
  * @mdev: the mediated device, whose driver is one of the kernel's own interface
  *
- * Nor has anybody its own file open, then, and nobody can open that from now on.
- * Does not wait: the group is taken when mdev_group_is_taken(), of which
- * mdev_wait_queue tells.
+ * No process can open the device's own file from now on. Does not wait:
+ * mdev_group_is_taken() tells when the group is taken, and mdev_wait_queue is
+ * woken. Then no process has the device's own file open either.
  */
 void mdev_group_begin(struct mdev_device *mdev)
 {
@@ -495,8 +495,7 @@ void mdev_group_begin(struct mdev_device *mdev)
  * mdev_group_end - undo mdev_group_begin()
  * @mdev: the mediated device
  *
- * A group that was taken is closed with the last of those who have it, when the
- * calling thread returns to user space.
+ * The last caller closes a group that was taken, when it returns to user space.
  */
 void mdev_group_end(struct mdev_device *mdev)
 {
@@ -533,7 +532,7 @@ int mdev_group_init_module(void)
 	return 0;
 }
 
-/* No group is being taken any more, but maybe the way out of the last work */
+/* No group is being taken any more, but the last work may not have returned */
 void mdev_group_exit_module(void)
 {
 	destroy_workqueue(mdev_group_wq);

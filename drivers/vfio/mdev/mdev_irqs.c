@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * VFIO_DEVICE_SET_IRQS (include/uapi/linux/vfio.h): its argument, read and
- * checked, and what it does to a trigger.
+ * VFIO_DEVICE_SET_IRQS (include/uapi/linux/vfio.h): reads and checks its
+ * argument, and applies it to a trigger.
  */
 #include <linux/export.h>
 #include <linux/mdev_trigger.h>
@@ -72,24 +72,24 @@ int mdev_irq_set_read(struct mdev_irq_set *set, const void __user *arg,
 EXPORT_SYMBOL_GPL(mdev_irq_set_read);
 
 /**
- * mdev_trigger_set_irqs - do what a VFIO_DEVICE_SET_IRQS says to a trigger
+ * mdev_trigger_set_irqs - apply a VFIO_DEVICE_SET_IRQS to a trigger
  * @trigger: the trigger of @set's index
  * @set: from mdev_irq_set_read(), its action VFIO_IRQ_SET_ACTION_TRIGGER
  *
- * Sets the holder's eventfd, takes it away, or signals it. Taking away or
- * signalling what is not set is no error.
+ * Sets the holder's eventfd, takes it away, or signals it. It is no error to
+ * take away or signal an eventfd that is not set.
  *
  * Context: process context, may sleep. In an ioctl of the holder's.
  * Return: 0; -EINVAL for another action, or a trigger that mdev_trigger_init()
- * does not know; -ENOMEM; what eventfd_ctx_fdget() says of a file descriptor
- * that is not an eventfd's.
+ * does not know; -ENOMEM; or the error of eventfd_ctx_fdget() if the descriptor
+ * is not an eventfd's.
  */
 int mdev_trigger_set_irqs(struct mdev_trigger *trigger,
 			  const struct mdev_irq_set *set)
 {
 	int ret;
 
-	/* Nobody would drop its eventfd */
+	/* It is on no list: its eventfd would never be dropped */
 	if (!trigger->mdev) {
 		pr_warn_once("mdev: %pS sets a trigger that mdev_trigger_init() has not initialised\n",
 			     __builtin_return_address(0));
@@ -117,7 +117,7 @@ EXPORT_SYMBOL_GPL(mdev_trigger_set_irqs);
  * mdev_irqs_are_taken_away - does a VFIO_DEVICE_SET_IRQS take interrupts away?
  * @arg: the ioctl's argument
  *
- * A holder that the device was revoked from has none any more: so that is done.
+ * A former holder has no interrupts any more: for it this has succeeded.
  *
  * Context: process context, may sleep, and wait for user space.
  */

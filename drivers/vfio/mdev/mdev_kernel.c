@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Parents of the kernel's own interface, that of Linux 6.x: all in which they
- * differ from those of Linux 5.10.
+ * Parents of the kernel's own interface, that of Linux 6.x: all differences
+ * between them and those of Linux 5.10.
  *
  * Such a parent has one driver, which makes the VFIO devices of its mediated
- * devices itself. To the framework it is a parent like the others, whose
- * callbacks and attributes are those below. The driver's structs are part of
- * its own memory; what the kernel's own mdev says in them is said here, too.
+ * devices itself. To the framework it is a parent like the others, with the
+ * callbacks and attributes below. The driver's structs are part of its own
+ * memory. They are filled in here as the kernel's own mdev does.
  */
 #include "mdev_kernel.h"
 
@@ -49,7 +49,7 @@ struct mdev_kernel_type {
 
 /**
  * struct mdev_kernel_parent - such a parent
- * @ops: what the framework calls
+ * @ops: the callbacks, for the framework
  * @parent: the driver's
  * @groups: the types' groups, and NULL
  * @types: the types
@@ -149,7 +149,7 @@ static struct kernel_mdev_parent *mdev_kernel_parent_of(struct mdev_device *mdev
 			    ops)->parent;
 }
 
-/* A driver without get_available has so many instances over all types */
+/* Without get_available, all types of a driver share one number of instances */
 static bool mdev_kernel_instance_get(struct kernel_mdev_parent *kparent)
 {
 	return kernel_driver(kparent)->get_available ||
@@ -162,7 +162,7 @@ static void mdev_kernel_instance_put(struct kernel_mdev_parent *kparent)
 		atomic_inc(&kparent->available_instances);
 }
 
-/* Only what the driver may look at in its probe callback, which follows */
+/* Sets only what the driver may read in its probe callback, which follows */
 static int mdev_kernel_create(struct kobject *kobj, struct mdev_device *mdev)
 {
 	struct kernel_mdev_parent *kparent = mdev_kernel_parent_of(mdev);
@@ -205,9 +205,9 @@ static int mdev_kernel_bind(struct device *dev)
 }
 
 /*
- * The waits come first; the driver's own one, for the same, is none then. The
- * group is ours while VFIO gives up the device: nobody is in it, and VFIO
- * detaches it from no container that is in use; see mdev_group.c.
+ * The waits come first, so that the driver does not have to wait. The group is
+ * ours while VFIO gives up the device: no process has it open, so VFIO detaches
+ * it from no container that is in use; see mdev_group.c.
  */
 static int mdev_kernel_unbind(struct device *dev)
 {
@@ -225,7 +225,7 @@ static int mdev_kernel_unbind(struct device *dev)
 	return 0;
 }
 
-/* The groups of @kparent's types; in @parent there is room for so many */
+/* Fill in the groups of @kparent's types; @parent has room for them */
 static void mdev_kernel_types_init(struct mdev_kernel_parent *parent,
 				   struct kernel_mdev_parent *kparent)
 {
@@ -333,8 +333,7 @@ void mdev_kernel_parent_del(struct kernel_mdev_parent *kparent)
  * mdev_kernel_driver_add - what mdev_register_driver() of Linux 6.x does
  * @drv: the driver
  *
- * Return: 0; -EINVAL if it does not say what its devices are; or another
- * negative errno.
+ * Return: 0; -EINVAL if it has no device_api; or another negative errno.
  */
 int mdev_kernel_driver_add(struct kernel_mdev_driver *drv)
 {

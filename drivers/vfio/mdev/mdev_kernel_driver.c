@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The kernel's own mdev_register_driver() and mdev_unregister_driver(), apart
- * for the versions of these symbols: see mdev_kernel_parent.c. Where the kernel
- * has these two, it knows the types of <linux/iommu.h>.
+ * for the versions of these symbols: see mdev_kernel_parent.c. The kernel makes
+ * the versions of these two with the types of <linux/iommu.h>.
  */
 #include <linux/iommu.h>
 #include <linux/mdev_kernel.h>

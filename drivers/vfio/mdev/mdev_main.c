@@ -17,7 +17,7 @@
 
 /*
  * Two frameworks can't share the bus. The module loader keeps out a second
- * module of this name or with these symbols; this is for one that has neither.
+ * module of this name or with these symbols. This finds any other module.
  */
 static bool mdev_bus_is_taken(void)
 {
@@ -79,9 +79,9 @@ static void __exit mdev_exit(void)
 {
 	mdev_unregister_driver(&mdev_vfio_driver);
 	mdev_parts_exit(ARRAY_SIZE(mdev_parts));
-	/* What was dropped last, as eventfds, is freed by code of this module */
+	/* Code of this module frees what was dropped last, as eventfds */
 	rcu_barrier();
-	/* So may be the way out of the last write to "remove": see there */
+	/* The last write to "remove" may still return through it: see there */
 	synchronize_rcu_tasks();
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * VFIO's migration: which state follows which is the VFIO core's; here is what
- * each step does. A state says how far the device runs, and whether its state is
- * being saved or loaded, in a session:
+ * VFIO's migration. The VFIO core decides which state follows another; the
+ * steps are made here. A state says how far the device runs, and whether its
+ * state is being saved or loaded, in a session:
  *
  *			runs		session
  *	RUNNING		fully		-
@@ -48,10 +48,10 @@ static const struct mdev_migration_properties mdev_migration_states[] = {
 };
 
 /**
- * mdev_migration_fault - what is wrong with a parent driver's
- * @migration: the driver's
+ * mdev_migration_fault - check a parent driver's struct mdev_migration
+ * @migration: the struct
  *
- * Return: what is missing or wrong, for the log; or NULL.
+ * Return: the name of what is missing or wrong, for the log; or NULL.
  */
 const char *mdev_migration_fault(const struct mdev_migration *migration)
 {
@@ -66,7 +66,7 @@ const char *mdev_migration_fault(const struct mdev_migration *migration)
 	return NULL;
 }
 
-/* @state may be what the holder has said */
+/* @state may come from the holder */
 static const struct mdev_migration_properties *
 mdev_migration_properties(unsigned int state)
 {
@@ -81,7 +81,7 @@ static enum mdev_session mdev_migration_session(enum vfio_device_mig_state state
 	return mdev_migration_properties(state)->session;
 }
 
-/* What VFIO tells the holder */
+/* The flags that VFIO shows the holder */
 u32 mdev_migration_flags(const struct mdev_migration *migration)
 {
 	u32 flags = migration->flags | VFIO_MIGRATION_STOP_COPY;
@@ -136,7 +136,7 @@ static int mdev_migration_save(struct mdev_vfio *vmdev)
 	if (size < 0) {
 		dev_warn_ratelimited(&vmdev->mdev->dev, "parent driver %s cannot save the state of the device for a migration (error %zd)\n",
 				     module_name(vmdev->ops->owner), size);
-		/* It may have begun, and finds zeroes the next time */
+		/* It may have begun: let it find zeroes the next time */
 		memset(room, 0, migration->max_size);
 		return size;
 	}
@@ -180,11 +180,11 @@ static void mdev_migration_end_session(struct mdev_migrating *migrating)
 }
 
 /**
- * mdev_migration_prepare - allocate what a session needs
+ * mdev_migration_prepare - allocate the memory of a session
  * @vmdev: the device
  * @state: the state, as the holder gave it
  *
- * Memory may have to be waited for, in the holder's own cgroup.
+ * May wait for memory, in the holder's own cgroup.
  *
  * Context: outside of the gate.
  * Return: a stream, for mdev_migration_set_state(), then for mdev_stream_end();
@@ -207,7 +207,7 @@ struct mdev_stream *mdev_migration_prepare(struct mdev_vfio *vmdev,
 	return mdev_stream_new(&source, session == MDEV_SESSION_SAVING);
 }
 
-/* A session begins: its file */
+/* A session begins. Returns its file */
 static struct file *mdev_migration_begin(struct mdev_migrating *migrating,
 					 struct mdev_stream **spare)
 {
@@ -224,9 +224,9 @@ static struct file *mdev_migration_begin(struct mdev_migrating *migrating,
 }
 
 /*
- * One step, to a state that may follow the present one. Returns the file of a
- * session that begins, or NULL. If it fails the device is as it was, or else in
- * the state ERROR.
+ * Make one step, to a state that may follow the present one. Returns the file
+ * of a session that begins, or NULL. If the step fails, the device is as it
+ * was, or in the state ERROR.
  */
 static struct file *mdev_migration_step(struct mdev_vfio *vmdev,
 					enum vfio_device_mig_state to,
@@ -275,7 +275,7 @@ back:
 	return ERR_PTR(ret);
 }
 
-/* Does no way lead from one state to the other, but by a reset? */
+/* Does only a reset lead from one state to the other? */
 static bool mdev_migration_is_blocked(enum vfio_device_mig_state from,
 				      enum vfio_device_mig_state to)
 {
@@ -287,9 +287,9 @@ static bool mdev_migration_is_blocked(enum vfio_device_mig_state from,
 }
 
 /*
- * The VFIO core is not asked for a way where there is none: it would warn of
- * ERROR, as of a driver's mistake, and older cores never return (6.12.95 does not,
- * 6.12.117 does).
+ * If there is no way, the VFIO core is not asked for one: it would warn of
+ * ERROR, as of a driver's mistake. Older cores never return then (6.12.95 does
+ * not, 6.12.117 does).
  */
 static int mdev_migration_next(struct mdev_vfio *vmdev,
 			       enum vfio_device_mig_state state,
@@ -304,7 +304,7 @@ static int mdev_migration_next(struct mdev_vfio *vmdev,
 	       vfio_mig_get_next_state(&vmdev->vdev, now, state, next);
 }
 
-/* A session begins with the last step only: there is one file at most */
+/* Only the last step can begin a session: there is one file at most */
 static struct file *mdev_migration_go(struct mdev_vfio *vmdev,
 				      enum vfio_device_mig_state state,
 				      struct mdev_stream **spare)
@@ -315,7 +315,7 @@ static struct file *mdev_migration_go(struct mdev_vfio *vmdev,
 	int ret;
 
 	do {
-		/* A revocation waits for this step, and not for all of them */
+		/* A revocation waits for one step only */
 		if (mdev_gate_is_closed(&vmdev->gate))
 			return ERR_PTR(-ENODEV);
 		ret = mdev_migration_next(vmdev, state, &next);
@@ -355,11 +355,12 @@ struct file *mdev_migration_set_state(struct mdev_vfio *vmdev,
  * @vmdev: the device, which is not in use any more
  * @state: the state, as the holder gave it
  *
- * There is nothing left that could be stopped, or run: that succeeds. So does what
- * goes on with the session, whose data is gone, and says so. QEMU would abort the
- * guest if one of these failed.
+ * Stopping or running the device succeeds, although there is no device any
+ * more. So does a state that goes on with the present session: the session's
+ * data is gone, and its file says so. QEMU would abort the guest if one of
+ * these failed.
  *
- * Return: 0; -ENODEV where a session would begin; -EINVAL as ever.
+ * Return: 0; -ENODEV if a session would begin; -EINVAL as for any device.
  */
 int mdev_migration_set_revoked(struct mdev_vfio *vmdev,
 			       enum vfio_device_mig_state state)
@@ -384,7 +385,7 @@ unlock:
 	return ret;
 }
 
-/* Also for VFIO itself, when the device may not be open: then it runs */
+/* VFIO calls this, too: if the device is not open then, it runs */
 enum vfio_device_mig_state mdev_migration_state(struct mdev_vfio *vmdev)
 {
 	struct mdev_use *use = mdev_use_get(vmdev);
@@ -404,7 +405,7 @@ enum vfio_device_mig_state mdev_migration_state(struct mdev_vfio *vmdev)
  * @vmdev: the device, whose driver has migration
  *
  * Context: inside the gate.
- * Return: 0, or a negative errno if it does not run: then it is in the state ERROR.
+ * Return: 0, or a negative errno if it does not run: it is in the state ERROR.
  */
 int mdev_migration_was_reset(struct mdev_vfio *vmdev)
 {

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Mappings of a device that can be revoked. A mapping outlives the gate, and
- * the memory management calls the parent driver through it without asking: so
- * the operations of the parent driver's are wrapped, and pass the gate too. A
- * fault handler inserts its page itself, inside the gate.
+ * the memory management calls the parent driver's operations of it directly. So
+ * these operations are wrapped, and pass the gate, too. A fault handler inserts
+ * its page itself, inside the gate.
  *
- * Pages that a fault has inserted can be taken away again, where the kernel
- * keeps the mappings of one VFIO device apart from all others. What the mmap
- * callback itself inserts is not found there before the memory management has
- * done its own part of mmap(2), after the callback. Such a mapping, and any on
- * an older kernel, keeps the device from being revoked while it lives.
+ * Pages that a fault has inserted can be taken away again, if the kernel keeps
+ * the mappings of one VFIO device apart from all others. Pages that the mmap
+ * callback itself inserts cannot be found at first: the memory management does
+ * its own part of mmap(2) after the callback. While such a mapping exists, or
+ * on an older kernel any mapping, the device cannot be revoked.
  */
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -22,7 +22,7 @@
 #include "mdev_mmap.h"
 
 /**
- * struct mdev_mapping - what the VMAs that stem from one mmap(2) share
+ * struct mdev_mapping - shared by the VMAs that stem from one mmap(2)
  * @ops: their operations
  * @parent_ops: the parent driver's, valid inside the gate; or NULL
  * @vmdev: the device; the VMAs' file keeps it
@@ -46,7 +46,7 @@ static void mdev_mapping_free(struct mdev_mapping *mapping)
 {
 	if (mapping->stuck)
 		atomic_dec(&mapping->vmdev->mappings);
-	/* A VMA is closed when nobody can look at its operations any more */
+	/* No thread can look at the operations of a VMA that is being closed */
 	kfree(mapping);
 }
 
@@ -76,8 +76,8 @@ static void mdev_vma_close(struct vm_area_struct *vma)
 }
 
 /*
- * A handler that returns a page leaves it to the memory management to insert
- * that: after the gate, so that a revocation may not find it. Give it back.
+ * If a handler returns a page, the memory management inserts it: outside of the
+ * gate, so that a revocation may not find it. Give it back.
  */
 static vm_fault_t mdev_vma_refuse_page(struct mdev_mapping *mapping,
 				       struct vm_fault *vmf, vm_fault_t ret)
@@ -132,7 +132,7 @@ static vm_fault_t mdev_vma_pfn_mkwrite(struct vm_fault *vmf)
 	return ret;
 }
 
-/* Another process, a debugger, looks at what is mapped */
+/* Another process, such as a debugger, accesses the mapped memory */
 static int mdev_vma_access(struct vm_area_struct *vma, unsigned long addr,
 			   void *buf, int len, int write)
 {
@@ -147,8 +147,9 @@ static int mdev_vma_access(struct vm_area_struct *vma, unsigned long addr,
 }
 
 /*
- * Not passed on: what makes larger or earlier faults of many, since there may
- * be one that never comes back, and the name; none of them is needed.
+ * Some operations are not passed on, since none of them is needed: the name,
+ * and those that make one larger or earlier fault of many, which may never
+ * return.
  */
 static void mdev_mapping_wrap(struct mdev_mapping *mapping,
 			      struct vm_area_struct *vma)
@@ -177,14 +178,14 @@ static bool mdev_vma_can_be_taken(struct mdev_vfio *vmdev,
 	       vfio_device_mapping(&vmdev->vdev);
 }
 
-/* The parent driver's mmap has succeeded, and what follows has not: undo it */
+/* The parent driver's mmap has succeeded, but the rest of mmap(2) has not */
 static void mdev_mapping_undo(struct vm_area_struct *vma)
 {
 	if (vma->vm_ops && vma->vm_ops->close)
 		vma->vm_ops->close(vma);
 }
 
-/* Another file would not keep the device, nor be found by it */
+/* With another file it would not keep the device, and not be found by a zap */
 static int mdev_mapping_check(struct mdev_vfio *vmdev,
 			      struct mdev_mapping *mapping,
 			      const struct vm_area_struct *vma,
@@ -194,7 +195,7 @@ static int mdev_mapping_check(struct mdev_vfio *vmdev,
 		return -EINVAL;
 	if (mdev_vma_can_be_taken(vmdev, vma))
 		return 0;
-	/* Not any more, if a revocation has begun: it waits for this call */
+	/* Negative if a revocation has begun, which waits for this call */
 	if (!atomic_inc_unless_negative(&vmdev->mappings))
 		return -ENODEV;
 	mapping->stuck = true;
@@ -271,10 +272,10 @@ free_mapping:
 }
 
 /**
- * mdev_mappings_end - from now on no mapping that cannot be taken away
+ * mdev_mappings_end - allow no new mapping that cannot be taken away
  * @vmdev: the device, about to be revoked
  *
- * Return: false where there is one already.
+ * Return: false if there is one already.
  */
 bool mdev_mappings_end(struct mdev_vfio *vmdev)
 {

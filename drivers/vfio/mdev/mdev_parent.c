@@ -50,7 +50,7 @@ static int mdev_evict_child(struct device *dev, void *data)
 	return 0;
 }
 
-/* Take what is free. All of them are being evicted */
+/* Tear the device down if it is free. All devices are being evicted */
 static int mdev_reap_child(struct device *dev, void *data)
 {
 	struct mdev_device *mdev = mdev_of_parent(dev, data);
@@ -60,7 +60,7 @@ static int mdev_reap_child(struct device *dev, void *data)
 	return 0;
 }
 
-/* There is no time left: take what is in use as well, if that can be */
+/* There is no time left: revoke the device if it is in use, and tear it down */
 static int mdev_revoke_child(struct device *dev, void *data)
 {
 	struct mdev_device *mdev = mdev_of_parent(dev, data);
@@ -81,7 +81,7 @@ static void mdev_parent_close(struct mdev_parent *parent)
 	mutex_unlock(&parent->lock);
 }
 
-/* Ask the holders of those that exist; no others may open them */
+/* Ask the holders of @parent's mdevs; no other process may open these */
 static void mdev_parent_evict(struct mdev_parent *parent)
 {
 	mutex_lock(&parent->lock);
@@ -95,9 +95,9 @@ static bool mdev_parent_is_impatient(const struct mdev_parent *parent)
 }
 
 /*
- * Unbound by the driver core, a parent's lock is held, for which suspend would
- * wait. Unregistered by itself, as by the unload of a driver that has one parent,
- * it can be frozen.
+ * If the driver core unbinds the parent, it holds the parent's lock. Suspend
+ * would wait for this lock, so the thread must not be frozen. If the parent is
+ * only unregistered, as by the unload of its driver, the thread can be frozen.
  */
 static unsigned int mdev_parent_wait_state(struct mdev_parent *parent)
 {
@@ -105,13 +105,13 @@ static unsigned int mdev_parent_wait_state(struct mdev_parent *parent)
 	       TASK_IDLE : TASK_IDLE | TASK_FREEZABLE;
 }
 
-/* Until something has changed since @changes, or the time of the holders ends */
+/* Wait for a change since @changes, or until the time of the holders ends */
 static void mdev_parent_wait(struct mdev_parent *parent, int changes,
 			     int grace_changes)
 {
 	long timeout = mdev_grace_left(parent->since);
 
-	/* Those that could not be revoked are looked at again */
+	/* Look again at those that could not be revoked */
 	if (mdev_parent_is_impatient(parent))
 		timeout = HZ;
 	mdev_wait_timeout(atomic_read(&parent->changes) != changes ||
@@ -119,7 +119,7 @@ static void mdev_parent_wait(struct mdev_parent *parent, int changes,
 			  mdev_parent_wait_state(parent), timeout);
 }
 
-/* Take what can be taken now */
+/* Tear down the mdevs that are free, or can be revoked now */
 static void mdev_parent_reap(struct mdev_parent *parent)
 {
 	if (mdev_parent_is_impatient(parent))
@@ -129,10 +129,10 @@ static void mdev_parent_reap(struct mdev_parent *parent)
 }
 
 /*
- * Remove all mdevs of @parent: ask all holders first, then take what is free, as
- * it becomes free, and when the holders' time is over (at once, if the parent is
- * gone) take the rest. A thread in the middle of creating or removing one comes
- * to an end by itself, and is waited for.
+ * Remove all mdevs of @parent. Ask all holders first, then tear down each mdev
+ * when it is free. When the holders' time is over (at once, if the parent is
+ * gone), revoke the others. A thread that is creating or removing an mdev ends
+ * by itself; wait for it.
  */
 static void mdev_parent_drain(struct mdev_parent *parent)
 {
@@ -193,7 +193,7 @@ static void mdev_parent_event(struct mdev_parent *parent, char *event)
 			   (char *[]){ event, NULL });
 }
 
-/* What is missing, so that nothing works, or NULL; not of the kernel's interface */
+/* The name of what the driver must have and has not, or NULL */
 static const char *mdev_ops_missing(const struct mdev_parent_ops *ops)
 {
 	if (!ops)
@@ -208,8 +208,9 @@ static const char *mdev_ops_missing(const struct mdev_parent_ops *ops)
 }
 
 /*
- * What is missing, so that an administrator can do less. The kernel's own
- * interface has neither: what a driver of that can do is said of its devices.
+ * Warn if the driver lacks a callback that an administrator will miss. A driver
+ * of the kernel's own interface has none of these: the log has lines for each
+ * of its devices instead.
  */
 static void mdev_parent_check(struct mdev_parent *parent)
 {
@@ -263,7 +264,7 @@ int mdev_parent_register(struct device *dev, const struct mdev_parent_ops *ops,
 	if (ret)
 		goto remove_groups;
 
-	/* As soon as a type is there, so can be its mdevs */
+	/* Once a type is in sysfs, mdevs of it can be created */
 	ret = mdev_types_add(parent, &mdev_type_attr_create.attr);
 	if (ret)
 		goto remove_types;
@@ -327,10 +328,10 @@ static struct mdev_parent *mdev_parent_get_by_dev(struct device *dev)
  * mdev_unregister_begin - begin to unregister a parent
  * @dev: the parent device
  *
- * From now on no mediated device of the parent can be created or opened, the
- * holders are asked to release theirs, and the time that they are given runs:
- * a driver that unregisters several parents calls this for all of them first,
- * so that they share it. mdev_unregister_device() has to follow.
+ * From now on no mediated device of the parent can be created or opened. The
+ * holders are asked to release theirs, and their time starts. A driver that
+ * unregisters several parents calls this for all of them first, so that their
+ * holders share this time. mdev_unregister_device() has to follow.
  *
  * Context: process context, may sleep; does not wait for holders.
  */
@@ -347,12 +348,11 @@ void mdev_unregister_begin(struct device *dev)
 EXPORT_SYMBOL_GPL(mdev_unregister_begin);
 
 /**
- * mdev_parent_gone - tell that there is nothing behind a parent any more
+ * mdev_parent_gone - tell that a parent's hardware is gone
  * @dev: the parent device
  *
- * Its mediated devices are of no use to anybody. mdev_unregister_device(),
- * which has to follow or is under way, asks the holders once and revokes the
- * devices at once.
+ * Its mediated devices are useless. mdev_unregister_device() has to follow, or
+ * is under way: it asks the holders once, and revokes the devices at once.
  *
  * Context: process context, may sleep; does not wait for holders.
  */
@@ -372,8 +372,8 @@ EXPORT_SYMBOL_GPL(mdev_parent_gone);
  * mdev_parent_unregister - undo mdev_parent_register()
  * @dev: the parent device
  *
- * Return: the callbacks with which it was registered, which are not called any
- * more; NULL if it was not.
+ * Return: the callbacks with which it was registered; they are not called any
+ * more. NULL if it was not registered.
  */
 const struct mdev_parent_ops *mdev_parent_unregister(struct device *dev)
 {
@@ -392,8 +392,9 @@ const struct mdev_parent_ops *mdev_parent_unregister(struct device *dev)
 	mdev_parent_delete(parent);
 	/*
 	 * Pair with get_device() and kref_init() in mdev_parent_register(). A
-	 * type or an mdev that somebody still refers to may outlive the parent
-	 * driver, which @dev may be part of: it keeps @parent, but not @dev.
+	 * type or an mdev may outlive the parent driver if there is still a
+	 * reference to it. It keeps @parent, but not @dev, which may be part of
+	 * that driver.
 	 */
 	put_device(dev);
 	mdev_parent_put(parent);
@@ -406,14 +407,14 @@ const struct mdev_parent_ops *mdev_parent_unregister(struct device *dev)
  * mdev_unregister_device - undo mdev_register_device()
  * @dev: the parent device
  *
- * Removes all mediated devices of the parent. The holders of all of them are
- * asked to release them before any is waited for; those that are released, or
- * were not in use, go at once; those that are not released in the time that
- * the module parameter "revoke_after" gives are revoked. No callback is called
- * any more when this returns.
+ * Removes all mediated devices of the parent. Asks all holders before it waits
+ * for one. A device that is not in use is removed at once, the others when they
+ * are released. The module parameter "revoke_after" is the time for that;
+ * devices that are not released in time are revoked. No callback is called any
+ * more when this returns.
  *
- * Context: process context. Waits for holders that do not release: without a
- * limit if @revoke is missing, or that time is 0.
+ * Context: process context. Waits for holders: without a limit if the driver
+ * has no revoke callback, or that time is 0.
  */
 void mdev_unregister_device(struct device *dev)
 {

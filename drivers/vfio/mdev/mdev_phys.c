@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * VFIO looks at the driver of its physical device at each open, close and ioctl.
- * A mediated device has none any more when it was detached: what stands here in
- * its place always has one.
+ * VFIO looks at the driver of its physical device at each open, close and
+ * ioctl. A mediated device has no driver any more when it was detached. VFIO
+ * gets another device in its place, which always has one.
  *
- * Newer kernels' VFIO shows the path of the physical device in /proc/PID/fdinfo.
- * A path is the names of a kobject and its parents. The parents may be gone
- * while a holder still has the device open: so there are none, and the name is
- * the whole path.
+ * Newer kernels' VFIO shows the path of the physical device in
+ * /proc/PID/fdinfo. A path is the names of a kobject and its parents. The
+ * parents may be gone while a holder still has the device open. So this device
+ * has no parent, and its name is the whole path.
  */
 #include <linux/device.h>
 #include <linux/slab.h>
@@ -34,7 +34,7 @@ static int mdev_phys_name(struct device *phys, struct mdev_device *mdev)
 }
 
 /**
- * mdev_phys_new - what VFIO is to take for the physical device
+ * mdev_phys_new - make the device that VFIO takes for the physical one
  * @mdev: the mediated device, which is in sysfs
  * @driver: its driver
  *

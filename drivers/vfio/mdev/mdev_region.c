@@ -23,7 +23,7 @@
 
 #include "mdev_region.h"
 
-/* What each holder knows of the structure; the rest is capabilities */
+/* The part of the structure that each holder knows; the rest is capabilities */
 #define REGION_MINSZ	offsetofend(struct vfio_region_info, offset)
 
 /* The capabilities go behind the structure, if there is room for them */
@@ -34,7 +34,7 @@ static int mdev_region_put_caps(struct vfio_region_info *info,
 
 	info->flags |= VFIO_REGION_INFO_FLAG_CAPS;
 	if (info->argsz < size) {
-		/* The holder comes again, with that much room */
+		/* The holder repeats the ioctl with as much room as this */
 		info->argsz = size;
 		return 0;
 	}
@@ -141,8 +141,8 @@ static bool mdev_region_is_asked_for(const struct vfio_region_info *info,
  * mdev_region_arg - the argument of the ioctl that VFIO is answering
  * @info: what VFIO has read of it
  *
- * VFIO does not pass it on. It stands among the arguments of the system call:
- * registers of the caller's, which nobody can change meanwhile.
+ * VFIO does not pass it on. It is one of the arguments of the system call: they
+ * are in the caller's registers, which cannot change meanwhile.
  *
  * Return: the argument, or NULL if this is not such a system call.
  */
@@ -160,9 +160,10 @@ void __user *mdev_region_arg(const struct vfio_region_info *info)
 }
 
 /**
- * mdev_region_read_back - give VFIO what a driver has told the holder
- * @info: where to; VFIO writes it to the holder once more
- * @arg: where the driver has written it to, with its capabilities behind it
+ * mdev_region_read_back - give VFIO the answer that a driver gave the holder
+ * @info: the answer; VFIO writes it to the holder once more
+ * @arg: the holder's memory, where the driver has written the answer and the
+ *	capabilities behind it
  *
  * Return: 0 or -EFAULT.
  */

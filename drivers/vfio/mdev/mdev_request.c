@@ -2,12 +2,12 @@
 /*
  * The holder of a mediated device, and how it is asked to release the device.
  *
- * A request is pending from the moment somebody wants the device back until
- * the holder has closed it (met) or nobody wants it any more (cancelled). Two
- * kinds of callers make one. Evictors wait for the release and keep new
- * holders out meanwhile: a removal, the parent's unregistration, an unbind
- * from vfio_mdev. For them the holder is asked again and again. The others
- * have it asked once: the administrator who writes to "request", and a
+ * A request is pending as long as a thread or an administrator wants the device
+ * back. It ends when the holder has closed the device (met), or when nobody
+ * wants it any more (cancelled). Two kinds of callers make a request. Evictors
+ * wait for the release, and keep new holders out meanwhile: a removal, the
+ * parent's unregistration, an unbind from vfio_mdev. For them the holder is
+ * asked again and again. The others ask once: a write to "request", and a
  * revocation, which does not wait for the answer.
  */
 #include <linux/ctype.h>
@@ -25,28 +25,28 @@
 #include "mdev_vfio.h"
 #include "mdev_watch.h"
 
-/* There is a line in the log for the first of so many relayed requests */
+/* The log has one line for so many relayed requests, at the first of them */
 #define RELAYS_PER_LINE		10
 
 #define INTERVAL		(MDEV_REQUEST_INTERVAL * HZ)
 
 /*
- * Waits that are given up and repeated ask one holder at most so often in each
- * INTERVAL; then the next ask comes when the interval is over.
+ * If waits are given up and repeated, they ask one holder at most so often in
+ * each INTERVAL. The next ask comes when the interval is over.
  */
 #define ASKS_PER_INTERVAL	5
 
-/* Room for a command, a PID and what is around them */
+/* Room for a command, a PID and the text around them */
 #define HOLDER_NAME_LEN		(TASK_COMM_LEN + 32)
 
-/* Why nobody can be asked; follows the holder's name in the log */
+/* Why the holder cannot be asked; follows its name in the log */
 #define NO_EVENTFD	" has registered no request eventfd"
 #define NO_CALLBACK	"; the parent driver has no way to ask"
 #define NOT_SETTLED	" is still opening or closing it"
 
 DECLARE_WAIT_QUEUE_HEAD(mdev_wait_queue);
 
-/* A process names itself as it likes; the log and sysfs have lines */
+/* A process can name itself as it likes, but the log and sysfs have lines */
 static void mdev_make_printable(char *comm)
 {
 	for (; *comm; comm++)
@@ -54,7 +54,7 @@ static void mdev_make_printable(char *comm)
 			*comm = '?';
 }
 
-/* Its PID may be another process's by now, so nobody is told */
+/* If it has exited, its PID is not shown: it may be another process's by now */
 static bool mdev_pid_exited(struct pid *pid)
 {
 	struct task_struct *task;
@@ -67,7 +67,7 @@ static bool mdev_pid_exited(struct pid *pid)
 	return exited;
 }
 
-/* Where the holder is named, or NULL if nobody can have the device open */
+/* The record of the holder, or NULL if no process can have the device open */
 static struct mdev_holder *mdev_holder_of(struct mdev_device *mdev)
 {
 	if (mdev_is_kernels(mdev))
@@ -190,8 +190,8 @@ static void mdev_request_uevent(struct mdev_device *mdev, char *event)
 }
 
 /*
- * Is a time still to come? One that passed long ago may look like one in the far
- * future: a line is never put off for longer than this.
+ * Is @time in the near future? A time that passed long ago can look like one in
+ * the far future, but no line is put off for longer than this.
  */
 static bool mdev_time_is_near(u32 time)
 {
@@ -209,14 +209,14 @@ static bool mdev_line_is_due(struct mdev_device *mdev, unsigned int seconds)
 	return true;
 }
 
-/* A holder may set its eventfd, and so be asked, all the time */
+/* A holder may set its eventfd again and again, and each time it is asked */
 static bool mdev_asked_line_is_due(struct mdev_device *mdev, unsigned int count)
 {
 	return (mdev->request.announce || count % RELAYS_PER_LINE == 0) &&
 	       mdev_line_is_due(mdev, MDEV_REQUEST_INTERVAL);
 }
 
-/* Nobody can be asked, and why: say so at once, and then every minute */
+/* Say at once, and then every minute, why the holder cannot be asked */
 static void mdev_say_blocked(struct mdev_device *mdev, const char *why)
 {
 	char holder[HOLDER_NAME_LEN];
@@ -238,11 +238,12 @@ static void mdev_say_blocked(struct mdev_device *mdev, const char *why)
  * @trigger: the device's request trigger
  * @count: as given to the request callback
  *
- * Signals the holder's eventfd, and says so in the log at the first and then
- * at every tenth time. If the holder registered none, the log says that the
- * removal is blocked until the holder releases the device, and who that is.
+ * Signals the holder's eventfd, and says so in the log at the first and then at
+ * every tenth time. If the holder registered none, the log says that the
+ * removal is blocked until the holder releases the device, and names the
+ * holder.
  *
- * Context: the request callback; it is called in its place, too.
+ * Context: the request callback; or called in its place.
  */
 void mdev_request_relay(struct mdev_trigger *trigger, unsigned int count)
 {
@@ -259,8 +260,9 @@ void mdev_request_relay(struct mdev_trigger *trigger, unsigned int count)
 				   count + 1, mdev_holder_name(mdev, holder));
 	} else if (request->relayed && !request->announce) {
 		/*
-		 * The holder took its eventfd away. Most close the device right
-		 * after that: one that stays is named the next time.
+		 * The holder took its eventfd away. Most holders close the
+		 * device right after that. If this one does not, the log names
+		 * it the next time.
 		 */
 		request->relayed = false;
 		request->next_line = jiffies;
@@ -270,7 +272,7 @@ void mdev_request_relay(struct mdev_trigger *trigger, unsigned int count)
 }
 EXPORT_SYMBOL_GPL(mdev_request_relay);
 
-/* Of a described device, if it has one */
+/* The request trigger of a described device, or NULL */
 static struct mdev_trigger *mdev_request_trigger(struct mdev_device *mdev)
 {
 	struct mdev_trigger *trigger;
@@ -336,7 +338,7 @@ static bool mdev_request_is_pending(const struct mdev_device *mdev)
 	return READ_ONCE(mdev->state.request) != MDEV_REQ_NONE;
 }
 
-/* In use, but not held: nobody is asked, and that may last */
+/* In use, but not held: there is no holder to ask, and that may last */
 static bool mdev_is_settling(const struct mdev_device *mdev)
 {
 	switch (mdev->state.phase) {
@@ -357,7 +359,7 @@ static void mdev_ask_work(struct work_struct *work)
 	bool trigger_set;
 
 	mutex_lock(&mdev->lock);
-	/* One that is set from here on is found set below, too */
+	/* A trigger that is set from here on is signalled below, too */
 	trigger_set = xchg(&mdev->request.trigger_set, false);
 	if (mdev_request_is_pending(mdev) &&
 	    (mdev->request.evictors || trigger_set)) {
@@ -374,7 +376,7 @@ static void mdev_request_ask_now(struct mdev_device *mdev)
 	mdev_ask(mdev);
 }
 
-/* Somebody wants the device back, by @event. Whether it is the first */
+/* @event wants the device back. Returns whether no other one did before */
 static bool mdev_request_begin(struct mdev_device *mdev,
 			       enum mdev_request_event event)
 {
@@ -388,14 +390,14 @@ static bool mdev_request_begin(struct mdev_device *mdev,
 	}
 	WARN_ON_ONCE(mdev_state_request(&mdev->state, event));
 	/*
-	 * Full barrier: either a request trigger that is being set is seen by
-	 * the ask that follows, or its setter sees that a request is pending.
+	 * Full barrier: if a request trigger is being set now, either the ask
+	 * that follows sees it, or its setter sees that a request is pending.
 	 */
 	smp_mb();
 	return first;
 }
 
-/* Ask at once, whatever was asked before */
+/* Ask at once, no matter how often the holder was asked before */
 static void mdev_request_make(struct mdev_device *mdev,
 			      enum mdev_request_event event)
 {
@@ -438,7 +440,7 @@ static void mdev_request_make_limited(struct mdev_device *mdev)
  * mdev_request_last - ask a last time, for a revocation
  * @mdev: the device
  *
- * If the holder is being asked anyway there are no more lines of it.
+ * If a request is pending already, this causes no more lines than that.
  *
  * Context: under the device's lock.
  */
@@ -452,7 +454,7 @@ void mdev_request_last(struct mdev_device *mdev)
 	mdev_ask(mdev);
 }
 
-/* @uevent NULL: nobody has to be told */
+/* @uevent NULL: none is sent */
 static void mdev_request_over(struct mdev_device *mdev, char *uevent)
 {
 	struct mdev_request *request = &mdev->request;
@@ -475,7 +477,7 @@ static void mdev_request_end(struct mdev_device *mdev, char *uevent)
 		mdev_request_over(mdev, uevent);
 }
 
-/* By @event, which may leave it pending for another reason */
+/* Apply @event; the request may stay pending for another reason */
 static int mdev_request_withdraw(struct mdev_device *mdev,
 				 enum mdev_request_event event)
 {
@@ -494,7 +496,7 @@ static int mdev_request_withdraw(struct mdev_device *mdev,
  * mdev_request_trigger_set - a request trigger was set
  * @mdev: the device
  *
- * While a request is pending, it is signalled at once.
+ * If a request is pending, the trigger is signalled at once.
  *
  * Context: process context. Without the device's lock, which the caller may be
  * unable to take: the parent's request callback, called under it, may need the
@@ -515,7 +517,7 @@ void mdev_request_trigger_set(struct mdev_device *mdev)
  *
  * The request stays pending until it is met or cancelled.
  *
- * Return: 0, also if nobody uses it; -EOPNOTSUPP if the parent driver cannot
+ * Return: 0, also if it has no holder; -EOPNOTSUPP if the parent driver cannot
  * ask.
  */
 int mdev_request_once(struct mdev_device *mdev)
@@ -537,10 +539,10 @@ int mdev_request_once(struct mdev_device *mdev)
 }
 
 /**
- * mdev_request_cancel - take back what mdev_request_once() asked
+ * mdev_request_cancel - withdraw the request of mdev_request_once()
  * @mdev: the device
  *
- * Return: 0, or -EBUSY while somebody waits for the release, or has begun to
+ * Return: 0, or -EBUSY while a thread waits for the release, or has begun to
  * revoke the device.
  */
 int mdev_request_cancel(struct mdev_device *mdev)
@@ -586,7 +588,7 @@ int mdev_use_begin(struct mdev_device *mdev)
 	return ret;
 }
 
-/* It is open: a request that was made meanwhile is passed on now */
+/* The device is open: pass on a request that was made meanwhile */
 void mdev_use_held(struct mdev_device *mdev)
 {
 	mutex_lock(&mdev->lock);
@@ -596,7 +598,7 @@ void mdev_use_held(struct mdev_device *mdev)
 	mutex_unlock(&mdev->lock);
 }
 
-/* The holder's last descriptor was closed: from now on nobody is asked */
+/* The holder's last descriptor was closed: do not ask it any more */
 void mdev_use_closing(struct mdev_device *mdev)
 {
 	mutex_lock(&mdev->lock);
@@ -612,7 +614,7 @@ static void mdev_use_end_locked(struct mdev_device *mdev,
 	mdev_event(mdev, event);
 }
 
-/* If somebody waits, a removal or an unbind follows at once, with its event */
+/* If a thread waits, a removal or an unbind follows at once, with its uevent */
 static void mdev_use_over(struct mdev_device *mdev, enum mdev_event event)
 {
 	mutex_lock(&mdev->lock);
@@ -638,10 +640,10 @@ void mdev_use_end(struct mdev_device *mdev)
  * mdev_use_revoking - the gate is closed: begin to take the device back
  * @mdev: the device
  *
- * One that is being closed can be in the parent's release callback, outside of
- * the gate: that is told when it comes back.
+ * If the device is being closed, the parent's release callback can be outside
+ * of the gate: mdev_wait_end() tells it that the device was revoked.
  *
- * Return: whether there is a holder to take it from, which is asked no more.
+ * Return: whether there is a holder to take it from; it is not asked any more.
  */
 bool mdev_use_revoking(struct mdev_device *mdev)
 {
@@ -754,7 +756,7 @@ int mdev_removal_begin(struct mdev_device *mdev)
 	return ret;
 }
 
-/* What mdev_removal_begin() began is given up */
+/* The writer gives up: undo mdev_removal_begin() */
 void mdev_removal_cancel(struct mdev_device *mdev)
 {
 	mutex_lock(&mdev->lock);

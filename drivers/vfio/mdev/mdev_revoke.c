@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Revocation: a mediated device is taken from a holder that does not release
- * it. And the one way out of VFIO, for a device that was released or revoked:
+ * Revocation takes a mediated device from a holder that does not release it.
+ * This is also the one way out of VFIO, for a device that was released or
+ * revoked:
  *
  *	keep new holders out and ask	mdev_evict_begin()
  *	wait				mdev_wait_for_release(), or before, in
@@ -28,7 +29,7 @@
 #include "mdev_watch.h"
 
 /* How long a revocation waits until no page is pinned any more: long enough
- * if that does not wait for the holder itself
+ * if unpinning does not wait for the holder itself
  */
 #define REVOKE_WAIT	(HZ / 10)
 
@@ -47,10 +48,10 @@ static LIST_HEAD(mdev_open_devices);
 /* In seconds; 0: for ever */
 static u64 revoke_after = 60;
 
-/* Counts what changes how long is waited */
+/* Counts changes of the time that holders have */
 static atomic_t mdev_grace_changed = ATOMIC_INIT(0);
 
-/* The machine is going down: nobody is waited for */
+/* The machine is going down: wait for no holder */
 static bool mdev_rebooting;
 
 u64 mdev_grace(void)
@@ -88,7 +89,7 @@ long mdev_grace_left(u64 since)
 	return now < end ? min_t(u64, end - now, MAX_SCHEDULE_TIMEOUT - 1) : 0;
 }
 
-/* Hold the parent driver's module exactly while nothing else can be done */
+/* Hold the parent driver's module only while the device cannot be revoked */
 static void mdev_owner_update(struct mdev_vfio *vmdev, bool hold)
 {
 	lockdep_assert_held(&mdev_owners_lock);
@@ -97,7 +98,7 @@ static void mdev_owner_update(struct mdev_vfio *vmdev, bool hold)
 		return;
 	if (!hold)
 		module_put(vmdev->gate.owner);
-	/* If it is being unloaded it cannot be held: the unload waits, then */
+	/* A module that is being unloaded cannot be held: its unload waits */
 	vmdev->owner_held = hold && try_module_get(vmdev->gate.owner);
 }
 
@@ -105,8 +106,9 @@ static void mdev_owner_update(struct mdev_vfio *vmdev, bool hold)
  * mdev_owner_get - a device is being opened
  * @vmdev: the device
  *
- * The parent driver's module stays while a device is open that cannot be
- * revoked. A module whose devices can may be unloaded: that revokes them.
+ * The parent driver's module cannot be unloaded while a device is open that
+ * cannot be revoked. If all open devices can be revoked, the unload revokes
+ * them.
  *
  * Return: 0, or -ENODEV if it is being unloaded.
  */
@@ -202,7 +204,7 @@ static int mdev_may_revoke(struct mdev_device *mdev)
 	return ret;
 }
 
-/* The gate is closed: have the parent driver take everything back */
+/* The gate is closed: have the parent driver take the device back */
 static void mdev_revoke_from_holder(struct mdev_vfio *vmdev)
 {
 	struct mdev_device *mdev = vmdev->mdev;
@@ -233,14 +235,14 @@ static void mdev_revoke_close(struct mdev_vfio *vmdev)
 	mdev_gate_settle(&vmdev->gate, &mdev->dev);
 	if (!was_held)
 		return;
-	/* If nobody is hostile the holder is rid of its pages at once */
+	/* The pages of a holder that is not hostile are unpinned at once */
 	mdev_dma_wait(vmdev->use, REVOKE_WAIT);
 	mdev_use_revoked(mdev);
 }
 
 /*
- * Returns what mdev_wait_timeout() does. A writer, which can be interrupted, is in
- * the way of the thread that has claimed the device
+ * Returns as mdev_wait_timeout(). A writer can be interrupted. It stops waiting
+ * if another thread has claimed the device, since that thread waits for it
  */
 static long mdev_wait_group_taken(struct mdev_device *mdev, unsigned int state,
 				  long timeout)
@@ -267,10 +269,10 @@ static void mdev_say_group_open(struct mdev_device *mdev)
 }
 
 /*
- * Until nobody else has the group of a device that was released, nor its own file:
- * the driver of such a device, one of the kernel's own interface, has VFIO give up
- * the group with a global lock held, and that waits for what the holder keeps.
- * Returns -ERESTARTSYS if a signal ended it.
+ * Wait until no process has the group of a released device open, nor its own
+ * file. The driver of this device is one of the kernel's own interface: it
+ * makes VFIO give up the group with a global lock held, which then waits for
+ * locks that the holder keeps. Returns -ERESTARTSYS if a signal ended the wait.
  */
 static int mdev_wait_group(struct mdev_device *mdev, unsigned int state)
 {
@@ -285,7 +287,7 @@ static int mdev_wait_group(struct mdev_device *mdev, unsigned int state)
 }
 
 /**
- * mdev_wait_for_group - have the group of a device that is being unbound
+ * mdev_wait_for_group - take the group of a device that is being unbound
  * @mdev: the device, whose driver is one of the kernel's own interface
  *
  * Undone by mdev_group_end().
@@ -296,7 +298,7 @@ void mdev_wait_for_group(struct mdev_device *mdev)
 	mdev_wait_group(mdev, TASK_IDLE);
 }
 
-/* Its holder has released it: for the claimant, which ends this in its teardown */
+/* The device was released. The claimant's teardown calls mdev_group_end() */
 static int mdev_claim_with_group(struct mdev_device *mdev)
 {
 	int ret;
@@ -317,7 +319,7 @@ static int mdev_claim_with_group(struct mdev_device *mdev)
  * @mdev: the device
  *
  * Asks the holder, waits for the release without a limit, and claims the device
- * for teardown. Nothing has changed when it fails.
+ * for teardown. If it fails, nothing has changed.
  *
  * Return: 0; -ERESTARTSYS if a signal ended the wait; -EBUSY while another
  * caller waits; -EAGAIN while the device is being created; -ENODEV if another
@@ -344,7 +346,7 @@ out:
 	return ret;
 }
 
-/* Of a driver of the kernel's own interface, which can only have none */
+/* For a device of the kernel's own interface: succeeds if it has no holder */
 static int mdev_claim_unused(struct mdev_device *mdev)
 {
 	int ret;
@@ -368,14 +370,14 @@ static int mdev_claim_unused(struct mdev_device *mdev)
  * @mdev: the device
  * @claim: become the thread that tears it down, too
  *
- * The holder is asked once more, and not waited for. Afterwards the device is
- * not in use, and nobody can open it.
+ * Asks the holder once more, and does not wait for it. Afterwards the device is
+ * not in use, and no process can open it.
  *
- * Context: process context. Waits for calls inside the gate, and for what the
- * parent driver's revoke callback takes.
- * Return: 0; -EOPNOTSUPP or -EBUSY if it has a holder from which it cannot be
- * taken; with @claim also -EAGAIN while it is being created and -ENODEV if
- * another thread has claimed it.
+ * Context: process context. Waits for calls inside the gate, and for the parent
+ * driver's revoke callback.
+ * Return: 0; -EOPNOTSUPP or -EBUSY if it cannot be taken from its holder; with
+ * @claim also -EAGAIN while it is being created and -ENODEV if another thread
+ * has claimed it.
  */
 int mdev_revoke(struct mdev_device *mdev, bool claim)
 {
@@ -417,7 +419,7 @@ int mdev_revoke(struct mdev_device *mdev, bool claim)
 	return 0;
 }
 
-/* Until it is not in use; revokes it when the time of the holder is over */
+/* Wait until it is not in use; revoke it when the holder's time is over */
 void mdev_wait_for_release(struct mdev_device *mdev)
 {
 	u64 since = get_jiffies_64();
@@ -439,8 +441,7 @@ void mdev_wait_for_release(struct mdev_device *mdev)
  * mdev_detach - the way out of VFIO
  * @vmdev: the VFIO device, which the caller may not use any more afterwards
  *
- * Context: the unbind of vfio_mdev: in a teardown, for which the wait is over,
- * or by itself.
+ * Context: the unbind of vfio_mdev. In a teardown, the wait is over already.
  */
 void mdev_detach(struct mdev_vfio *vmdev)
 {
@@ -448,7 +449,7 @@ void mdev_detach(struct mdev_vfio *vmdev)
 
 	mdev_evict_begin(mdev);
 	mdev_wait_for_release(mdev);
-	/* Closes the gate, if that is not done: nobody has the device open */
+	/* No process has the device open: this only closes the gate */
 	WARN_ON_ONCE(mdev_revoke(mdev, false));
 	mdev_shell_detach(vmdev);
 	mdev_evict_end(mdev);

@@ -31,8 +31,8 @@
 #include "mdev_vfio.h"
 
 /*
- * A work that is stuck, since a holder has VFIO wait while the group is opened,
- * holds up another one only if there are hundreds; and that holds up no removal.
+ * A holder can make VFIO wait while a work opens the group. Only hundreds of
+ * such works delay another work, and no removal waits for that one.
  */
 static struct workqueue_struct *mdev_shell_wq;
 
@@ -53,15 +53,16 @@ static bool mdev_shell_take_turn(struct mdev_shell *shell, int from, int to)
 {
 	if (atomic_cmpxchg(&shell->turn, from, to) != from)
 		return false;
-	/* The others are not waited for */
+	/* No thread waits for the other turns */
 	if (to == MDEV_SHELL_LEFT || to == MDEV_SHELL_DONE)
 		wake_up_all(&mdev_wait_queue);
 	return true;
 }
 
 /*
- * With the group open; or without, if VFIO has none: then the unregistration
- * waits for the holder. Returns whether somebody waits for the end of this.
+ * Unregister the device from VFIO, with the group open. If VFIO has no groups,
+ * the unregistration waits for the holder. Returns whether a thread waits for
+ * the end of this.
  */
 static bool mdev_shell_run(struct mdev_device *mdev, struct file *group)
 {
@@ -107,8 +108,9 @@ static struct file *mdev_shell_take_group(struct mdev_device *mdev)
 }
 
 /*
- * Somebody has the group open. If this thread is waited for, the one that waits
- * drops the reference to it, and sees it end before this module can go.
+ * A process has the group open. If mdev_shell_reap() waits for this thread,
+ * that drops the reference to it, and the thread has ended before this module
+ * can be unloaded.
  */
 static int mdev_shell_thread(void *data)
 {
@@ -143,7 +145,7 @@ static void mdev_shell_end(struct mdev_device *mdev, struct file *group)
 	module_put(THIS_MODULE);
 }
 
-/* Without groups there is no knowing whether somebody has the device open */
+/* Without groups it is unknown whether a process has the device open */
 static struct file *mdev_shell_try_group(struct mdev_device *mdev)
 {
 	return mdev->shell.group_id < 0 ?
@@ -178,8 +180,8 @@ static void mdev_shell_start(struct mdev_device *mdev)
 }
 
 /*
- * A VFIO device leaves the folder of its parent by itself, if that goes before
- * VFIO has unregistered it.
+ * The parent may be removed before VFIO has unregistered its device: take this
+ * device out of the parent's folder.
  */
 static void mdev_shell_leave_parent(struct vfio_device *vdev)
 {
@@ -187,7 +189,7 @@ static void mdev_shell_leave_parent(struct vfio_device *vdev)
 
 	if (device_move(&vdev->device, NULL, DPM_ORDER_NONE))
 		return;
-	/* It forgets the class's folder in that of the parent */
+	/* device_move() forgets the class's folder in that of the parent */
 	kobject_del(class_dir);
 	kobject_put(class_dir);
 }
@@ -211,8 +213,9 @@ static bool mdev_shell_is_over(const struct mdev_shell *shell)
 }
 
 /*
- * Wait for the end, or leave the rest to itself: the VFIO device is out of sysfs
- * when this returns. Nobody but the thread may use @vmdev once it had its turn.
+ * Wait for the end of the thread (or the work), or leave it alone. The VFIO
+ * device is out of sysfs when this returns. Only the thread may use @vmdev once
+ * it had its turn.
  */
 static void mdev_shell_wait(struct mdev_device *mdev, struct mdev_vfio *vmdev)
 {
@@ -230,7 +233,7 @@ static void mdev_shell_wait(struct mdev_device *mdev, struct mdev_vfio *vmdev)
 				  MAX_SCHEDULE_TIMEOUT);
 }
 
-/* A thread that was waited for has left this module when this returns */
+/* If the caller waited for the thread, wait until it has left this module */
 static void mdev_shell_reap(struct mdev_shell *shell)
 {
 	if (atomic_read(&shell->turn) != MDEV_SHELL_DONE || !shell->thread)
@@ -241,8 +244,8 @@ static void mdev_shell_reap(struct mdev_shell *shell)
 
 /**
  * mdev_shell_detach - leave a VFIO device to itself
- * @vmdev: the VFIO device; its gate is closed, and no holder is left that the
- *	parent driver knows of
+ * @vmdev: the VFIO device; its gate is closed, and the parent driver knows of
+ *	no holder any more
  *
  * Context: the unbind of vfio_mdev. Takes a moment, whatever any process does.
  */
@@ -261,8 +264,8 @@ void mdev_shell_detach(struct mdev_vfio *vmdev)
  * mdev_shell_waits - VFIO waits for a descriptor of a device to be closed
  * @vmdev: the device
  *
- * It is one that was opened without the group, and has left sysfs: so nobody
- * else waits any more.
+ * The device was opened without the group. It is out of sysfs when this
+ * returns, so no removal waits for the thread any more.
  *
  * Context: the shell's thread, in VFIO's unregistration.
  */
@@ -294,7 +297,7 @@ int mdev_shell_init_module(void)
 	return mdev_shell_wq ? 0 : -ENOMEM;
 }
 
-/* No shell is left, but maybe the way out of the last work */
+/* No shell is left, but the last work may not have returned */
 void mdev_shell_exit_module(void)
 {
 	destroy_workqueue(mdev_shell_wq);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The states of a mediated device, and what each event does in each of them.
- * A table and nothing else: who may cause an event, and what else is done with
- * it, is decided where it comes from.
+ * The states of a mediated device, and the effect of each event in each of
+ * them. A table and nothing else. The source of an event decides which thread
+ * may cause it, and does the rest of the work.
  */
 #ifdef __KERNEL__
 #include <linux/compiler.h>
@@ -138,7 +138,7 @@ static const signed char mdev_phases[MDEV_NR_EVENTS][MDEV_NR_PHASES] = {
 		[MDEV_GOING_CLOSING]	= NO(ENODEV),
 		[MDEV_GOING_REVOKING]	= NO(ENODEV),
 	},
-	/* ENODEV: nobody to take it from. No open is inside a closed gate */
+	/* ENODEV: it has no holder. No open is inside a closed gate */
 	[MDEV_EV_REVOKE] = {
 		[MDEV_NEW]		= NO(ENODEV),
 		[MDEV_FREE]		= NO(ENODEV),
@@ -219,8 +219,8 @@ mdev_requests[MDEV_NR_REQUEST_EVENTS][MDEV_NR_REQUEST_STATES] = {
  * @event: what
  *
  * Context: under the device's lock.
- * Return: 0, or a negative errno, for which nothing has changed. -EPROTO: the
- * event cannot come in this phase, so there is a fault in the framework.
+ * Return: 0, or a negative errno; then nothing has changed. -EPROTO: the event
+ * cannot come in this phase, so there is a fault in the framework.
  */
 int mdev_state_event(struct mdev_state *state, enum mdev_event event)
 {
@@ -238,7 +238,7 @@ int mdev_state_event(struct mdev_state *state, enum mdev_event event)
  * @event: what
  *
  * Context: under the device's lock.
- * Return: 0, or -EBUSY, for which nothing has changed.
+ * Return: 0, or -EBUSY; then nothing has changed.
  */
 int mdev_state_request(struct mdev_state *state,
 		       enum mdev_request_event event)

@@ -27,7 +27,7 @@
 
 static const u8 stream_magic[8] = "mdev-mig";
 
-/* What pre-copy has: all but the size of the state */
+/* The size of the data in pre-copy: the header up to the size of the state */
 #define IDENTITY_SIZE	offsetof(struct mdev_stream_header, size)
 
 /**
@@ -45,16 +45,16 @@ struct mdev_stream_data {
  * struct mdev_stream - the data of one session
  * @refs: that of the session, put by mdev_stream_end(), and that of the file
  * @io: one read or write of the file at a time; held over accesses to the
- *	holder's memory, so nobody but the file's own calls takes it
- * @lock: protects @filled, @final, @refused, and that @data goes
+ *	holder's memory, so only the file's own calls take it
+ * @lock: protects @filled, @final, @refused, and the pointer @data
  * @wait: for poll()
  * @saving: the file is read; else it is written. Constant
- * @filled: how many bytes of @data there are. They never change; a write fills in
- *	what is behind, and then raises this
+ * @filled: how many bytes of @data are complete. They never change; a write
+ *	fills in the bytes behind them, and then raises this
  * @pos: how many of them were read; under @io
  * @final: no more come: all of the state has been saved
  * @finished: no more are taken: the session is about to load the state
- * @refused: what was written cannot become a stream of this device
+ * @refused: the data written cannot become a stream of this device
  * @expected: the header of a stream of this device, but for the size
  * @name: the device's
  * @max_size: the largest state
@@ -94,7 +94,7 @@ static void mdev_stream_put_data(struct mdev_stream_data *data)
 		kvfree(data);
 }
 
-/* For a call of the file: NULL if the session is over, or does not want any more */
+/* For a call of the file: NULL if the session is over, or takes no more data */
 static struct mdev_stream_data *mdev_stream_get_data(struct mdev_stream *stream)
 {
 	struct mdev_stream_data *data;
@@ -120,7 +120,7 @@ mdev_stream_new_data(const struct mdev_stream_source *source)
 	return data;
 }
 
-/* What a call of the session finds in its data, which nobody takes from it */
+/* For a call of the session: its data stays until mdev_stream_end() */
 static struct mdev_stream_header *
 mdev_stream_header(const struct mdev_stream *stream)
 {
@@ -167,7 +167,7 @@ struct mdev_stream *mdev_stream_new(const struct mdev_stream_source *source,
 	return stream;
 }
 
-/* Where the state is saved to, before mdev_stream_saved() */
+/* The room into which the state is saved, before mdev_stream_saved() */
 void *mdev_stream_room(struct mdev_stream *stream)
 {
 	return mdev_stream_header(stream) + 1;
@@ -202,7 +202,8 @@ static void mdev_stream_refuse(const struct mdev_stream *stream,
  * mdev_stream_finish - no more is written
  * @stream: the stream, which was written
  *
- * Return: 0 if it has a state of this device's type, whatever that says;
+ * Return: 0 if it has a state of this device's type, which is not checked
+ * itself;
  * -EINVAL if it is not complete, or was refused when it was written.
  */
 int mdev_stream_finish(struct mdev_stream *stream)
@@ -247,8 +248,8 @@ const void *mdev_stream_state(const struct mdev_stream *stream, u32 *version,
  * mdev_stream_end - the session is over
  * @stream: the stream, which the caller may not use any more
  *
- * Its file may still be open, and a read or write of it under way: that is not
- * waited for, and the next one fails.
+ * Its file may still be open. This does not wait for a read or write that is
+ * under way; the next one fails.
  */
 void mdev_stream_end(struct mdev_stream *stream)
 {
@@ -264,8 +265,9 @@ void mdev_stream_end(struct mdev_stream *stream)
 }
 
 /*
- * A read or write begins: it has the stream's data until mdev_stream_done(). Returns
- * an ERR_PTR() if a signal came, or the session is over.
+ * A read or write begins: it may use the stream's data until
+ * mdev_stream_done(). Returns an ERR_PTR() if a signal came, or the session is
+ * over.
  */
 static struct mdev_stream_data *mdev_stream_begin(struct mdev_stream *stream)
 {
@@ -325,7 +327,7 @@ static ssize_t mdev_stream_read(struct file *file, char __user *buf,
 	return ret;
 }
 
-/* What is wrong with the first @filled bytes, or NULL */
+/* The fault of the first @filled bytes, for the log, or NULL */
 static const char *mdev_stream_fault(const struct mdev_stream *stream,
 				     const struct mdev_stream_header *header,
 				     size_t filled)
@@ -353,7 +355,7 @@ static const char *mdev_stream_fault(const struct mdev_stream *stream,
 	return NULL;
 }
 
-/* As soon as it can be told: the source may be running still */
+/* Check as early as possible: the guest may still run at the source */
 static int mdev_stream_check(const struct mdev_stream *stream,
 			     const struct mdev_stream_data *data, size_t filled)
 {
@@ -367,8 +369,8 @@ static int mdev_stream_check(const struct mdev_stream *stream,
 }
 
 /*
- * From here on the first @filled bytes do not change any more. Unless the session
- * is over: then they were not taken.
+ * Take the first @filled bytes: they do not change any more. If the session is
+ * over, they are not taken.
  */
 static ssize_t mdev_stream_take(struct mdev_stream *stream, size_t filled,
 				bool refused)
@@ -427,7 +429,7 @@ static ssize_t mdev_stream_write(struct file *file, const char __user *buf,
 	return ret;
 }
 
-/* How much there is to be read before the device has to be stopped */
+/* How many bytes can be read before the device has to be stopped */
 static int mdev_stream_precopy(struct mdev_stream *stream, u64 *left)
 {
 	bool precopy;

@@ -32,12 +32,12 @@ static int mdev_parse_uuid(const char *buf, size_t count, guid_t *uuid)
 }
 
 /*
- * The caller has claimed the device, and writes to an attribute of it, which
- * then goes before its file's writer, this thread, returns from it: sysfs is told
- * not to wait for this one, hence the references. The module's can only be put
- * before the last instruction of mdev.ko; mdev_exit() waits for the rest. Sysfs
- * does wait for writers of the other attributes, and for others of this one:
- * they find the device claimed, and return.
+ * The caller has claimed the device, and writes to an attribute of it. The
+ * teardown removes this attribute before this thread returns from the write. So
+ * sysfs is told not to wait for this thread, and the thread holds references.
+ * That to the module can only be put before the last instruction of mdev.ko;
+ * mdev_exit() waits for the rest. Sysfs does wait for other writers of this and
+ * of the other attributes: they find the device claimed, and return.
  */
 static void mdev_remove_self(struct device *dev, struct device_attribute *attr)
 {
@@ -46,7 +46,7 @@ static void mdev_remove_self(struct device *dev, struct device_attribute *attr)
 
 	get_device(dev);
 	__module_get(THIS_MODULE);
-	/* The teardown would wait for this thread */
+	/* Without it the teardown would wait for this thread */
 	WARN_ON_ONCE(!kn);
 	mdev_device_teardown(to_mdev_device(dev));
 	if (kn)
@@ -55,7 +55,7 @@ static void mdev_remove_self(struct device *dev, struct device_attribute *attr)
 	module_put(THIS_MODULE);
 }
 
-/* The wait comes first, and leaves everything as it is */
+/* Waits first: if that is interrupted, nothing has changed */
 static ssize_t remove_store(struct device *dev, struct device_attribute *attr,
 			    const char *buf, size_t count)
 {

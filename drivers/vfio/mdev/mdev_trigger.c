@@ -13,7 +13,7 @@
 #include "mdev_triggers.h"
 
 /**
- * struct mdev_trigger_eventfd - what a trigger points to while it is set
+ * struct mdev_trigger_eventfd - the target of a trigger that is set
  * @ctx: the holder's eventfd; a reference is held
  * @rcu: puts @ctx and frees this when no signaller can see it any more
  */
@@ -68,7 +68,7 @@ void mdev_trigger_clear(struct mdev_trigger *trigger)
 	mdev_trigger_replace(trigger, NULL);
 }
 
-/* Close is done with the device: no ioctl can set one again */
+/* The device is closed: no ioctl can set an eventfd again */
 void mdev_triggers_drop(struct mdev_device *mdev)
 {
 	struct mdev_trigger *trigger;
@@ -78,8 +78,8 @@ void mdev_triggers_drop(struct mdev_device *mdev)
 }
 
 /*
- * Revocation is done with the device. A process that waits for a request finds
- * out that it is too late for one.
+ * The device is revoked. Signal the request triggers, so that a process that
+ * waits for a request wakes, and finds that it is too late.
  */
 void mdev_triggers_revoke(struct mdev_device *mdev)
 {

@@ -76,7 +76,7 @@ static void mdev_type_check(struct mdev_parent *parent,
 				 group->name, names[i]);
 }
 
-/* "create" comes last: with it, mdevs of the type can come */
+/* "create" comes last: once it is in sysfs, mdevs of the type can be created */
 static int mdev_type_add(struct mdev_parent *parent,
 			 const struct attribute_group *group,
 			 const struct attribute *create)
@@ -146,14 +146,14 @@ void mdev_types_remove(struct mdev_parent *parent)
 	list_for_each_entry_safe_reverse(type, next, &parent->type_list, node) {
 		list_del(&type->node);
 		kobject_put(type->devices);
-		/* Takes the files along; waits for who still uses one */
+		/* Removes the files, too; waits for threads that use one */
 		kobject_del(&type->kobj);
 		kobject_put(&type->kobj);
 	}
 	kset_unregister(parent->types);
 }
 
-/* On failure some types may be there, and mdevs of them */
+/* If it fails, some types and mdevs of them may exist */
 int mdev_types_add(struct mdev_parent *parent, const struct attribute *create)
 {
 	struct attribute_group **group;

@@ -2,12 +2,12 @@
 /*
  * vfio_mdev: the driver that makes a VFIO device of each mediated device.
  *
- * Between create and remove, this is where the parent driver is called (for a
- * described device, mdev_describe.[ch] are as well; for mappings, mdev_mmap.c is;
- * for guest memory that goes away, mdev_dma.c; for a request, mdev_request.c; to
- * migrate, mdev_migration.c; and to revoke, mdev_revoke.c). What VFIO calls is
- * forwarded from here, one function an operation, through the gate that mdev_gate.h
- * describes.
+ * It forwards the calls of VFIO to the parent driver, one function an
+ * operation, through the gate that mdev_gate.h describes. Other files call the
+ * parent driver between create and remove, too: mdev_describe.[ch] for a
+ * described device, mdev_mmap.c for mappings, mdev_dma.c for guest memory that
+ * goes away, mdev_request.c for a request, mdev_migration.c to migrate, and
+ * mdev_revoke.c to revoke.
  */
 #include <linux/module.h>
 #include <linux/vfio.h>
@@ -103,8 +103,8 @@ out:
 }
 
 /*
- * Inside the gate. Returns whether release has done its work: not, if it was
- * outside when the gate was closed; then revoke does it.
+ * Inside the gate. Returns whether release has done its work. If release was
+ * outside when the gate was closed, it has not: then revoke does this work.
  */
 static bool mdev_vfio_release(struct mdev_vfio *vmdev)
 {
@@ -118,7 +118,7 @@ static bool mdev_vfio_release(struct mdev_vfio *vmdev)
 	return !vmdev->use->cut_short;
 }
 
-/* VFIO keeps the device until this returns, and unpins pages until then */
+/* Until this returns, VFIO keeps the device, and pages can be unpinned */
 static void mdev_vfio_close(struct vfio_device *vdev)
 {
 	struct mdev_vfio *vmdev = to_mdev_vfio(vdev);
@@ -145,10 +145,10 @@ static void mdev_vfio_close(struct vfio_device *vdev)
 }
 
 /*
- * Read, write and ioctl: each is one call inside the gate, most often. Where the
- * holder's memory was not present it is faulted in, outside, and the call made
- * again; that is apart, so that the others do not pay for it. So is what the
- * call has given back: that is unpinned here, outside.
+ * Read, write and ioctl: most often, each is one call inside the gate. If the
+ * holder's memory was not present, it is faulted in outside of the gate, and
+ * the call is made again. This is apart, so that other calls do not pay for it.
+ * Pages that the call has given back are unpinned outside as well.
  */
 
 static inline void mdev_vfio_call_end(struct mdev_vfio *vmdev)
@@ -250,7 +250,7 @@ static inline long mdev_vfio_call_ioctl(struct mdev_vfio *vmdev,
 		ret = mdev_describe_ioctl(vmdev, cmd, arg);
 	else if (vmdev->ops->ioctl)
 		ret = vmdev->ops->ioctl(vmdev->mdev, cmd, arg);
-	/* If it was outside, the driver may be gone: the gate says so, first */
+	/* If the call was outside, ops may be gone: check the gate before */
 	if (cmd == VFIO_DEVICE_RESET && !ret &&
 	    !mdev_gate_is_closed(&vmdev->gate) && vmdev->ops->migration)
 		ret = mdev_migration_was_reset(vmdev);
@@ -269,7 +269,7 @@ static long mdev_vfio_ioctl(struct vfio_device *vdev, unsigned int cmd,
 		ret = mdev_vfio_call_ioctl(vmdev, cmd, arg);
 	} while (ret == -EFAULT &&
 		 mdev_gate_fault_in_arg(&vmdev->gate, arg, &tries));
-	/* There is nothing left of the interrupts of a revoked device */
+	/* A revoked device has no interrupts any more */
 	if (ret == -ENODEV && cmd == VFIO_DEVICE_SET_IRQS &&
 	    mdev_gate_is_closed(&vmdev->gate) &&
 	    mdev_irqs_are_taken_away((void __user *)arg))
@@ -277,7 +277,7 @@ static long mdev_vfio_ioctl(struct vfio_device *vdev, unsigned int cmd,
 	return ret;
 }
 
-/* Of a driver that answers the ioctl; see mdev_region.c */
+/* For a driver that answers the ioctl itself; see mdev_region.c */
 static int mdev_vfio_region_ioctl(struct vfio_device *vdev,
 				  struct vfio_region_info *info)
 {
@@ -309,7 +309,7 @@ mdev_vfio_get_region_info_caps(struct vfio_device *vdev,
 	return ret;
 }
 
-/* VFIO_DEVICE_FEATURE, but for migration: a mediated device has no other */
+/* VFIO_DEVICE_FEATURE: VFIO answers migration itself, and there is no other */
 static int mdev_vfio_feature(struct vfio_device *vdev, u32 flags,
 			     void __user *arg, size_t size)
 {
@@ -383,9 +383,9 @@ static void mdev_vfio_request(struct vfio_device *vdev, unsigned int count)
 }
 
 /*
- * Open by name, which is each descriptor's first step. This keeps a second one
- * out too, while a removal waits for the first; mdev_vfio_open() only sees the
- * first, and decides under the lock.
+ * Open by name, the first step of each descriptor. While a removal waits for
+ * the first descriptor, this keeps out a second one, too. mdev_vfio_open() is
+ * called for the first one only, and decides under the lock.
  */
 static int mdev_vfio_match(struct vfio_device *vdev, char *name)
 {
@@ -445,8 +445,8 @@ static int mdev_vfio_probe(struct device *dev)
 	}
 
 	/*
-	 * Else the registration does that, but takes no notice of a failure:
-	 * the first holder would find no set.
+	 * The registration would do that, too, but it ignores a failure: the
+	 * first holder would find no set.
 	 */
 	ret = vfio_assign_device_set(&vmdev->vdev, &vmdev->vdev);
 	if (ret)
@@ -457,8 +457,9 @@ static int mdev_vfio_probe(struct device *dev)
 		goto put_vmdev;
 
 	/*
-	 * The registration needed the mediated device, for sysfs. What comes
-	 * after it needs one that has a driver; nobody could open it yet.
+	 * The registration needed the mediated device, for sysfs. The calls
+	 * that follow need a device that has a driver: exchange it before
+	 * any process can open it.
 	 */
 	mdev->revoked = false;
 	mdev_shell_init(mdev);

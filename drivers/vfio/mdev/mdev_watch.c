@@ -2,17 +2,18 @@
 /*
  * Watching the VFIO device that a driver of the kernel's own interface makes.
  *
- * VFIO calls the driver, not us. Between the driver's probe and its remove its
- * VFIO device has operations that are copies of the driver's, but for
+ * VFIO calls the driver, not us. Between the driver's probe and its remove, the
+ * operations of its VFIO device are copies of the driver's, except for
  *
  *	match		keeps new holders out while a removal waits
  *	open_device	the first descriptor: there is a holder
  *	close_device	the last one: there is none any more
  *	ioctl		adds a request interrupt, so that a holder can be asked
  *
- * VFIO opens and closes a device under the lock of its device set: under that
- * lock they are exchanged, while nobody has it open. If that cannot be done, the
- * device is as with the kernel's own mdev: the log says so.
+ * VFIO opens and closes a device under the lock of its device set. The
+ * operations are exchanged under that lock, while no process has the device
+ * open. If that fails, the device works as with the kernel's own mdev, and the
+ * log says so.
  */
 #include <linux/device.h>
 #include <linux/slab.h>
@@ -71,7 +72,7 @@ static void mdev_watch_close(struct vfio_device *vdev)
 	mdev_use_end(mdev);
 }
 
-/* As VFIO does for a driver that has none, but for a device that is wanted back */
+/* As the driver, or VFIO, does it; but -EBUSY if the device is wanted back */
 static int mdev_watch_match(struct vfio_device *vdev, char *name)
 {
 	struct mdev_watch *watch = to_watch(vdev);
@@ -86,7 +87,7 @@ static int mdev_watch_match(struct vfio_device *vdev, char *name)
 	return ret;
 }
 
-/* The driver has answered: one index more than it has interrupts, at least */
+/* The driver answers; then there are as many indexes as the request needs */
 static long mdev_watch_get_info(struct mdev_watch *watch, unsigned long arg)
 {
 	struct vfio_device_info __user *info = (void __user *)arg;
@@ -127,7 +128,7 @@ static long mdev_watch_set_irqs(struct mdev_watch *watch, void __user *arg)
 	return ret ?: mdev_trigger_set_irqs(&watch->request, &set);
 }
 
-/* Is an interrupt's ioctl about the one that is added? */
+/* Is the ioctl about the interrupt that the framework adds? */
 static bool mdev_watch_is_request(unsigned int cmd, unsigned long arg)
 {
 	u32 index;
@@ -183,7 +184,7 @@ static int mdev_watch_find(struct device *dev, void *data)
 	return 1;
 }
 
-/* Under the lock of the device's set; nobody has it open */
+/* Under the lock of the device's set; no process has the device open */
 static void mdev_watch_exchange(struct mdev_watch *watch,
 				struct vfio_device *vdev)
 {
@@ -223,7 +224,7 @@ static const char *mdev_watch_try(struct mdev_watch *watch)
 	else
 		mdev_watch_exchange(watch, vdev);
 	mutex_unlock(&vdev->dev_set->lock);
-	/* Else mdev_watch_end() puts it */
+	/* If it is watched, mdev_watch_end() puts it */
 	if (why)
 		put_device(&vdev->device);
 	return why;
@@ -259,10 +260,10 @@ void mdev_watch_end(struct mdev_device *mdev)
 	watch->blind = false;
 	if (!vdev)
 		return;
-	/* VFIO needs no more than the driver's release, which is in there, too */
+	/* VFIO only needs the driver's release callback any more */
 	WRITE_ONCE(vdev->ops, watch->driver_ops);
 	mutex_lock(&mdev->lock);
-	/* Whoever still has its file in hand is not to come to this module */
+	/* A process that is opening its file must not enter this module */
 	if (mdev->group.users)
 		mdev_cdev_reopen(vdev, watch->group_job.cdev_ops);
 	watch->vdev = NULL;
@@ -271,7 +272,7 @@ void mdev_watch_end(struct mdev_device *mdev)
 	put_device(&vdev->device);
 }
 
-/* When a device is created. What this allocates goes with @mdev's last reference */
+/* When a device is created. @mdev's last reference frees this memory */
 int mdev_watch_init(struct mdev_device *mdev, bool is_pci)
 {
 	struct mdev_watch *watch = kzalloc(sizeof(*watch), GFP_KERNEL);
