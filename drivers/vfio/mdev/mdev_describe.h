@@ -10,7 +10,7 @@
 
 /*
  * The region that an offset of the device's file belongs to, or NULL if there is
- * none; and where in it, which may be behind its end
+ * none; and the position in it, which may be behind its end
  */
 static inline const struct mdev_region *
 mdev_region_at(const struct mdev_description *description, loff_t offset,
@@ -28,9 +28,9 @@ mdev_region_at(const struct mdev_description *description, loff_t offset,
 }
 
 /*
- * The same for an access of *@count bytes, which becomes how many of them are in
- * the region; NULL if the access is refused. A count is at most MAX_RW_COUNT, and
- * @pos below 1 << 62: nothing overflows.
+ * The same for an access of *@count bytes; cuts *@count at the end of the
+ * region. NULL if the access is refused. A count is at most MAX_RW_COUNT, and
+ * @pos is below 1 << 62: nothing overflows.
  */
 static inline const struct mdev_region *
 mdev_access_at(const struct mdev_description *description, loff_t offset,

@@ -22,16 +22,16 @@ struct mdev_watch;
 
 /**
  * struct mdev_request - the request for a device's release
- * @ask: makes the request again while somebody waits, or when @trigger_set
- * @interval_start: when the present interval of @asks began; like the next one the
- *	lower 32 bits of jiffies
+ * @ask: makes the request again while a thread waits, or when @trigger_set
+ * @interval_start: when the present interval of @asks began; as in @next_line,
+ *	the lower 32 bits of jiffies
  * @next_line: when the next line about the request may be printed
  * @since: when it was first made, seconds since the Epoch; shown without the
  *	device's lock
  * @count: how often the pending request has been made; shown without the lock
- * @evictors: how many wait for the release and keep new holders out: a writer, an
- *	unbind, the parent's unregistration. Read without the lock by the early
- *	check in mdev_vfio_match()
+ * @evictors: how many threads wait for the release and keep new holders out: a
+ *	writer, an unbind, the parent's unregistration. The early check in
+ *	mdev_vfio_match() reads it without the lock
  * @asks: how often the holder was asked for waits in the present interval,
  *	however many requests they belong to
  * @trigger_set: a request trigger was set while a request was pending; written
@@ -61,37 +61,40 @@ struct mdev_request {
  * @node: in the table of UUIDs, from before it is created until after it is
  *	removed
  * @type: a reference to its kobject is held until @dev goes
- * @iommu_device: as told by mdev_set_iommu_device()
- * @kernel_type: instead, for a driver of the kernel's own interface: the
- *	driver's type
- * @active: for such a driver, too: it was created
+ * @iommu_device: as set by mdev_set_iommu_device()
+ * @kernel_type: for a driver of the kernel's own interface, in place of
+ *	@iommu_device: the driver's type
+ * @active: for such a driver: the device was created
  * @evicted: the parent's unregistration counts in @request.evictors; under the
  *	parent's lock
- * @why_not: the errno that keeps it from being revoked, as the log was told
+ * @why_not: the errno of the latest revocation that failed, or 0: the log has
+ *	one line for each change of it
  * @revoked: its VFIO device was taken from a holder; the revoker sets it, before
  *	the device is detached
- * @mute: its driver, of the kernel's own interface, cannot ask its holder
+ * @mute: its driver is one of the kernel's own interface, and cannot ask
  * @group_taking: a work or a thread is taking @group, and has a reference to the
  *	device; written under @lock
  * @state: see mdev_state.h; waited for without @lock
  * @driver_data: the parent driver's
- * @watch: instead, for a driver of the kernel's own interface: see there
+ * @watch: for a driver of the kernel's own interface, in place of @driver_data;
+ *	see struct mdev_watch
  * @vmdev: its VFIO device, from the probe of vfio_mdev until VFIO has given up
- *	the device and each call of its holder is over; the shell's thread
- *	clears it, and nobody else. Written under @lock
+ *	the device and each call of its holder is over; only the shell's thread
+ *	clears it. Written under @lock
  * @triggers: the parent driver's triggers, complete before it can be opened
- * @description: what mdev_describe() was told in the create callback, or NULL;
- *	constant from then on
+ * @description: from mdev_describe() in the create callback, or NULL; constant
+ *	from then on
  * @lock: protects @state, @request and @group, and is held around each call of the
  *	parent's request callback, so that none is under way when the phase
  *	leaves HELD
- * @shell: see there
- * @group: instead, for a driver of the kernel's own interface; see there
- * @request: see there
+ * @shell: see struct mdev_shell
+ * @group: for a driver of the kernel's own interface, in place of @shell; see
+ *	struct mdev_group_use
+ * @request: see struct mdev_request
  *
- * A driver of the kernel's own interface takes it for that one's struct, and
- * finds @dev, @uuid, @kernel_type and @active where they are there:
- * mdev_kernel.c compares the two.
+ * A driver of the kernel's own interface takes this struct for the kernel's own
+ * struct mdev_device. So @dev, @uuid, @kernel_type and @active are in the same
+ * places: mdev_kernel.c compares the two.
  */
 struct mdev_device {
 	struct device dev;
@@ -137,7 +140,7 @@ static inline bool mdev_is_kernels(const struct mdev_device *mdev)
 	return mdev_parent(mdev)->driver;
 }
 
-/* Under the lock, where only an event that can come will do */
+/* Under the lock, for an event that must be possible in the present phase */
 #define mdev_event(mdev, event)						\
 	WARN_ON_ONCE(mdev_state_event(&(mdev)->state, event))
 

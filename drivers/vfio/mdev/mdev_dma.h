@@ -26,12 +26,13 @@ struct mdev_vfio;
  * @pins: a record of what is pinned, is being pinned, or was given back and is
  *	not unpinned yet
  * @nr_spares: counts @spares
- * @spares: records that nothing is on any more; freed with the device's use
- * @bars: what is being unmapped: no page of it can be pinned
+ * @spares: empty records; freed with the device's use
+ * @bars: ranges that are being unmapped: no page of them can be pinned
  * @unpins: pages that were given back, the oldest first
- * @queued: counts what came to @unpins
- * @done: counts what was unpinned
- * @closed: the device was closed, and all of it is unpinned: nothing is taken back
+ * @queued: counts the entries that were added to @unpins
+ * @done: counts the entries that were unpinned
+ * @closed: the device was closed, and all pages are unpinned: none can be given
+ *	back any more
  * @wq: of works that unpin for callers that must not wait; NULL until there is
  *	one
  * @wait: threads that wait for a change of @pins or @done
@@ -60,7 +61,7 @@ bool mdev_dma_wait(struct mdev_use *use, long timeout);
 int mdev_dma_init_module(void);
 void mdev_dma_exit_module(void);
 
-/* Has something been given back that is not unpinned yet? */
+/* Were pages given back that are not unpinned yet? */
 static inline bool mdev_dma_has_unpins(const struct mdev_dma *dma)
 {
 	return READ_ONCE(dma->queued) != READ_ONCE(dma->done);

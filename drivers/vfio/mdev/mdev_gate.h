@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The gate between VFIO and the parent driver: what drm_dev_enter(),
- * drm_dev_exit() and drm_dev_unplug() are to a graphics driver.
+ * The gate between VFIO and the parent driver, as drm_dev_enter(),
+ * drm_dev_exit() and drm_dev_unplug() are for a graphics driver.
  *
  * Each call of the parent driver on behalf of the holder is inside the gate
  * from its begin to its end. Detaching closes the gate, for good, and waits
@@ -12,10 +12,11 @@
  *	     mdev_gate_    the last call      the last call that
  *	     close()       inside left        was outside is over
  *
- * A call inside never waits for user space: reads, writes and ioctls are made
- * with page faults disabled, and once more when the memory has been faulted in,
- * from outside; what has to wait all the same goes outside for that time, by
- * mdev_wait_begin() and mdev_wait_end().
+ * A call inside never waits for user space. Reads, writes and ioctls are made
+ * with page faults disabled. If memory is not present, it is faulted in outside
+ * of the gate, and the call is made once more. If a call has to wait all the
+ * same, it goes outside for that time, by mdev_wait_begin() and
+ * mdev_wait_end().
  */
 #ifndef _MDEV_GATE_H
 #define _MDEV_GATE_H
@@ -29,8 +30,8 @@
 struct device;
 struct module;
 
-/* In the gate's counter: calls inside in the lower half, those that are outside
- * and will come back in the upper one, and the sign when it is closed
+/* The gate's counter: the lower half counts calls inside, the upper half calls
+ * that are outside and will come back; the sign is set when it is closed
  */
 #define GATE_OUTSIDE	0x100000000LL
 #define GATE_CLOSED	S64_MIN
@@ -39,13 +40,13 @@ struct module;
  * struct mdev_gate - the gate of one VFIO device
  * @calls: see above
  * @owner: the parent driver's module
- * @owner_held: a reference to it is, for calls that have gone outside; put by
- *	the last that leaves the gate when it is closed
+ * @owner_held: a reference to @owner is held, for calls that have gone outside;
+ *	the last call to leave the closed gate puts it
  * @revocable: calls inside never wait for user space; constant
  * @map: makes the gate a lock, in lockdep's eyes
  *
- * VFIO does not give up the device before each of its calls has returned, and
- * that is before the gate is freed: the last that leaves may touch it.
+ * VFIO gives up the device when each of its calls has returned, and the gate is
+ * freed after that: the last call to leave may touch it.
  */
 struct mdev_gate {
 	atomic64_t calls;
@@ -75,7 +76,7 @@ static inline void mdev_gate_leave(struct mdev_gate *gate)
 		mdev_gate_left(gate);
 }
 
-/* Into the gate, unless it is closed: nobody waits here, as with a trylock */
+/* Into the gate, unless it is closed. Does not wait, as a trylock */
 static inline bool mdev_gate_enter(struct mdev_gate *gate)
 {
 	bool closed = atomic64_add_negative(1, &gate->calls);
@@ -92,7 +93,7 @@ static inline bool mdev_gate_is_closed(const struct mdev_gate *gate)
 	return atomic64_read(&gate->calls) < 0;
 }
 
-/* The same around a callback that may have to do with user memory */
+/* The same around a callback that may access user memory */
 static inline bool mdev_call_begin(struct mdev_gate *gate)
 {
 	if (!mdev_gate_enter(gate))

@@ -17,11 +17,12 @@ struct mdev_device;
 #define MDEV_LEAVE_WAIT	HZ
 
 /**
- * struct mdev_group_use - a group that is taken by those who detach its device
- * @file: the group, once it is taken: nobody else has it open then; or an
- *	ERR_PTR, if that cannot be known. Read without the lock by those who wait
+ * struct mdev_group_use - a group, taken by the threads that detach its device
+ * @file: the group, once it is taken: no process has it open then; or an
+ *	ERR_PTR, if that cannot be known. Threads that wait read it without the
+ *	lock
  * @id: its number
- * @users: how many want it; read without the lock by the one that takes it
+ * @users: how many threads want it; the job reads it without the lock
  *
  * Written under the device's lock.
  */
@@ -35,9 +36,9 @@ struct mdev_group_use {
  * struct mdev_group_job - a work, or a thread, that takes the group of a device
  * @work: begins it; queued when @mdev->group_taking becomes true
  * @mdev: the device; a reference is held while the group is being taken
- * @vdev: VFIO's device, to which one is held as well, or NULL
- * @cdev_ops: what opens @vdev by its own file, while nobody is to; else NULL.
- *	Written under the device's lock
+ * @vdev: VFIO's device, to which a reference is held as well, or NULL
+ * @cdev_ops: from mdev_cdev_shut(), while no process may open @vdev by its own
+ *	file; else NULL. Written under the device's lock
  *
  * Part of the device's struct mdev_watch. It may be used again as soon as
  * @mdev->group_taking is false.

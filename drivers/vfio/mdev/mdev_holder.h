@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Who has a device open; see mdev_request.c */
+/* The process that has a device open; see mdev_request.c */
 #ifndef _MDEV_HOLDER_H
 #define _MDEV_HOLDER_H
 

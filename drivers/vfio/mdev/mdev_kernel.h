@@ -30,7 +30,7 @@
 #undef mdev_register_driver
 #undef mdev_unregister_driver
 
-/* What mdev_kernel_parent.c and mdev_kernel_driver.c call by the real names */
+/* For mdev_kernel_parent.c and mdev_kernel_driver.c, with the real names */
 int mdev_kernel_parent_add(struct kernel_mdev_parent *kparent,
 			   struct device *dev, struct kernel_mdev_driver *drv,
 			   struct kernel_mdev_type **types,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What is there as long as mdev.ko: the bus, and the class of parents */
+/* The bus and the class of parents, which exist as long as mdev.ko is loaded */
 #ifndef _MDEV_MAIN_H
 #define _MDEV_MAIN_H
 

@@ -11,12 +11,12 @@ struct mdev_stream;
 struct mdev_vfio;
 
 /**
- * struct mdev_migrating - while a device is open
+ * struct mdev_migrating - the migration of a device that is open
  * @lock: makes changes of @state one at a time; held around the parent driver's
- *	callbacks for migration. Nobody waits for the holder with it
+ *	callbacks for migration. No thread that has it waits for the holder
  * @state: VFIO's; under @lock
  * @stream: the session, or NULL; under @lock
- * @version: the parent driver's, there when that driver is gone
+ * @version: a copy of the parent driver's, for when that driver is unloaded
  * @max_size: the same
  */
 struct mdev_migrating {

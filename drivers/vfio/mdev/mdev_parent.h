@@ -93,15 +93,15 @@ const struct mdev_parent_ops *mdev_parent_unregister(struct device *dev);
 /* Threads that wait for a device, for all of a parent, or for the time they have */
 extern wait_queue_head_t mdev_wait_queue;
 
-/* Something happened that a thread may wait for: see @changes */
+/* Wake the threads that wait for one of the changes that @changes counts */
 static inline void mdev_parent_wake(struct mdev_parent *parent)
 {
-	/* A thread that sees the count sees what has changed */
+	/* A thread that sees the count sees the change, too */
 	atomic_inc_return_release(&parent->changes);
 	wake_up_all(&mdev_wait_queue);
 }
 
-/* A place for one more mdev, unless the parent is going away */
+/* A place for one more mdev, unless the parent is being unregistered */
 static inline bool mdev_parent_place_get(struct mdev_parent *parent)
 {
 	bool open;
@@ -116,7 +116,7 @@ static inline bool mdev_parent_place_get(struct mdev_parent *parent)
 
 static inline void mdev_parent_place_put(struct mdev_parent *parent)
 {
-	/* A thread that sees it gone sees all that was done to the mdev */
+	/* A thread that sees the mdev gone sees all earlier changes of it */
 	atomic_dec_return_release(&parent->nr_mdevs);
 	mdev_parent_wake(parent);
 }

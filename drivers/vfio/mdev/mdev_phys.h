@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What VFIO takes for the physical device behind a mediated one */
+/* The device that VFIO takes for the physical one behind a mediated device */
 #ifndef _MDEV_PHYS_H
 #define _MDEV_PHYS_H
 

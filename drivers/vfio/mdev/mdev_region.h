@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What a holder is told of a region, by VFIO_DEVICE_GET_REGION_INFO */
+/* The answer to VFIO_DEVICE_GET_REGION_INFO */
 #ifndef _MDEV_REGION_H
 #define _MDEV_REGION_H
 

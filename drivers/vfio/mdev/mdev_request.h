@@ -8,11 +8,12 @@
 #include "mdev_device.h"
 
 /*
- * The one wait for a device: until @condition, which a change that wakes
- * mdev_wait_queue may have made true, or for @timeout jiffies. @state:
+ * The one wait for a device: until @condition is true, or for @timeout jiffies.
+ * A change that may make @condition true wakes mdev_wait_queue. @state:
  * TASK_IDLE for a thread that no signal may stop, TASK_INTERRUPTIBLE for a
  * writer; with TASK_FREEZABLE if it holds no lock. Returns the jiffies that are
- * left, or -ERESTARTSYS.
+ * left, or
+ * -ERESTARTSYS.
  */
 #define mdev_wait_timeout(condition, state, timeout)			\
 ({									\

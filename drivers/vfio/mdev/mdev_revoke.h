@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* How long a holder is waited for, revocation, and the way out of VFIO */
+/* Revocation, the time that holders have before it, and the way out of VFIO */
 #ifndef _MDEV_REVOKE_H
 #define _MDEV_REVOKE_H
 

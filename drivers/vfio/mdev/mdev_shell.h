@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What detaching leaves of a VFIO device: a shell, which VFIO keeps until
- * nobody has the device or its group open. A work finds out, and unregisters the
- * device from VFIO; if somebody has, a thread of its own does when that is over.
- * No removal waits longer than a moment.
+ * The shell is the rest of a VFIO device that was detached. VFIO keeps it until
+ * no process has the device or its group open. A work looks whether one has. If
+ * not, it unregisters the device from VFIO; else a thread of its own waits, and
+ * does that then. No removal waits longer than a moment.
  */
 #ifndef _MDEV_SHELL_H
 #define _MDEV_SHELL_H
@@ -15,13 +15,13 @@ struct mdev_device;
 struct mdev_vfio;
 struct task_struct;
 
-/* How far it is, and whose turn it is to take the VFIO device out of sysfs */
+/* The progress of a shell: which side takes the VFIO device out of sysfs */
 enum mdev_shell_turn {
 	MDEV_SHELL_UNDECIDED,
-	MDEV_SHELL_THREAD,	/* the thread's (or the work's), which is waited for */
-	MDEV_SHELL_DETACHED,	/* not the thread's, which is left to itself */
-	MDEV_SHELL_LEFT,	/* the same, and the device has left sysfs */
-	MDEV_SHELL_DONE,	/* the thread is on its way out */
+	MDEV_SHELL_THREAD,	/* the thread (or the work); it is waited for */
+	MDEV_SHELL_DETACHED,	/* detaching; it waits for no thread */
+	MDEV_SHELL_LEFT,	/* the same, and the device is out of sysfs */
+	MDEV_SHELL_DONE,	/* the thread is about to return */
 };
 
 /**

@@ -10,8 +10,8 @@
  *	           v
  *	         GOING: claimed, by exactly one thread, which tears it down
  *
- * A revocation that removes the device claims it first, whatever its use: the
- * phases GOING_* are those of a device that is claimed and still in use.
+ * A revocation that removes the device claims it first, even if it is in use.
+ * The phases GOING_* are those of a device that is claimed and still in use.
  */
 #ifndef _MDEV_STATE_H
 #define _MDEV_STATE_H
@@ -23,7 +23,7 @@
 #endif
 
 enum mdev_phase {
-	MDEV_NEW,		/* its creator's alone */
+	MDEV_NEW,		/* only its creator may use it */
 	MDEV_FREE,		/* no holder; can be opened and claimed */
 	MDEV_OPENING,		/* in the parent's open callback */
 	MDEV_HELD,		/* open; the only phase in which its holder is asked */
@@ -46,7 +46,7 @@ enum mdev_event {
 	MDEV_EV_CLOSE,		/* the last descriptor is being closed */
 	MDEV_EV_CLOSED,
 	MDEV_EV_CLAIM,		/* for teardown; of a device that is not in use */
-	MDEV_EV_CLAIM_HELD,	/* for teardown; of any, it will be revoked */
+	MDEV_EV_CLAIM_HELD,	/* for teardown; even if it is in use */
 	MDEV_EV_REVOKE,		/* its gate is closed: take it from its holder */
 	MDEV_EV_REVOKED,
 	MDEV_NR_EVENTS
@@ -55,7 +55,7 @@ enum mdev_event {
 enum mdev_request_state {
 	MDEV_REQ_NONE,
 	MDEV_REQ_BY_HAND,	/* somebody wrote to "request" */
-	MDEV_REQ_WAITED,	/* somebody waits for the release */
+	MDEV_REQ_WAITED,	/* a thread waits for the release */
 	MDEV_REQ_BOTH,		/* the two above */
 	MDEV_REQ_FINAL,		/* a revocation's; nobody can cancel it */
 	MDEV_NR_REQUEST_STATES
@@ -76,8 +76,8 @@ enum mdev_request_event {
  * @phase: an enum mdev_phase
  * @request: an enum mdev_request_state
  *
- * Written under the device's lock, by mdev_state.c only; read without it, with
- * READ_ONCE(), by those who wait.
+ * Written under the device's lock, by mdev_state.c only. Threads that wait read
+ * it without the lock, with READ_ONCE().
  */
 struct mdev_state {
 	unsigned char phase;

@@ -12,8 +12,8 @@
  *	84  reserved	0
  *	88  state
  *
- * Numbers are little endian. Up to @size it is known before the device is stopped:
- * in pre-copy, that is what there is to be read.
+ * Numbers are little endian. All before @size is known before the device is
+ * stopped: in pre-copy, this part can be read.
  */
 #ifndef _MDEV_STREAM_H
 #define _MDEV_STREAM_H
@@ -24,7 +24,7 @@
 /* With the zero at its end */
 #define MDEV_STREAM_TYPE_SIZE	64
 
-/* What precedes the state */
+/* The part before the state */
 struct mdev_stream_header {
 	u8 magic[8];
 	__le32 format;
@@ -35,7 +35,7 @@ struct mdev_stream_header {
 };
 
 /**
- * struct mdev_stream_source - whose state a stream is to have
+ * struct mdev_stream_source - the device whose state a stream will have
  * @name: the device's, for the log
  * @type: its type's name
  * @version: the newest version of the state that the driver knows

@@ -4,7 +4,7 @@
 
 #include <linux/mdev.h>
 
-/* Of each type; the attributes of a device come with it */
+/* An attribute of each type; those of a device are in its device type */
 extern struct mdev_type_attribute mdev_type_attr_create;
 
 #endif /* _MDEV_SYSFS_H */

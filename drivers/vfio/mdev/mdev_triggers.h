@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* All triggers of a device: what the framework does with them */
+/* The framework's functions for all triggers of a device */
 #ifndef _MDEV_TRIGGERS_H
 #define _MDEV_TRIGGERS_H
 

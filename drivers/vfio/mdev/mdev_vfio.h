@@ -14,15 +14,15 @@
 #include "mdev_migration.h"
 
 /**
- * struct mdev_use - what there is while a device is open
+ * struct mdev_use - the data that exists while a device is open
  * @refs: that of the open, and one of each system call that unmaps, or asks for
  *	the migration state
  * @vmdev: the VFIO device
  * @dma: guest memory, see mdev_dma.h
- * @holder: see there
+ * @holder: see struct mdev_holder
  * @irqs_lock: makes VFIO_DEVICE_SET_IRQS of a described device one at a time;
- *	held around its driver's changed and mask. Nobody waits for the holder
- *	with it
+ *	held around its driver's changed and mask. No thread that has it waits
+ *	for the holder
  * @migrating: see mdev_migration.h
  * @open_node: in the list of open devices that can be revoked, under
  *	mdev_owners_lock
@@ -86,7 +86,7 @@ static inline void mdev_use_free(struct rcu_head *rcu)
 	kfree(container_of(rcu, struct mdev_use, rcu));
 }
 
-/* For whom is in no call of the holder's: NULL if the device is not open */
+/* For a thread that is in no call of the holder's; NULL if it is not open */
 static inline struct mdev_use *mdev_use_get(const struct mdev_vfio *vmdev)
 {
 	struct mdev_use *use;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Watching the VFIO device of a driver of the kernel's own interface. The driver
- * makes it; who opens and closes it, is seen here.
+ * makes the device; the framework sees each open and close here.
  */
 #ifndef _MDEV_WATCH_H
 #define _MDEV_WATCH_H
@@ -15,20 +15,20 @@
 struct mdev_device;
 
 /**
- * struct mdev_watch - what there is of a mediated device whose driver makes its
- *	VFIO device
+ * struct mdev_watch - the data of a mediated device whose driver makes its VFIO
+ *	device
  * @mdev: the mediated device, of which this is part
  * @vdev: its VFIO device, while that is watched, else NULL; a reference is held.
  *	Written by the probe and the remove of the driver; cleared under the
  *	device's lock
- * @driver_ops: what the driver does for @vdev
- * @ops: the same, but for what is watched; @vdev has these, under the lock of its
- *	set
- * @holder: who has it open
+ * @driver_ops: the driver's operations for @vdev
+ * @ops: the same, but for those that are watched; @vdev has these, under the
+ *	lock of its set
+ * @holder: the process that has it open
  * @request: the interrupt that asks the holder
  * @group_job: takes the group of @vdev
  * @is_pci: it is of the vfio-pci kind: holders know such an interrupt
- * @adds_request: its driver cannot ask, so the framework does, through @request
+ * @adds_request: its driver cannot ask, so the framework asks, through @request
  * @blind: its VFIO device cannot be watched
  */
 struct mdev_watch {
