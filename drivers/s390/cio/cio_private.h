@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the channel subsystem's own code keeps to itself in drivers/s390/cio of
- * the kernel, as far as a driver for I/O subchannels needs it. The types are
- * those of the kernel that is built for: the build compares each of them with
- * the kernel's BTF, and stops where a field differs (see layout_check.sh).
+ * Private types of the kernel's own code in drivers/s390/cio, as far as a
+ * driver for I/O subchannels needs them. They are those of the kernel that is
+ * built for: the build compares each of them with the kernel's BTF, and stops
+ * if a field differs (see layout_check.sh).
  */
 #ifndef VFIO_CCW_CIO_PRIVATE_H
 #define VFIO_CCW_CIO_PRIVATE_H
@@ -157,8 +157,8 @@ union orb {
 } __packed __aligned(4);
 
 /*
- * What cio takes the driver data of every I/O subchannel for, whatever driver it
- * is bound to: its "purge" looks at @cdev
+ * cio takes the driver data of every I/O subchannel for this struct, no matter
+ * which driver is bound to it: its "purge" looks at @cdev
  */
 struct io_subchannel_private {
 	union orb orb;

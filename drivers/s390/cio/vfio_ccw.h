@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * vfio-ccw: what the files of vfio_ccw.ko share.
+ * vfio-ccw: shared by the files of vfio_ccw.ko.
  *
  * A subchannel has one struct vfio_ccw from probe to remove; at most one
  * mediated device uses it, with one struct vfio_ccw_user from open to close.
@@ -10,15 +10,15 @@
  *	io_lock, then sch->lock, then crw_lock
  *
  * Pinning guest memory may wait for user space. It is done between
- * mdev_wait_begin() and mdev_wait_end(), with io_lock held, and so has to be the
- * wait for io_lock itself. Meanwhile the device may be revoked: a thread that
- * finds so has nothing left but its struct vfio_ccw_user, which the last
- * reference frees.
+ * mdev_wait_begin() and mdev_wait_end(), with io_lock held. So the wait for
+ * io_lock itself has to be between these two as well. The device may be revoked
+ * meanwhile. A thread that finds this may only use its struct vfio_ccw_user,
+ * which the last reference frees.
  *
- * I/O needs no work item. The interrupt handler stores the response, moves the
- * state on and signals the holder; what has to sleep (unpinning, above all) is
- * done by the next thread that holds io_lock: the holder's next access, DMA
- * unmap, reset or close.
+ * I/O needs no work item. The interrupt handler stores the response, changes
+ * the state, and signals the holder. Work that has to sleep (above all,
+ * unpinning) is left to the next thread that holds io_lock: the holder's next
+ * access, DMA unmap, reset or close.
  */
 #ifndef VFIO_CCW_H
 #define VFIO_CCW_H
@@ -45,9 +45,9 @@
 #define VFIO_CCW_CRWS		16
 
 /**
- * enum vfio_ccw_state - what the subchannel is doing for the holder
+ * enum vfio_ccw_state - the state of the subchannel, for the holder
  * @VFIO_CCW_NOT_OPER: it is gone, for good
- * @VFIO_CCW_STANDBY: nobody uses it; it is disabled
+ * @VFIO_CCW_STANDBY: it has no holder, and is disabled
  * @VFIO_CCW_IDLE: the holder has it, and no channel program is active
  * @VFIO_CCW_PENDING: a channel program was started, and has not ended
  * @VFIO_CCW_NR_STATES: how many there are
@@ -61,7 +61,7 @@ enum vfio_ccw_state {
 };
 
 /**
- * enum vfio_ccw_event - what moves a subchannel from state to state
+ * enum vfio_ccw_event - the events that change the state of a subchannel
  * @VFIO_CCW_OPEN: the holder opens the device
  * @VFIO_CCW_CLOSE: the holder has closed the device; it is quiet
  * @VFIO_CCW_START: the holder wants to start a channel program; may it?
@@ -87,7 +87,7 @@ enum vfio_ccw_event {
 
 /**
  * struct vfio_ccw_response - an interrupt on its way to the holder
- * @irb: what the hardware stored; with guest addresses when @mapped
+ * @irb: as the hardware stored it; with guest addresses if @mapped
  * @of_program: it is about the channel program that is translated in cp
  * @over: a program, a halt or a clear ends with it
  * @mapped: its addresses are the guest's
@@ -100,15 +100,16 @@ struct vfio_ccw_response {
 };
 
 /**
- * struct vfio_ccw_user - what there is for one holder of the subchannel
+ * struct vfio_ccw_user - the data of one holder of the subchannel
  * @refs: one for the open, one for each thread that is waiting for user space,
  *	or has found that the device was revoked
- * @io_lock: serialises all that user space does; protects all that follows
- * @pages: how @cp gets at guest memory
+ * @io_lock: serialises the calls of user space; protects all members below
+ * @pages: the access of @cp to guest memory
  * @cp: the channel program being translated, or translated and not yet
  *	released
  * @orb_flags: word 1 of the guest's ORB of that program
- * @revoked: the thread that has io_lock, and a reference, found so
+ * @revoked: the thread that has io_lock, and a reference, found that the device
+ *	was revoked
  * @broken: the hardware may still be using @cp; under the subchannel's lock
  * @region: the I/O region
  * @cmd_region: the region of asynchronous commands
@@ -137,33 +138,33 @@ struct vfio_ccw_user {
  *	the holder's, which come in between, need no lock
  * @available: 1 while no mediated device exists, else 0
  * @probed: the probe is over; under the subchannel's lock
- * @leaving: somebody is taking the mediated device away; under the
+ * @leaving: remove or @pulled_work is removing the mediated device; under the
  *	subchannel's lock
  * @pulled: @pulled_work was queued; under the subchannel's lock
- * @pulled_leaves: it is the one that takes the mediated device away
- * @pulled_work: sees to a subchannel that was pulled; it holds a reference to
- *	the subchannel's device, and frees this where @pulled_leaves
- * @left: it has taken the mediated device away
+ * @pulled_leaves: @pulled_work is the one that removes the mediated device
+ * @pulled_work: for a subchannel that was pulled; it holds a reference to the
+ *	subchannel's device, and frees this if @pulled_leaves
+ * @left: @pulled_work has removed the mediated device
  * @state: under the subchannel's lock
- * @down: the machine goes down: nothing is started any more; under the
+ * @down: the machine goes down: no program is started any more; under the
  *	subchannel's lock
  * @users_end: the holder has halted or cleared the program that is active;
  *	under the subchannel's lock
  * @cleared: the driver has cleared it, and the holder has not ended it; under
  *	the subchannel's lock
- * @silent: responses are nothing to the holder, and there is no signal; under
- *	the subchannel's lock
+ * @silent: the holder gets no responses and no signals; under the subchannel's
+ *	lock
  * @responses: a ring, under the subchannel's lock
  * @first: the oldest response
  * @count: how many there are
- * @wait: who waits for the program to end
+ * @wait: threads that wait for the program to end
  * @crw_lock: protects the channel reports
  * @crws: a ring
  * @crw_first: the oldest one
  * @crw_count: how many there are
- * @refusals: how many programs that are refused the log tells of
- * @triggers: a response is there; a channel report is there; the holder is asked
- *	to release the device. By VFIO_CCW_*_IRQ_INDEX
+ * @refusals: limits the lines of the log about programs that are refused
+ * @triggers: for a response, for a channel report, and for a request to release
+ *	the device. By VFIO_CCW_*_IRQ_INDEX
  */
 struct vfio_ccw {
 	struct io_subchannel_private cio;
@@ -224,12 +225,12 @@ void vfio_ccw_shutdown(struct vfio_ccw *vc);
 void vfio_ccw_retire(struct vfio_ccw *vc);
 
 /**
- * vfio_ccw_user_lock - begin what threads of the holder do one after the other
+ * vfio_ccw_user_lock - lock out the other threads of the holder
  * @vc: the subchannel, which is open
  *
  * Context: a callback of the holder's, inside the gate.
  * Return: the holder, to be given to vfio_ccw_user_unlock(); an ERR_PTR of
- * -ENODEV when the device was revoked: nothing else may be used then.
+ * -ENODEV if the device was revoked: then nothing else may be used.
  */
 static inline struct vfio_ccw_user *vfio_ccw_user_lock(struct vfio_ccw *vc)
 {
@@ -244,7 +245,7 @@ static inline void vfio_ccw_user_unlock(struct vfio_ccw_user *user)
 {
 	bool revoked = user->revoked;
 
-	/* Whoever is next may be inside the gate still: it has no reference */
+	/* The next thread may still be inside the gate, without a reference */
 	if (unlikely(revoked))
 		user->revoked = false;
 	mutex_unlock(&user->io_lock);

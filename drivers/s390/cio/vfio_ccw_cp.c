@@ -5,8 +5,8 @@
  * A translation is a few passes over flat arrays:
  *
  * 1. Follow the program from the ORB on and copy each CCW that it can reach
- *    into a slot, with its list of IDAWs or MIDAWs if it has one. Whatever is
- *    judged or used later is this copy, never guest memory again
+ *    into a slot, with its list of IDAWs or MIDAWs if it has one. The later
+ *    passes check and use only this copy, never guest memory again
  *    (vfio_ccw_cp_copy.c).
  * 2. Lay the slots out in the order of guest addresses. CCWs that are
  *    neighbours in guest memory are neighbours on the host, so chaining,
@@ -16,7 +16,7 @@
  *    (vfio_ccw_cp_pin.c).
  * 4. Write the host's CCWs and IDAWs (vfio_ccw_cp_host.c).
  *
- * Nothing of this locks: the caller lets one thread at a time at a ccw_cp.
+ * These files take no locks: the caller lets one thread at a time use a ccw_cp.
  */
 #include <linux/errno.h>
 #include <linux/gfp.h>
@@ -59,7 +59,7 @@ static int cp_take_orb(struct ccw_cp *cp, u32 flags, u32 cpa)
 	cp->fmt2_idaws = flags & CCW_ORB_IDA64;
 	cp->midaws = flags & CCW_ORB_MIDA;
 	cp->shift = cp->fmt2_idaws && !(flags & CCW_ORB_IDA2K) ? 12 : 11;
-	/* Until there is a list of the guest's */
+	/* Until a list of the guest's is found */
 	cp->host_shift = 12;
 	if (cpa & 7 || cpa >= cp->limit)
 		return cp_fail(cp, -EINVAL, "the program's address is not valid");
@@ -85,18 +85,19 @@ static int cp_translate(struct ccw_cp *cp, u32 flags, u32 cpa)
 
 /**
  * ccw_cp_translate - translate a guest's channel program
- * @cp: the device's translator. What it translated before is released
+ * @cp: the device's translator. Releases the program that it translated before
  * @orb: the guest's ORB, CCW_CP_ORB_WORDS words
  * @start: how to start the host's program, on success
  *
- * On success the guest's pages stay pinned, and the host's program is there,
- * until ccw_cp_release() or the next translation.
+ * On success the guest's pages stay pinned, and the host's program stays as it
+ * is, until ccw_cp_release() or the next translation.
  *
  * Context: may sleep. No other call for @cp at the same time.
- * Return: 0; -EOPNOTSUPP for what is not supported; -EINVAL for guest memory
- * that cannot be reached, a TIC to a TIC, a program that is too long or an
- * ORB that is wrong; -ENOMEM; -EINTR for guest memory that goes away. Nothing
- * is pinned then, and ccw_cp_why() tells more.
+ * Return: 0; -EOPNOTSUPP if the program needs a facility that is not supported;
+ * -EINVAL for guest memory that cannot be reached, a TIC to a TIC, a program
+ * that is too long or an ORB that is wrong; -ENOMEM; -EINTR for guest memory
+ * that goes away. After an error no page is pinned, and ccw_cp_why() tells
+ * more.
  */
 int ccw_cp_translate(struct ccw_cp *cp, const __be32 *orb,
 		     struct ccw_cp_start *start)
@@ -161,10 +162,10 @@ static void cp_write_skip_lists(struct ccw_cp *cp)
 /**
  * ccw_cp_alloc - make a device's translator
  * @ops: access to guest memory
- * @ctx: what @ops is called with
+ * @ctx: the argument of @ops
  *
  * Context: may sleep.
- * Return: the translator, or NULL where memory is short.
+ * Return: the translator, or NULL if memory is short.
  */
 struct ccw_cp *ccw_cp_alloc(const struct ccw_cp_mem_ops *ops, void *ctx)
 {
@@ -190,7 +191,7 @@ struct ccw_cp *ccw_cp_alloc(const struct ccw_cp_mem_ops *ops, void *ctx)
 
 /**
  * ccw_cp_free - undo ccw_cp_alloc()
- * @cp: the device's translator or NULL. What it translated is released
+ * @cp: the device's translator or NULL. Its program is released
  *
  * Context: may sleep.
  */

@@ -3,9 +3,9 @@
  * vfio-ccw: channel programs of a guest, translated for the host
  *
  * No channel subsystem, no VFIO and no mdev in here: the same source is
- * compiled in user space by tools/testing/channel-programs. What is supported, and what
- * becomes of the rest, is in
- * Documentation/driver-api/vfio-ccw-channel-programs.rst.
+ * compiled in user space by tools/testing/channel-programs.
+ * Documentation/driver-api/vfio-ccw-channel-programs.rst says what is
+ * supported, and what happens to the rest.
  */
 #ifndef VFIO_CCW_CP_H
 #define VFIO_CCW_CP_H
@@ -40,21 +40,21 @@
 #define CCW_ORB_EXTENDED	0x00000001U
 
 /**
- * struct ccw_cp_mem_ops - how the translator gets at guest memory
+ * struct ccw_cp_mem_ops - the translator's access to guest memory
  * @read: copies @len bytes at guest address @addr to @buf; they lie in one
  *	page. Return 0 or a negative errno
- * @pin: pins @npages consecutive guest pages, the first of which is number
- *	@pfn, for the device to read or, where @write, to write as well; stores
- *	the host's address of each page in @host. At most CCW_CP_MAX_PIN pages.
- *	Return 0, or a negative errno with none of them pinned: -ENOMEM if
- *	memory is short or the holder's limit is reached, -EINTR if the memory
- *	goes away; these end the translation, any other one is about these pages
+ * @pin: pins @npages consecutive guest pages from number @pfn on, for the
+ *	device to read, and to write if @write; stores the host's address of
+ *	each page in @host. At most CCW_CP_MAX_PIN pages. Return 0, or a
+ *	negative errno with none of them pinned: -ENOMEM if memory is short or
+ *	the holder's limit is reached, -EINTR if the memory goes away; these two
+ *	end the translation. Any other error is about these pages
  * @unpin: undoes one call of @pin, or a part of it, which starts at @pfn
- * @keep: the page with the host's address @host, which is pinned, is never used
- *	for anything else, also when it is unpinned. Does not sleep
+ * @keep: has the page at the host's address @host, which is pinned, never used
+ *	for anything else, not even after it is unpinned. Does not sleep
  *
- * The others may sleep. A guest address that is not mapped is an error like
- * others.
+ * The others may sleep. A guest address that is not mapped is one of these
+ * errors.
  */
 struct ccw_cp_mem_ops {
 	int (*read)(void *ctx, u64 addr, void *buf, size_t len);
@@ -65,7 +65,7 @@ struct ccw_cp_mem_ops {
 };
 
 /**
- * struct ccw_cp_start - what to start a translated program with
+ * struct ccw_cp_start - how to start a translated program
  * @flags: word 1 of the host's ORB
  * @cpa: the address of the host's channel program
  */

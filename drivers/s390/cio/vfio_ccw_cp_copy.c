@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * vfio-ccw: copies a guest's channel program, as far as a channel can come in
- * it, with its lists of IDAWs and MIDAWs
+ * vfio-ccw: copies those parts of a guest's channel program that a channel can
+ * reach, with its lists of IDAWs and MIDAWs
  */
 #include <linux/errno.h>
 #include <linux/gfp.h>
@@ -26,12 +26,12 @@
 static void cp_parse_tic(struct ccw_cp *cp, struct cp_slot *slot, u32 high)
 {
 	slot->is |= IS_TIC;
-	/* Format 0 looks at four bits of the code and the address, no more */
+	/* Format 0 uses only the address, and four bits of the code */
 	if ((cp->fmt1 && high != CMD_TIC << 24) || slot->cda & 7)
 		slot->is |= IS_INVALID;
 }
 
-/* What the Principles of Operation call an invalid CCW is left to the host */
+/* The host's channel rejects what the Principles of Operation call invalid */
 static void cp_parse(struct ccw_cp *cp, struct cp_slot *slot, u32 high, u32 low)
 {
 	*slot = (struct cp_slot){ .cmd = high >> 24 };
@@ -72,8 +72,8 @@ static int cp_read_chunk(struct ccw_cp *cp, u32 addr)
 }
 
 /*
- * Copies the CCW at @addr behind the last slot; NULL if that cannot be, which is
- * always -EINVAL. Inline, as that is most of it.
+ * Copies the CCW at @addr behind the last slot. Returns NULL if it cannot; that
+ * is always -EINVAL. Inline, as that is most of it.
  */
 static inline struct cp_slot *cp_append(struct ccw_cp *cp, u32 addr,
 					bool optional)
@@ -130,7 +130,7 @@ static struct cp_slot *cp_new_segment(struct ccw_cp *cp, u32 addr,
 	return slot;
 }
 
-/* Where it is not simply the next CCW */
+/* If it is not simply the next CCW */
 static struct cp_slot *cp_find_slot(struct ccw_cp *cp, u32 addr, bool optional)
 {
 	const struct cp_seg *seg = &cp->segs[cp->cur];
@@ -149,8 +149,8 @@ static struct cp_slot *cp_find_slot(struct ccw_cp *cp, u32 addr, bool optional)
 }
 
 /*
- * The slot of the CCW at @addr, which is copied where that was not yet done.
- * NULL as from cp_append()
+ * Returns the slot of the CCW at @addr. Copies the CCW if it was not copied
+ * yet. NULL as from cp_append()
  */
 static struct cp_slot *cp_slot_at(struct ccw_cp *cp, u32 addr, bool optional)
 {
@@ -170,8 +170,8 @@ static struct cp_slot *cp_slot_at(struct ccw_cp *cp, u32 addr, bool optional)
 }
 
 /*
- * What a command does with data; 0 for an invalid one. Those that search, and
- * those that poll, are write commands for the channel.
+ * The direction of a command's data; 0 for an invalid command. A channel treats
+ * commands that search or poll as write commands.
  */
 static u8 cp_kind(u8 cmd)
 {
@@ -260,8 +260,8 @@ static int cp_copy_idal(struct ccw_cp *cp, struct cp_slot *slot)
 	}
 
 	/*
-	 * The first word tells whether there is one more than this, which
-	 * must not be read if not: the list may end in the last bytes of
+	 * The first word tells whether there is one more than this. If not,
+	 * that one must not be read: the list may end in the last bytes of
 	 * memory.
 	 */
 	have = cp_read_idaws(cp, slot, &words, 0, sure);
@@ -320,10 +320,10 @@ static bool cp_midaw_is_valid(const struct cp_slot *slot, u64 control, u64 addr)
 }
 
 /*
- * Copies the MIDAWs that a channel can get to, from the list that was read, up to
+ * Copies the MIDAWs that a channel can reach from the list that was read, up to
  * one that it would not accept. If they are for less than the CCW's count, a bad
- * one follows: no channel goes on behind it. Returns how many there are, one too
- * many if there is no room for that.
+ * one follows: no channel goes on behind it. Returns their number, which is one
+ * too many if there is no room for the bad one.
  */
 static unsigned int cp_parse_midaws(struct ccw_cp *cp, struct cp_slot *slot,
 				    unsigned int have)
@@ -385,7 +385,7 @@ static int cp_copy_midal(struct ccw_cp *cp, struct cp_slot *slot)
 	return 0;
 }
 
-/* What becomes of the data of a CCW that is reached as @kind */
+/* The use of the data of a CCW that is reached as @kind */
 static u8 cp_data_of(const struct cp_slot *slot, u8 kind)
 {
 	u8 data;
@@ -393,7 +393,7 @@ static u8 cp_data_of(const struct cp_slot *slot, u8 kind)
 	if (!slot->count || kind & AS_NODATA)
 		return 0;
 	if (kind & (AS_OUTPUT | AS_SEARCH))
-		return DATA_READ; /* which knows of no skipping */
+		return DATA_READ; /* it cannot skip */
 	data = slot->flags & FLAG_SKIP ? DATA_SKIP : DATA_WRITE;
 	return kind & AS_BACKWARD ? data | DATA_DOWN : data;
 }
@@ -408,7 +408,7 @@ static bool cp_is_other_way(const struct cp_slot *slot, u8 data)
 	return slot->data && (slot->data ^ data) & ways;
 }
 
-/* Takes over where the data of a CCW is */
+/* Takes over the addresses of a CCW's data */
 static int cp_copy_data(struct ccw_cp *cp, struct cp_slot *slot, u8 data)
 {
 	if (!data)
@@ -431,10 +431,10 @@ static int cp_copy_data(struct ccw_cp *cp, struct cp_slot *slot, u8 data)
 }
 
 /*
- * Whether a CCW that a status modifier leads to cannot be reached that way,
- * because its data has another use already, or has none. What is certain to be
- * reached must not suffer from what hardly ever is: it keeps the permissions
- * to memory that it has alone.
+ * Does the data of a CCW have another use already, or no use, so that a status
+ * modifier cannot lead to it? The status modifier hardly ever comes, and the
+ * other way to the CCW is certain: that way keeps the permissions to memory
+ * that it would have alone.
  */
 static bool cp_conflicts(const struct cp_slot *slot, u8 data)
 {
@@ -446,8 +446,8 @@ static bool cp_conflicts(const struct cp_slot *slot, u8 data)
 }
 
 /*
- * Makes the way to @slot that is in conflict give a program check. @from is
- * the CCW that chains data to it, or NULL where it is reached as a command.
+ * Makes the conflicting way to @slot give a program check. @from is the CCW
+ * that chains data to it, or NULL if it is reached as a command.
  */
 static int cp_conflict(struct ccw_cp *cp, struct cp_slot *slot,
 		       struct cp_slot *from)
@@ -463,7 +463,7 @@ static int cp_conflict(struct ccw_cp *cp, struct cp_slot *slot,
 	return 0;
 }
 
-/* Remembers where a status modifier leads, if it is anywhere */
+/* Remembers the CCW that a status modifier leads to, if there is one */
 static void cp_add_modifier(struct ccw_cp *cp, u32 addr)
 {
 	if (addr != NO_CCW)
@@ -481,7 +481,7 @@ static int cp_follow_data(struct ccw_cp *cp, struct cp_slot *slot, u8 kind,
 	return cp_copy_data(cp, slot, data);
 }
 
-/* Are there flags of a CCW that are not supported? ccw_cp_why() has which */
+/* Does a CCW have flags that are not supported? ccw_cp_why() names them */
 static bool cp_refuse_flags(struct ccw_cp *cp, const struct cp_slot *slot)
 {
 	if (slot->flags & FLAG_SUSPEND)
@@ -496,9 +496,9 @@ static bool cp_refuse_flags(struct ccw_cp *cp, const struct cp_slot *slot)
 }
 
 /*
- * Follows the program from @addr on. It has no forks: where status modifiers
- * lead is remembered for later. Ends where the program does, or where it was
- * already.
+ * Follows the program from @addr on. There are no forks: the CCWs that status
+ * modifiers lead to are remembered for later. Ends where the program ends, or
+ * at a CCW that was followed already.
  */
 static int cp_follow(struct ccw_cp *cp, u32 addr, bool optional)
 {
@@ -570,7 +570,7 @@ static int cp_follow(struct ccw_cp *cp, u32 addr, bool optional)
 		}
 		if (!(slot->flags & FLAG_CC))
 			break;
-		/* What is chained to this one is where the last one's leads */
+		/* The last modifier leads to the CCW that is chained to this */
 		modifier = NO_CCW;
 		if (kind == AS_SEARCH && !(slot->is & IS_MODIFYING)) {
 			slot->is |= IS_MODIFYING;
@@ -584,9 +584,8 @@ static int cp_follow(struct ccw_cp *cp, u32 addr, bool optional)
 }
 
 /*
- * Where a command ends with status modifier, the program goes on behind the
- * next CCW. Which commands do that is up to the device: a write command may, and
- * no other one.
+ * If a command ends with status modifier, the program goes on behind the next
+ * CCW. The device decides which commands end so: it can only be write commands.
  */
 static int cp_follow_modifiers(struct ccw_cp *cp)
 {
@@ -685,8 +684,8 @@ static bool cp_writes_program(const struct ccw_cp *cp,
 
 /*
  * Without permission to prefetch, a channel fetches each CCW when its turn has
- * come, and what the program reads may be more of the program. It was copied as
- * it was before: so that is not supported.
+ * come. So the program may read over its own CCWs. The copy has them as they
+ * were before: such a program is not supported.
  */
 static int cp_check_prefetch(struct ccw_cp *cp)
 {
@@ -701,7 +700,7 @@ static int cp_check_prefetch(struct ccw_cp *cp)
 	return 0;
 }
 
-/* Pass 1: nothing of the guest's program is read after it. @flags: the ORB's */
+/* Pass 1, the only one that reads the guest's program. @flags: the ORB's */
 int cp_copy_program(struct ccw_cp *cp, u32 flags, u32 cpa)
 {
 	struct cp_slot *first = cp_slot_at(cp, cpa, false);

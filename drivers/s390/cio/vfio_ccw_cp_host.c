@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * vfio-ccw: lays a channel program out for the host, writes it, and knows which
- * of its CCWs is which of the guest's
+ * vfio-ccw: lays a channel program out for the host, writes it, and finds the
+ * guest's CCW for each of its CCWs
  */
 #include <linux/errno.h>
 #include <linux/minmax.h>
@@ -72,7 +72,7 @@ static int cp_write_list(struct ccw_cp *cp, struct cp_slot *slot)
 	return 0;
 }
 
-/* Data that a MIDAW skips has no page; it gets the one where nothing matters */
+/* Data that a MIDAW skips has no page; it gets the page for skipped data */
 static int cp_write_midal(struct ccw_cp *cp, struct cp_slot *slot)
 {
 	const u64 *list = cp_idal(cp, slot);
@@ -147,7 +147,7 @@ u32 cp_host_ccw(const struct ccw_cp *cp, u32 guest)
 			    seg->first);
 }
 
-/* Where the host's CCW says that its data, or the list of it, is */
+/* The data address of the host's CCW: that of the data, or of its list */
 static u32 cp_host_data(const struct ccw_cp *cp, const struct cp_slot *slot)
 {
 	if (slot->data & DATA_SKIP) {
@@ -159,7 +159,7 @@ static u32 cp_host_data(const struct ccw_cp *cp, const struct cp_slot *slot)
 	       slot->idal % IDAW_CHUNK * sizeof(__be64);
 }
 
-/* All data has a list. What has no data has one that nothing looks at */
+/* All data has a list. A CCW without data has one that the channel ignores */
 static u32 cp_list_flag(const struct cp_slot *slot)
 {
 	return slot->flags & FLAG_MIDA && slot->data ? FLAG_MIDA : FLAG_IDA;
@@ -237,8 +237,8 @@ int cp_write_program(struct ccw_cp *cp)
  * segment is one of ours, too.
  *
  * Context: any, but no translation at the same time.
- * Return: the address; 0 where @host_cpa is not in the program that was
- * translated last.
+ * Return: the address; 0 if @host_cpa is not in the program that was translated
+ * last.
  */
 u32 ccw_cp_guest_cpa(const struct ccw_cp *cp, u32 host_cpa)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* vfio-ccw: pins the pages of a channel program's data, and knows them */
+/* vfio-ccw: pins the pages of a channel program's data, and lists them */
 #include <linux/errno.h>
 #include <linux/minmax.h>
 #include <linux/slab.h>
@@ -39,8 +39,8 @@ static unsigned int cp_new_run(struct ccw_cp *cp, u64 pfn, unsigned int n,
 
 /*
  * Lists @n pages from number @pfn on, and returns the first one's number in
- * addrs[]. The last run takes those that it has, or that are next to it. Inline,
- * as that is most of it.
+ * addrs[]. The last run takes the pages if it has them, or if they adjoin it.
+ * Inline, as that is most of it.
  */
 static inline unsigned int cp_add_pages(struct ccw_cp *cp, u64 pfn,
 					unsigned int n, bool write)
@@ -182,7 +182,7 @@ static int cp_pin_runs(struct ccw_cp *cp)
 	return 0;
 }
 
-/* Pass 3. What was pinned when it fails is for ccw_cp_release() */
+/* Pass 3. If it fails, ccw_cp_release() unpins the pages that were pinned */
 int cp_pin_program(struct ccw_cp *cp)
 {
 	int err;
@@ -211,7 +211,7 @@ static void cp_unpin_each(struct ccw_cp *cp, const struct cp_run *run,
  * ccw_cp_release - let go of the guest's pages
  * @cp: the device's translator; its program must not be running
  *
- * Does nothing where no page is pinned. CCW addresses of the program can still
+ * Does nothing if no page is pinned. CCW addresses of the program can still
  * be turned into the guest's: status may come after the end of the program.
  *
  * Context: may sleep. No other call for @cp at the same time.

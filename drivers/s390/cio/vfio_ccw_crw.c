@@ -10,7 +10,7 @@
  * @erc: the error-recovery code, CRW_ERC_*
  * @chpid: the channel path
  *
- * Where the holder does not fetch its reports, the last one says that more came
+ * If the holder does not fetch its reports, the last one says that more came
  * (Principles of Operation, "Channel-Report Word": overflow).
  *
  * Context: under the subchannel's lock.
@@ -43,7 +43,7 @@ void vfio_ccw_crw_add(struct vfio_ccw *vc, unsigned int erc,
  * vfio_ccw_crw_show - the oldest channel report
  * @vc: the subchannel
  *
- * Return: the report, or 0 where there is none.
+ * Return: the report, or 0 if there is none.
  */
 u32 vfio_ccw_crw_show(struct vfio_ccw *vc)
 {

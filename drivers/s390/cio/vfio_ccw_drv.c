@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * vfio-ccw: the driver that gives I/O subchannels to user space. Here it meets
- * the channel subsystem: probe and remove, interrupts, and what happens to the
- * subchannel and its paths.
+ * vfio-ccw: the driver that gives I/O subchannels to user space. This is its
+ * side of the channel subsystem: probe and remove, interrupts, and the events
+ * of the subchannel and its paths.
  */
 #include <linux/delay.h>
 #include <linux/module.h>
@@ -34,8 +34,8 @@ static void vfio_ccw_free(struct vfio_ccw *vc)
 }
 
 /*
- * The mediated device goes once: for who gets true. Remove does it, or the
- * work for a subchannel that was pulled before.
+ * The mediated device is removed once: by the caller that gets true. That is
+ * the driver's remove, or the work for a subchannel that was pulled before.
  */
 static bool vfio_ccw_begin_leaving(struct vfio_ccw *vc)
 {
@@ -47,11 +47,12 @@ static bool vfio_ccw_begin_leaving(struct vfio_ccw *vc)
 }
 
 /*
- * The subchannel was pulled: there is nothing to wait for any more. It is up to
- * the channel subsystem to unregister it, whose only work queue must not wait
- * for anybody: the mediated device goes first, from here. Another device may
- * have come to the same subchannel meanwhile; it can be seen when this one's is
- * gone. Looking for it holds up others for a second: only where there is one.
+ * The subchannel was pulled: there is nothing to wait for any more. The channel
+ * subsystem unregisters it, but its only work queue must not wait for a holder.
+ * So this work removes the mediated device first. Meanwhile another device may
+ * have appeared behind the same subchannel: it is found when this one's
+ * mediated device is gone. The scan delays others for a second, so it is made
+ * only if there is such a device.
  */
 static void vfio_ccw_pulled(struct work_struct *work)
 {
@@ -61,7 +62,7 @@ static void vfio_ccw_pulled(struct work_struct *work)
 
 	mdev_parent_gone(&sch->dev);
 	if (!vc->pulled_leaves) {
-		/* Remove is at it, and waits for this work */
+		/* Remove does it, and waits for this work */
 		put_device(&sch->dev);
 		return;
 	}
@@ -87,9 +88,9 @@ static void vfio_ccw_pulled(struct work_struct *work)
 }
 
 /*
- * The driver lets the subchannel go. Whoever has the device is asked, and loses
- * it: at once and from the work, where the subchannel was pulled, otherwise
- * from here and after a time.
+ * Give up the subchannel. The holder is asked, and loses the device: after a
+ * time, and from here; or at once, and from the work, if the subchannel was
+ * pulled.
  */
 static void vfio_ccw_leave(struct vfio_ccw *vc)
 {
@@ -109,7 +110,7 @@ static void vfio_ccw_leave(struct vfio_ccw *vc)
 
 	spin_lock_irq(&sch->lock);
 	dev_set_drvdata(&sch->dev, NULL);
-	/* Pulled while we waited: nobody has seen to it yet */
+	/* Pulled while this waited: it is not being unregistered yet */
 	if (first && vfio_ccw_has_changed(vc))
 		css_sched_sch_todo(sch, SCH_TODO_UNREG);
 	pulled = vc->pulled;
@@ -123,8 +124,8 @@ static void vfio_ccw_leave(struct vfio_ccw *vc)
 }
 
 /*
- * The device that cio finds behind the subchannel: one that is online, which a
- * purge of the devices that nobody uses leaves alone.
+ * The device that cio finds behind the subchannel. It is online, so a purge of
+ * unused devices leaves it alone.
  */
 static struct ccw_device vfio_ccw_cdev = {
 	.online	= 1,
@@ -162,7 +163,7 @@ static int vfio_ccw_sch_probe(struct subchannel *sch)
 	sch->isc = VFIO_CCW_ISC;
 	opm = chp_get_sch_opm(sch);
 	spin_lock_irq(&sch->lock);
-	/* As the host's own drivers have it, whoever had the subchannel before */
+	/* As the host's own drivers have it, whichever driver had it before */
 	memset(&sch->config, 0, sizeof(sch->config));
 	sch->config.csense = 1;
 	sch->opm = opm;
@@ -185,7 +186,7 @@ static void vfio_ccw_sch_remove(struct subchannel *sch)
 	vfio_ccw_leave(dev_get_drvdata(&sch->dev));
 }
 
-/* The machine goes down: end what is active, and wait for nobody */
+/* The machine goes down: end the active program, and wait for no holder */
 static void vfio_ccw_sch_shutdown(struct subchannel *sch)
 {
 	struct vfio_ccw *vc;
@@ -216,14 +217,14 @@ static int vfio_ccw_sch_event(struct subchannel *sch, int slow)
 	int ret = 0;
 
 	spin_lock_irqsave(&sch->lock, flags);
-	/* The channel subsystem comes again when that is over */
+	/* The channel subsystem calls again when that is over */
 	if (!device_is_registered(&sch->dev) || work_pending(&sch->todo_work)) {
 		ret = -EAGAIN;
 		goto unlock;
 	}
 
 	vc = vfio_ccw_of_sch(sch);
-	/* The same of a probe, which may register the parent, and of a remove */
+	/* It also calls again after a probe or a remove that is under way */
 	if (!vc || !vc->probed) {
 		ret = -EAGAIN;
 		goto unlock;
@@ -243,9 +244,9 @@ unlock:
 }
 
 /*
- * A channel path comes or goes. Called under the subchannel's lock. The host's
- * administrator varies paths, which the holder need not know of; the hardware's
- * changes are reported to it.
+ * A channel path appears or disappears. Called under the subchannel's lock. The
+ * hardware's changes are reported to the holder. If the host's administrator
+ * varies a path, the holder need not know.
  */
 static int vfio_ccw_chp_event(struct subchannel *sch, struct chp_link *link,
 			      int event)
@@ -312,7 +313,7 @@ static int __init vfio_ccw_init(void)
 	return ret;
 }
 
-/* All holders are asked before any is waited for, and share their time */
+/* Ask all holders before waiting for one: they share their time */
 static int vfio_ccw_begin_exit(struct device *dev, void *unused)
 {
 	mdev_unregister_begin(dev);
@@ -321,7 +322,7 @@ static int vfio_ccw_begin_exit(struct device *dev, void *unused)
 
 static void __exit vfio_ccw_exit(void)
 {
-	/* A subchannel that comes after this is asked for by its own removal */
+	/* For a subchannel that is bound after this, its own removal asks */
 	WARN_ON(driver_for_each_device(&vfio_ccw_sch_driver.drv, NULL, NULL,
 				       vfio_ccw_begin_exit));
 	css_driver_unregister(&vfio_ccw_sch_driver);

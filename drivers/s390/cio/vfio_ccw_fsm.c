@@ -31,7 +31,7 @@ vfio_ccw_table[VFIO_CCW_NR_STATES][VFIO_CCW_NR_EVENTS] = {
 		[VFIO_CCW_START]	= ERR(EIO, STANDBY),
 		[VFIO_CCW_STARTED]	= ERR(EIO, STANDBY),
 		[VFIO_CCW_ASYNC]	= ERR(EIO, STANDBY),
-		/* From before it was disabled, and for nobody */
+		/* From before it was disabled: no holder wants it */
 		[VFIO_CCW_INTERRUPT]	= ERR(EIO, STANDBY),
 		[VFIO_CCW_ENDED]	= ERR(EIO, STANDBY),
 		[VFIO_CCW_GONE]		= TO(NOT_OPER),

@@ -2,9 +2,9 @@
 /*
  * vfio-ccw: START SUBCHANNEL.
  *
- * The ORB has to do with what a guest wants, and a channel subsystem may lack a
- * facility that it asks for: that is an operand exception. Not each kernel's
- * ssch() tells of one, so there is this.
+ * The guest chooses flags of the ORB. If the channel subsystem lacks a facility
+ * that they ask for, that is an operand exception. The ssch() of some kernels
+ * does not report this exception, so here is another one.
  */
 #include <linux/errno.h>
 #include <linux/limits.h>
@@ -20,11 +20,11 @@
 /**
  * vfio_ccw_start_subchannel - START SUBCHANNEL
  * @schid: the subchannel
- * @orb: what it is to do
+ * @orb: the operation
  *
  * Context: under the subchannel's lock.
- * Return: the condition code, or -EIO for an operand exception: the ORB is not
- * one for this channel subsystem, and nothing was started.
+ * Return: the condition code, or -EIO for an operand exception: this channel
+ * subsystem does not accept the ORB, and nothing was started.
  */
 int vfio_ccw_start_subchannel(struct subchannel_id schid, const union orb *orb)
 {

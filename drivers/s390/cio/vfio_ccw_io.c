@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * vfio-ccw: the subchannel's I/O for the holder: start, halt, clear, responses,
- * and how the subchannel is made quiet.
+ * and the functions that make the subchannel quiet.
  */
 #include <linux/delay.h>
 #include <linux/io.h>
@@ -23,21 +23,21 @@
 #define ORB_LPM_SHIFT		8
 
 /*
- * What the SCSW's word 0 repeats of the ORB's word 1, in the same place: the
- * storage key, the format of CCWs, and what controls prefetching, suspension
- * and checking
+ * The bits of the ORB's word 1 that the SCSW's word 0 repeats in the same
+ * place: the storage key, the format of CCWs, and the control bits for
+ * prefetching, suspension and checking
  */
 #define SCSW_OF_ORB		0xf8f80000
 
-/* Functions that were requested and not done yet */
+/* Functions that were requested, and are not complete */
 #define SCSW_ACTL_PENDING						\
 	(SCSW_ACTL_RESUME_PEND | SCSW_ACTL_START_PEND |			\
 	 SCSW_ACTL_HALT_PEND | SCSW_ACTL_CLEAR_PEND)
 
-/* Activity after which more of the program is to come */
+/* Activity after which the program goes on */
 #define SCSW_ACTL_ACTIVE	(SCSW_ACTL_SUSPENDED | SCSW_ACTL_SCHACT)
 
-/* What cio_cancel_halt_clear() wants to begin with */
+/* The first number of retries for cio_cancel_halt_clear() */
 #define RETRIES			255
 
 /* Drop a reference */
@@ -83,7 +83,7 @@ static void vfio_ccw_wait_begin(struct vfio_ccw *vc,
 	mdev_wait_begin(vc->mdev);
 }
 
-/* It is back, with io_lock. @mdev: @vc may be gone */
+/* The thread is back, with io_lock. Uses @mdev, since @vc may be gone */
 static int vfio_ccw_wait_end(struct mdev_device *mdev,
 			     struct vfio_ccw_user *user)
 {
@@ -93,12 +93,12 @@ static int vfio_ccw_wait_end(struct mdev_device *mdev,
 		user->revoked = true;
 		return -ENODEV;
 	}
-	/* The one of the open is there */
+	/* The reference of the open still exists */
 	refcount_dec(&user->refs);
 	return 0;
 }
 
-/* See vfio_ccw_user_lock(): whoever has io_lock may be waiting for user space */
+/* See vfio_ccw_user_lock(): a thread with io_lock may wait for user space */
 struct vfio_ccw_user *vfio_ccw_user_lock_slow(struct vfio_ccw *vc)
 {
 	struct vfio_ccw_user *user = vc->user;
@@ -118,7 +118,7 @@ static u32 vfio_ccw_guest_address(struct vfio_ccw_user *user, dma32_t host)
 	return ccw_cp_guest_cpa(user->cp, (__force u32)host);
 }
 
-/* What an SCSW repeats of the ORB is what the guest's ORB says */
+/* The bits of the ORB in an SCSW become those of the guest's ORB */
 static void vfio_ccw_map_orb_flags(struct vfio_ccw_user *user, union scsw *scsw)
 {
 	u32 word;
@@ -129,10 +129,9 @@ static void vfio_ccw_map_orb_flags(struct vfio_ccw_user *user, union scsw *scsw)
 }
 
 /*
- * Let the holder have nothing of the host in an IRB: addresses of CCWs become
- * the guest's, or 0 where the program is none of the holder's; what repeats the
- * ORB repeats the guest's; the address of the storage that could not be
- * accessed is not told.
+ * Leave no data of the host in an IRB. Addresses of CCWs become the guest's, or
+ * 0 if the program is not the holder's. The bits of the ORB become those of the
+ * guest's. The address of storage that could not be accessed is removed.
  */
 static void vfio_ccw_map_irb(struct vfio_ccw_user *user, struct irb *irb,
 			     bool of_program)
@@ -155,7 +154,7 @@ static void vfio_ccw_map_irb(struct vfio_ccw_user *user, struct irb *irb,
 	}
 }
 
-/* Translate the addresses of new responses, while the program is still there */
+/* Translate the addresses of new responses, while the program still exists */
 static void vfio_ccw_map_responses(struct vfio_ccw *vc,
 				   struct vfio_ccw_user *user)
 {
@@ -190,9 +189,9 @@ static int vfio_ccw_release(struct vfio_ccw *vc, struct vfio_ccw_user *user)
 }
 
 /*
- * Do what the interrupt handler could not: translate the addresses of new
- * responses, and release a program that has ended. Returns -ENODEV when the
- * device was revoked meanwhile.
+ * Complete the work of the interrupt handler, which cannot sleep: translate the
+ * addresses of new responses, and release a program that has ended. Returns
+ * -ENODEV if the device was revoked meanwhile.
  */
 static int vfio_ccw_settle(struct vfio_ccw *vc, struct vfio_ccw_user *user)
 {
@@ -205,7 +204,7 @@ static int vfio_ccw_settle(struct vfio_ccw *vc, struct vfio_ccw_user *user)
 	return active ? 0 : vfio_ccw_release(vc, user);
 }
 
-/* Under the subchannel's lock: forget what the holder has not fetched */
+/* Under the subchannel's lock: drop the responses that were not fetched */
 static void vfio_ccw_drop_responses(struct vfio_ccw *vc)
 {
 	lockdep_assert_held(&vc->sch->lock);
@@ -215,9 +214,9 @@ static void vfio_ccw_drop_responses(struct vfio_ccw *vc)
 /*
  * Does the channel program end with this status? Then the channel fetches and
  * stores nothing for it any more. The device may still be active: its own end
- * comes later, and the next program need not wait for it. A halt or a clear that
- * is done ends the program, whatever activity the subchannel shows; a status
- * that is intermediate and no more never does.
+ * comes later, and the next program need not wait for it. If a halt or a clear
+ * is complete, the program has ended, even if the subchannel shows activity. A
+ * status that is only intermediate never ends the program.
  */
 static bool vfio_ccw_ends_program(union scsw *scsw)
 {
@@ -233,8 +232,9 @@ static bool vfio_ccw_ends_program(union scsw *scsw)
 }
 
 /*
- * Where the next response goes. If the holder takes none, one that ends nothing
- * gives way; the end of a program never does.
+ * The place for the next response. If the ring is full, because the holder
+ * fetches none, a response that ends nothing is overwritten; the end of a
+ * program never is.
  */
 static struct vfio_ccw_response *vfio_ccw_next_response(struct vfio_ccw *vc,
 							bool over)
@@ -249,9 +249,9 @@ static struct vfio_ccw_response *vfio_ccw_next_response(struct vfio_ccw *vc,
 }
 
 /*
- * The driver itself has cleared the program: the holder, which issued no clear,
- * gets the end of its start by an interface-control check, as where a path goes
- * away under it.
+ * The driver itself has cleared the program. The holder did not issue a clear,
+ * so it gets an interface-control check as the end of its start, as if a path
+ * had disappeared meanwhile.
  */
 static void vfio_ccw_tell_cleared(struct irb *irb)
 {
@@ -301,9 +301,9 @@ void vfio_ccw_interrupt(struct vfio_ccw *vc, const struct irb *irb)
  * @vc: the subchannel
  * @user: its holder, locked
  *
- * Where there is none the region stays as it is.
+ * If there is none, the region stays as it is.
  *
- * Return: how many there are; -ENODEV when the device was revoked.
+ * Return: how many there are; -ENODEV if the device was revoked.
  */
 int vfio_ccw_show_response(struct vfio_ccw *vc, struct vfio_ccw_user *user)
 {
@@ -325,11 +325,11 @@ int vfio_ccw_show_response(struct vfio_ccw *vc, struct vfio_ccw_user *user)
 }
 
 /**
- * vfio_ccw_take_response - the holder has what vfio_ccw_show_response() showed
+ * vfio_ccw_take_response - the holder has read the oldest response
  * @vc: the subchannel
  *
- * The holder may have been told of several responses by one reading of its
- * eventfd: as long as there are more, it is signalled again.
+ * One read of the eventfd may stand for several responses: if there are more,
+ * the holder is signalled again.
  *
  * Context: under io_lock, which was not dropped since.
  */
@@ -346,9 +346,10 @@ void vfio_ccw_take_response(struct vfio_ccw *vc)
 }
 
 /*
- * What the channel may still fetch or store is never used for anything else: not
- * the host's program, and not the guest's pages, which VFIO unpins when they are
- * unmapped. A program that is active has the translator to itself.
+ * The channel may still fetch from or store into memory of the program. That
+ * memory is never used for anything else: neither the host's program, nor the
+ * guest's pages, although VFIO unpins them when they are unmapped. No other
+ * thread uses the translator while a program is active.
  */
 static void vfio_ccw_give_up(struct vfio_ccw *vc, const char *what)
 {
@@ -363,7 +364,7 @@ static void vfio_ccw_give_up(struct vfio_ccw *vc, const char *what)
 	spin_unlock_irq(&vc->sch->lock);
 }
 
-/* What the driver ends, if the holder has not; see vfio_ccw_tell_cleared() */
+/* If the holder has not ended the program; see vfio_ccw_tell_cleared() */
 static int vfio_ccw_clear(struct vfio_ccw *vc)
 {
 	vc->cleared = !vc->users_end;
@@ -391,11 +392,11 @@ static int vfio_ccw_end_program(struct vfio_ccw *vc, bool clear)
 }
 
 /*
- * Make the subchannel quiet, by a time in jiffies: cancel or halt what is
- * active, and clear it if that does not end it. Where @tell is set the holder
- * hears of the end by a response of its own: then it is cleared at once, since a
- * program that is cancelled gives none. Hardware that does not even clear is
- * broken, and not used any more.
+ * Make the subchannel quiet, by a time in jiffies: cancel or halt the active
+ * program, and clear it if it does not end. With @tell the holder gets a
+ * response for the end. The program is cleared at once then: if it were
+ * cancelled, there would be no response. If the hardware does not even clear,
+ * it is broken, and not used any more.
  */
 static int vfio_ccw_quiesce(struct vfio_ccw *vc, bool tell,
 			    unsigned long deadline)
@@ -422,9 +423,8 @@ static int vfio_ccw_quiesce(struct vfio_ccw *vc, bool tell,
 }
 
 /*
- * Disable the subchannel by a time in jiffies. Status that is pending is taken
- * away first; activity that is left, which may be of the device alone, is
- * cleared.
+ * Disable the subchannel by a time in jiffies. First take away status that is
+ * pending, and clear the activity that is left. It may be of the device alone.
  */
 static void vfio_ccw_disable(struct vfio_ccw *vc, unsigned long deadline)
 {
@@ -452,9 +452,9 @@ static void vfio_ccw_disable(struct vfio_ccw *vc, unsigned long deadline)
 }
 
 /*
- * Stop: no program is active, and the subchannel is disabled, within @limit
- * jiffies. It is made quiet as @tell says. Nothing that waits for user space may
- * come in between: the time is the hardware's.
+ * Stop: within @limit jiffies no program is active, and the subchannel is
+ * disabled. For @tell see above. This time is for the hardware: no wait for
+ * user space may come in between.
  */
 static int vfio_ccw_stop(struct vfio_ccw *vc, bool tell, unsigned long limit)
 {
@@ -467,11 +467,11 @@ static int vfio_ccw_stop(struct vfio_ccw *vc, bool tell, unsigned long limit)
 }
 
 /**
- * vfio_ccw_retire - the driver lets the subchannel go, which nobody uses
+ * vfio_ccw_retire - the driver gives up a subchannel that has no holder
  * @vc: the subchannel
  *
- * One that could not be disabled when its holder went may have recovered
- * meanwhile. If not, it stays enabled, and its interrupts are nobody's.
+ * If it could not be disabled when its holder closed it, it may have recovered
+ * meanwhile. If not, it stays enabled, and no driver gets its interrupts.
  */
 void vfio_ccw_retire(struct vfio_ccw *vc)
 {
@@ -488,8 +488,9 @@ void vfio_ccw_retire(struct vfio_ccw *vc)
  * vfio_ccw_has_changed - is the device not the one that was there at probe?
  * @vc: the subchannel
  *
- * A subchannel's number may be used again, for a device that nobody gave to the
- * holder; with QDIO, it would even take addresses from a guest for its own.
+ * A subchannel's number may be used again, for a device that was not given to
+ * the holder. With QDIO, that device would even take a guest's addresses for
+ * the host's.
  *
  * Context: under the subchannel's lock.
  * Return: true also if the subchannel is not operational.
@@ -519,7 +520,7 @@ static int vfio_ccw_enable(struct vfio_ccw *vc)
 	return ret;
 }
 
-/* What the driver does by itself gives the holder no response */
+/* The driver's own functions give the holder no response */
 static void vfio_ccw_set_silent(struct vfio_ccw *vc, bool silent)
 {
 	spin_lock_irq(&vc->sch->lock);
@@ -527,7 +528,7 @@ static void vfio_ccw_set_silent(struct vfio_ccw *vc, bool silent)
 	spin_unlock_irq(&vc->sch->lock);
 }
 
-/* Nothing of what was before this is shown to the holder, or to the next */
+/* No earlier response is shown to this holder, or to the next one */
 static void vfio_ccw_forget(struct vfio_ccw *vc)
 {
 	spin_lock_irq(&vc->sch->lock);
@@ -540,7 +541,7 @@ static void vfio_ccw_forget(struct vfio_ccw *vc)
  * vfio_ccw_open - make the subchannel ready for a holder
  * @vc: the subchannel
  *
- * Return: 0 or a negative errno: -ENODEV where it is not operational.
+ * Return: 0 or a negative errno: -ENODEV if it is not operational.
  */
 int vfio_ccw_open(struct vfio_ccw *vc)
 {
@@ -588,11 +589,11 @@ static void vfio_ccw_end_use(struct vfio_ccw *vc)
 }
 
 /**
- * vfio_ccw_close - the holder has let the subchannel go
+ * vfio_ccw_close - the holder has closed the device
  * @vc: the subchannel
  *
- * It is quiet and disabled, and no page is pinned, when this returns; or it was
- * revoked.
+ * When this returns, the subchannel is quiet and disabled, and no page is
+ * pinned; or it was revoked.
  */
 void vfio_ccw_close(struct vfio_ccw *vc)
 {
@@ -616,9 +617,10 @@ void vfio_ccw_close(struct vfio_ccw *vc)
  * vfio_ccw_revoke - take the subchannel from its holder
  * @vc: the subchannel
  *
- * It is quiet and disabled when this returns. The holder's threads may still be
- * waiting for user space, one of them with io_lock held: that one releases the
- * program. It is no running one, since then nothing is pinned or unpinned.
+ * It is quiet and disabled when this returns. The holder's threads may still
+ * wait for user space, one of them with io_lock held: that one releases the
+ * program. The program is not running, since no page is pinned or unpinned
+ * while one runs.
  */
 void vfio_ccw_revoke(struct vfio_ccw *vc)
 {
@@ -639,7 +641,7 @@ void vfio_ccw_revoke(struct vfio_ccw *vc)
  * @vc: the subchannel
  * @user: its holder, locked
  *
- * The holder hears nothing of what ends its program.
+ * The holder gets no response for the end of its program.
  *
  * Return: 0 or a negative errno.
  */
@@ -677,7 +679,7 @@ static int vfio_ccw_ssch(struct vfio_ccw *vc, const struct ccw_cp_start *start,
 	orb.word[2] = start->cpa;
 
 	spin_lock_irq(&sch->lock);
-	/* Never by a path that the host's administrator has varied off */
+	/* Use no path that the host's administrator has varied off */
 	paths = lpm ? lpm & sch->opm : sch->lpm;
 	orb.word[1] |= paths << ORB_LPM_SHIFT;
 	if (vc->state != VFIO_CCW_IDLE || vc->down) {
@@ -721,9 +723,9 @@ static void vfio_ccw_tell_refusal(struct vfio_ccw *vc, const char *why, int err)
  *
  * The ORB's and the SCSW's areas of the region say what the holder wants.
  *
- * Return: 0 when it was started, or a negative errno as the uapi has it in
- * Documentation/arch/s390/vfio-ccw.rst of Linux. Where nothing was started
- * nothing stays pinned.
+ * Return: 0 if it was started, or a negative errno as the uapi has it in
+ * Documentation/arch/s390/vfio-ccw.rst of Linux. If nothing was started, no
+ * page stays pinned.
  */
 int vfio_ccw_start(struct vfio_ccw *vc, struct vfio_ccw_user *user)
 {
@@ -746,7 +748,7 @@ int vfio_ccw_start(struct vfio_ccw *vc, struct vfio_ccw_user *user)
 
 	spin_lock_irq(&vc->sch->lock);
 	ret = vfio_ccw_fsm(vc, VFIO_CCW_START);
-	/* All those to the program before, while it can be told from this */
+	/* Map all responses of the last program, before this one replaces it */
 	if (!ret)
 		vfio_ccw_map_responses(vc, user);
 	spin_unlock_irq(&vc->sch->lock);
@@ -825,7 +827,7 @@ int vfio_ccw_async(struct vfio_ccw *vc, u32 command)
  * @user: its holder, locked
  * @schib: where it is stored
  *
- * Return: 0, or -ENODEV where the subchannel is not operational.
+ * Return: 0, or -ENODEV if the subchannel is not operational.
  */
 int vfio_ccw_read_schib(struct vfio_ccw *vc, struct vfio_ccw_user *user,
 			struct ccw_schib_region *schib)
@@ -850,7 +852,7 @@ int vfio_ccw_read_schib(struct vfio_ccw *vc, struct vfio_ccw_user *user,
 	if (ret)
 		return ret;
 
-	/* What is the host's: its parameter, its measurement, its program */
+	/* Hide the host's data: its parameter, measurement and program */
 	copy->pmcw.intparm = 0;
 	copy->pmcw.mbi = 0;
 	copy->mba = 0;
@@ -865,16 +867,16 @@ int vfio_ccw_read_schib(struct vfio_ccw *vc, struct vfio_ccw_user *user,
  * @iova: where it begins
  * @length: how many bytes
  *
- * Ends a program that uses it. If another thread has io_lock this does not wait:
- * that thread may need a lock of VFIO's that is not free before this returns. If
- * it translates a program that has to do with the range it gives up, and the
- * framework calls again while a page of the range is pinned.
+ * Ends a program that uses it. If another thread has io_lock, this does not
+ * wait: that thread may need a lock of VFIO's that is not free before this
+ * returns. If that thread translates a program that uses the range, it gives
+ * up. The framework calls again while a page of the range is pinned.
  */
 void vfio_ccw_dma_unmap(struct vfio_ccw *vc, u64 iova, u64 length)
 {
 	struct vfio_ccw_user *user;
 
-	/* At the same time as open and close: VFIO has its own idea of these */
+	/* VFIO may call this at the same time as open and close */
 	spin_lock_irq(&vc->sch->lock);
 	user = vc->user;
 	if (user)
@@ -909,7 +911,7 @@ void vfio_ccw_gone(struct vfio_ccw *vc)
 }
 
 /**
- * vfio_ccw_terminate - end what is active, and do not wait for it
+ * vfio_ccw_terminate - end the active program, and do not wait for it
  * @vc: the subchannel
  *
  * Context: under the subchannel's lock. The end comes by an interrupt, since
@@ -925,8 +927,8 @@ void vfio_ccw_terminate(struct vfio_ccw *vc)
  * vfio_ccw_shutdown - the machine goes down
  * @vc: the subchannel
  *
- * Nothing is started any more, and what is active ends: else it might store into
- * the memory of the kernel that comes next.
+ * No program is started any more, and an active one is ended: else it might
+ * store into the memory of the next kernel.
  */
 void vfio_ccw_shutdown(struct vfio_ccw *vc)
 {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * vfio-ccw: what user space meets: the type and its one instance, the regions
- * and the interrupts, as include/uapi/linux/vfio_ccw.h and vfio.h have them.
+ * vfio-ccw: the interface for user space: the type and its one instance, the
+ * regions and the interrupts, as include/uapi/linux/vfio_ccw.h and vfio.h have
+ * them.
  */
 #include <linux/mdev_describe.h>
 #include <linux/module.h>
@@ -91,8 +92,8 @@ static void vfio_ccw_mdev_dma_unmap(struct mdev_device *mdev, u64 iova,
 /* The regions */
 
 /*
- * Most accesses are to all of the I/O region: where the compiler knows the size,
- * nobody has to check at each copy which kernel object it is of.
+ * Most accesses are to all of the I/O region. If the compiler knows the size,
+ * no copy has to check at run time which kernel object it belongs to.
  */
 static int vfio_ccw_copy_out(char __user *to, const void *from, size_t count)
 {
@@ -116,7 +117,7 @@ static int vfio_ccw_copy_in(void *to, const char __user *from, size_t count)
 	return left ? -EFAULT : 0;
 }
 
-/* Are @count bytes at @offset of the I/O region some of the response? */
+/* Is a part of the response in @count bytes at @offset of the I/O region? */
 static bool vfio_ccw_is_response(size_t offset, size_t count)
 {
 	return offset < offsetofend(struct ccw_io_region, irb_area) &&
@@ -124,9 +125,9 @@ static bool vfio_ccw_is_response(size_t offset, size_t count)
 }
 
 /*
- * Copy a part of a region to the holder. A response or a report is taken when
- * the holder has it: if the holder's memory is not present, the holder, or mdev
- * for it, comes again. Reading any byte of the response consumes it.
+ * Copy a part of a region to the holder. A response or a report is consumed
+ * once the holder has read it, or any byte of it. If the holder's memory is not
+ * present, it is not: the holder, or mdev for it, reads again.
  */
 static int vfio_ccw_copy_region(struct vfio_ccw *vc, struct vfio_ccw_user *user,
 				unsigned int index, size_t offset,

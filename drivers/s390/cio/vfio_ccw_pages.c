@@ -2,14 +2,15 @@
 /*
  * vfio-ccw: reads and pins guest memory
  *
- * All of the driver's dealings with guest memory are in here, so that a cache
- * of pinned pages has one place to go. Which pages a program has pinned is
- * what ccw_cp_uses() knows.
+ * All of the driver's accesses to guest memory are in here, so that a cache of
+ * pinned pages has one place to go. ccw_cp_uses() knows which pages a program
+ * has pinned.
  *
- * Memory may go away while a program is translated. That another thread does not
- * wait for: it says so, and the translation gives up if it has to do with that
- * memory. Both ranges are from the first to the last address, whatever lies
- * between: a translation may give up without need, which is tried again.
+ * Memory may go away while a program is translated. The thread that hears of it
+ * does not wait for the translation: it notes the range, and the translation
+ * gives up if it has used this memory. Both ranges are from the first to the
+ * last address, with all that lies between. So a translation may give up
+ * without need; then it is tried again.
  */
 #include <linux/errno.h>
 #include <linux/io.h>
@@ -31,9 +32,9 @@ struct iova_range {
 static const struct iova_range no_iova_range = { .first = U64_MAX };
 
 /*
- * Used by one call at a time: those that the translator's caller lets in. But
- * for @lock and @unmapped, which belong to both threads: what has gone away
- * since the translation began.
+ * Used by one call at a time, as the translator's caller sees to. But both
+ * threads use @lock and @unmapped, the memory that has gone away since the
+ * translation began.
  */
 struct vfio_ccw_pages {
 	struct mdev_device *mdev;
@@ -50,11 +51,11 @@ static void iova_range_add(struct iova_range *range, u64 first, u64 last)
 }
 
 /**
- * vfio_ccw_pages_are_unmapped - has what a translation has to do with gone away?
+ * vfio_ccw_pages_are_unmapped - has memory that a translation used gone away?
  * @pages: the context
  *
- * If so, what the translation found there is of no use, and what it pinned has
- * to be unpinned.
+ * If so, the translation is of no use, and the pages that it pinned have to be
+ * unpinned.
  */
 bool vfio_ccw_pages_are_unmapped(struct vfio_ccw_pages *pages)
 {
@@ -128,7 +129,7 @@ const struct ccw_cp_mem_ops vfio_ccw_pages_ops = {
 };
 
 /**
- * vfio_ccw_pages_alloc - make the way to a device's guest memory
+ * vfio_ccw_pages_alloc - make the context for a device's guest memory
  * @mdev: the device; it has to be open while &vfio_ccw_pages_ops are called
  *
  * Context: may sleep.
@@ -172,7 +173,7 @@ void vfio_ccw_pages_begin(struct vfio_ccw_pages *pages)
  * @iova: where it begins
  * @length: how many bytes, which is not 0
  *
- * Context: any thread; the one that translates is not waited for.
+ * Context: any thread; does not wait for the one that translates.
  */
 void vfio_ccw_pages_unmap(struct vfio_ccw_pages *pages, u64 iova, u64 length)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * vfio-ccw: a channel program on its way from the guest to the host; what the
- * passes of its translation share. Each pass is a file, see vfio_ccw_cp.c.
+ * vfio-ccw: a channel program on its way from the guest to the host: the data
+ * that the passes of its translation share. Each pass is a file, see
+ * vfio_ccw_cp.c.
  */
 #ifndef VFIO_CCW_PROGRAM_H
 #define VFIO_CCW_PROGRAM_H
@@ -31,12 +32,12 @@
 /* What is known about a CCW */
 #define IS_TIC		0x01
 #define IS_INVALID	0x02	/* gives a program check when it is reached */
-#define IS_OPTIONAL	0x04	/* reached by nothing but a status modifier */
-#define IS_MODIFYING	0x08	/* a status modifier there was seen to */
+#define IS_OPTIONAL	0x04	/* only a status modifier reaches it */
+#define IS_MODIFYING	0x08	/* its status modifier was remembered */
 #define IS_DATA_ONLY	0x10	/* invalid as a command, see cp_conflict() */
 #define IS_ACCEPTED	0x20	/* valid, in one way at least */
 
-/* What becomes of its data */
+/* The use of its data */
 #define DATA_READ	0x01	/* the device reads it */
 #define DATA_WRITE	0x02
 #define DATA_DOWN	0x04	/* from the last byte to the first */
@@ -86,14 +87,14 @@ struct cp_ccw {
 #define IDAW_CHUNKS	DIV_ROUND_UP(CCW_CP_MAX_CCWS, IDAW_CHUNK / IDAL_MAX)
 
 /*
- * An IDAW that no channel accepts: in a list it is neither the first nor the
- * last byte of a block. Only the first IDAW of a list may look like this.
+ * An IDAW that no channel accepts: it names neither the first nor the last byte
+ * of a block. Only the first IDAW of a list may look like this.
  */
 #define BAD_IDAW	(~(u64)2)
 
 /*
- * A MIDAW is two words: flags and count, and the address. One whose count is 0
- * is accepted by no channel
+ * A MIDAW is two words: flags and count, and the address. No channel accepts
+ * one whose count is 0
  */
 #define MIDAW_SIZE	16U
 #define MIDAW_COUNT	0xffffU
@@ -122,9 +123,9 @@ struct cp_ccw {
 #define HOST_CCWS	(CCW_CP_MAX_CCWS + GAP * CCW_CP_MAX_SEGS)
 
 /*
- * The host's program. Data to skip has a page, nevertheless, where the lists
- * lead to: it costs nothing, and a channel that does not know about skipping
- * (QEMU's) must not write elsewhere.
+ * The host's program. Skipped data has a page, too, and the lists lead to it:
+ * that costs nothing, and a channel that cannot skip (QEMU's) must not write
+ * elsewhere.
  */
 struct cp_host {
 	struct cp_ccw ccws[HOST_CCWS];
@@ -164,12 +165,12 @@ struct ccw_cp {
 	u32 grow;		/* the address behind that slot */
 	u32 stop;		/* where @grow meets another segment */
 	unsigned int nmodifiers;
-	u32 modifiers[CCW_CP_MAX_CCWS];	/* where status modifiers lead */
+	u32 modifiers[CCW_CP_MAX_CCWS];	/* targets of status modifiers */
 	u8 order[CCW_CP_MAX_SEGS];	/* of the segments in guest memory */
 	struct cp_seg segs[CCW_CP_MAX_SEGS];
 	struct cp_slot slots[CCW_CP_MAX_CCWS];
 
-	/* What was read last of the guest's program */
+	/* The part of the guest's program that was read last */
 	u32 chunk_start;
 	u32 chunk_len;
 	__be32 chunk[PG_SIZE / sizeof(__be32)];
@@ -246,7 +247,7 @@ static inline int cp_seg_slot(const struct cp_seg *seg, u32 addr)
 	return seg->first + (addr - seg->guest) / sizeof(struct cp_ccw);
 }
 
-/* What is skipped is nowhere in guest memory */
+/* Skipped data is not in guest memory */
 static inline bool cp_has_pages(const struct cp_slot *slot)
 {
 	return slot->data & (DATA_READ | DATA_WRITE) &&
