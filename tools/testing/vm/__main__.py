@@ -269,50 +269,68 @@ def count(text):
     return number
 
 
+# The options that commands share: each command offers those that it heeds, and of the others it has the defaults.
+OPTIONS = {
+    "target": {"action": "append", "default": None, "help": "only this kernel; may be repeated", "metavar": "NAME"},
+    "test": {"action": "append", "default": [], "help": "only this test; may be repeated", "metavar": "NAME"},
+    "case": {"action": "append", "default": [], "metavar": "NAME",
+             "help": "only this check of a kselftest, without its fixture; may be repeated"},
+    "refresh": {"action": "store_true", "default": False, "help": "fetch the newest packages again"},
+    "kvm": {"action": "store_true", "default": False, "help": "use /dev/kvm instead of emulation"},
+    "repeat": {"type": count, "default": 1, "help": "boot and run the tests so many times", "metavar": "N"},
+    "load": {"type": count, "default": 0, "help": "keep processors busy beside it: with N loops", "metavar": "N"},
+}
+
+COMMANDS = (
+    (check, "check", "run all tests", "target test refresh kvm repeat load"),
+    (functools.partial(check, long=True), "check-all", "run all tests, and what takes longer",
+     "target test refresh kvm repeat load"),
+    (demo, "demo", "show what this is about", "target test refresh kvm repeat load"),
+    (benchmark, "bench", "measure against the kernel's own modules", "target test refresh"),
+    (vm, "vm", "run chosen tests, or a shell", "target test case refresh kvm repeat load"),
+    (check_sources, "static", "check the sources", "target test refresh"),
+    (list_tests, "list", "tell what each test is for", "target test"),
+    (docs, "docs", "make pages of the documentation", "target refresh"),
+    (hooks, "hooks", "have git check what is committed", "target refresh"),
+    (staged, "staged", "what git asks then about what is staged", "target refresh"),
+    (message, "message", "what git asks then about the text", ""),
+    (compile_commands, "compile-commands", "tell editors how the modules are compiled", "target refresh"),
+    (run_breaks, "breaks", "see that deliberate breaks of the sources are noticed", "kvm"),
+    (build_test, "build-test", "build for two kernels in turn, and for a newer one", "target refresh"),
+    (install_test, "install-test", "install it in all ways, below build/", "target refresh kvm"),
+)
+
+
+def add_options(command, function, names):
+    for name, option in OPTIONS.items():
+        if name not in names:
+            command.set_defaults(**{name: option["default"]})
+        elif name == "test" and function is check_sources:
+            command.add_argument("--test", **{**option, "help": "only the checks with this text in their names; "
+                                                                "may be repeated"})
+        else:
+            command.add_argument(f"--{name}", **option)
+    if function is run_breaks:
+        command.add_argument("names", nargs="*", help="only these breaks", metavar="NAME")
+    if function is message:
+        command.add_argument("file", help="has the text", metavar="FILE")
+    if function is vm:
+        command.add_argument("--peer", action="store_true", help="load the kernel's own modules instead of ours")
+        command.add_argument("--shell", action="store_true",
+                             help="an interactive guest; with the devices of the test, if one is named")
+        command.add_argument("--with", dest="files", nargs="+", default=[], metavar="FILE",
+                             help="a shell that has these files, modules or programs, in /with")
+        command.add_argument("--gdb", action="store_true",
+                             help="a shell, and a debugger can be attached to the guest")
+
+
 def main():
     parser = argparse.ArgumentParser(prog="./run")
     commands = parser.add_subparsers(required=True)
-    for function, name, text in ((check, "check", "run all tests"),
-                                 (functools.partial(check, long=True), "check-all",
-                                  "run all tests, and what takes longer"),
-                                 (demo, "demo", "show what this is about"),
-                                 (benchmark, "bench", "measure against the kernel's own modules"),
-                                 (vm, "vm", "run chosen tests, or a shell"),
-                                 (check_sources, "static", "check the sources"),
-                                 (list_tests, "list", "tell what each test is for"),
-                                 (docs, "docs", "make pages of the documentation"),
-                                 (hooks, "hooks", "have git check what is committed"),
-                                 (staged, "staged", "what git asks then about what is staged"),
-                                 (message, "message", "what git asks then about the text"),
-                                 (compile_commands, "compile-commands", "tell editors how the modules are compiled"),
-                                 (run_breaks, "breaks", "see that deliberate breaks of the sources are noticed"),
-                                 (build_test, "build-test", "build for two kernels in turn, and for a newer one"),
-                                 (install_test, "install-test", "install it in all ways, below build/")):
+    for function, name, text, options in COMMANDS:
         command = commands.add_parser(name, help=text)
-        command.set_defaults(function=function, peer=False, shell=False, gdb=False, files=[], case=[])
-        command.add_argument("--target", action="append", help="only this kernel; may be repeated", metavar="NAME")
-        what = ("only the checks with this text in their names" if function is check_sources else "only this test")
-        command.add_argument("--test", action="append", default=[], help=f"{what}; may be repeated", metavar="NAME")
-        command.add_argument("--refresh", action="store_true", help="fetch the newest packages again")
-        command.add_argument("--kvm", action="store_true", help="use /dev/kvm instead of emulation")
-        command.add_argument("--repeat", type=count, default=1, help="boot and run the tests so many times",
-                             metavar="N")
-        command.add_argument("--load", type=count, default=0, help="keep processors busy beside it: with N loops",
-                             metavar="N")
-        if function is run_breaks:
-            command.add_argument("names", nargs="*", help="only these breaks", metavar="NAME")
-        if function is message:
-            command.add_argument("file", help="has the text", metavar="FILE")
-        if function is vm:
-            command.add_argument("--peer", action="store_true", help="load the kernel's own modules instead of ours")
-            command.add_argument("--case", action="append", default=[], metavar="NAME",
-                                 help="only this check of a kselftest, without its fixture; may be repeated")
-            command.add_argument("--shell", action="store_true",
-                                 help="an interactive guest; with the devices of the test, if one is named")
-            command.add_argument("--with", dest="files", nargs="+", default=[], metavar="FILE",
-                                 help="a shell that has these files, modules or programs, in /with")
-            command.add_argument("--gdb", action="store_true",
-                                 help="a shell, and a debugger can be attached to the guest")
+        command.set_defaults(function=function)
+        add_options(command, function, options.split())
     args = parser.parse_args()
     report = Report()
     standstill.watch(report)
@@ -326,7 +344,7 @@ def main():
         print(f"run: {failure}", file=sys.stderr)
         return 1
     except BrokenPipeError:
-        # Whoever reads, "head" or a pager, has read enough; Python flushes once more at the end.
+        # The reader, "head" or a pager, has read enough; Python flushes once more at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except KeyboardInterrupt:
