@@ -76,21 +76,29 @@ static inline void mdev_gate_leave(struct mdev_gate *gate)
 		mdev_gate_left(gate);
 }
 
-/* Into the gate, unless it is closed. Does not wait, as a trylock */
+static inline bool mdev_gate_is_closed(const struct mdev_gate *gate)
+{
+	return atomic64_read(&gate->calls) < 0;
+}
+
+/*
+ * Into the gate, unless it is closed. Does not wait, as a trylock. The closer waits
+ * for every call that is counted, so a call that comes later is not: of hundreds of
+ * threads that repeat refused calls, some are always preempted between the counter's
+ * increment and its decrement.
+ */
 static inline bool mdev_gate_enter(struct mdev_gate *gate)
 {
-	bool closed = atomic64_add_negative(1, &gate->calls);
+	bool closed;
 
+	if (unlikely(mdev_gate_is_closed(gate)))
+		return false;
+	closed = atomic64_add_negative(1, &gate->calls);
 	rwsem_acquire_read(&gate->map, 0, 1, _THIS_IP_);
 	if (likely(!closed))
 		return true;
 	mdev_gate_leave(gate);
 	return false;
-}
-
-static inline bool mdev_gate_is_closed(const struct mdev_gate *gate)
-{
-	return atomic64_read(&gate->calls) < 0;
 }
 
 /* The same around a callback that may access user memory */
