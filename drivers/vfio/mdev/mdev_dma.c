@@ -596,20 +596,34 @@ static const struct file_operations mdev_bar_fops = {
 	.release	= mdev_bar_release,
 };
 
+/* Returns false if it is too late for mdev_dma_closed() to lift @bar */
+static bool mdev_bar_stick(struct mdev_bar *bar)
+{
+	struct mdev_dma *dma = &bar->use->dma;
+	bool sticky;
+
+	spin_lock(&dma->lock);
+	sticky = !dma->closed;
+	bar->sticky = sticky;
+	spin_unlock(&dma->lock);
+	return sticky;
+}
+
 /*
  * Lift @bar when this thread returns to user space: the kernel closes files
  * then. VFIO does not tell when it has unmapped the range. If memory is short,
- * @bar is lifted when the device is closed.
+ * @bar is lifted when the device is closed. If the device is closed already,
+ * nothing can be pinned, and @bar is not needed.
  */
 static void mdev_bar_lift_at_exit(struct mdev_bar *bar)
 {
 	struct file *file = anon_inode_getfile("[mdev-unmap]", &mdev_bar_fops,
 					       bar, O_RDONLY);
 
-	if (IS_ERR(file))
-		bar->sticky = true;
-	else
+	if (!IS_ERR(file))
 		fput(file);
+	else if (!mdev_bar_stick(bar))
+		mdev_bar_lift(bar);
 }
 
 static struct mdev_bar *mdev_bar_alloc(struct mdev_use *use, u64 iova,
