@@ -41,6 +41,14 @@ const struct file_operations *mdev_cdev_shut(struct vfio_device *vdev)
 	return cdev ? xchg(&cdev->ops, &mdev_cdev_shut_ops) : NULL;
 }
 
+/* Whether VFIO's device has a file of its own, on this kernel */
+bool mdev_cdev_exists(struct vfio_device *vdev)
+{
+	const struct cdev *cdev = vfio_device_cdev(vdev);
+
+	return cdev;
+}
+
 /**
  * mdev_cdev_is_open - does a process have a device open, whether bound or not?
  * @vdev: VFIO's device, to which the caller has a reference

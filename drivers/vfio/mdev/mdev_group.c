@@ -23,6 +23,7 @@
 #include <linux/namei.h>
 #include <linux/path.h>
 #include <linux/printk.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
@@ -154,32 +155,53 @@ static bool mdev_group_wait_close(struct mdev_group_closes *closes, int count)
 				       LOOK_INTERVAL);
 }
 
-/* mdev_group_open(), or -EBUSY if VFIO's device @dev is open by its own file */
+/*
+ * mdev_group_open(), or -EBUSY if VFIO's device @dev is open by its own file. A
+ * thread that began to open that file before it was shut may be preempted before
+ * VFIO counts it. It does not sleep there, so the RCU of tasks waits for it.
+ */
 static struct file *mdev_group_open_idle(const char *path, struct device *dev)
 {
-	if (dev && mdev_cdev_is_open(container_of(dev, struct vfio_device,
-						  device)))
+	struct vfio_device *vdev = NULL;
+	struct file *file;
+
+	if (dev)
+		vdev = container_of(dev, struct vfio_device, device);
+	if (vdev && mdev_cdev_is_open(vdev))
 		return ERR_PTR(-EBUSY);
-	return mdev_group_open(path);
+	file = mdev_group_open(path);
+	if (IS_ERR(file) || !vdev || !mdev_cdev_exists(vdev))
+		return file;
+	synchronize_rcu_tasks();
+	if (!mdev_cdev_is_open(vdev))
+		return file;
+	mdev_group_put(file);
+	return ERR_PTR(-EBUSY);
+}
+
+/* NULL: the group is wanted for good */
+static bool mdev_group_is_unwanted(const struct mdev_group_use *group)
+{
+	return group && !READ_ONCE(group->users);
 }
 
 /* A close has begun, of this group or of one that is counted with it */
-static struct file *mdev_group_open_closing(const char *path,
-					    struct device *dev)
+static struct file *
+mdev_group_open_closing(const char *path, struct device *dev,
+			const struct mdev_group_use *group)
 {
 	struct file *file;
 	int i;
 
 	for (i = 0; i < CLOSE_LOOKS; i++) {
 		file = mdev_group_open_idle(path, dev);
-		if (file != ERR_PTR(-EBUSY))
+		if (file != ERR_PTR(-EBUSY) || mdev_group_is_unwanted(group))
 			break;
 		schedule_timeout_idle(CLOSE_INTERVAL);
 	}
 	return file;
 }
 
-/* @group tells if the group is still wanted; NULL: it is. @dev: as above */
 static struct file *mdev_group_open_when_closed(const char *path, int id,
 						struct device *dev,
 						const struct mdev_group_use *group)
@@ -191,12 +213,11 @@ static struct file *mdev_group_open_when_closed(const char *path, int id,
 	for (;;) {
 		count = atomic_read(&closes->count);
 		file = mdev_group_open_idle(path, dev);
-		if (file != ERR_PTR(-EBUSY) ||
-		    (group && !READ_ONCE(group->users)))
+		if (file != ERR_PTR(-EBUSY) || mdev_group_is_unwanted(group))
 			return file;
 		if (!mdev_group_wait_close(closes, count))
 			continue;
-		file = mdev_group_open_closing(path, dev);
+		file = mdev_group_open_closing(path, dev, group);
 		if (file != ERR_PTR(-EBUSY))
 			return file;
 	}
@@ -248,7 +269,7 @@ struct file *mdev_group_try(int id)
 	return mdev_group_open(path);
 }
 
-/* See mdev_group_take(), and mdev_group_open_when_closed() */
+/* See mdev_group_take(), and mdev_group_is_unwanted() */
 static struct file *mdev_group_wait(int id, struct device *dev,
 				    const struct mdev_group_use *group)
 {
@@ -265,7 +286,7 @@ static struct file *mdev_group_wait(int id, struct device *dev,
 	mdev_group_path(path, id);
 	mark = mdev_group_mark(path, id);
 	/* VFIO is done with the group a little after the device's release */
-	file = mdev_group_open_closing(path, closed);
+	file = mdev_group_open_closing(path, closed, group);
 	if (file == ERR_PTR(-EBUSY))
 		file = mdev_group_open_when_closed(path, id, closed, group);
 	mdev_group_unmark(device_mark);
@@ -309,6 +330,12 @@ void mdev_group_put(struct file *file)
  */
 static struct workqueue_struct *mdev_group_wq;
 
+static void mdev_group_reopen_cdev(const struct mdev_watch *watch)
+{
+	if (watch->vdev)
+		mdev_cdev_reopen(watch->vdev, watch->group_job.cdev_ops);
+}
+
 /*
  * Returns false if the group is open, and a thread wants it again. Else drops
  * the job's reference @vdev to VFIO's device; it may be NULL. When the group is
@@ -335,6 +362,8 @@ static bool mdev_group_taken(struct mdev_device *mdev, struct device *vdev,
 		if (group->users) {
 			WRITE_ONCE(group->file, file);
 			file = NULL;
+		} else {
+			mdev_group_reopen_cdev(mdev->watch);
 		}
 	}
 	mutex_unlock(&mdev->lock);
@@ -439,10 +468,11 @@ static bool mdev_group_is_wanted(struct mdev_device *mdev,
 
 	lockdep_assert_held(&mdev->lock);
 
-	if (watch->vdev)
-		watch->group_job.cdev_ops = mdev_cdev_shut(watch->vdev);
+	/* It is still shut, then */
 	if (mdev->group_taking)
 		return false;
+	if (watch->vdev)
+		watch->group_job.cdev_ops = mdev_cdev_shut(watch->vdev);
 	group->id = mdev_group_id(&mdev->dev);
 	if (group->id < 0) {
 		WRITE_ONCE(group->file, ERR_PTR(group->id));
@@ -465,8 +495,9 @@ static struct file *mdev_group_is_left(struct mdev_device *mdev)
 	lockdep_assert_held(&mdev->lock);
 
 	group->file = NULL;
-	if (watch->vdev)
-		mdev_cdev_reopen(watch->vdev, watch->group_job.cdev_ops);
+	/* Else it is shut until it is not being taken any more */
+	if (!mdev->group_taking)
+		mdev_group_reopen_cdev(watch);
 	return file;
 }
 
