@@ -55,12 +55,12 @@ enum mdev_run {
  * memory of the holder's, and do not call mdev_wait_begin(). With a revoke
  * callback, none is under way when that is called.
  *
- * After @open, and after VFIO_DEVICE_RESET, a device runs: @open sees to that
- * itself; after a reset the framework calls @run, where the device did not run. A
- * device that can be migrated has a reset: nothing else leads out of an error.
+ * After @open, and after VFIO_DEVICE_RESET, a device runs. @open starts it. After a
+ * reset, the framework calls @run if the device did not run. A device that can be
+ * migrated must have a reset: nothing else leads out of the error state.
  *
- * Of guest memory that such a device writes, VFIO tells the holder what is pinned:
- * that is all that there is for dirty tracking.
+ * VFIO tells the holder which guest memory is pinned, so that the holder can track
+ * what such a device writes. There is no other dirty tracking.
  */
 struct mdev_migration {
 	u32 flags;

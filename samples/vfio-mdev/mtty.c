@@ -109,8 +109,7 @@ struct mtty_port {
  * @lock: protects @ports, @config, @intx_masked, @running, @loaded, and @unmasks and
  *	what follows it. It is taken in process context only, and held while a trigger is
  *	signalled: level and mask of INTx change together with the signal. User
- *	memory is touched under it where page faults are disabled, and only
- *	there
+ *	memory is accessed under it only if page faults are disabled
  * @nr_ports: ports, and BARs, that this card has; constant
  * @intx_masked: INTx is masked, by the holder or by having been signalled
  * @running: interrupts are signalled; not while the card is stopped for migration
@@ -214,8 +213,9 @@ static void mtty_port_transmit(struct mtty_port *port, u8 byte)
 	mtty_port_receive(port, byte);
 
 	/*
-	 * The holding register was full for a moment: where this interrupt was
-	 * asserted already it ends and comes anew, a new message with MSI.
+	 * The holding register was full for a moment. If this interrupt was
+	 * already asserted, it ends and is raised again: with MSI, that is a new
+	 * message.
 	 */
 	port->asserted &= ~UART_IER_THRI;
 	port->events |= UART_IER_THRI;
@@ -233,7 +233,7 @@ static void mtty_port_write_ier(struct mtty_port *port, u8 val)
 
 static void mtty_port_write_fcr(struct mtty_port *port, u8 val)
 {
-	/* The other bits count only where this one is set */
+	/* The other bits count only if this one is set */
 	if (!(val & UART_FCR_ENABLE_FIFO))
 		val = 0;
 
@@ -262,7 +262,7 @@ static u8 mtty_port_lines(u8 mcr)
 		if (mcr & UART_MCR_OUT2)
 			lines |= UART_MSR_DCD;
 	} else if (mcr & UART_MCR_DTR) {
-		/* The plug: there is a carrier where there is a partner */
+		/* The plug: a carrier is present if a partner is */
 		lines |= UART_MSR_DCD;
 	}
 	return lines;
@@ -411,11 +411,11 @@ static void mtty_port_write(struct mtty_port *port, unsigned int reg, u8 val)
 }
 
 /*
- * Interrupts. The card has one, which all its ports share. It goes out as a
- * message where MSI is in use: enabled in configuration space, or its trigger
- * set, whichever comes first, because QEMU does one after the other and other
- * holders only the second. A card that uses MSI is silent on INTx. Neither way
- * asks for bus mastering: there is no bus.
+ * Interrupts. The card has one, which all its ports share. It is sent as a
+ * message if MSI is in use: if MSI is enabled in configuration space, or if its
+ * trigger is set. QEMU does one after the other; other holders do only the second.
+ * A card that uses MSI does not signal INTx. Neither needs bus mastering: there is
+ * no bus.
  */
 
 static bool mtty_uses_msi(const struct mtty *mtty)
@@ -535,7 +535,7 @@ static void mtty_intx_unmask_disable(struct mtty *mtty)
 
 /* Configuration space */
 
-/* Which bits can be written; BAR1's only where there are two ports */
+/* Which bits can be written; BAR1's only with two ports */
 static const u8 mtty_config_mask[PCI_CFG_SPACE_SIZE] = {
 	[PCI_COMMAND] = PCI_COMMAND_IO | PCI_COMMAND_MASTER |
 			PCI_COMMAND_PARITY,
@@ -944,9 +944,9 @@ static void mtty_release(struct mdev_device *mdev)
 }
 
 /*
- * Migration. Triggers and mask are the holder's: it sets them up anew where it goes
- * on. There, what is pending interrupts again, as the signal may have been lost on
- * the way: a serial driver bears one too many, not one too few.
+ * Migration. Triggers and mask are the holder's: the destination sets them up. A
+ * pending interrupt is signalled there again, because the signal may have been lost
+ * on the way. A serial driver can bear one signal too many, but not one too few.
  */
 
 /*
