@@ -458,7 +458,7 @@ static const struct misdescription {
 	const char *line;
 } misdescriptions[] = {
 	{ "described_nothing", 0, NULL },
-	{ "described_callbacks", -EINVAL, "its driver has a read, write, ioctl" },
+	{ "described_callbacks", -EINVAL, "its driver also has a read, write" },
 	{ "described_shift", -EINVAL, "no room for the regions' index" },
 	{ "described_room", -EINVAL, "no room for the regions' index" },
 	{ "described_size", -EINVAL, "a region is larger" },
