@@ -225,8 +225,9 @@ class Boot:
         """Returns the output of each test that began: {name: lines}."""
         outputs = self._run(may_fail=True)
         if outputs is None:
-            # Seen once in a hundred boots under emulation: the kernel patches its code while another CPU runs it.
-            self._report.say(self._who, "the kernel went down before it had begun; once more")
+            # Seen once in a hundred boots under emulation: the kernel patches its code while another CPU runs it. And a
+            # kernel may wait for ever if this machine stands still when it measures its timer.
+            self._report.say(self._who, "the kernel did not come to its first test; once more")
             outputs = self._run(may_fail=False)
         return outputs
 
@@ -241,7 +242,7 @@ class Boot:
     def _follow(self, machine, lines, may_fail):
         """
         Reads the channel up to the verdict. Each wait has a limit; what it was for is told when it is over. Returns
-        None for a kernel that went down before there was anything to read, if that may be.
+        None for a kernel of which there was nothing to read, if that may be.
         """
         runs = [_Run(test, self._who, self._report) for test in self._tests]
         waiting = list(runs)
@@ -253,7 +254,7 @@ class Boot:
         while True:
             line = lines.next(deadline)
             if line is None:
-                if lines.ended and not lines.any and may_fail:
+                if not lines.any and may_fail:
                     return None
                 if lines.ended:
                     why = "the guest went down"
