@@ -178,7 +178,8 @@ static void host_mounts(struct __test_metadata *_metadata, bool write)
 {
 	/* No thread that goes on after the end */
 	ASSERT_EQ(0, mount(PARTITION, MOUNT_POINT, "ext2",
-			   write ? 0 : MS_RDONLY, "noinit_itable"));
+			   write ? 0 : MS_RDONLY,
+			   "noinit_itable,no_prefetch_block_bitmaps"));
 }
 
 static void host_unmounts(struct __test_metadata *_metadata)
