@@ -28,7 +28,7 @@
 #endif
 #ifdef TEST_TIMEOUT_DEFAULT
 #undef TEST_TIMEOUT_DEFAULT
-#define TEST_TIMEOUT_DEFAULT	(30 * SLOWER)
+#define TEST_TIMEOUT_DEFAULT	(60 * SLOWER)
 #endif
 
 /*
@@ -42,19 +42,21 @@
 #define REPEAT_MS	(2 * MDEV_REQUEST_INTERVAL * 1000 + SOON_MS)
 
 __s64 now_ms(void);
+__s64 watch_ms(void);
 int time_scale(void);
+bool wait_moment(__s64 *left);
 
 /*
  * What nothing tells of is looked for again and again: the value of @expression
  * once that is no longer @value, or after SOON_MS.
  */
 #define soon_not(value, expression) ({					\
-	__s64 soon_deadline = now_ms() + SOON_MS;			\
+	__s64 soon_left = SOON_MS;					\
 	__typeof__(expression) soon_value;				\
 									\
 	while ((soon_value = (expression)) == (value) &&		\
-	       now_ms() < soon_deadline)				\
-		usleep(10000);						\
+	       wait_moment(&soon_left))					\
+		;							\
 	soon_value;							\
 })
 

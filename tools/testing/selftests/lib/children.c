@@ -45,12 +45,13 @@ pid_t child_start(int (*run)(void *arg), void *arg, int keep1, int keep2)
 int child_wait(pid_t pid, int timeout_ms)
 {
 	int fd = syscall(SYS_pidfd_open, pid, 0);
+	__s64 left = timeout_ms;
 	int status;
 	bool over;
 
 	if (fd < 0)
 		return -errno;
-	over = wait_input(fd, now_ms() + timeout_ms);
+	over = wait_input(fd, &left);
 	close(fd);
 	if (!over)
 		return -ETIMEDOUT;

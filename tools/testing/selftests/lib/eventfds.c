@@ -17,7 +17,9 @@ int eventfd_new(void)
 
 bool eventfd_wait(int fd, int timeout_ms)
 {
-	return wait_input(fd, now_ms() + timeout_ms);
+	__s64 left = timeout_ms;
+
+	return wait_input(fd, &left);
 }
 
 /* How often it was signalled since the last time */

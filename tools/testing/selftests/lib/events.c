@@ -26,7 +26,7 @@ int kmsg_open(void)
 bool kmsg_wait(int fd, int timeout_ms, const char *first, const char *second,
 	       const char *third)
 {
-	__s64 deadline = now_ms() + timeout_ms;
+	__s64 left = timeout_ms;
 	char line[8192];
 
 	for (;;) {
@@ -36,7 +36,7 @@ bool kmsg_wait(int fd, int timeout_ms, const char *first, const char *second,
 			/* Lines were overwritten before we came: go on */
 			if (errno == EPIPE || errno == EINTR)
 				continue;
-			if (errno != EAGAIN || !wait_input(fd, deadline))
+			if (errno != EAGAIN || !wait_input(fd, &left))
 				return false;
 			continue;
 		}
@@ -105,7 +105,7 @@ static bool uevent_matches(const char *message, size_t len, const char *action,
 bool uevent_wait(int fd, int timeout_ms, const char *action, const char *path,
 		 const char *variable)
 {
-	__s64 deadline = now_ms() + timeout_ms;
+	__s64 left = timeout_ms;
 	char message[8192];
 
 	for (;;) {
@@ -114,7 +114,7 @@ bool uevent_wait(int fd, int timeout_ms, const char *action, const char *path,
 		if (len < 0) {
 			if (errno == ENOBUFS || errno == EINTR)
 				continue;
-			if (errno != EAGAIN || !wait_input(fd, deadline))
+			if (errno != EAGAIN || !wait_input(fd, &left))
 				return false;
 			continue;
 		}

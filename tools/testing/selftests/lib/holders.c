@@ -69,9 +69,10 @@ static int run_holder(void *arg)
 
 static int holder_answer(struct holder *holder)
 {
+	__s64 left = SOON_MS;
 	int ret;
 
-	if (!wait_input(holder->socket, now_ms() + SOON_MS))
+	if (!wait_input(holder->socket, &left))
 		return -ETIMEDOUT;
 	if (recv(holder->socket, &ret, sizeof(ret), 0) != sizeof(ret))
 		return -EPIPE;

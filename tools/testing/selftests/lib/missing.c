@@ -39,9 +39,10 @@ int missing_new(struct missing *missing, size_t size)
 /* Until somebody waits for the memory */
 bool missing_wait(struct missing *missing, int timeout_ms)
 {
+	__s64 left = timeout_ms;
 	struct uffd_msg message;
 
-	return wait_input(missing->fd, now_ms() + timeout_ms) &&
+	return wait_input(missing->fd, &left) &&
 	       read(missing->fd, &message, sizeof(message)) ==
 		       sizeof(message) &&
 	       message.event == UFFD_EVENT_PAGEFAULT;

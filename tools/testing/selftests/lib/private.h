@@ -5,7 +5,7 @@
 
 #include "lib.h"
 
-bool wait_input(int fd, __s64 deadline);
+bool wait_input(int fd, __s64 *left);
 struct path __attribute__((format(printf, 1, 2)))
 path_format(const char *format, ...);
 

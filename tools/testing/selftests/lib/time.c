@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Time. See lib.h. */
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "lib.h"
 #include "private.h"
@@ -27,18 +29,93 @@ int time_scale(void)
 	return scale > 0 ? scale : SLOWER;
 }
 
-/* Waits for input until the deadline: false where none comes */
-bool wait_input(int fd, __s64 deadline)
+/* The steps of a wait, and by how much a machine that runs may delay one */
+#define STEP_MS		200
+#define DELAY_MS	2000
+
+/*
+ * A watch that stands still with the machine: a thread makes steps, and what one
+ * takes too long is no time that has passed.
+ */
+static struct {
+	pthread_once_t begun;
+	__s64 last;	/* when the latest step began */
+	__s64 lost;	/* how long the machine has stood still */
+} watch = { .begun = PTHREAD_ONCE_INIT };
+
+static void *watch_run(void *arg)
+{
+	(void)arg;
+	for (;;) {
+		__s64 start = now_ms(), late;
+
+		__atomic_store_n(&watch.last, start, __ATOMIC_RELAXED);
+		usleep(STEP_MS * 1000);
+		late = now_ms() - start - STEP_MS;
+		if (late > DELAY_MS)
+			__atomic_add_fetch(&watch.lost, late, __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+static void watch_begin(void)
+{
+	pthread_t thread;
+
+	watch.last = now_ms();
+	pthread_create(&thread, NULL, watch_run, NULL);
+}
+
+/*
+ * now_ms() without the times when the machine stood still. It can be late by
+ * DELAY_MS. Not for a process that was forked after the first call.
+ */
+__s64 watch_ms(void)
+{
+	__s64 now, last;
+
+	pthread_once(&watch.begun, watch_begin);
+	now = now_ms();
+	last = __atomic_load_n(&watch.last, __ATOMIC_RELAXED);
+	if (now - last > STEP_MS + DELAY_MS)
+		now = last + STEP_MS;
+	return now - __atomic_load_n(&watch.lost, __ATOMIC_RELAXED);
+}
+
+/*
+ * A step has been made. If the machine stood still meanwhile, what is waited for
+ * did, too: that time does not count.
+ */
+static void wait_step(__s64 *left, __s64 step, __s64 took)
+{
+	*left -= took > step + DELAY_MS ? step : took;
+}
+
+/* Waits for input for *@left ms, of which the rest is left. False if none comes */
+bool wait_input(int fd, __s64 *left)
 {
 	for (;;) {
 		struct pollfd poller = { .fd = fd, .events = POLLIN };
-		__s64 left = deadline - now_ms();
-		int ret = poll(&poller, 1, left > 0 ? left : 0);
+		__s64 step = *left < 0 ? 0 : *left < STEP_MS ? *left : STEP_MS;
+		__s64 start = now_ms();
+		int ret = poll(&poller, 1, step);
 
+		if (ret < 0 && errno != EINTR)
+			return false;
+		wait_step(left, step, now_ms() - start);
 		if (ret > 0)
 			return true;
-		if (ret < 0 && errno == EINTR)
-			continue;
-		return false;
+		if (*left <= 0)
+			return false;
 	}
+}
+
+/* Waits for a moment. False if nothing is left of *@left ms */
+bool wait_moment(__s64 *left)
+{
+	__s64 start = now_ms();
+
+	usleep(10000);
+	wait_step(left, 10, now_ms() - start);
+	return *left > 0;
 }

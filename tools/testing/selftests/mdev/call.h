@@ -132,13 +132,12 @@ static inline long call_end(struct call *call, int timeout_ms)
 static inline bool call_is_in(const struct call *call, char wanted,
 			      int timeout_ms)
 {
-	__s64 deadline = now_ms() + timeout_ms;
+	__s64 left = timeout_ms;
 	char path[64], text[512];
 	char *state;
 	pid_t tid;
 
-	do {
-		usleep(10000);
+	while (wait_moment(&left)) {
 		tid = __atomic_load_n(&call->tid, __ATOMIC_ACQUIRE);
 		if (!tid)
 			continue;
@@ -148,7 +147,7 @@ static inline bool call_is_in(const struct call *call, char wanted,
 		state = strrchr(text, ')');
 		if (state && state[2] == wanted)
 			return true;
-	} while (now_ms() < deadline);
+	}
 	return false;
 }
 

@@ -79,7 +79,7 @@ static int mapper_pin(const struct mapper *mapper)
 static int mapper_round(struct mapper *mapper)
 {
 	const struct vfio_user *user = mapper->call.user;
-	__s64 start;
+	__s64 start, took;
 	int ret;
 
 	ret = vfio_map(user, mapper->memory, mapper->iova, mapper->size);
@@ -87,10 +87,11 @@ static int mapper_round(struct mapper *mapper)
 		ret = mapper_pin(mapper);
 	if (ret)
 		return ret;
-	start = now_ms();
+	start = watch_ms();
 	ret = vfio_unmap(user, mapper->iova, mapper->size);
-	if (now_ms() - start > mapper->longest)
-		mapper->longest = now_ms() - start;
+	took = watch_ms() - start;
+	if (took > mapper->longest)
+		mapper->longest = took;
 	mapper->rounds++;
 	return ret;
 }

@@ -82,11 +82,12 @@ static void *run_reader(void *arg)
 
 static void racer_unmap(struct racer *racer)
 {
-	__s64 start = now_ms();
+	__s64 start = watch_ms();
 	int ret = vfio_unmap(&racer->ccw->user, racer->at, RANGE_SIZE);
+	__s64 took = watch_ms() - start;
 
-	if (now_ms() - start > racer->longest)
-		racer->longest = now_ms() - start;
+	if (took > racer->longest)
+		racer->longest = took;
 	if (ret)
 		racer->error = ret;
 }
