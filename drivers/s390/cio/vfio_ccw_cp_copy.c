@@ -349,6 +349,31 @@ static unsigned int cp_parse_midaws(struct ccw_cp *cp, struct cp_slot *slot,
 	return n + 1;
 }
 
+/*
+ * It is not defined what a device gets for output that is skipped. The program
+ * fails, or ends there if nothing but a status modifier leads to it. *@n: as
+ * cp_parse_midaws() returned it.
+ */
+static int cp_refuse_skips(struct ccw_cp *cp, const struct cp_slot *slot,
+			   unsigned int *n)
+{
+	unsigned int i, most = min(*n, MIDAWS_MAX);
+
+	if (!(slot->data & DATA_READ))
+		return 0;
+	for (i = 0; i < most; i++) {
+		if (!(be64_to_cpu(cp->midal[2 * i]) & MIDAW_SKIP))
+			continue;
+		if (!cp_is_optional(slot))
+			return cp_fail(cp, -EOPNOTSUPP,
+				       "MIDAWs that skip output");
+		cp->midal[2 * i] = cpu_to_be64(MIDAW_BAD);
+		*n = i + 1;
+		break;
+	}
+	return 0;
+}
+
 static int cp_copy_midal(struct ccw_cp *cp, struct cp_slot *slot)
 {
 	unsigned int i, n, have = slot->cda & (PG_SIZE - 1);
@@ -364,6 +389,14 @@ static int cp_copy_midal(struct ccw_cp *cp, struct cp_slot *slot)
 	    cp->ops->read(cp->ctx, slot->cda, cp->midal, have * MIDAW_SIZE))
 		return cp_fail_slot(cp, slot, -EINVAL, "a MIDAW cannot be read");
 	n = cp_parse_midaws(cp, slot, have);
+	err = cp_refuse_skips(cp, slot, &n);
+	if (err)
+		return err;
+	/* As a bad IDAW in the first place: nothing behind the CCW is reached */
+	if (be64_to_cpu(cp->midal[0]) == MIDAW_BAD) {
+		slot->is |= IS_INVALID;
+		return 0;
+	}
 	if (n > MIDAWS_MAX)
 		return cp_fail_slot(cp, slot, -EINVAL,
 				    "a list of MIDAWs that leaves its page");
@@ -378,10 +411,6 @@ static int cp_copy_midal(struct ccw_cp *cp, struct cp_slot *slot)
 	list = cp_idal(cp, slot);
 	for (i = 0; i < 2 * n; i++)
 		list[i] = be64_to_cpu(cp->midal[i]);
-	for (i = 0; i < n; i++)
-		if (list[2 * i] & MIDAW_SKIP && slot->data & DATA_READ)
-			return cp_fail_slot(cp, slot, -EOPNOTSUPP,
-					    "MIDAWs that skip output");
 	return 0;
 }
 

@@ -1428,6 +1428,21 @@ static void midaws_go_backward(void)
 	EQUAL(p.guest.bytes, 0x11 + 4096);
 }
 
+/* Data is never chained behind it: what follows is a command, by a modifier */
+static void bad_first_midaw_leads_to_nothing(void)
+{
+	begin(FMT1 | MIDAWS);
+	put_midaw(LISTS, 0, 0, 0, DATA);
+	put_midaw(LISTS, 1, LAST, 8, DATA);
+	ccw(SEARCH, CC, 5, DATA);
+	ccw(BACK, DC | MIDA, 8, LISTS);
+	ccw(WRITE, MIDA, 8, LISTS + 16);
+	runs_with(MODEL_NORMAL, MODIFIER, ALL);
+	EQUAL(p.guest.commands, 2);
+	runs(MODEL_PROGRAM_CHECK);
+	EQUAL(p.guest.cpa, PROGRAM + 16);
+}
+
 /* What goes before is moved, then comes the program check */
 static void bad_midaw_gives_a_program_check_where_it_is(void)
 {
@@ -1628,6 +1643,7 @@ static const struct {
 	TEST(midaws_need_no_last_one),
 	TEST(midaws_skip_input),
 	TEST(midaws_go_backward),
+	TEST(bad_first_midaw_leads_to_nothing),
 	TEST(bad_midaw_gives_a_program_check_where_it_is),
 	TEST(midaws_end_with_their_page),
 	TEST(midaws_to_nowhere_fail),
