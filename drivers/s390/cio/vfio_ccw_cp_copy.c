@@ -354,7 +354,7 @@ static unsigned int cp_parse_midaws(struct ccw_cp *cp, struct cp_slot *slot,
  * fails, or ends there if nothing but a status modifier leads to it. *@n: as
  * cp_parse_midaws() returned it.
  */
-static int cp_refuse_skips(struct ccw_cp *cp, const struct cp_slot *slot,
+static int cp_refuse_skips(struct ccw_cp *cp, struct cp_slot *slot,
 			   unsigned int *n)
 {
 	unsigned int i, most = min(*n, MIDAWS_MAX);
@@ -364,9 +364,9 @@ static int cp_refuse_skips(struct ccw_cp *cp, const struct cp_slot *slot,
 	for (i = 0; i < most; i++) {
 		if (!(be64_to_cpu(cp->midal[2 * i]) & MIDAW_SKIP))
 			continue;
-		if (!cp_is_optional(slot))
-			return cp_fail(cp, -EOPNOTSUPP,
-				       "MIDAWs that skip output");
+		if (!i || !cp_is_optional(slot))
+			return cp_fail_slot(cp, slot, -EOPNOTSUPP,
+					    "MIDAWs that skip output");
 		cp->midal[2 * i] = cpu_to_be64(MIDAW_BAD);
 		*n = i + 1;
 		break;
@@ -390,13 +390,8 @@ static int cp_copy_midal(struct ccw_cp *cp, struct cp_slot *slot)
 		return cp_fail_slot(cp, slot, -EINVAL, "a MIDAW cannot be read");
 	n = cp_parse_midaws(cp, slot, have);
 	err = cp_refuse_skips(cp, slot, &n);
-	if (err)
+	if (err || slot->is & IS_INVALID)
 		return err;
-	/* As a bad IDAW in the first place: nothing behind the CCW is reached */
-	if (be64_to_cpu(cp->midal[0]) == MIDAW_BAD) {
-		slot->is |= IS_INVALID;
-		return 0;
-	}
 	if (n > MIDAWS_MAX)
 		return cp_fail_slot(cp, slot, -EINVAL,
 				    "a list of MIDAWs that leaves its page");
@@ -412,6 +407,14 @@ static int cp_copy_midal(struct ccw_cp *cp, struct cp_slot *slot)
 	for (i = 0; i < 2 * n; i++)
 		list[i] = be64_to_cpu(cp->midal[i]);
 	return 0;
+}
+
+/* Data is never chained behind a list whose first MIDAW is bad */
+static bool cp_moves_nothing(const struct ccw_cp *cp,
+			     const struct cp_slot *slot)
+{
+	return slot->flags & FLAG_MIDA && slot->nidaws &&
+	       *cp_idal(cp, slot) == MIDAW_BAD;
 }
 
 /* The use of the data of a CCW that is reached as @kind */
@@ -589,7 +592,7 @@ static int cp_follow(struct ccw_cp *cp, u32 addr, bool optional)
 		}
 
 		if (slot->flags & FLAG_DC) {
-			if (kind == AS_NODATA)
+			if (kind == AS_NODATA || cp_moves_nothing(cp, slot))
 				break;
 			cp_add_modifier(cp, modifier);
 			modifier = NO_CCW;

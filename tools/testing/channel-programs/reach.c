@@ -133,10 +133,11 @@ static void walk(struct reach *reach, uint32_t addr, bool sure)
 			return;
 		use = use_of(&node->ccw, dir);
 		node->uses |= use;
-		if (!data_begins(reach, &node->ccw, use))
+		/* A device that wants no data goes on without a MIDAW */
+		if (data_begins(reach, &node->ccw, use))
+			node->sure |= sure ? use : 0;
+		else if (!node->ccw.modified || node->ccw.chain_data)
 			return;
-		if (sure)
-			node->sure |= use;
 		if (dir == MODEL_INVALID)
 			return;
 

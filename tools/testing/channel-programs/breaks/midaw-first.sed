@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # A list whose first MIDAW is bad leads to what is chained behind it.
-/^static int cp_copy_midal(/,/^}/ s/== MIDAW_BAD/== 1/
+/^static bool cp_moves_nothing(/,/^}/ s/== MIDAW_BAD/== 1/
