@@ -237,24 +237,29 @@ static inline int ccw_bind(struct ccw *ccw)
 /*
  * The kernel's own virtio_ccw brings a new device online from a thread of its
  * own, which may touch the device after it was freed (virtio_ccw_auto_online()
- * takes no reference): let it come to its end. There is no event for that.
+ * takes no reference): let it come to its end. There is no event for that. On a
+ * busy machine, a device that had just come was also seen to be missing for a moment.
  */
 static inline int ccw_settle(const char *device)
 {
+	__s64 left = BACK_MS;
 	char text[16];
-	int left;
+	int ret;
 
-	if (file_read(ccw_path(device, "cutype").text, text, sizeof(text)) < 0)
-		return -ENODEV;
-	if (strncmp(text, "3832", 4) || !file_exists("/sys/bus/ccw/drivers/virtio_ccw"))
-		return 0;
-	for (left = BACK_MS; left > 0; left -= 10) {
+	do {
+		ret = -ENODEV;
+		if (file_read(ccw_path(device, "cutype").text, text,
+			      sizeof(text)) < 0)
+			continue;
+		if (strncmp(text, "3832", 4) ||
+		    !file_exists("/sys/bus/ccw/drivers/virtio_ccw"))
+			return 0;
+		ret = -ETIMEDOUT;
 		if (file_read(ccw_path(device, "online").text, text,
 			      sizeof(text)) > 0 && text[0] == '1')
 			return 0;
-		usleep(10000);
-	}
-	return -ETIMEDOUT;
+	} while (wait_moment(&left));
+	return ret;
 }
 
 /* And takes it back; the device is there again when this returns */

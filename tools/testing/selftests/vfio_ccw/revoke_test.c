@@ -417,7 +417,6 @@ static void plug_again(struct __test_metadata *_metadata,
 		       FIXTURE_DATA(pulled) *self)
 {
 	EXPECT_EQ(0, host_plug(PULLED_ID, PULLED_DEVNO));
-	EXPECT_TRUE(soon(file_exists(ccw_path(PULLED, "online").text)));
 	EXPECT_EQ(0, ccw_settle(PULLED));
 	EXPECT_EQ(0, ccw_find(&self->life.ccw, PULLED));
 	self->pulled = false;
