@@ -154,6 +154,8 @@ struct vfio_ccw_user {
  *	the subchannel's lock
  * @silent: the holder gets no responses and no signals; under the subchannel's
  *	lock
+ * @owed: the holder has started, halted or cleared, and was not told of the
+ *	end; under the subchannel's lock
  * @responses: a ring, under the subchannel's lock
  * @first: the oldest response
  * @count: how many there are
@@ -185,6 +187,7 @@ struct vfio_ccw {
 	bool users_end;
 	bool cleared;
 	bool silent;
+	bool owed;
 	struct vfio_ccw_response responses[VFIO_CCW_RESPONSES];
 	unsigned int first;
 	unsigned int count;

@@ -249,9 +249,9 @@ static struct vfio_ccw_response *vfio_ccw_next_response(struct vfio_ccw *vc,
 }
 
 /*
- * The driver itself has cleared the program. The holder did not issue a clear,
- * so it gets an interface-control check as the end of its start, as if a path
- * had disappeared meanwhile.
+ * The driver itself has ended what the holder started. The holder did not issue
+ * a clear, so it gets an interface-control check as the end of its start, as if
+ * a path had disappeared meanwhile.
  */
 static void vfio_ccw_tell_cleared(struct irb *irb)
 {
@@ -293,6 +293,30 @@ void vfio_ccw_interrupt(struct vfio_ccw *vc, const struct irb *irb)
 		response->over = over;
 		response->mapped = false;
 	}
+	if (over)
+		vc->owed = false;
+	mdev_trigger_signal(&vc->triggers[VFIO_CCW_IO_IRQ_INDEX]);
+}
+
+/*
+ * The end of what a reset has stopped. QEMU keeps a function pending until it
+ * hears of its end: without one, a guest that is rebooted during I/O finds the
+ * subchannel busy for good.
+ */
+static void vfio_ccw_tell_reset(struct vfio_ccw *vc)
+{
+	struct vfio_ccw_response *response;
+
+	lockdep_assert_held(&vc->sch->lock);
+	if (!vc->owed)
+		return;
+
+	response = vfio_ccw_next_response(vc, true);
+	vfio_ccw_tell_cleared(&response->irb);
+	response->of_program = false;
+	response->over = true;
+	response->mapped = true;
+	vc->owed = false;
 	mdev_trigger_signal(&vc->triggers[VFIO_CCW_IO_IRQ_INDEX]);
 }
 
@@ -556,6 +580,7 @@ int vfio_ccw_open(struct vfio_ccw *vc)
 	vfio_ccw_forget(vc);
 	spin_lock_irq(&sch->lock);
 	ret = vfio_ccw_fsm(vc, VFIO_CCW_OPEN);
+	vc->owed = false;
 	spin_unlock_irq(&sch->lock);
 	if (ret)
 		goto put_user;
@@ -641,7 +666,8 @@ void vfio_ccw_revoke(struct vfio_ccw *vc)
  * @vc: the subchannel
  * @user: its holder, locked
  *
- * The holder gets no response for the end of its program.
+ * Responses that were not fetched are dropped. If a program, a halt or a clear
+ * was under way, one response tells that it is over.
  *
  * Return: 0 or a negative errno.
  */
@@ -662,7 +688,14 @@ int vfio_ccw_reset(struct vfio_ccw *vc, struct vfio_ccw_user *user)
 		return ret;
 	if (READ_ONCE(vc->state) == VFIO_CCW_NOT_OPER)
 		return -ENODEV;
-	return vfio_ccw_enable(vc);
+	ret = vfio_ccw_enable(vc);
+	if (ret)
+		return ret;
+
+	spin_lock_irq(&vc->sch->lock);
+	vfio_ccw_tell_reset(vc);
+	spin_unlock_irq(&vc->sch->lock);
+	return 0;
 }
 
 /* START SUBCHANNEL, for a program that was translated */
@@ -692,6 +725,7 @@ static int vfio_ccw_ssch(struct vfio_ccw *vc, const struct ccw_cp_start *start,
 		case 0:
 			vc->users_end = false;
 			vc->cleared = false;
+			vc->owed = true;
 			ret = vfio_ccw_fsm(vc, VFIO_CCW_STARTED);
 			break;
 		case 1:		/* status pending */
@@ -808,6 +842,7 @@ int vfio_ccw_async(struct vfio_ccw *vc, u32 command)
 		case 0:
 			vc->users_end = true;
 			vc->cleared = false;
+			vc->owed = true;
 			break;
 		case 1:		/* status pending */
 		case 2:		/* busy */

@@ -203,6 +203,21 @@ static void take_channel_reports(void)
 	} while (!cc);
 }
 
+/* How often a subchannel that is busy is tried again */
+#define BUSY_TRIES	100000
+
+/* QEMU hears only after a reset of the machine that a program is over */
+static int modify(uint32_t id, struct schib *schib)
+{
+	unsigned int tries = BUSY_TRIES;
+	int cc;
+
+	do {
+		cc = channel_instruction("msch", id, schib);
+	} while (cc == 2 && --tries);
+	return cc;
+}
+
 static bool find_device(void)
 {
 	struct schib schib;
@@ -221,12 +236,12 @@ static bool find_device(void)
 		put_hex(schib.flags & SCHIB_DEVNO, 4);
 		schib.flags |= SCHIB_ENABLED;
 		schib.intparm = id;
-		cc = channel_instruction("msch", id, &schib);
+		cc = modify(id, &schib);
 		if (cc == 1) {
 			/* QEMU keeps the status when the machine is reset */
 			put(" has status");
 			channel_instruction("tsch", id, &irb);
-			cc = channel_instruction("msch", id, &schib);
+			cc = modify(id, &schib);
 		}
 		if (cc || channel_instruction("stsch", id, &schib) ||
 		    !(schib.flags & SCHIB_ENABLED)) {

@@ -39,6 +39,7 @@ static struct {
 	bool active;		/* a program was started, and is not over */
 	bool silent;		/* a reset is under way */
 	bool users_own;		/* halt or clear, for this program */
+	bool owed;		/* something was issued, and its end not told */
 	unsigned int clears;	/* that were issued when that was known */
 	unsigned int count;
 	struct {
@@ -52,17 +53,21 @@ static bool driver_cleared(void)
 	return !model.users_own && sim.clears != model.clears;
 }
 
+/* How a start ends that the driver has ended */
+static const struct cmd_scsw lost_start = {
+	.fctl = SCSW_FCTL_START_FUNC,
+	.stctl = SCSW_STCTL_ALERT_STATUS | SCSW_STCTL_PRIM_STATUS |
+		 SCSW_STCTL_SEC_STATUS | SCSW_STCTL_STATUS_PEND,
+	.cstat = SCHN_STAT_INTF_CTRL_CHK,
+};
+
 static struct cmd_scsw expected(const struct irb *irb, bool of_program,
 				bool ends)
 {
 	struct cmd_scsw scsw = irb->scsw.cmd;
 
 	if (of_program && ends && driver_cleared()) {
-		scsw = (struct cmd_scsw){};
-		scsw.fctl = SCSW_FCTL_START_FUNC;
-		scsw.stctl = SCSW_STCTL_ALERT_STATUS | SCSW_STCTL_PRIM_STATUS |
-			     SCSW_STCTL_SEC_STATUS | SCSW_STCTL_STATUS_PEND;
-		scsw.cstat = SCHN_STAT_INTF_CTRL_CHK;
+		scsw = lost_start;
 	} else if (of_program) {
 		scsw.cpa += GUEST_PROGRAM - HOST_PROGRAM;
 	} else {
@@ -106,6 +111,7 @@ void test_interrupt(const struct irb *irb, bool ends)
 		model.active = false;
 		model.users_own = false;
 		model.clears = sim.clears;
+		model.owed &= model.silent;
 	}
 	vfio_ccw_interrupt(&vc, irb);
 	CHECK((vc.triggers[VFIO_CCW_IO_IRQ_INDEX].signals != signals) == !model.silent);
@@ -113,8 +119,17 @@ void test_interrupt(const struct irb *irb, bool ends)
 
 void test_signal(const struct mdev_trigger *trigger)
 {
+	if (trigger != &vc.triggers[VFIO_CCW_IO_IRQ_INDEX])
+		return;
+	if (model.silent) {
+		CHECK(model.owed);
+		model.owed = false;
+		model.responses[0].scsw = lost_start;
+		model.responses[0].over = true;
+		model.count = 1;
+	}
 	/* There is something to fetch */
-	CHECK(trigger != &vc.triggers[VFIO_CCW_IO_IRQ_INDEX] || (model.count && !model.silent));
+	CHECK(model.count);
 }
 
 /* What a user does */
@@ -153,6 +168,7 @@ static int start(void)
 	CHECK(!active);
 	model.active = true;
 	model.users_own = false;
+	model.owed = true;
 	model.clears = sim.clears;
 	return 0;
 }
@@ -167,6 +183,8 @@ static int async(u32 command)
 	vfio_ccw_user_unlock(user);
 	if (!ret && model.active)
 		model.users_own = true;
+	if (!ret)
+		model.owed = true;
 	return ret;
 }
 
@@ -218,16 +236,19 @@ static void forget(void)
 static int reset(void)
 {
 	unsigned int signals = vc.triggers[VFIO_CCW_IO_IRQ_INDEX].signals;
+	bool owed = model.owed;
 	int ret;
 
 	if (!enter())
 		return -ENODEV;
 	model.silent = true;
+	model.count = 0;
 	IN_TIME(ret = vfio_ccw_reset(&vc, user));
 	model.silent = false;
-	CHECK(vc.triggers[VFIO_CCW_IO_IRQ_INDEX].signals == signals);
+	model.active = false;
+	CHECK(vc.triggers[VFIO_CCW_IO_IRQ_INDEX].signals - signals ==
+	      (!ret && owed));
 	vfio_ccw_user_unlock(user);
-	forget();
 	/* Whatever it comes to, nothing runs that is not given up */
 	CHECK(!sim.runs || user->broken || sim.gone);
 	return ret;
@@ -238,6 +259,7 @@ static int open_device(void)
 	int ret;
 
 	forget();
+	model.owed = false;
 	model.clears = sim.clears;
 	ret = vfio_ccw_open(&vc);
 	if (!ret)
@@ -419,6 +441,30 @@ static void deaf_hardware_found_by_a_reset(void)
 	CHECK(reset() < 0);
 	close_device();
 	time_passes(10);
+}
+
+/* Once, and only if there is something to tell of */
+static void what_a_reset_stops_is_told(void)
+{
+	begin(SIM_NEVER);
+	CHECK(!start());
+	time_passes(10);
+	CHECK(!reset());
+	CHECK(fetch());
+	CHECK(!reset());
+	CHECK(!fetch());
+
+	CHECK(!async(VFIO_CCW_ASYNC_CMD_CSCH));
+	CHECK(!reset());
+	CHECK(fetch());
+
+	/* Told before: not again */
+	sim.ending = SIM_AT_ONCE;
+	CHECK(!start());
+	time_passes(20);
+	CHECK(!reset());
+	CHECK(!fetch());
+	close_device();
 }
 
 static void responses_wait_and_ends_stay(void)
@@ -866,6 +912,7 @@ static const struct {
 	TEST(halt_that_does_nothing_is_followed_by_a_clear),
 	TEST(hardware_that_does_not_even_clear),
 	TEST(deaf_hardware_found_by_a_reset),
+	TEST(what_a_reset_stops_is_told),
 	TEST(responses_wait_and_ends_stay),
 	TEST(response_stays_until_it_is_taken),
 	TEST(schib_shows_nothing_of_the_host),
