@@ -45,6 +45,11 @@ def test_skipped_program_may_end_with_its_own_code():
     assert tap.problems("4") == []
 
 
+def test_program_without_a_check_fails():
+    results, _ = read("1..0")
+    assert [status for _, status, _ in results] == [FAILED]
+
+
 def test_splat_is_found_with_what_follows_it():
     lines = ["[1] fine", "[2] ------------[ cut here ]------------", "[3] WARNING: CPU: 0", "[4] more"]
     assert splat.find(lines) == lines[2:]

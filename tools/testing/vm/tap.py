@@ -23,8 +23,11 @@ class Tap:
             if self._planned is not None:
                 self._problems.append("the TAP plan comes twice")
             self._planned = int(match[1])
-            if match[2] is not None or not self._planned:
+            if match[2] is not None:
                 return "(all)", SKIPPED, match[2] or "no reason given"
+            if not self._planned:
+                self._failed = True
+                return "(all)", FAILED, "the program has no check, or none of the name that was asked for"
         elif match := _RESULT.match(line):
             return self._result(*match.groups())
         elif line.startswith("#"):
