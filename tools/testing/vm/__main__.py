@@ -105,7 +105,7 @@ def run_tests(tests, report, args, ours=True, peer=False, checks=(), folders=())
           cancelled_by_interrupt(pool), cancelled_by_interrupt(waiting)):
         for folder in folders:
             jobs.append((None, pool.submit(userspace.run, folder, report)))
-        for name in args.target or config.target_names():
+        for name in args.target:
             try:
                 # The guests of one target run while the next one is built.
                 setups = prepare(name, tests, report, args, ours, peer)
@@ -145,9 +145,23 @@ def chosen(names, *lists, long=False):
     return [test.short() for test in tests if not test.long]
 
 
+def kernels_of(tests, args, long=False):
+    """Where the tests run that were asked for by name: each of them has to run somewhere. Or all kernels."""
+    names = args.target or config.target_names(long)
+    if not args.test:
+        return names
+    targets = [config.load_target(name) for name in names]
+    for test in tests:
+        if not any(test.runs_on(target) for target in targets):
+            others = [name for name in config.target_names(long=True) if test.runs_on(config.load_target(name))]
+            raise Failure(f"{test.name} does not run on {', '.join(names)}; its kernels, for --target: " +
+                          ", ".join(others))
+    return [target.name for target in targets if any(test.runs_on(target) for test in tests)]
+
+
 def check(args, report, long=False):
     tests = chosen(args.test, *config.test_lists(), long=long)
-    args.target = args.target or config.target_names(long)
+    args.target = kernels_of(tests, args, long)
     run_tests(tests, report, args, peer=long and any(test.peer for test in tests),
               checks=() if args.test else static.CHECKS, folders=() if args.test else userspace.FOLDERS)
     if long and not args.test:
@@ -162,7 +176,9 @@ def demo(args, report):
 
 
 def benchmark(args, report):
-    outputs = run_tests(chosen(args.test, BENCH), report, args, peer=True)
+    tests = chosen(args.test, BENCH)
+    args.target = kernels_of(tests, args)
+    outputs = run_tests(tests, report, args, peer=True)
     rows = tomllib.loads(BENCH.read_text())["row"]
     for name in sorted({name for name, _ in outputs}):
         bench.table(name, outputs.get((name, False), {}), outputs.get((name, True), {}), rows, report)
@@ -200,7 +216,9 @@ def check_sources(args, report):
 def vm(args, report):
     if args.shell or args.gdb or args.files:
         return shell(args, report)
-    run_tests(chosen(args.test, *config.every_list(), long=True), report, args, not args.peer, args.peer)
+    tests = chosen(args.test, *config.every_list(), long=True)
+    args.target = kernels_of(tests, args)
+    run_tests(tests, report, args, not args.peer, args.peer)
     return None
 
 
