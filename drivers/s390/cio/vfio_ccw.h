@@ -154,8 +154,8 @@ struct vfio_ccw_user {
  *	the subchannel's lock
  * @silent: the holder gets no responses and no signals; under the subchannel's
  *	lock
- * @owed: the holder has started, halted or cleared, and was not told of the
- *	end; under the subchannel's lock
+ * @owed: the holder has started, halted or cleared, and there was no response
+ *	for the end, or a reset has dropped it; under the subchannel's lock
  * @responses: a ring, under the subchannel's lock
  * @first: the oldest response
  * @count: how many there are

@@ -298,6 +298,17 @@ void vfio_ccw_interrupt(struct vfio_ccw *vc, const struct irb *irb)
 	mdev_trigger_signal(&vc->triggers[VFIO_CCW_IO_IRQ_INDEX]);
 }
 
+/* Under the subchannel's lock: is there an end that was not fetched? */
+static bool vfio_ccw_end_waits(struct vfio_ccw *vc)
+{
+	unsigned int i;
+
+	for (i = 0; i < vc->count; i++)
+		if (vc->responses[(vc->first + i) % VFIO_CCW_RESPONSES].over)
+			return true;
+	return false;
+}
+
 /*
  * The end of what a reset has stopped. QEMU keeps a function pending until it
  * hears of its end: without one, a guest that is rebooted during I/O finds the
@@ -667,7 +678,7 @@ void vfio_ccw_revoke(struct vfio_ccw *vc)
  * @user: its holder, locked
  *
  * Responses that were not fetched are dropped. If a program, a halt or a clear
- * was under way, one response tells that it is over.
+ * was under way, or its end was among them, one response tells that it is over.
  *
  * Return: 0 or a negative errno.
  */
@@ -681,6 +692,9 @@ int vfio_ccw_reset(struct vfio_ccw *vc, struct vfio_ccw_user *user)
 	if (vfio_ccw_settle(vc, user))
 		return -ENODEV;
 
+	spin_lock_irq(&vc->sch->lock);
+	vc->owed |= vfio_ccw_end_waits(vc);
+	spin_unlock_irq(&vc->sch->lock);
 	vfio_ccw_forget(vc);
 	memset(&user->region, 0, sizeof(user->region));
 	memset(&user->cmd_region, 0, sizeof(user->cmd_region));
