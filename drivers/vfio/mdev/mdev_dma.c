@@ -33,6 +33,7 @@
 #include <linux/jiffies.h>
 #include <linux/module.h>
 #include <linux/overflow.h>
+#include <linux/pid.h>
 #include <linux/refcount.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -97,7 +98,7 @@ struct mdev_unpin {
  * @refs: that of @node, which the end of the system call gives back, and that
  *	of a notice under way
  * @use: of the device; a reference is held
- * @task: the caller; never followed
+ * @thread: the caller; a reference is held
  * @iova: the first address, and
  * @last: the last one, of all ranges that notices named: all of them are within
  *	the range that the caller unmaps
@@ -110,7 +111,7 @@ struct mdev_bar {
 	struct list_head node;
 	refcount_t refs;
 	struct mdev_use *use;
-	const struct task_struct *task;
+	struct pid *thread;
 	u64 iova;
 	u64 last;
 	u64 notice_iova;
@@ -570,7 +571,8 @@ static void mdev_bar_put(struct mdev_bar *bar)
 {
 	if (!refcount_dec_and_test(&bar->refs))
 		return;
-	/* Pairs with refcount_inc() in mdev_bar_alloc() */
+	/* Pair with get_pid() and refcount_inc() in mdev_bar_alloc() */
+	put_pid(bar->thread);
 	mdev_use_put(bar->use);
 	kfree(bar);
 }
@@ -596,16 +598,46 @@ static const struct file_operations mdev_bar_fops = {
 	.release	= mdev_bar_release,
 };
 
-/* Returns false if it is too late for mdev_dma_closed() to lift @bar */
+/* Move the sticky bars to @list: those of threads that have ended, or all */
+static void mdev_bars_collect(struct mdev_dma *dma, struct list_head *list,
+			      bool all)
+{
+	struct mdev_bar *bar, *next;
+
+	lockdep_assert_held(&dma->lock);
+
+	list_for_each_entry_safe(bar, next, &dma->bars, node)
+		if (bar->sticky &&
+		    (all || !pid_has_task(bar->thread, PIDTYPE_PID)))
+			list_move(&bar->node, list);
+}
+
+static void mdev_bars_put(struct list_head *list)
+{
+	struct mdev_bar *bar, *next;
+
+	list_for_each_entry_safe(bar, next, list, node) {
+		list_del(&bar->node);
+		mdev_bar_put(bar);
+	}
+}
+
+/*
+ * Returns false if it is too late for mdev_dma_closed() to lift @bar. A holder
+ * has no more sticky bars than threads.
+ */
 static bool mdev_bar_stick(struct mdev_bar *bar)
 {
 	struct mdev_dma *dma = &bar->use->dma;
+	LIST_HEAD(ended);
 	bool sticky;
 
 	spin_lock(&dma->lock);
+	mdev_bars_collect(dma, &ended, false);
 	sticky = !dma->closed;
 	bar->sticky = sticky;
 	spin_unlock(&dma->lock);
+	mdev_bars_put(&ended);
 	return sticky;
 }
 
@@ -634,7 +666,7 @@ static struct mdev_bar *mdev_bar_alloc(struct mdev_use *use, u64 iova,
 	refcount_set(&bar->refs, 2);
 	refcount_inc(&use->refs);
 	bar->use = use;
-	bar->task = current;
+	bar->thread = get_pid(task_pid(current));
 	bar->iova = iova;
 	bar->last = last;
 	return bar;
@@ -647,7 +679,7 @@ static struct mdev_bar *mdev_bar_find(struct mdev_dma *dma, u64 iova, u64 last)
 
 	spin_lock(&dma->lock);
 	list_for_each_entry(bar, &dma->bars, node) {
-		if (bar->task != current)
+		if (bar->thread != task_pid(current))
 			continue;
 		refcount_inc(&bar->refs);
 		bar->iova = min(bar->iova, iova);
@@ -733,7 +765,6 @@ static bool mdev_dma_close(struct mdev_dma *dma)
 void mdev_dma_closed(struct mdev_use *use)
 {
 	struct mdev_dma *dma = &use->dma;
-	struct mdev_bar *bar, *next;
 	LIST_HEAD(sticky);
 
 	do {
@@ -746,14 +777,9 @@ void mdev_dma_closed(struct mdev_use *use)
 	mdev_dma_unpin_left(use);
 
 	spin_lock(&dma->lock);
-	list_for_each_entry_safe(bar, next, &dma->bars, node)
-		if (bar->sticky)
-			list_move(&bar->node, &sticky);
+	mdev_bars_collect(dma, &sticky, true);
 	spin_unlock(&dma->lock);
-	list_for_each_entry_safe(bar, next, &sticky, node) {
-		list_del(&bar->node);
-		mdev_bar_put(bar);
-	}
+	mdev_bars_put(&sticky);
 }
 
 /* Is there no record of the range that VFIO gave notice of? */
