@@ -495,8 +495,8 @@ static struct file *mdev_group_is_left(struct mdev_device *mdev)
 	lockdep_assert_held(&mdev->lock);
 
 	group->file = NULL;
-	/* Else it is shut until it is not being taken any more */
-	if (!mdev->group_taking)
+	/* Else it is shut until it is not being taken any more, or not yet */
+	if (!mdev->group_taking && !watch->binding)
 		mdev_group_reopen_cdev(watch);
 	return file;
 }
@@ -507,7 +507,8 @@ static struct file *mdev_group_is_left(struct mdev_device *mdev)
  *
  * No process can open the device's own file from now on. Does not wait:
  * mdev_group_is_taken() tells when the group is taken, and mdev_wait_queue is
- * woken. Then no process has the device's own file open either.
+ * woken. Then no process has the device's own file open either, and no driver
+ * is bound until mdev_group_end(): the group stays that of the device.
  */
 void mdev_group_begin(struct mdev_device *mdev)
 {
@@ -515,7 +516,7 @@ void mdev_group_begin(struct mdev_device *mdev)
 	bool start = false;
 
 	mutex_lock(&mdev->lock);
-	if (!mdev->group.users++)
+	if (!mdev->group.users++ && !mdev->watch->binding)
 		start = mdev_group_is_wanted(mdev, &vdev);
 	mutex_unlock(&mdev->lock);
 	if (start)
@@ -543,6 +544,48 @@ void mdev_group_end(struct mdev_device *mdev)
 		fput(file);
 	else if (group->id >= 0)
 		mdev_group_put(file);
+}
+
+/**
+ * mdev_group_bind_begin - a driver is about to register a VFIO device
+ * @mdev: the mediated device
+ *
+ * The new device's group is another one. If a thread wants the group, it may
+ * have taken the one before, and would take it for the new one.
+ *
+ * Return: whether no thread wants it; then mdev_group_bind_end() has to follow.
+ */
+bool mdev_group_bind_begin(struct mdev_device *mdev)
+{
+	bool unwanted;
+
+	mutex_lock(&mdev->lock);
+	unwanted = !mdev->group.users;
+	mdev->watch->binding = unwanted;
+	mutex_unlock(&mdev->lock);
+	return unwanted;
+}
+
+/**
+ * mdev_group_bind_end - the driver has registered its VFIO device, or has failed
+ * @mdev: the mediated device
+ *
+ * Takes the group for threads that have wanted it meanwhile.
+ */
+void mdev_group_bind_end(struct mdev_device *mdev)
+{
+	struct device *vdev = NULL;
+	bool start = false;
+
+	mutex_lock(&mdev->lock);
+	mdev->watch->binding = false;
+	if (mdev->group.users)
+		start = mdev_group_is_wanted(mdev, &vdev);
+	mutex_unlock(&mdev->lock);
+	if (start)
+		mdev_group_start(mdev, vdev);
+	else
+		wake_up_all(&mdev_wait_queue);
 }
 
 int mdev_group_init_module(void)

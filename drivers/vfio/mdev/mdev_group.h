@@ -58,6 +58,8 @@ void mdev_group_put(struct file *file);
 void mdev_group_released(int id);
 void mdev_group_begin(struct mdev_device *mdev);
 void mdev_group_end(struct mdev_device *mdev);
+bool mdev_group_bind_begin(struct mdev_device *mdev);
+void mdev_group_bind_end(struct mdev_device *mdev);
 
 static inline bool mdev_group_is_taken(const struct mdev_group_use *group)
 {

@@ -191,22 +191,20 @@ static int mdev_kernel_remove(struct mdev_device *mdev)
 	return 0;
 }
 
-/*
- * Not if a removal waits: it may have taken the group of the VFIO device before this
- * one, and a process could open the new group.
- */
+/* Not if a removal waits */
 static int mdev_kernel_bind(struct device *dev)
 {
 	struct kernel_mdev_driver *drv = to_kernel_driver(dev->driver);
 	struct mdev_device *mdev = to_mdev_device(dev);
 	int ret = 0;
 
-	if (READ_ONCE(mdev->request.evictors))
+	if (READ_ONCE(mdev->request.evictors) || !mdev_group_bind_begin(mdev))
 		return -EBUSY;
 	if (drv->probe)
 		ret = drv->probe(to_kernel_device(mdev));
 	if (!ret)
 		mdev_watch_begin(mdev);
+	mdev_group_bind_end(mdev);
 	return ret;
 }
 
