@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a removal does as time goes by: the user is asked again, and the log
+ * What a removal does as time goes by: the holder is asked again, and the log
  * repeats what it said. Most of it is waiting, some 100 seconds in all.
  */
 #include <errno.h>

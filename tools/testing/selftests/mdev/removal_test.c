@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Removing mediated devices that are in use: the user is asked, the writer
+ * Removing mediated devices that are in use: the holder is asked, the writer
  * waits, and whatever happens meanwhile ends in a defined way. What takes more
  * than the first request is in interval_test.c.
  */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A parent that goes, or vfio_mdev that is unbound, while devices are in use:
- * their users are asked, and after the time that the module parameter gives
- * they have none any more. Modules that are unloaded come last.
+ * their holders are asked, and lose the devices after the time that the module
+ * parameter gives. Modules that are unloaded come last.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Revocation against whatever its users are doing: threads that read, write,
+ * Revocation against whatever its holders are doing: threads that read, write,
  * set interrupts, pin, map, fault and open, or wait for memory that never comes,
  * and are killed before, after or meanwhile. Each round ends with the device
  * gone; at the end nothing is lost or left over.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Revocation: a mediated device is taken from a user who does not release it,
+ * Revocation: a mediated device is taken from a holder that does not release it,
  * by a write to "revoke". What revokes by itself, when a parent goes, is in
  * revoke_parent_test.c.
  */

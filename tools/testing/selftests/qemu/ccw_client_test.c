@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * QEMU as the user of a subchannel: a guest of our own works with the device
+ * QEMU as the holder of a subchannel: a guest of our own works with the device
  * behind it, and whoever takes the device away finds that QEMU lets it go.
  */
 #include <errno.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * QEMU as the user of a serial card of mtty's, with Linux as its guest: the
+ * QEMU as the holder of a serial card of mtty's, with Linux as its guest: the
  * kernel's own driver takes the card, passes bytes through it, and lets it go.
  * The guest's first process is guests/linux_guest.sh.
  */

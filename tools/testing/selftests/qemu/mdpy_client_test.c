@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * QEMU as the user of a display of the kernel's sample mdpy, whose driver knows
+ * QEMU as the holder of a display of the kernel's sample mdpy, whose driver knows
  * nothing of requests: QEMU finds the interrupt that the framework adds, is
  * asked through it, and lets the display go if its guest agrees.
  */

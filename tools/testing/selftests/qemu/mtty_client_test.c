@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * QEMU as the user of a serial card of mtty's: a guest of our own passes bytes
+ * QEMU as the holder of a serial card of mtty's: a guest of our own passes bytes
  * through the card by interrupts, and whoever takes the card away finds that
  * QEMU lets it go, where its guest agrees, or that it doesn't.
  */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The host's own driver of a disk and the user of vfio_ccw read each other's
+ * The host's own driver of a disk and a holder of vfio_ccw's read each other's
  * records, one after the other on the same subchannel.
  */
 #include <errno.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A file system that the host makes on a disk's partition: the user of vfio_ccw
+ * A file system that the host makes on a disk's partition: a holder of vfio_ccw's
  * finds a file in it by the file system's own structures, reads it and changes
  * it, and the host's fsck and its file system find what they expect.
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The life of a subchannel that is passed through: binding, its one mediated
- * device, open and close, users that die, and removal of each kind while it is
+ * device, open and close, holders that die, and removal of each kind while it is
  * in use.
  */
 #include <errno.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A subchannel that is taken from its user: by the administrator, by an unbind
+ * A subchannel that is taken from its holder: by the administrator, by an unbind
  * that has waited long enough, and because it was pulled. Nothing of that waits
- * for the user, whatever that is doing.
+ * for the holder, whatever that is doing.
  */
 #define _GNU_SOURCE
 #include <sched.h>
