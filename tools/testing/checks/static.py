@@ -204,6 +204,14 @@ _HEADING = re.compile(r"^``.*``$", re.MULTILINE)
 _PLACEHOLDER = re.compile(r"%[-#0-9.]*(?:(?:hh?|ll?|[ztj])?[duxio]|p\w*|s|c)|\\n")
 LOGGING = ("drivers/vfio/mdev", "drivers/s390/cio", "samples/vfio-mdev")
 GUIDE = "Documentation/admin-guide/mediated-devices.rst"
+# What other documents quote of the log: after "the log has", and in a transcript
+_QUOTE = re.compile(r"\bthe log (?:has|says) ``([^`]+)``|^ {4}vfio_mdev \S+: (.+)$", re.MULTILINE)
+QUOTING = ("README.md", "Documentation/admin-guide/installation.rst", "Documentation/admin-guide/watching.rst")
+
+
+def longest_piece(line):
+    """Of a line of the log as documents have it: between placeholders, and between what may be strings of their own."""
+    return max(re.split(r"…|\b[A-Z]+\b|[()#:;]", line.replace('"', "'")), key=len).strip(" ,")
 
 
 def unknown_lines(sources, guide):
@@ -218,16 +226,34 @@ def unknown_lines(sources, guide):
                 found.append(f"{name}: {GUIDE} has no heading with {longest!r}")
         parts += _LITERAL.findall(text)
     for heading in headings:
-        # Between the guide's placeholders, and between what may be strings of their own.
-        pieces = re.split(r"…|\b[A-Z]+\b|[()#:;]", heading.replace('"', "'"))
-        longest = max(pieces, key=len).strip(" ,")
+        longest = longest_piece(heading)
         if longest and not any(longest in part for part in parts):
             found.append(f"no source logs {longest!r}, which {GUIDE} has as a heading")
     return found
 
 
+def log_quotes(text):
+    """A quote that the end of a line divides is one; the lines of a transcript begin with spaces."""
+    return ["".join(quote) for quote in _QUOTE.findall(re.sub(r"(?<=\S)\n(?=\S)", " ", text))]
+
+
+def misquoted_lines(sources, documents):
+    """What documents quote of the log, and no source logs. Both are {name: text}."""
+    parts = [part for text in sources.values() for part in _LITERAL.findall(text.replace('\\"', "'"))]
+    found = []
+    for name, text in documents.items():
+        for quote in log_quotes(text):
+            longest = longest_piece(quote)
+            if not any(longest in part for part in parts):
+                found.append(f"no source logs {longest!r}, which {name} quotes")
+    return found
+
+
 def log_lines(target, kernel):
-    """Each line of the log stands in the administrator's guide, and no other does. The check sees what is not so."""
+    """
+    Each line of the log stands in the administrator's guide, and no other does; other documents quote no other. The
+    check sees what is not so.
+    """
     sources = {str(path.relative_to(TOP)): path.read_text()
                for folder in LOGGING for path in sorted((TOP / folder).glob("*.c"))}
     guide = (TOP / GUIDE).read_text()
@@ -238,6 +264,13 @@ def log_lines(target, kernel):
         found.append("a new line of the log is not missed in the guide")
     if len(unknown_lines(sources, f"{guide}\n``the moon is full: …``\n\tSleep.\n")) != len(found) + 1:
         found.append("a line of the guide that no source has is not seen")
+    documents = {name: (TOP / name).read_text() for name in QUOTING}
+    found += misquoted_lines(sources, documents)
+    found += [f"{name} has no quote of the log that can be read" for name, text in documents.items()
+              if not log_quotes(text)]
+    wrong = {"new.rst": "the log\nhas ``the moon\nis full``", "new.md": "    vfio_mdev 83b8f4f2: full moon (pid 1)\n"}
+    if len(misquoted_lines(sources, wrong)) != 2:
+        found.append("a wrong quote of the log is not seen")
     return found
 
 
