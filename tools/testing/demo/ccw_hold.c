@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Holds the mediated device of a subchannel, once the I/O device behind it has said who it is
- * (SENSE ID): ccw_hold [--request] UUID
+ * (SENSE ID): ccw_hold [--request[=INDEX]] UUID
  */
 #include <endian.h>
 #include <linux/vfio_ccw.h>

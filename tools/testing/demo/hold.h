@@ -96,21 +96,24 @@ static inline void hold_on(int device)
 }
 
 /*
- * The main function of a holder: NAME [--request] UUID. Returns when the device is open and used,
- * and goes on in the background. With --request it registers the request eventfd, and closes the
- * device when it is asked to; without, it holds it until it is killed, or finds the device dead.
+ * The main function of a holder: NAME [--request[=INDEX]] UUID. Returns when the device is open
+ * and used, and goes on in the background. With --request it registers the request eventfd, and
+ * closes the device when it is asked to; without, it holds it until it is killed, or finds the
+ * device dead. INDEX is that of the request, for a device of a kind of its own.
  */
 static inline int hold_main(int argc, char **argv, int request_index,
 			    void (*use)(const struct held *held))
 {
-	bool answers = argc == 3 && !strcmp(argv[1], "--request");
+	bool answers = argc == 3 && !strncmp(argv[1], "--request", 9);
 	int ready[2], request = -1;
 	struct held held;
 	uint64_t count;
 	pid_t pid;
 
+	if (answers && argv[1][9])
+		answers = sscanf(argv[1], "--request=%d", &request_index) == 1;
 	if (argc != 2 && !answers)
-		errx(2, "usage: %s [--request] UUID", argv[0]);
+		errx(2, "usage: %s [--request[=INDEX]] UUID", argv[0]);
 	if (pipe(ready))
 		err(1, "pipe");
 	/* The one that opens is the one that stays: it is the holder that the kernel names. */

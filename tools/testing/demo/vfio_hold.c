@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Holds a mediated device of mtty: vfio_hold [--request] UUID */
+/* Holds a mediated device, such as mtty's: vfio_hold [--request[=INDEX]] UUID */
 #include "hold.h"
 
 int main(int argc, char **argv)
