@@ -55,7 +55,6 @@ def prepare(name, tests, report, args, ours, peer):
     with config.locked(target.dir):
         if target.config:
             kernels.build(target, kernel, logs, report)
-        initramfs.check_modules(target, kernel)
         disks = {name: disk.named(target, name, report, args.refresh)
                  for name in sorted({test.disk for test in here if test.disk})}
         disks |= {wanted: disk.root(target, wanted, report, args.refresh)

@@ -156,14 +156,14 @@ class Boot:
 
     def _begin(self, machine):
         """The guest's way up to its first test: see _plan()."""
-        target = self._setup.target
+        disk_modules = closure(self._setup.kernel, self._setup.target.disk_modules)
         lines = [shlex.join(["start", machine.channel, *machine.channel_modules])]
         if self._root:
-            lines.append(shlex.join(["mount_root", *target.disk_modules]))
-        lines.append(shlex.join(["load_base", *target.modules]))
+            lines.append(shlex.join(["mount_root", *disk_modules]))
+        lines.append(shlex.join(["load_base", *self._base_modules()]))
         if disk := self._disk():
             lines.append(shlex.join(["mount_image", disk, *image] if (image := self._image_modules()) else
-                                    ["mount_disk", disk, *target.disk_modules]))
+                                    ["mount_disk", disk, *disk_modules]))
         return lines
 
     def _plan(self, machine):
@@ -183,9 +183,12 @@ class Boot:
             lines.append(shlex.join(["echo", "The debugger, in another terminal:", machine.gdb_command()]))
         return [*lines, "person"]
 
+    def _base_modules(self):
+        return closure(self._setup.kernel, self._setup.target.modules)
+
     def _drivers(self, test):
         """What the test needs of Debian's modules."""
-        return closure(self._setup.kernel, test.drivers, [*self._setup.target.modules, *test.modules])
+        return closure(self._setup.kernel, test.drivers, [*self._base_modules(), *test.modules])
 
     def _disk(self):
         return self._tests[0].disk if self._tests else ""
@@ -193,7 +196,7 @@ class Boot:
     def _image_modules(self):
         """What a disk of packages needs that is a file of the initramfs; none where it is a disk of the machine."""
         machine = MACHINES[self._setup.target.machine]
-        return closure(self._setup.kernel, machine.image_modules, self._setup.target.modules) if self._disk() else []
+        return closure(self._setup.kernel, machine.image_modules, self._base_modules()) if self._disk() else []
 
     def _initrd(self, lines, files=()):
         """The archive of the target's boots, with a plan and more files behind it."""

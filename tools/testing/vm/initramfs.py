@@ -45,35 +45,32 @@ class Cpio:
         return data + b"\0" * (-len(data) % 512)
 
 
-def _module_file(kernel, name):
-    # A name has dashes in a file, and underscores everywhere else.
-    return next(kernel.modules.rglob(f"{re.sub('[-_]', '[-_]', name)}.ko*"), None)
+def _in_a_file(name):
+    """A pattern: a name has dashes in a file, and underscores everywhere else."""
+    return re.sub("[-_]", "[-_]", name)
 
 
 def kernel_module(kernel, name):
     """A module of the kernel's own, as plain ELF."""
-    if not (path := _module_file(kernel, name)):
+    if not (path := next(kernel.modules.rglob(f"{_in_a_file(name)}.ko*"), None)):
         raise Failure(f"{kernel.release} has no module {name}")
     data = path.read_bytes()
     return lzma.decompress(data) if path.suffix == ".xz" else data
 
 
-def _base_modules(target):
-    return target.arch.channel_modules + target.disk_modules + target.modules
+def _is_built_in(kernel, name):
+    names = kernel.modules / "modules.builtin"
+    return names.is_file() and re.search(rf"/{_in_a_file(name)}\.ko$", names.read_text(), re.MULTILINE)
 
 
-def check_modules(target, kernel):
-    """Whether the kernel has the modules that its target names; a new target's are often another kernel's."""
-    if missing := [name for name in _base_modules(target) if not _module_file(kernel, name)]:
-        raise Failure(f"{kernel.release} has no module {', '.join(missing)}: if that is built in (see modules.builtin "
-                      f"beside its modules), leave it out of modules and disk_modules of {target.name}.toml")
-
-
-def closure(kernel, names, have):
-    """Modules of the kernel's own and what they need, without what is there: in the order in which they are loaded."""
+def closure(kernel, names, have=()):
+    """
+    Modules of the kernel's own and what they need, without what is there or built in: in the order in which they are
+    loaded.
+    """
     found = []
     for name in names:
-        if name in have or name in found:
+        if name in have or name in found or _is_built_in(kernel, name):
             continue
         depends = re.search(rb"\0depends=([^\0]*)\0", kernel_module(kernel, name))[1].decode()
         found += closure(kernel, [other for other in depends.split(",") if other], [*have, *found])
@@ -95,8 +92,8 @@ def base_archive(target, kernel, modules, programs, peer):
     cpio.file("init", (HERE / "guest/init").read_bytes())
     cpio.file("vm/supervise", (programs / "vm/guest/supervise").read_bytes())
     cpio.link("vm/host", "supervise")
-    names = _base_modules(target) + (["mdev"] if peer and "mdev" not in modules else [])
-    for name in names:
+    names = closure(kernel, [*target.arch.channel_modules, *target.disk_modules, *target.modules])
+    for name in names + (["mdev"] if peer and "mdev" not in modules else []):
         cpio.file(f"modules/{name}.ko", kernel_module(kernel, name), 0o644)
     for name, path in modules.items():
         cpio.file(f"modules/{name}.ko", path.read_bytes(), 0o644)
