@@ -5,6 +5,7 @@ import xml.etree.ElementTree as xml
 
 import pytest
 import splat
+from progress import Progress
 from report import FAILED, PASSED, PEER, SKIPPED, Report
 from tap import Tap
 
@@ -68,36 +69,46 @@ def report(capsys):
     return Report()
 
 
-def test_a_run_that_tested_nothing_has_not_passed(report):
-    assert report.finish() == 1
+def test_a_run_that_tested_nothing_has_not_passed(report, tmp_path):
+    assert report.finish(tmp_path / "summary") == 1
     report.result("a", "skipped", SKIPPED, "no device")
-    assert report.finish() == 1
+    assert report.finish(tmp_path / "summary") == 1
     report.result("a", "good", PASSED)
-    assert report.finish() == 0
+    assert report.finish(tmp_path / "summary") == 0
     report.result("a", "bad", FAILED, "why")
-    assert report.finish() == 1
+    assert report.finish(tmp_path / "summary") == 1
 
 
-def test_last_line_is_the_sum(report, capsys):
+def test_last_line_is_the_sum(report, capsys, tmp_path):
     report.result("a", "good", PASSED)
     report.result("b", "bad", FAILED, "why")
-    report.finish()
+    report.finish(tmp_path / "summary")
     assert capsys.readouterr().out.splitlines()[-2:] == ["  [b] bad: why", "1 passed, 1 failed, 0 skipped"]
 
 
-def test_logs_are_shown_again_if_something_failed(report, capsys):
+def test_logs_are_shown_again_if_something_failed(report, capsys, tmp_path):
     report.more("b", ["first\n", "second"])
     report.result("a", "good", PASSED)
-    report.finish()
+    report.finish(tmp_path / "summary")
     assert "The log" not in capsys.readouterr().out
     report.result("b", "bad", FAILED, "why")
-    report.finish()
+    report.finish(tmp_path / "summary")
     assert capsys.readouterr().out.splitlines()[-4:-1] == ["The log of b:", "  first", "  second"]
 
 
 def test_what_the_kernels_own_fails_at_is_skipped(report, capsys):
     report.result("a" + PEER, "bad", FAILED, "why")
     assert (report.count(FAILED), report.count(SKIPPED)) == (0, 1)
+
+
+def test_sum_is_kept_with_what_took_longest(tmp_path):
+    progress = Progress(tmp_path / "took", 2)
+    progress.job("a boot", lambda: None)()
+    report = Report(progress)
+    report.result("here", "one", PASSED)
+    report.finish(tmp_path / "summary")
+    assert (tmp_path / "summary").read_text().split("\n") == [
+        "1 passed, 0 failed, 0 skipped", "", "What took longest:", "     0 s a boot", ""]
 
 
 def test_junit_has_each_result(report, tmp_path):

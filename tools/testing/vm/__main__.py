@@ -25,6 +25,7 @@ import toolchain
 from boot import Boot, Setup
 from config import BENCH, BUILD, DEMO, LOGS, TOP
 from load import busy
+from progress import Progress
 from report import FAILED, PASSED, Failure, Report
 
 sys.path.append(str(TOP / "tools/testing/checks"))
@@ -98,31 +99,36 @@ def run_tests(tests, report, args, ours=True, peer=False, checks=(), folders=())
     """Returns {(target, peer): {test: its output}}."""
     outputs = {}
     jobs = []
+    job = report.progress.job
     checked_archs = set()
     with (busy(args.load), concurrent.futures.ThreadPoolExecutor(GUESTS) as pool,
           concurrent.futures.ThreadPoolExecutor(WAITING_GUESTS) as waiting,
           cancelled_by_interrupt(pool), cancelled_by_interrupt(waiting)):
         for folder in folders:
-            jobs.append((None, pool.submit(userspace.run, folder, report)))
+            jobs.append((None, pool.submit(job(folder.rpartition("/")[2], userspace.run), folder, report)))
         for name in args.target:
             try:
                 # The guests of one target run while the next one is built.
-                setups = prepare(name, tests, report, args, ours, peer)
+                setups = job(f"{name} build", prepare)(name, tests, report, args, ours, peer)
             except Failure as failure:
                 report.result(name, "build", FAILED, str(failure))
+                report.progress.have_come(name)
                 continue
             if ours:
                 report.result(name, "build with W=1, no warning", PASSED)
             for setup in setups:
                 for boot in boots_of(setup, tests, report, args.repeat):
-                    jobs.append(((name, setup.peer), (waiting if boot.waits else pool).submit(boot.run)))
+                    jobs.append(((name, setup.peer),
+                                 (waiting if boot.waits else pool).submit(job(boot.name, boot.run))))
             target = setups[0].target
             # They are written for the tools of a primary kernel's source.
             for check in checks if not target.toolchain else ():
                 if static.is_due(check, target.arch.name, checked_archs):
-                    jobs.append((None, pool.submit(static.run, check, target, setups[0].kernel, report)))
+                    jobs.append((None, pool.submit(job(f"{name} {check}", static.run), check, target,
+                                                   setups[0].kernel, report)))
             if not target.toolchain:
                 checked_archs.add(target.arch.name)
+            report.progress.have_come(name)
         for key, job in jobs:
             try:
                 if output := job.result():
@@ -161,8 +167,12 @@ def kernels_of(tests, args, long=False):
 def check(args, report, long=False):
     tests = chosen(args.test, *config.test_lists(), long=long)
     args.target = kernels_of(tests, args, long)
+    if not args.test:
+        report.progress.expect(args.target)
     run_tests(tests, report, args, peer=long and any(test.peer for test in tests),
               checks=() if args.test else static.CHECKS, folders=() if args.test else userspace.FOLDERS)
+    if not args.test:
+        report.progress.keep()
     if long and not args.test:
         build_test(args, report)
         install_test(args, report)
@@ -349,14 +359,14 @@ def main():
         command.set_defaults(function=function)
         add_options(command, function, options.split())
     args = parser.parse_args()
-    report = Report()
+    report = Report(Progress(BUILD / "took.json", GUESTS))
     standstill.watch(report)
     try:
         code = args.function(args, report)
         if code is not None:
             return code
         report.write_junit(BUILD / "report.xml")
-        return report.finish()
+        return report.finish(BUILD / "summary.txt")
     except Failure as failure:
         print(f"run: {failure}", file=sys.stderr)
         return 1

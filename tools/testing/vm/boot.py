@@ -76,7 +76,7 @@ class _Run:
     def program_line(self, line):
         self.output.append(line)
         if self.test.output == "stream":
-            print(line, flush=True)
+            self._report.show(line)
         elif result := self._tap and self._tap.line(line):
             name, status, text = result
             self._result(f"{self.test.name}: {name}", status, text)
@@ -139,6 +139,7 @@ class Boot:
         self.waits = all(test.waits for test in tests)
         name = (tests[0].boot or tests[0].name) if tests else "shell"
         name += ("-peer" if setup.peer else "") + (f".{number}" if number else "")
+        self.name = f"{setup.target.name} {name}"
         self._logs = LOGS / setup.target.name / name
 
     def _modules(self, test):

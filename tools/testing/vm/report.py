@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0
 """What the user sees: progress lines while the work goes on, results, and their sum."""
 
+import shutil
 import sys
 import threading
 import time
 import xml.etree.ElementTree as xml
 
+from progress import minutes
+
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 _LABEL = {PASSED: "ok", FAILED: "FAILED", SKIPPED: "skip"}
+
+# Seconds after which the line at the bottom of a terminal is written anew.
+REFRESH = 1
 
 # How many logs are shown once more with the sum.
 LOGS_SHOWN = 5
@@ -23,17 +29,41 @@ class Failure(Exception):
 class Report:
     """Collects results. Called from the threads of all targets, hence the lock around both."""
 
-    def __init__(self):
+    def __init__(self, progress=None):
+        """progress: what the last line of a terminal shows."""
+        self.progress = progress
         self._lock = threading.Lock()
         # Held by a test while its output is shown as it comes.
         self.stage = threading.Lock()
         self._start = time.monotonic()
         self._results = []
         self._logs = []
+        self._has_line = progress and sys.stdout.isatty()
+        self._drawn = ""
+        if self._has_line:
+            threading.Thread(target=self._refresh, daemon=True).start()
+
+    def _refresh(self):
+        while True:
+            time.sleep(REFRESH)
+            with self._lock:
+                self._draw()
+
+    def _draw(self):
+        """The line at the bottom: written over by what comes next."""
+        line = self.progress.line(shutil.get_terminal_size().columns) if self._has_line else ""
+        if line or self._drawn:
+            print(f"\r{line}\x1b[K\r", end="", flush=True)
+        self._drawn = line
+
+    def show(self, text):
+        """A line as it is."""
+        with self._lock:
+            print(f"{text}\x1b[K" if self._drawn else text, flush=True)
+            self._draw()
 
     def say(self, who, text):
-        with self._lock:
-            print(f"{time.monotonic() - self._start:6.1f}s [{who}] {text}", flush=True)
+        self.show(f"{time.monotonic() - self._start:6.1f}s [{who}] {text}")
 
     def more(self, who, lines):
         """What a log says behind the line that a result names: the logs themselves may be gone when it is read."""
@@ -70,18 +100,21 @@ class Report:
         path.parent.mkdir(parents=True, exist_ok=True)
         xml.ElementTree(suites).write(path, encoding="utf-8", xml_declaration=True)
 
-    def finish(self):
-        """Print the sum, and return the exit code: a run that tested nothing has not passed."""
-        failed = [result for result in self._results if result[2] == FAILED]
-        if failed:
-            print("\nWhat failed:")
-        for who, name, _, text in failed:
-            print(f"  [{who}] {name}: {text}")
-        # Often nobody sees more than the end of a run.
-        for who, lines in self._logs[:LOGS_SHOWN] if failed else []:
-            print(f"\nThe log of {who}:")
-            for line in lines:
-                print(f"  {line.rstrip()}")
-        print(f"{self.count(PASSED)} passed, {len(failed)} failed, {self.count(SKIPPED)} skipped")
-        sys.stdout.flush()
-        return 0 if self.count(PASSED) and not failed else 1
+    def _summary(self):
+        """Often nobody sees more than the end of a run."""
+        lines = []
+        if failed := [result for result in self._results if result[2] == FAILED]:
+            lines += ["", "What failed:", *(f"  [{who}] {name}: {text}" for who, name, _, text in failed)]
+            for who, log in self._logs[:LOGS_SHOWN]:
+                lines += ["", f"The log of {who}:", *(f"  {line.rstrip()}" for line in log)]
+        return [*lines, f"{self.count(PASSED)} passed, {len(failed)} failed, {self.count(SKIPPED)} skipped"]
+
+    def finish(self, path):
+        """Tell the sum, here and in a file, and return the exit code: a run that tested nothing has not passed."""
+        with self._lock:
+            self._draw()
+        lines = self._summary()
+        print("\n".join(lines), flush=True)
+        took = [f"{minutes(seconds):>8} {name}" for name, seconds in self.progress.longest()] if self.progress else []
+        path.write_text("\n".join([*lines, "", "What took longest:", *took]) + "\n")
+        return 0 if self.count(PASSED) and not self.count(FAILED) else 1
