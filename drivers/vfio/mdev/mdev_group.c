@@ -170,12 +170,13 @@ static struct file *mdev_group_open_idle(const char *path, struct device *dev)
 	if (vdev && mdev_cdev_is_open(vdev))
 		return ERR_PTR(-EBUSY);
 	file = mdev_group_open(path);
-	if (IS_ERR(file) || !vdev || !mdev_cdev_exists(vdev))
+	if (file == ERR_PTR(-EBUSY) || !vdev || !mdev_cdev_exists(vdev))
 		return file;
 	synchronize_rcu_tasks();
 	if (!mdev_cdev_is_open(vdev))
 		return file;
-	mdev_group_put(file);
+	if (!IS_ERR(file))
+		mdev_group_put(file);
 	return ERR_PTR(-EBUSY);
 }
 
@@ -474,7 +475,8 @@ static bool mdev_group_is_wanted(struct mdev_device *mdev,
 	if (watch->vdev)
 		watch->group_job.cdev_ops = mdev_cdev_shut(watch->vdev);
 	group->id = mdev_group_id(&mdev->dev);
-	if (group->id < 0) {
+	/* Without groups, VFIO's device may still be open by its own file */
+	if (group->id < 0 && !(watch->vdev && mdev_cdev_exists(watch->vdev))) {
 		WRITE_ONCE(group->file, ERR_PTR(group->id));
 		return false;
 	}
