@@ -563,7 +563,7 @@ bool mdev_group_bind_begin(struct mdev_device *mdev)
 
 	mutex_lock(&mdev->lock);
 	unwanted = !mdev->group.users;
-	mdev->watch->binding = unwanted;
+	WRITE_ONCE(mdev->watch->binding, unwanted);
 	mutex_unlock(&mdev->lock);
 	return unwanted;
 }
@@ -580,14 +580,13 @@ void mdev_group_bind_end(struct mdev_device *mdev)
 	bool start = false;
 
 	mutex_lock(&mdev->lock);
-	mdev->watch->binding = false;
+	WRITE_ONCE(mdev->watch->binding, false);
 	if (mdev->group.users)
 		start = mdev_group_is_wanted(mdev, &vdev);
 	mutex_unlock(&mdev->lock);
 	if (start)
 		mdev_group_start(mdev, vdev);
-	else
-		wake_up_all(&mdev_wait_queue);
+	wake_up_all(&mdev_wait_queue);
 }
 
 int mdev_group_init_module(void)

@@ -276,8 +276,14 @@ static void mdev_say_group_open(struct mdev_device *mdev)
  */
 static int mdev_wait_group(struct mdev_device *mdev, unsigned int state)
 {
-	long left = mdev_wait_group_taken(mdev, state, MDEV_LEAVE_WAIT);
+	long left;
 
+	/* There is no group to wait for while the driver registers its device */
+	left = mdev_wait_timeout(!READ_ONCE(mdev->watch->binding) ||
+				 mdev_is_going(mdev), state,
+				 MAX_SCHEDULE_TIMEOUT);
+	if (left > 0)
+		left = mdev_wait_group_taken(mdev, state, MDEV_LEAVE_WAIT);
 	if (!left) {
 		mdev_say_group_open(mdev);
 		left = mdev_wait_group_taken(mdev, state,
@@ -346,20 +352,38 @@ out:
 	return ret;
 }
 
+/* The group is wanted of no device that its creator may still have bound */
+static int mdev_may_claim_unused(struct mdev_device *mdev)
+{
+	int ret;
+
+	mutex_lock(&mdev->lock);
+	if (mdev->state.phase == MDEV_NEW)
+		ret = -EAGAIN;
+	else if (mdev_is_going(mdev))
+		ret = -ENODEV;
+	else
+		ret = mdev_may_revoke(mdev);
+	mutex_unlock(&mdev->lock);
+	return ret;
+}
+
 /* For a device of the kernel's own interface: succeeds if it has no holder */
 static int mdev_claim_unused(struct mdev_device *mdev)
 {
 	int ret;
 
-	mutex_lock(&mdev->lock);
-	ret = mdev_may_revoke(mdev);
-	mutex_unlock(&mdev->lock);
+	ret = mdev_may_claim_unused(mdev);
 	if (ret)
 		return ret;
 
 	mdev_group_begin(mdev);
-	ret = mdev_wait_group_taken(mdev, TASK_IDLE, MDEV_LEAVE_WAIT) ?
-	      mdev_claim(mdev, MDEV_EV_CLAIM) : -EBUSY;
+	if (!mdev_wait_group_taken(mdev, TASK_IDLE, MDEV_LEAVE_WAIT))
+		ret = -EBUSY;
+	/* A driver may have been bound meanwhile */
+	if (!ret)
+		ret = mdev_may_claim_unused(mdev) ?:
+		      mdev_claim(mdev, MDEV_EV_CLAIM);
 	if (ret)
 		mdev_group_end(mdev);
 	return ret;

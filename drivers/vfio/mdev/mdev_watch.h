@@ -30,8 +30,8 @@ struct mdev_device;
  * @is_pci: it is of the vfio-pci kind: holders know such an interrupt
  * @adds_request: its driver cannot ask, so the framework asks, through @request
  * @blind: its VFIO device cannot be watched
- * @binding: the driver may be about to register its VFIO device; under the
- *	device's lock
+ * @binding: the driver may be about to register its VFIO device; written under
+ *	the device's lock
  */
 struct mdev_watch {
 	struct mdev_device *mdev;
