@@ -91,12 +91,14 @@ enum vfio_ccw_event {
  * @of_program: it is about the channel program that is translated in cp
  * @over: a program, a halt or a clear ends with it
  * @mapped: its addresses are the guest's
+ * @settles: it is the first that tells the holder of that end
  */
 struct vfio_ccw_response {
 	struct irb irb;
 	bool of_program;
 	bool over;
 	bool mapped;
+	bool settles;
 };
 
 /**

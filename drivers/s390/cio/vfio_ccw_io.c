@@ -241,9 +241,12 @@ static struct vfio_ccw_response *vfio_ccw_next_response(struct vfio_ccw *vc,
 {
 	struct vfio_ccw_response *last;
 
-	if (vc->count < VFIO_CCW_RESPONSES)
-		return &vc->responses[(vc->first + vc->count++) %
+	if (vc->count < VFIO_CCW_RESPONSES) {
+		last = &vc->responses[(vc->first + vc->count++) %
 				      VFIO_CCW_RESPONSES];
+		last->settles = false;
+		return last;
+	}
 	last = &vc->responses[(vc->first + vc->count - 1) % VFIO_CCW_RESPONSES];
 	return over || !last->over ? last : NULL;
 }
@@ -292,19 +295,24 @@ void vfio_ccw_interrupt(struct vfio_ccw *vc, const struct irb *irb)
 		response->of_program = active;
 		response->over = over;
 		response->mapped = false;
+		response->settles |= over && vc->owed;
 	}
 	if (over)
 		vc->owed = false;
 	mdev_trigger_signal(&vc->triggers[VFIO_CCW_IO_IRQ_INDEX]);
 }
 
-/* Under the subchannel's lock: is there an end that was not fetched? */
+/*
+ * Is there an end that was not fetched? A device's own end, after that of the
+ * program, is not one.
+ */
 static bool vfio_ccw_end_waits(struct vfio_ccw *vc)
 {
 	unsigned int i;
 
+	lockdep_assert_held(&vc->sch->lock);
 	for (i = 0; i < vc->count; i++)
-		if (vc->responses[(vc->first + i) % VFIO_CCW_RESPONSES].over)
+		if (vc->responses[(vc->first + i) % VFIO_CCW_RESPONSES].settles)
 			return true;
 	return false;
 }
@@ -327,6 +335,7 @@ static void vfio_ccw_tell_reset(struct vfio_ccw *vc)
 	response->of_program = false;
 	response->over = true;
 	response->mapped = true;
+	response->settles = true;
 	vc->owed = false;
 	mdev_trigger_signal(&vc->triggers[VFIO_CCW_IO_IRQ_INDEX]);
 }

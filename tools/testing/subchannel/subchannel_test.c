@@ -45,6 +45,7 @@ static struct {
 	struct {
 		struct cmd_scsw scsw;
 		bool over;
+		bool settles;	/* the first that tells of that end */
 	} responses[VFIO_CCW_RESPONSES];
 } model;
 
@@ -95,10 +96,13 @@ void test_interrupt(const struct irb *irb, bool ends)
 	}
 	if (!model.silent) {
 		/* The last one gives way, but an end to nothing else */
-		if (at == VFIO_CCW_RESPONSES)
+		if (at == VFIO_CCW_RESPONSES) {
 			at--;
-		else
+		} else {
 			model.count++;
+			model.responses[at].settles = false;
+		}
+		model.responses[at].settles |= ends && model.owed;
 		if (at + 1 == model.count &&
 		    (at < VFIO_CCW_RESPONSES - 1 || ends ||
 		     !model.responses[at].over || !model.responses[at].scsw.stctl)) {
@@ -126,6 +130,7 @@ void test_signal(const struct mdev_trigger *trigger)
 		model.owed = false;
 		model.responses[0].scsw = lost_start;
 		model.responses[0].over = true;
+		model.responses[0].settles = true;
 		model.count = 1;
 	}
 	/* There is something to fetch */
@@ -243,7 +248,7 @@ static int reset(void)
 	if (!enter())
 		return -ENODEV;
 	for (i = 0; i < model.count; i++)
-		model.owed |= model.responses[i].over;
+		model.owed |= model.responses[i].settles;
 	owed = model.owed;
 	model.silent = true;
 	model.count = 0;
@@ -471,6 +476,17 @@ static void what_a_reset_stops_is_told(void)
 	CHECK(!start());
 	time_passes(20);
 	CHECK(fetch());
+	CHECK(!reset());
+	CHECK(!fetch());
+
+	/* The end of the device is not that of the program */
+	sim.ending = SIM_DEVICE_LATER;
+	CHECK(!start());
+	while (!model.count)
+		time_passes(1);
+	CHECK(fetch());
+	time_passes(50);
+	CHECK(model.count);
 	CHECK(!reset());
 	CHECK(!fetch());
 	close_device();

@@ -178,10 +178,12 @@ TEST_F(active, reset_ends_it)
 TEST_F(active, second_reset_signals_nothing)
 {
 	struct ccw *ccw = &self->life.ccw;
+	struct ccw_io_region region;
 
 	start_looping(_metadata, ccw);
 	EXPECT_EQ(0, vfio_ioctl(ccw->user.device, VFIO_DEVICE_RESET, NULL));
 	EXPECT_EQ(1, eventfd_take(ccw->io));
+	ASSERT_EQ(0, region_read(ccw, REGION_IO, &region, sizeof(region)));
 	EXPECT_EQ(0, vfio_ioctl(ccw->user.device, VFIO_DEVICE_RESET, NULL));
 	EXPECT_EQ(0, eventfd_take(ccw->io));
 	expect_usable(_metadata, ccw);
