@@ -109,9 +109,12 @@ static inline int hold_main(int argc, char **argv, int request_index,
 	struct held held;
 	uint64_t count;
 	pid_t pid;
+	char *end;
 
-	if (answers && argv[1][9])
-		answers = sscanf(argv[1], "--request=%d", &request_index) == 1;
+	if (answers && argv[1][9]) {
+		request_index = strtoul(argv[1] + 10, &end, 0);
+		answers = argv[1][9] == '=' && end != argv[1] + 10 && !*end;
+	}
 	if (argc != 2 && !answers)
 		errx(2, "usage: %s [--request[=INDEX]] UUID", argv[0]);
 	if (pipe(ready))
