@@ -5,6 +5,7 @@
  * they share with all others is seen by lifecycle_test.c and removal_test.c.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -18,6 +19,10 @@
 
 #define BUS_DRIVER	"/sys/bus/mdev/drivers/"
 #define PARAMETERS	"/sys/module/mdev_relay_peer/parameters/"
+
+/* A device is created so often while so many threads try to revoke it */
+#define CREATIONS	100
+#define REVOKERS	4
 
 #define PEER		"mdev_relay_peer.0"
 #define PEER_TYPE	"platform-relay"
@@ -334,6 +339,47 @@ TEST_F(sample, holder_that_has_released_it_is_waited_for_to_leave_its_group)
 	EXPECT_EQ(0, child_wait(self->held.child, SOON_MS));
 	self->held.child = -1;
 	EXPECT_FALSE(mdev_exists(&self->held.uuid));
+}
+
+struct revoker {
+	struct uuid uuid;
+	int revoked;
+	int over;
+};
+
+static void *revoke_at_once(void *arg)
+{
+	struct revoker *revoker = arg;
+
+	while (!__atomic_load_n(&revoker->over, __ATOMIC_RELAXED))
+		if (!mdev_revoke(&revoker->uuid))
+			__atomic_fetch_add(&revoker->revoked, 1,
+					   __ATOMIC_RELAXED);
+	return NULL;
+}
+
+/* Before its driver is bound, a device is its creator's */
+TEST_F(sample, revocation_spoils_no_creation)
+{
+	struct revoker revoker = { .uuid = uuid_new() };
+	pthread_t threads[REVOKERS];
+	int i;
+
+	for (i = 0; i < REVOKERS; i++)
+		ASSERT_EQ(0, pthread_create(&threads[i], NULL, revoke_at_once,
+					    &revoker));
+	for (i = 1; i <= CREATIONS; i++) {
+		EXPECT_EQ(0, mdev_create(variant->parent, variant->type,
+					 &revoker.uuid));
+		if (_metadata->exit_code)
+			break;
+		EXPECT_TRUE(soon(__atomic_load_n(&revoker.revoked,
+						 __ATOMIC_RELAXED) == i));
+	}
+	__atomic_store_n(&revoker.over, 1, __ATOMIC_RELAXED);
+	for (i = 0; i < REVOKERS; i++)
+		pthread_join(threads[i], NULL);
+	EXPECT_FALSE(mdev_exists(&revoker.uuid));
 }
 
 TEST_F(sample, driver_binds_to_no_device_of_another_parent)
