@@ -535,6 +535,18 @@ static inline int read_irb(const struct ccw *ccw, struct response *response)
 	return 0;
 }
 
+/* Without what it tells of what it has stopped, if there was something */
+static inline int ccw_reset(const struct ccw *ccw)
+{
+	struct response response;
+	int err = vfio_ioctl(ccw->user.device, VFIO_DEVICE_RESET, NULL);
+
+	if (!err)
+		err = read_irb(ccw, &response);
+	eventfd_take(ccw->io);
+	return err;
+}
+
 /* Waits for an interrupt, and takes what it brings */
 static inline int ccw_response(const struct ccw *ccw, struct response *response)
 {

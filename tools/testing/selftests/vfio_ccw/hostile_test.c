@@ -186,8 +186,7 @@ static void race(struct __test_metadata *_metadata, const struct ccw *ccw,
 	}
 	pthread_join(reader.thread, NULL);
 	EXPECT_LT(0, started);
-	EXPECT_EQ(0, vfio_ioctl(ccw->user.device, VFIO_DEVICE_RESET, NULL));
-	eventfd_take(ccw->io);
+	EXPECT_EQ(0, ccw_reset(ccw));
 	expect_usable(_metadata, ccw);
 }
 
@@ -266,8 +265,7 @@ TEST_F_TIMEOUT(hostile, other_memory_that_goes_away_fails_no_program, 120)
 	EXPECT_EQ(0, mapper.error);
 	EXPECT_LT(0, mapper.rounds);
 	EXPECT_LT(0, started);
-	EXPECT_EQ(0, vfio_ioctl(ccw->user.device, VFIO_DEVICE_RESET, NULL));
-	eventfd_take(ccw->io);
+	EXPECT_EQ(0, ccw_reset(ccw));
 	expect_usable(_metadata, ccw);
 	vfio_close(&other);
 	EXPECT_EQ(0, mdev_remove(&uuid));

@@ -665,8 +665,7 @@ TEST_F_TIMEOUT(info, junk_ends_in_a_defined_errno, 240)
 	}
 	EXPECT_EQ(0, bad);
 	/* All that it may have started and halted is over */
-	EXPECT_EQ(0, vfio_ioctl(self->device, VFIO_DEVICE_RESET, NULL));
-	eventfd_take(self->ccw.io);
+	EXPECT_EQ(0, ccw_reset(&self->ccw));
 	expect_usable(_metadata, &self->ccw);
 }
 

@@ -1467,8 +1467,7 @@ static void end_race(struct __test_metadata *_metadata, struct race *race,
 	}
 	EXPECT_LT(0, race->done);
 	TH_LOG("%d done, %d busy", race->done, race->busy);
-	EXPECT_EQ(0, vfio_ioctl(ccw->user.device, VFIO_DEVICE_RESET, NULL));
-	eventfd_take(ccw->io);
+	EXPECT_EQ(0, ccw_reset(ccw));
 	expect_usable(_metadata, ccw);
 }
 

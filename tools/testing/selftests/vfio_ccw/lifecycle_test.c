@@ -230,7 +230,9 @@ TEST_F(life, memory_can_be_taken_away_and_given_back)
 				      GUEST_SIZE));
 		EXPECT_EQ(0, vfio_ioctl(ccw->user.device, VFIO_DEVICE_RESET,
 					NULL));
-		eventfd_take(ccw->io);
+		/* In place of the response */
+		ASSERT_EQ(0, ccw_response(ccw, &ccw->response));
+		EXPECT_EQ(CSTAT_INTERFACE, ccw->response.cstat);
 	}
 	expect_usable(_metadata, ccw);
 }
