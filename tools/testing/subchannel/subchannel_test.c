@@ -67,13 +67,12 @@ static struct cmd_scsw expected(const struct irb *irb, bool of_program,
 {
 	struct cmd_scsw scsw = irb->scsw.cmd;
 
-	if (of_program && ends && driver_cleared()) {
+	if (of_program && ends && driver_cleared())
 		scsw = lost_start;
-	} else if (of_program) {
+	else if (of_program)
 		scsw.cpa += GUEST_PROGRAM - HOST_PROGRAM;
-	} else {
+	else
 		scsw.cpa = 0;
-	}
 	if (of_program) {
 		/* What repeats the ORB is the guest's */
 		scsw.key = ORB_FLAGS >> 28;
