@@ -729,6 +729,23 @@ int mdev_claim(struct mdev_device *mdev, enum mdev_event event)
 }
 
 /**
+ * mdev_may_claim - can a thread still claim a device?
+ * @mdev: the device
+ *
+ * Context: under the device's lock.
+ * Return: 0; -EAGAIN while the device is being created; -ENODEV if a thread has
+ * claimed it.
+ */
+int mdev_may_claim(struct mdev_device *mdev)
+{
+	lockdep_assert_held(&mdev->lock);
+
+	if (mdev->state.phase == MDEV_NEW)
+		return -EAGAIN;
+	return mdev_is_going(mdev) ? -ENODEV : 0;
+}
+
+/**
  * mdev_removal_begin - keep new holders out, and ask the present one, for a writer
  * @mdev: the device
  *
@@ -739,14 +756,11 @@ int mdev_claim(struct mdev_device *mdev, enum mdev_event event)
  */
 int mdev_removal_begin(struct mdev_device *mdev)
 {
-	int ret = 0;
+	int ret;
 
 	mutex_lock(&mdev->lock);
-	if (mdev->state.phase == MDEV_NEW)
-		ret = -EAGAIN;
-	else if (mdev_is_going(mdev))
-		ret = -ENODEV;
-	else if (mdev->request.removing)
+	ret = mdev_may_claim(mdev);
+	if (!ret && mdev->request.removing)
 		ret = -EBUSY;
 	if (!ret) {
 		mdev->request.removing = true;

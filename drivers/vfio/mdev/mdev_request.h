@@ -42,6 +42,7 @@ void mdev_use_revoked(struct mdev_device *mdev);
 void mdev_evict_begin(struct mdev_device *mdev);
 void mdev_evict_end(struct mdev_device *mdev);
 int mdev_claim(struct mdev_device *mdev, enum mdev_event event);
+int mdev_may_claim(struct mdev_device *mdev);
 int mdev_removal_begin(struct mdev_device *mdev);
 void mdev_removal_cancel(struct mdev_device *mdev);
 int mdev_request_once(struct mdev_device *mdev);

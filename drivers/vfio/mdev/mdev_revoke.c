@@ -358,12 +358,7 @@ static int mdev_may_claim_unused(struct mdev_device *mdev)
 	int ret;
 
 	mutex_lock(&mdev->lock);
-	if (mdev->state.phase == MDEV_NEW)
-		ret = -EAGAIN;
-	else if (mdev_is_going(mdev))
-		ret = -ENODEV;
-	else
-		ret = mdev_may_revoke(mdev);
+	ret = mdev_may_claim(mdev) ?: mdev_may_revoke(mdev);
 	mutex_unlock(&mdev->lock);
 	return ret;
 }
@@ -380,8 +375,7 @@ static int mdev_claim_unused(struct mdev_device *mdev)
 	mdev_group_begin(mdev);
 	if (!mdev_wait_group_taken(mdev, TASK_IDLE, MDEV_LEAVE_WAIT))
 		ret = -EBUSY;
-	/* A driver may have been bound meanwhile */
-	if (!ret)
+	else	/* A driver may have been bound meanwhile */
 		ret = mdev_may_claim_unused(mdev) ?:
 		      mdev_claim(mdev, MDEV_EV_CLAIM);
 	if (ret)
