@@ -99,17 +99,17 @@ def run_tests(tests, report, args, ours=True, peer=False, checks=(), folders=())
     """Returns {(target, peer): {test: its output}}."""
     outputs = {}
     jobs = []
-    job = report.progress.job
+    timed = report.progress.job
     checked_archs = set()
     with (busy(args.load), concurrent.futures.ThreadPoolExecutor(GUESTS) as pool,
           concurrent.futures.ThreadPoolExecutor(WAITING_GUESTS) as waiting,
           cancelled_by_interrupt(pool), cancelled_by_interrupt(waiting)):
         for folder in folders:
-            jobs.append((None, pool.submit(job(folder.rpartition("/")[2], userspace.run), folder, report)))
+            jobs.append((None, pool.submit(timed(folder.rpartition("/")[2], userspace.run), folder, report)))
         for name in args.target:
             try:
                 # The guests of one target run while the next one is built.
-                setups = job(f"{name} build", prepare)(name, tests, report, args, ours, peer)
+                setups = timed(f"{name} build", prepare)(name, tests, report, args, ours, peer)
             except Failure as failure:
                 report.result(name, "build", FAILED, str(failure))
                 report.progress.have_come(name)
@@ -119,12 +119,12 @@ def run_tests(tests, report, args, ours=True, peer=False, checks=(), folders=())
             for setup in setups:
                 for boot in boots_of(setup, tests, report, args.repeat):
                     jobs.append(((name, setup.peer),
-                                 (waiting if boot.waits else pool).submit(job(boot.name, boot.run))))
+                                 (waiting if boot.waits else pool).submit(timed(boot.name, boot.run))))
             target = setups[0].target
             # They are written for the tools of a primary kernel's source.
             for check in checks if not target.toolchain else ():
                 if static.is_due(check, target.arch.name, checked_archs):
-                    jobs.append((None, pool.submit(job(f"{name} {check}", static.run), check, target,
+                    jobs.append((None, pool.submit(timed(f"{name} {check}", static.run), check, target,
                                                    setups[0].kernel, report)))
             if not target.toolchain:
                 checked_archs.add(target.arch.name)

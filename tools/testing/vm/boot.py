@@ -2,6 +2,7 @@
 """Boots a guest, runs tests in it, and turns what comes back on the channel into results."""
 
 import dataclasses
+import functools
 import re
 import selectors
 import shlex
@@ -157,11 +158,13 @@ class Boot:
 
     def _begin(self, machine):
         """The guest's way up to its first test: see _plan()."""
-        disk_modules = closure(self._setup.kernel, self._setup.target.disk_modules)
+        disk_modules = []
+        if self._root or self._disk():
+            disk_modules = closure(self._setup.kernel, self._setup.target.disk_modules)
         lines = [shlex.join(["start", machine.channel, *machine.channel_modules])]
         if self._root:
             lines.append(shlex.join(["mount_root", *disk_modules]))
-        lines.append(shlex.join(["load_base", *self._base_modules()]))
+        lines.append(shlex.join(["load_base", *self._base_modules]))
         if disk := self._disk():
             lines.append(shlex.join(["mount_image", disk, *image] if (image := self._image_modules()) else
                                     ["mount_disk", disk, *disk_modules]))
@@ -184,12 +187,13 @@ class Boot:
             lines.append(shlex.join(["echo", "The debugger, in another terminal:", machine.gdb_command()]))
         return [*lines, "person"]
 
+    @functools.cached_property
     def _base_modules(self):
         return closure(self._setup.kernel, self._setup.target.modules)
 
     def _drivers(self, test):
         """What the test needs of Debian's modules."""
-        return closure(self._setup.kernel, test.drivers, [*self._base_modules(), *test.modules])
+        return closure(self._setup.kernel, test.drivers, [*self._base_modules, *test.modules])
 
     def _disk(self):
         return self._tests[0].disk if self._tests else ""
@@ -197,7 +201,7 @@ class Boot:
     def _image_modules(self):
         """What a disk of packages needs that is a file of the initramfs; none where it is a disk of the machine."""
         machine = MACHINES[self._setup.target.machine]
-        return closure(self._setup.kernel, machine.image_modules, self._base_modules()) if self._disk() else []
+        return closure(self._setup.kernel, machine.image_modules, self._base_modules) if self._disk() else []
 
     def _initrd(self, lines, files=()):
         """The archive of the target's boots, with a plan and more files behind it."""
