@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Measures what mediated devices cost, from user space to user space. In a
- * guest whose clock counts instructions (QEMU's -icount shift=0,sleep=off) a
- * nanosecond is an instruction.
+ * Measures the cost of mediated devices, from user space to user space. If the
+ * guest's clock counts instructions (QEMU's -icount shift=0,sleep=off), a
+ * nanosecond is one instruction.
  *
  * Prints a line for each figure: "bench NAME VALUE". The same program runs with
  * our modules and with the kernel's own.
@@ -33,7 +33,7 @@
 #define ROUNDS		50
 #define CALLS		2000
 
-/* The relaying parents take their request eventfd at this index */
+/* The relay parents have their request eventfd at this index */
 #define RELAY_REQUEST_INDEX	2
 
 static void uuid_of(char *buf, unsigned int number)
@@ -41,7 +41,7 @@ static void uuid_of(char *buf, unsigned int number)
 	sprintf(buf, "%08x-5a5a-4000-8000-0123456789ab", number);
 }
 
-/* The folder of the type whose name ends in @suffix, on whichever parent */
+/* The folder of the type whose name ends in @suffix, of any parent */
 static const char *type_path(const char *suffix)
 {
 	char pattern[256];
@@ -109,7 +109,7 @@ static unsigned long slab_kib(void)
 	char line[128];
 	FILE *f;
 
-	/* What is freed after a grace period is not what is there; its work comes a little later */
+	/* Memory that RCU frees counts until its callback and the work behind that have run */
 	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
 	usleep(100000);
 	f = fopen("/proc/meminfo", "r");
@@ -148,8 +148,8 @@ static void bench_floor(void)
 }
 
 /*
- * What the framework itself does to create one: all but what comes after the
- * parent driver's callback, which refuses. Our parent has a type that does.
+ * Measures the framework's own part of creating a device: the parent driver's
+ * create callback fails at once. mdev_relay has a type for this.
  */
 static void bench_refused(const char *type, const char *name)
 {
@@ -193,7 +193,7 @@ static void bench_number(const char *type, const char *failing)
 	printf("bench memory-bytes %lu\n",
 	       (slab_kib() - slab) * 1024 / (MANY - FEW));
 	report("create-at-10000", samples + MANY - SAMPLE, SAMPLE);
-	/* What comes first warms caches and tables */
+	/* The first devices are left out: they warm caches and tables */
 	report("create-at-100", samples + FEW, SAMPLE);
 
 	for (i = 0; i < SAMPLE; i++)
@@ -273,7 +273,7 @@ static void *answer(void *arg)
 	return NULL;
 }
 
-/* Returns when the thread sleeps, waiting to be asked */
+/* Returns when the thread sleeps, which is when it waits for a request */
 static void wait_asleep(pid_t tid)
 {
 	char path[64], stat[256];
@@ -382,7 +382,10 @@ static void bench_mtty(void)
 	close(fd);
 }
 
-/* A sample of the kernel's, with either mdev.ko: no other parent is there */
+/*
+ * Measures a sample of the kernel's, on our mdev.ko or the kernel's own. No
+ * other parent is loaded
+ */
 static void bench_sample(const char *type)
 {
 	static uint64_t created[SAMPLE], removed[SAMPLE], samples[CALLS];
@@ -392,7 +395,7 @@ static void bench_sample(const char *type)
 	char buf[4];
 	int i;
 
-	/* What comes first warms caches and tables */
+	/* Warm caches and tables */
 	for (i = 0; i < FEW; i++) {
 		create(fd, i);
 		remove_mdev(i);

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * A figure: the median of samples. The guest's clock counts instructions.
- */
+/* A figure is the median of samples. The guest's clock counts instructions. */
 #ifndef BENCH_H
 #define BENCH_H
 

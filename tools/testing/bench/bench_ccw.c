@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Measures what a channel program costs, from user space to user space: from
+ * Measures the cost of a channel program, from user space to user space: from
  * the write of the I/O region to the eventfd's signal and the read of the
- * response; and what VFIO's own pinning of guest memory costs. In a guest whose
- * clock counts instructions (QEMU's -icount shift=0,sleep=off) a nanosecond is
- * an instruction.
+ * response. Also measures the cost of VFIO's own pinning of guest memory. If
+ * the guest's clock counts instructions (QEMU's -icount shift=0,sleep=off), a
+ * nanosecond is one instruction.
  *
  * Prints a line for each figure: "bench NAME VALUE". The same program runs with
  * our modules and with the kernel's own.
@@ -21,23 +21,23 @@
 
 #define RUNS	200
 
-/* What a CCW's count can say at most */
+/* The largest count of a CCW */
 #define COUNT_MAX	0xffff
 
 /* Pages in one call */
 #define MANY		128
 
-/* The parent that VFIO's own pinning is measured with */
+/* The parent that pins for the measurement of VFIO's own pinning */
 #define RELAY		"mdev_relay.0"
 #define RELAY_TYPE	"mdev_relay-relay"
 
-/* From a page's data to the next one's that is apart */
+/* Distance of two pages that are not adjacent */
 #define APART	0x2000
 
-/* No page begins there, and the first one would be beyond all addresses */
+/* An IOVA that is not the start of a page; the next page would be beyond all addresses */
 #define NO_PAGE		UINT64_MAX
 
-/* Where a TIC leads: to another page */
+/* The target of the TIC, on another page */
 #define TIC_TARGET	(PROGRAM + 0x10000)
 
 static struct ccw ccw;
@@ -48,7 +48,7 @@ static const struct shape {
 	int number;		/* of CCWs, chained by command */
 	__u32 count;		/* bytes a CCW */
 	__u32 stride;		/* from one CCW's data to the next one's */
-	int behind;		/* CCWs of 64 KiB behind a TIC, which nothing reaches */
+	int behind;		/* 64-KiB CCWs behind a TIC, never executed */
 } shapes[] = {
 	{ "ccw-nop",		CMD_NOP,	1,	1,		0,	0 },
 	{ "ccw-sense-id",	CMD_SENSE_ID,	1,	4,		0,	0 },
@@ -62,7 +62,7 @@ static const struct shape {
 	{ "ccw-tic",		CMD_NOP,	2,	1,		0,	500 },
 };
 
-/* To a page of its own. Returns the address there */
+/* Writes a TIC to a page of its own. Returns the address of its target */
 static __u32 put_tic(const struct shape *shape, __u32 addr)
 {
 	addr = put_ccw(&ccw, addr, CMD_TIC, 0, 0, TIC_TARGET);
@@ -122,7 +122,7 @@ static void measure(const struct shape *shape)
 	report(shape->name, samples, RUNS);
 }
 
-/* A device of the parent that does nothing but pin */
+/* A device of a parent that only pins */
 static struct vfio_user relay = VFIO_USER_NONE;
 
 static ssize_t relay_call(__u32 action, __u64 iova, __u32 npage)
@@ -138,8 +138,8 @@ static ssize_t relay_call(__u32 action, __u64 iova, __u32 npage)
 }
 
 /*
- * Pins by so many calls, and unpins by as many. From NO_PAGE on that is refused
- * behind all that the parent does for it, and before VFIO is called.
+ * Pins with @calls calls, and unpins with as many. A call for NO_PAGE fails
+ * after all work of the parent and before VFIO is called.
  */
 static uint64_t pin_time(int calls, __u64 iova, __u32 npage)
 {
@@ -167,7 +167,7 @@ static uint64_t pin_median(int calls, __u64 iova, __u32 npage)
 	return median(samples, RUNS);
 }
 
-/* What VFIO takes for it, with mdev.ko's part of each call */
+/* The cost of VFIO's pinning, including mdev.ko's part of each call */
 static uint64_t pinning(int calls, __u32 npage)
 {
 	return pin_median(calls, DATA, npage) -
@@ -210,11 +210,11 @@ int main(void)
 		ccw_release(&ccw);
 		errx(1, "no subchannel to measure with: %s", strerror(-ret));
 	}
-	/* Made for tests, which do not block */
+	/* The library opens it non-blocking, for the tests */
 	fcntl(ccw.io, F_SETFL, 0);
 	for (size_t i = 0; i < sizeof(shapes) / sizeof(*shapes); i++)
 		measure(&shapes[i]);
-	/* The kernel's own framework has no such parent */
+	/* The kernel's own framework has no relay parent that pins */
 	if (parent_exists(RELAY))
 		measure_pinning();
 	fcntl(ccw.io, F_SETFL, O_NONBLOCK);

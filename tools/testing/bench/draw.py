@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""Draws what `./run bench` has kept: draw.py RUN.json PICTURE.svg
+"""Draws the figures that `./run bench` has kept: draw.py RUN.json PICTURE.svg
 
-A bar is a row of bench.toml: the ratio of our figure to what it is held against. The mark at its end is the limit.
+A bar is a row of bench.toml: the ratio of our figure to the figure it is compared with. The mark at its end is the
+limit.
 """
 
 import json
@@ -12,10 +13,10 @@ import textwrap
 import matplotlib
 
 matplotlib.use("svg")
-# The same figures give the same file, with text that can be searched.
+# The same figures give the same file, whose text can be searched.
 matplotlib.rcParams.update({"svg.hashsalt": "bench", "svg.fonttype": "none", "font.size": 9})
 
-import matplotlib.pyplot as plt  # noqa: E402 (it reads what was set)
+import matplotlib.pyplot as plt  # noqa: E402 (it reads rcParams)
 
 
 def draw(run, picture):
