@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Holds the mediated device of a subchannel, once the I/O device behind it has said who it is
- * (SENSE ID): ccw_hold [--request[=INDEX]] UUID
+ * Runs SENSE ID on the I/O device of a subchannel, then holds the subchannel's mediated device:
+ * ccw_hold [--request[=INDEX]] UUID
  */
 #include <endian.h>
 #include <linux/vfio_ccw.h>
@@ -10,11 +10,11 @@
 #include "hold.h"
 
 #define CMD_SENSE_ID	0xe4
-#define CCW_SLI		0x20		/* a shorter answer is no error */
+#define CCW_SLI		0x20		/* suppress the length indication */
 #define ORB_FLAGS	0x00c0ff00	/* CCWs of format 1, prefetched; any path */
 #define SCSW_START	0x00004000
 
-/* Where the guest's memory is, to the guest, and what lies in it. */
+/* The guest address of its memory, and its contents. */
 #define MEMORY		0x10000
 #define MEMORY_SIZE	0x2000
 #define PROGRAM		MEMORY
@@ -39,7 +39,7 @@ static uint8_t *map_memory(int container)
 	return memory;
 }
 
-/* One channel program, all the way through: write the region, wait for the eventfd, read it. */
+/* Runs one channel program: write the region, wait for the eventfd, read the region. */
 static void sense_id(const struct held *held)
 {
 	uint8_t *memory = map_memory(held->container);
@@ -71,9 +71,9 @@ static void sense_id(const struct held *held)
 	       be32toh(scsw[2]) >> 24, be32toh(scsw[2]) >> 16 & 0xff);
 	printf("data %02x %02x%02x %02x %02x%02x %02x\n",
 	       data[0], data[1], data[2], data[3], data[4], data[5], data[6]);
-	/* Channel end and device end; a full answer starts with ff. */
+	/* Channel end and device end; the data of SENSE ID begin with ff. */
 	if (be32toh(scsw[2]) >> 16 != 0x0c00 || data[0] != 0xff)
-		errx(1, "that is no answer");
+		errx(1, "the device did not answer SENSE ID");
 }
 
 int main(int argc, char **argv)

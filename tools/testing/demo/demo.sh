@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# The main job, told step by step; runs in the VM as root, with mdev and mtty loaded.
-# shellcheck disable=SC2016,SC2154 # show() expands what it shows, and what it sets is set
+# Shows the request path, step by step. Runs in the VM as root, with mdev and mtty loaded.
+# shellcheck disable=SC2016,SC2154 # show() expands what it shows, and evaluates the assignments
 set -u
 cd "$(dirname "$0")" || exit
 # shellcheck source=tools/testing/demo/narrate.sh

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# The same with a subchannel of IBM Z, which is real to the kernel; runs in the VM as root, with mdev and vfio_ccw
-# loaded.
-# shellcheck disable=SC2016,SC2154 # show() expands what it shows, and what it sets is set
+# The same as demo.sh with a subchannel of IBM Z, which the kernel drives like a real one. Runs in the VM as root, with
+# mdev and vfio_ccw loaded.
+# shellcheck disable=SC2016,SC2154 # show() expands what it shows, and evaluates the assignments
 set -u
 cd "$(dirname "$0")" || exit
 # shellcheck source=tools/testing/demo/narrate.sh

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Holding a mediated device, as a VM's monitor does: what the demo's holders share. */
+/* Functions that the demo's holders share. They hold a mediated device, as a VM's monitor does. */
 #ifndef DEMO_HOLD_H
 #define DEMO_HOLD_H
 
@@ -84,7 +84,10 @@ static inline void wake_up(int signal)
 	(void)signal;
 }
 
-/* Sleeps, and looks at the device whenever it was stopped and goes on. Returns when that fails. */
+/*
+ * Sleeps until the holder is stopped and continued, then queries the device. Returns if the query
+ * fails.
+ */
 static inline void hold_on(int device)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
@@ -96,10 +99,11 @@ static inline void hold_on(int device)
 }
 
 /*
- * The main function of a holder: NAME [--request[=INDEX]] UUID. Returns when the device is open
- * and used, and goes on in the background. With --request it registers the request eventfd, and
- * closes the device when it is asked to; without, it holds it until it is killed, or finds the
- * device dead. INDEX is that of the request, for a device of a kind of its own.
+ * The main function of a holder: NAME [--request[=INDEX]] UUID. Returns once the device is open and
+ * @use has returned; the holder goes on in the background. With --request the holder registers the
+ * request eventfd, and closes the device on a request. Without it, the holder keeps the device
+ * until it is killed or the device was revoked. INDEX is the index of the request interrupt, for
+ * devices that define their own.
  */
 static inline int hold_main(int argc, char **argv, int request_index,
 			    void (*use)(const struct held *held))
@@ -119,7 +123,7 @@ static inline int hold_main(int argc, char **argv, int request_index,
 		errx(2, "usage: %s [--request[=INDEX]] UUID", argv[0]);
 	if (pipe(ready))
 		err(1, "pipe");
-	/* The one that opens is the one that stays: it is the holder that the kernel names. */
+	/* The child opens the device and stays, so it is the holder that the kernel names. */
 	pid = fork();
 	if (pid < 0)
 		err(1, "fork");

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh
-# What the demos tell their story with.
+# Functions with which the demos show commands and log lines.
 log_seen=$(dmesg | wc -l)
 
 title() { printf '\n== %s\n' "$*"; }
 fail() { printf 'demo: this should not be: %s\n' "$*"; exit 1; }
 
-# Show a command with its variables by name, and what it does.
+# Show a command with its variables by name, then its output.
 show() {
 	printf '# %s\n' "$1"
 	eval "$1" || fail "it ended with $?"
 }
 
-# What the kernel logged since the last time.
+# Show the kernel's log lines since the last call.
 show_log() {
 	dmesg | tail -n +$((log_seen + 1)) | sed 's/^/kernel: /'
 	log_seen=$(dmesg | wc -l)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Visits each cell of the tables in drivers/vfio/mdev/mdev_state.c, and
- * compares it with what is said here in another way: by the few steps that
- * there are, and by rules for all the others.
+ * compares it with a second description: a list of the few valid steps, and
+ * rules for all other cells.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -27,7 +27,9 @@ static const char *const request_event_names[MDEV_NR_REQUEST_EVENTS] = {
 	"ASK", "WAIT", "GIVE_UP", "CANCEL", "REVOKE", "END",
 };
 
-/* The uses of a device that is not claimed, and of one that is */
+/*
+ * The phases of each use: of a device that is not claimed, and of one that is
+ */
 static const struct {
 	int live, going;
 } uses[] = {
@@ -40,7 +42,7 @@ static const struct {
 
 #define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
 
-/* Steps of the use: the same whether the device is claimed or not */
+/* Steps of the use. They are the same whether the device is claimed or not */
 static const struct {
 	int event;
 	int from, to;
@@ -110,7 +112,7 @@ static int expected_step(int event, int phase)
 	return -EPROTO;
 }
 
-/* The next phase, or a negative errno */
+/* The expected next phase, or a negative errno */
 static int expected(int event, int phase)
 {
 	switch (event) {
@@ -156,7 +158,7 @@ static void visit_phases(void)
 	}
 }
 
-/* By what is asked of a request: by hand, by waiting, and finally */
+/* Expects by three facts: requested by hand, requested by waiting, final */
 static int expected_request(int event, int request)
 {
 	int hand = request == MDEV_REQ_BY_HAND || request == MDEV_REQ_BOTH;
@@ -197,7 +199,7 @@ static void visit_requests(void)
 	}
 }
 
-/* What the framework asks of a phase */
+/* The questions that the framework asks about a phase */
 static void visit_questions(void)
 {
 	int phase;
