@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What git asks before a commit, if "./run hooks" was run: checkpatch about what is staged, and the text."""
+"""The checks before a commit, if "./run hooks" was run: checkpatch on what is staged, and the form of the text."""
 
 import re
 import subprocess
@@ -19,20 +19,20 @@ def install():
 
 
 def staged(kernel):
-    """What checkpatch says of what is staged."""
+    """The lines of checkpatch about what is staged."""
     patch = subprocess.run(["git", "diff", "--cached", "--diff-filter=d", "--", "*.c", "*.h"], cwd=TOP, check=True,
                            stdout=subprocess.PIPE).stdout
     return static.checkpatch_says(kernel, ["--showfile", "--no-signoff", "-"], patch) if patch else []
 
 
 def wrong_in_message(text):
-    """What is wrong with a commit's text, as git gives it to a hook."""
+    """What is wrong with the text of a commit, as git passes it to a hook."""
     lines = [line.rstrip() for line in text.split("# ------------------------ >8")[0].splitlines()
              if not line.startswith("#")]
     while lines and not lines[-1]:
         lines.pop()
     if not lines:
-        return []       # git refuses that by itself
+        return []       # git itself refuses an empty text
     subject, *body = lines
     if re.match(r"(fixup|squash|amend)! |Merge |Revert ", subject):
         return []
@@ -47,7 +47,7 @@ def wrong_in_message(text):
         found.append("the second line is not empty")
     if not any(body):
         found.append("the text does not say why")
-    # A link or a line of a log cannot be broken.
+    # A link or a log line cannot be broken.
     found += [f"a line has {len(line)} columns, {BODY} at most are wanted: {line}" for line in body
               if len(line) > BODY and " " in line.strip() and not line.startswith((" ", "\t"))]
     return found

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """
-Installs this as people do: the Debian package, DKMS by hand, make install; in Debians of their own below build/, so
-that nothing of the host is changed. What each way has put into /lib/modules is then taken to VMs, where modprobe
-chooses between it and the kernel's own.
+Installs the project as users do: the Debian package, DKMS by hand, and make install. Each Debian is a system below
+build/, so nothing of the host changes. VMs then boot with the /lib/modules that each way leaves. In them modprobe
+chooses between our modules and the kernel's own.
 """
 
 import collections
@@ -30,19 +30,19 @@ from report import FAILED, PASSED, SKIPPED, Failure
 WHO = "install"
 PLACE = BUILD / "install"
 
-# A system is the host's architecture. For a kernel of another one the modules are cross-built, and its packages are
-# unpacked, not installed.
+# A system has the host's architecture. For a kernel of another architecture, the modules are cross-built, and the
+# kernel's packages are unpacked but not installed.
 PACKAGES = ("build-essential", "debhelper", "dh-dkms", "dkms", "initramfs-tools", "lintian", "pahole", "python3",
             "xz-utils")
 
 
 @dataclasses.dataclass
 class Debian:
-    """What is installed into: a release, with what the kernels of its suites need."""
+    """A Debian release, with the packages that the kernels of its suites need."""
     name: str
     suites: tuple
     packages: tuple
-    policy: bool = False    # lintian knows the one that the package follows
+    policy: bool = False    # its lintian knows the policy version of the package
 
     def has(self, target):
         return target.suites[0] in self.suites
@@ -56,7 +56,7 @@ DEBIANS = (Debian("Debian 12", ("bookworm", "bookworm-security"),
 PACKAGE = "mdev-request"
 SOURCE = f"src/{PACKAGE}"
 
-# Where something that was installed could be left. What DKMS makes for itself, once, stays: its key.
+# Where an installation could leave files. DKMS makes its key once and keeps it.
 WATCHED = ("boot", "etc", "lib/modules", "lib/udev", "lib/modprobe.d", "lib/depmod.d", "usr/bin",
            "usr/lib/modules-load.d", "usr/local", "usr/sbin", "usr/share/doc", "usr/share/lintian", "usr/share/man",
            "usr/src", "var/lib/dkms")
@@ -64,21 +64,21 @@ LEFT_BY_DKMS = ("var/lib/dkms/mok.key", "var/lib/dkms/mok.pub")
 
 MODULES = {"amd64": {"mdev", "mtty"}, "s390x": {"mdev", "mtty", "vfio_ccw"}}
 
-# What the guest needs to run modprobe, and the test that does.
+# The packages that the test in the guest needs, and modprobe.
 GUEST = ["python3-minimal", "libpython3-stdlib", "kmod"]
 
-# A sample of the kernel's own, which QEMU holds on the mdev.ko that was installed.
+# A sample of the kernel's, whose device QEMU holds on the installed mdev.ko.
 SAMPLE = config.Test(name="sample", limit=0, reason="it is built, and not run", modules=["kernel/mdpy"])
 QEMU = ["qemu-system-x86"]
 HOLDER = {"guests/pci_guest", "selftests/qemu/mdpy_client_test"}
 
 
-# A user other than root is one to the files that mmdebstrap made.
+# mmdebstrap maps the files to subordinate IDs. A user other than root needs its helper to access them.
 AS_ROOT = [] if os.getuid() == 0 else ["mmdebstrap", "--unshare-helper"]
 
 
 class System:
-    """An unpacked Debian. What runs in there has no network, and ends with the command."""
+    """An unpacked Debian. A command in it has no network, and its processes end with it."""
 
     _ENTER = """mount --rbind /dev "$0/dev" && mount -t proc proc "$0/proc" && exec chroot "$0" "$@" """
 
@@ -106,7 +106,7 @@ class System:
         return output
 
     def state(self):
-        """What is in the watched places: {name: what tells it from another}."""
+        """The contents of the watched places: {name: what identifies the file's content}."""
         found = {}
         for place in WATCHED:
             for path in sorted((self.root / place).rglob("*")):
@@ -119,7 +119,7 @@ class System:
                 elif stat.S_ISDIR(info.st_mode):
                     found[name] = "folder"
                 elif re.match(r"lib/modules/[^/]+/modules\.", name):
-                    # depmod writes them anew each time.
+                    # depmod writes these files anew each time.
                     found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
                 else:
                     found[name] = (info.st_size, info.st_mtime_ns, info.st_mode)
@@ -133,7 +133,7 @@ def check(met, text):
 
 @contextlib.contextmanager
 def result(report, system, name):
-    """What fails in there is this result's failure, and the next ones go on."""
+    """A failure in the block is the failure of this result. The next results still run."""
     report.say(system.who, f"run    {name}")
     try:
         yield
@@ -153,7 +153,7 @@ def leaves_nothing(system):
 
 
 def make_system(debian, kernels, report, refresh):
-    """That Debian with compilers, DKMS and these kernels; with the stamp that says that it is as it should be."""
+    """The Debian with compilers, DKMS and these kernels; and the stamp that says that the system is complete."""
     debs = [str(deb) for _, kernel in kernels for deb in kernel.debs]
     names = [*PACKAGES, *debian.packages]
     wanted = [debian.suites, names, debs]
@@ -183,7 +183,7 @@ def add_kernel(system, target, kernel):
     if target.arch.name == packages.host_architecture():
         system.run("dpkg", "--install", *names)
     else:
-        # dpkg -x would put a folder in the place of the link that /lib is.
+        # In Debian /lib is a link. dpkg -x would replace it by a folder.
         for name in names:
             system.run("sh", "-c", f"dpkg-deb --fsys-tarfile {name} | tar -C / -x --keep-directory-symlink")
         system.run("depmod", kernel.release)
@@ -192,7 +192,7 @@ def add_kernel(system, target, kernel):
 
 
 def export(system):
-    """The files that git knows or would add, as they are now."""
+    """Copies the files that git knows or would add, as they are now, into the system."""
     listing = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=TOP, text=True, check=True,
                              stdout=subprocess.PIPE).stdout
     system.run("mkdir", "-p", f"/{SOURCE}")
@@ -205,27 +205,27 @@ def export(system):
 
 
 class Installed:
-    """What stands in /lib/modules for modprobe, for each way of installation: {kernel: files of an initramfs}."""
+    """The files below /lib/modules after each way of installation: {kernel: files of an initramfs}."""
 
     def __init__(self, system):
         self._system = system
         self.files = collections.defaultdict(dict)
 
     def keep(self, way, kernel):
-        """The index files of depmod, and the modules that modprobe may come to."""
+        """Keeps the index files of depmod, and the modules that modprobe may load."""
         folder = self._system.root / "lib/modules" / kernel.release
         wanted = set(folder.glob("modules.*"))
         for line in (folder / "modules.dep").read_text().splitlines():
             path, _, needs = line.partition(":")
             if re.search(r"/(vfio|vfio_iommu_type1|mdev|mtty|vfio_ccw|kvmgt)\.ko", path):
                 wanted |= {folder / name for name in (path, *needs.split())}
-        # The index files name them by choice: of two of the same name, only one.
+        # The index files name only one of two modules of the same name. Keep both.
         wanted |= set(folder.rglob("mdev.ko*"))
         for path in wanted:
             self.files[kernel.release][f"states/{way}/{kernel.release}/{path.relative_to(folder)}"] = path.read_bytes()
 
     def check(self, target, kernel, way, folder):
-        """Are our modules, and no others, where they should be? And does modprobe come to them, offline?"""
+        """Checks that our modules, and no others, are in the folder, and that modprobe would load them."""
         root = self._system.root / "lib/modules" / kernel.release
         found = {path.name.partition(".")[0] for path in (root / folder).rglob("*.ko*")}
         check(found == MODULES[target.arch.name], f"{way}: {folder} has {sorted(found)}")
@@ -238,13 +238,13 @@ class Installed:
 
 
 def check_mdevs(system, *argv):
-    """It runs, as far as it comes in a system that has no sysfs."""
+    """mdevs runs up to its check for sysfs, which this system does not have."""
     code, output = system.attempt(*argv)
     check(code == 1 and "mdev.ko is not loaded" in output, f"{' '.join(argv)} ended with {code}: {output}")
 
 
 def version_out_of_range():
-    """The nearest kernel that is too old, and what is said of it."""
+    """The newest kernel that is too old, and what the build says of it."""
     low, oldest = config.kernel_range()[0]
     check(oldest > 0, "this test knows no kernel that is too old")
     return f"{low}.{oldest - 1}", f"is older than {low}.{oldest}"
@@ -255,7 +255,7 @@ def dkms_arch(target):
 
 
 def dkms_refuses(system, kernel, version, number, source, reason):
-    """A kernel that is made of a supported one: its name and number are others, and maybe its source."""
+    """DKMS refuses a kernel. It is made of a supported one, with another name and number, and maybe another source."""
     release = f"{number}.0-1-test"
     folder = f"/lib/modules/{release}"
     system.run("mkdir", folder)
@@ -264,14 +264,14 @@ def dkms_refuses(system, kernel, version, number, source, reason):
     try:
         for command in ("build", "install"):
             code, output = system.attempt("dkms", command, f"{PACKAGE}/{version}", "-k", release)
-            check(code == 77, f"dkms {command} for {number} ended with {code}; for what it passes over that is 77")
+            check(code == 77, f"dkms {command} for {number} ended with {code}, not with 77")
             check(f"Linux {number} {reason}" in output, f"dkms {command} for {number} gives no reason: {output}")
     finally:
         system.run("rm", "-r", folder)
 
 
 def refusals(system, kernel, version):
-    """Kernels that are not supported: one that is too old, and one whose VFIO has a new operation."""
+    """Unsupported kernels are refused: one that is too old, and one whose VFIO has a new operation."""
     number, reason = version_out_of_range()
     dkms_refuses(system, kernel, version, number, f"/lib/modules/{kernel.release}/source", reason)
     major, minor = number.split(".")
@@ -314,7 +314,7 @@ def by_package(system, installed, kernels, version, report):
                 system.run("dkms", "unbuild", f"{PACKAGE}/{version}", "-k", kernel.release)
                 check(not (system.root / "lib/modules" / kernel.release / "updates").exists(),
                       "dkms unbuild left its folder")
-                # What the postinst of its headers runs.
+                # The command that the postinst of the kernel's headers runs.
                 system.run("linux-run-hooks", "headers", "postinst", kernel.release, "--", "configure")
                 installed.check(target, kernel, "package", "updates/dkms")
         finally:
@@ -341,7 +341,7 @@ def by_dkms(system, installed, kernels, version, report):
                 refusals(system, kernels[0][1], version)
         finally:
             system.run("dkms", "remove", f"{PACKAGE}/{version}", "--all")
-            # DKMS has copied it, and leaves it, so that it can be added again.
+            # DKMS keeps its copy of the source after a removal, so that it can be added again.
             system.run("rm", "-r", f"/usr/src/{PACKAGE}-{version}")
     for _, kernel in kernels:
         installed.keep("undone", kernel)
@@ -363,8 +363,8 @@ def by_make(system, installed, kernels, report):
 
 
 def in_guest(target, kernel, files, report, args):
-    """Boots the kernel with all that was installed for it, and has modprobe choose."""
-    # modprobe itself loads what the kernel has.
+    """Boots the kernel with all that was installed for it. In the guest modprobe chooses the modules."""
+    # modprobe loads the kernel's own modules, so init loads none.
     bare = dataclasses.replace(target, modules=[])
     kernel.toolchain = toolchain.fetch_kernel(target, report).toolchain
     has_sample = target.arch.name == "amd64"
@@ -382,9 +382,9 @@ def in_guest(target, kernel, files, report, args):
 
 
 def in_debian(debian, kernels, report, args):
-    """All ways in one system. Returns what they put into /lib/modules."""
+    """Installs in all ways in one system. Returns the files that they put into /lib/modules."""
     system, stamp = make_system(debian, kernels, report, args.refresh)
-    # It is used again only where each removal has left nothing.
+    # The system is used again only if each removal has left nothing.
     failures, made = report.count(FAILED), stamp.read_text()
     stamp.unlink()
     export(system)
@@ -400,9 +400,8 @@ def in_debian(debian, kernels, report, args):
 
 
 def run(args, report):
-    """The whole test."""
     LOGS.mkdir(parents=True, exist_ok=True)
-    # Kernels that are not Debian's have no headers to install.
+    # Only Debian's kernels have headers to install.
     targets = [config.load_target(name) for name in args.target or config.target_names(long=True)]
     targets = [target for target in targets if target.headers and not target.like]
     check(targets, "none of these kernels is one of Debian's")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """
-Is vfio_ccw built where the private types of the channel subsystem are as it has them, and only there? What differs
-between kernels is made by edits of its own declarations.
+Is vfio_ccw built if the kernel's private types of the channel subsystem are laid out as it expects, and refused
+otherwise? The cases edit vfio_ccw's own declarations, which stands in for another kernel.
 """
 
 import shutil
@@ -18,7 +18,7 @@ HEADER = "drivers/s390/cio/cio_private.h"
 VFIO_CCW = "drivers/s390/cio/vfio_ccw.ko"
 OTHERS = ("drivers/vfio/mdev/mdev.ko", "samples/vfio-mdev/mtty.ko")
 
-# Result, what is edited in the header, by what, more for make, and why it is refused
+# Result, text in the header, its replacement, more arguments for make, the reason of the refusal
 CASES = (
     ("a kernel's type with one more field is no hindrance", "\tu64 dma_mask;\n", "", (), ""),
     ("a field of another size is named", "\t__u8 opm;", "\t__u16 opm;", (),
@@ -35,7 +35,7 @@ CASES = (
 
 
 def make(target, kernel, name, *more):
-    """Returns whether it was built, and what make said."""
+    """Returns whether the build succeeded, and the output of make."""
     log = LOGS / f"layout-{name}.log"
     try:
         build.run_make(["-C", kernel.headers, f"M={PLACE}", *more, "modules"], log, kernel.toolchain)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """
-Builds for a kernel that is newer than those tested: the headers are of one that was tested, the number is the next
-one. With the newest headers all is known; with older ones something is not as it is known of the newest.
+Builds for a kernel that is newer than those tested: the headers are those of a tested kernel, the version is the next
+one. With the newest headers, compat/ knows all interfaces. With older headers, at least one interface is not that of
+the newest kernel, and the build is refused.
 """
 
 import shutil
@@ -17,7 +18,7 @@ PLACE = BUILD / "newer"
 
 
 def make(target, kernel, major, minor):
-    """Returns whether it was built, and what make said."""
+    """Returns whether the build succeeded, and the output of make."""
     farm, log = PLACE / target.name, LOGS / f"newer-{target.name}.log"
     shutil.rmtree(farm, ignore_errors=True)
     build.link_sources(farm)

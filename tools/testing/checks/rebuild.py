@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """
 Builds for two kernels in turn, twice: with make in the tree, and as the runner does, from a farm of links for each
-kernel. Neither may disturb the other: the second time gives the same modules, and compiles nothing where nothing has
+kernel. Neither may disturb the other: the second time gives the same modules, and compiles no file that has not
 changed.
 """
 
@@ -21,7 +21,7 @@ PLACE = BUILD / "rebuild"
 
 
 def copy_tree(into):
-    """The files that git knows or would add, as they are now."""
+    """Copies the files that git knows or would add, as they are now."""
     listing = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=TOP, text=True, check=True,
                              stdout=subprocess.PIPE).stdout
     for name in filter(None, listing.split("\0")):
@@ -31,7 +31,7 @@ def copy_tree(into):
 
 
 def two_kernels(targets):
-    """The first two of one architecture: make in the tree keeps to that one's objects."""
+    """The first two kernels of one architecture: make in the tree keeps the objects of only one architecture."""
     for _, group in itertools.groupby(sorted(targets, key=lambda target: target.arch.name),
                                       key=lambda target: target.arch.name):
         if len(two := list(group)[:2]) == 2:
@@ -40,13 +40,13 @@ def two_kernels(targets):
 
 
 def times(folder):
-    """When each file was built."""
+    """The time at which each file was built."""
     return {str(path.relative_to(folder)): path.stat().st_mtime_ns
             for pattern in ("*.o", "*.ko", "features.h") for path in folder.rglob(pattern) if not path.is_symlink()}
 
 
 def modules(folder, target):
-    """The content of each module, but for its type information: pahole has several threads write that, in any order."""
+    """A hash of each module without its type information: pahole's threads write that in varying order."""
     found = {}
     for path in folder.rglob("*.ko"):
         copy = path.with_suffix(".without-types")
@@ -61,7 +61,7 @@ def differing(before, after):
 
 
 class Builder:
-    """The copy of the tree, and a farm for each kernel."""
+    """A copy of the tree, and a farm for each kernel."""
 
     def __init__(self, report):
         self._report = report
@@ -80,7 +80,7 @@ class Builder:
         return farm
 
     def result(self, name, differ, what):
-        """One result: passed where nothing differs."""
+        """Reports one result: passed if nothing differs."""
         if differ:
             self._report.result(WHO, name, FAILED, f"{what}: {differ}")
         else:
@@ -88,7 +88,7 @@ class Builder:
 
 
 def first_round(builder, target, kernel):
-    """Returns what the second round has to find: the modules of the tree, the times of the farm's files."""
+    """Returns what the second round has to match: the modules of the tree, and the times of the farm's files."""
     tree, farm = builder.in_tree(target, kernel), builder.in_farm(target, kernel)
     here, there = modules(tree, target), modules(farm, target)
     if len(here) < 2 or len(there) < 2:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What can be checked without running the modules. Each check returns the lines that it objects to."""
+"""The checks of the sources, which do not run the modules. Each check returns the lines that it objects to."""
 
 import os
 import pathlib
@@ -14,25 +14,25 @@ from build import build_source, link_sources, run_make
 from config import BUILD, LOGS, TOP, kernel_range, locked
 from report import FAILED, PASSED, Failure
 
-# What checkpatch says and is not followed: (type, where, why).
+# Objections of checkpatch that the project does not follow: (type, where, why).
 IGNORED = (
     ("OPEN_ENDED_LINE", r"_trace\.h$", "TRACE_EVENT() is laid out so everywhere"),
     ("PARENTHESIS_ALIGNMENT", r"_trace\.h$", "TRACE_EVENT() is laid out so everywhere"),
-    ("MACRO_ARG_REUSE", r"mdev_request\.h$", "a condition is waited for until it is true, as with wait_event()"),
-    ("FILE_PATH_CHANGES", r"", "MAINTAINERS names folders, and a patch of what is staged names no files that are new"),
+    ("MACRO_ARG_REUSE", r"mdev_request\.h$", "the macro waits for its argument to be true, as wait_event() does"),
+    ("FILE_PATH_CHANGES", r"", "MAINTAINERS names folders, and a staged patch has no new file names"),
     ("(LINE_SPACING|PARENTHESIS_ALIGNMENT)", r"/mtty\.c$", "members of a struct_group_tagged() are declarations"),
     ("CONST_STRUCT", r"", "a struct bus_type is registered, and older kernels take no const one"),
     ("AVOID_EXTERNS", r"mdev_kernel_(parent|driver)\.c$",
      "no header of ours may be included: it would change the versions"),
     ("MACRO_ARG_REUSE", r"mdev_kernel\.c$", "names of members"),
     ("COMPLEX_MACRO", r"^(compat|tools/testing/modules/peer)/",
-     "what stands for members of an initializer takes no parentheses"),
+     "members of an initializer take no parentheses"),
     ("COMPLEX_MACRO", r"^tools/testing/subchannel/kernel\.h$", "it is a declaration"),
     ("(LINUX_VERSION_CODE|CONSTANT_COMPARISON)", r"^tools/testing/modules/peer/", "it is built without compat/"),
     ("STATIC_CONST_CHAR_ARRAY", r"^tools/", "arrays of names that are filled at run time"),
     ("BIT_MACRO", r"^tools/", "user space has no BIT()"),
     ("PREFER_DEFINED_ATTRIBUTE_MACRO", r"^tools/", "user space has no __printf()"),
-    ("VOLATILE", r"^tools/testing/guests/", "what an interrupt or a device changes; there is no READ_ONCE()"),
+    ("VOLATILE", r"^tools/testing/guests/", "an interrupt or a device changes the variable; there is no READ_ONCE()"),
     ("CAMELCASE", r"^tools/testing/channel-programs/fuzz\.c$", "libFuzzer names its entry so"),
     ("NAKED_SSCANF", r"^tools/testing/selftests/", "the answer is an argument of ASSERT_EQ() or is compared"),
     ("SSCANF_TO_KSTRTO", r"^tools/", "user space has no kstrto*()"),
@@ -43,15 +43,15 @@ IGNORED = (
 
 _TYPES = TOP / "tools/testing/checks/checkpatch-types.txt"
 
-# Places of one machine, and hosts that packages come from: the first are wrong everywhere else, the second are the
-# choice of whoever runs this.
+# Paths that exist on one machine only, and hosts of package registries. Paths are wrong on all other machines. Each
+# user chooses the hosts.
 _FOREIGN = re.compile(r"(?<![\w.~-])/(work|home|root|Users)/\w"
                       r"|\b(deb|security|snapshot|ftp\.\w+)\.debian\.org\b|\barchive\.ubuntu\.com\b"
                       r"|\bpypi\.org\b|\bregistry\.npmjs\.org\b|\bcrates\.io\b|\bproxy\.golang\.org\b")
 
 
 def _files(*endings):
-    """The repo's files, those that are not yet committed among them."""
+    """The repo's files, including those that are not yet committed."""
     listing = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=TOP, text=True, check=True,
                              stdout=subprocess.PIPE).stdout
     return [name for name in listing.splitlines() if name.endswith(endings) and (TOP / name).is_file()]
@@ -64,7 +64,7 @@ def _output(argv, **environment):
 
 
 def checkpatch_says(kernel, argv, patch=None):
-    """The lines that checkpatch objects to, without those that are not followed."""
+    """The lines that checkpatch objects to, without those in IGNORED."""
     done = subprocess.run([kernel.tools / "scripts/checkpatch.pl", "--strict", "--no-tree", "--no-summary", "--terse",
                            "--show-types", "--quiet", "--typedefsfile", _TYPES, *argv], cwd=TOP, input=patch,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -82,7 +82,7 @@ def checkpatch(target, kernel):
 
 
 def _scripts(interpreter):
-    """Those that are run by it, whatever their names are."""
+    """The files that this interpreter runs, whatever their names are."""
     return [name for name in _files("") if re.match(rb"#!.*\b%s\b" % interpreter, (TOP / name).read_bytes())]
 
 
@@ -93,8 +93,8 @@ def shellcheck(target, kernel):
 
 def python(target, kernel):
     """
-    flake8, and mypy for the runner, whose parts import each other by their names, and for what users run, with the
-    oldest Python that they may have.
+    flake8 on all files in Python, and mypy on the runner and on mdevs. The runner's modules import each other by their
+    plain names. mdevs has to run with the oldest Python that a user may have.
     """
     mypy = ["mypy", "--no-incremental", "--ignore-missing-imports", "--no-error-summary"]
     return (_output(["flake8", "--max-line-length=120", *sorted({*_files(".py"), *_scripts(b"python3")})]) +
@@ -103,7 +103,7 @@ def python(target, kernel):
 
 
 def spelling(target, kernel):
-    # The names that are no misspelt words; what is compressed or random is no text.
+    # The listed words are names, not misspelt words. Compressed or random files are not text.
     texts = [name for name in _files("") if "/corpus/" not in name and name != "COPYING"]
     return _output(["codespell", "--ignore-words-list=debians,filp,nd", *texts])
 
@@ -128,7 +128,7 @@ def sparse(target, kernel):
 
 def foreign_names(target, kernel):
     found = []
-    # As a whole path: a clone's may be short, and the beginning of another one.
+    # Match the whole path: a clone's path may be short, and the beginning of another path.
     here = re.compile(rf"(?<![\w.~/-]){re.escape(str(TOP))}(?![\w.~-])")
     for name in _files(""):
         text = (TOP / name).read_text(errors="replace")
@@ -139,7 +139,7 @@ def foreign_names(target, kernel):
 
 
 def versions(target, kernel):
-    """The modules, DKMS and the package have to agree on their version; DKMS replaces older modules only."""
+    """The modules, DKMS and the package must have the same version; DKMS replaces older modules only."""
     found = {}
     for name, pattern in (("dkms.conf", r'^PACKAGE_VERSION="(.*)"$'), ("debian/changelog", r"^mdev-request \((.*?)\)"),
                           ("include/linux/mdev.h", r'^#define MDEV_VERSION "(.*)"$')):
@@ -180,7 +180,7 @@ def call_circle(folder):
 
 
 def circles(target, kernel):
-    """Calls go down only, in drivers/vfio/mdev; and this check sees a circle where there is one."""
+    """Files of drivers/vfio/mdev do not call each other in a circle. The check also has to find one that it makes."""
     found = []
     with tempfile.TemporaryDirectory() as name:
         sample = pathlib.Path(name)
@@ -196,26 +196,26 @@ def circles(target, kernel):
     return found
 
 
-# A call that logs, up to its end, where no string has a quote in it; and in the guide the lines that it can be, as
-# headings: each in double backquotes.
+# A call that logs, up to its end, if no string in it has a quote; and the guide's headings of log lines, in double
+# backquotes.
 _LOG_CALL = re.compile(r"""\b(?:dev|pr)_(?:err|warn|notice|info)\w*\(((?:"[^"]*"|[^;"])*);""")
 _LITERAL = re.compile(r'"([^"]*)"')
 _HEADING = re.compile(r"^``.*``$", re.MULTILINE)
 _PLACEHOLDER = re.compile(r"%[-#0-9.]*(?:(?:hh?|ll?|[ztj])?[duxio]|p\w*|s|c)|\\n")
 LOGGING = ("drivers/vfio/mdev", "drivers/s390/cio", "samples/vfio-mdev")
 GUIDE = "Documentation/admin-guide/mediated-devices.rst"
-# What other documents quote of the log: after "the log has", and in a transcript
+# Log lines that other documents quote: after "the log has" or "the log says", and in a transcript
 _QUOTE = re.compile(r"\bthe log (?:has|says) ``([^`]+)``|^ {4}vfio_mdev \S+: (.+)$", re.MULTILINE)
 QUOTING = ("README.md", "Documentation/admin-guide/installation.rst", "Documentation/admin-guide/watching.rst")
 
 
 def longest_piece(line):
-    """Of a line of the log as documents have it: between placeholders, and between what may be strings of their own."""
+    """The longest part of a log line in a document, without placeholders and parts that other strings may make."""
     return max(re.split(r"…|\b[A-Z]+\b|[()#:;]", line.replace('"', "'")), key=len).strip(" ,")
 
 
 def unknown_lines(sources, guide):
-    """Log lines of the sources that no heading of the guide has, and headings whose line no source has."""
+    """Log lines of the sources that have no heading in the guide, and headings that match no source."""
     headings = re.findall(r"``(.*?)``", " ".join(_HEADING.findall(guide)))
     found, parts = [], []
     for name, text in sources.items():
@@ -233,12 +233,12 @@ def unknown_lines(sources, guide):
 
 
 def log_quotes(text):
-    """A quote that the end of a line divides is one; the lines of a transcript begin with spaces."""
+    """The log lines that a document quotes. A quote may be broken over two lines. A transcript's lines are indented."""
     return ["".join(quote) for quote in _QUOTE.findall(re.sub(r"(?<=\S)\n(?=\S)", " ", text))]
 
 
 def misquoted_lines(sources, documents):
-    """What documents quote of the log, and no source logs. Both are {name: text}."""
+    """Quotes of the log in documents that match no source. Both arguments are {name: text}."""
     parts = [part for text in sources.values() for part in _LITERAL.findall(text.replace('\\"', "'"))]
     found = []
     for name, text in documents.items():
@@ -251,8 +251,8 @@ def misquoted_lines(sources, documents):
 
 def log_lines(target, kernel):
     """
-    Each line of the log stands in the administrator's guide, and no other does; other documents quote no other. The
-    check sees what is not so.
+    Each log line has a heading in the administrator's guide, and each heading a log line. Other documents quote only
+    existing log lines. The check also has to find lines that it makes up.
     """
     sources = {str(path.relative_to(TOP)): path.read_text()
                for folder in LOGGING for path in sorted((TOP / folder).glob("*.c"))}
@@ -274,17 +274,17 @@ def log_lines(target, kernel):
     return found
 
 
-# A function that a document names, and a step of a walk: the file, and the function that stands in it.
+# A function that a document names; a step of a walk, which is a file and a function in it; a function's definition.
 _NAMED = re.compile(r"\b((?:mdev|vfio_ccw|ccw_cp|cp|mtty)_\w+)\(\)")
 _STEP = re.compile(r"^``(\w+\.c)``\s+``(\w+)\(\)``", re.MULTILINE)
 _DEFINITION = re.compile(r"^(?:\w[\w \*]*?[ \*])?(\w+)\([^;{}]*\)\n\{", re.MULTILINE)
-# Linux had it, and it is told what stands for it here.
+# A function of Linux only. The documents say what replaces it here.
 _OF_LINUX = {"mdev_get_type_group_id"}
 DEFINED_IN = ("drivers", "samples", "include", "compat", "tools/testing")
 
 
 def unknown_functions(documents, sources):
-    """What documents say of functions and is not so. Both are {name: text}."""
+    """Functions in documents that do not exist, or not in the file that is named. Both arguments are {name: text}."""
     definitions = {name.rpartition("/")[2]: set(_DEFINITION.findall(_COMMENT.sub("", text)))
                    for name, text in sources.items() if name.endswith(".c")}
     text = "".join(sources.values())
@@ -300,7 +300,7 @@ def unknown_functions(documents, sources):
 
 
 def named_functions(target, kernel):
-    """The documents name what exists. The check sees what does not, and looks at the walks."""
+    """Functions that the documents name exist. The check also has to find made-up ones, and steps in the walks."""
     sources = {str(path.relative_to(TOP)): path.read_text() for folder in DEFINED_IN
                for path in sorted((TOP / folder).rglob("*.[ch]"))}
     documents = {name: (TOP / name).read_text() for name in _files(".rst", ".md")}
@@ -314,7 +314,7 @@ def named_functions(target, kernel):
 
 
 def farm(target, kernel):
-    """The farm of links that modules are built in leads into this tree, in a copied and in a moved one too."""
+    """The links of a farm lead into the tree of that farm, even if the tree was copied or moved."""
     found = []
     with tempfile.TemporaryDirectory() as name:
         first, second, third = (pathlib.Path(name) / part for part in ("first", "second", "third"))
@@ -323,7 +323,7 @@ def farm(target, kernel):
             (first / file).write_text("")
         link_sources(first / "build", ["Kbuild", "compat"], first)
         shutil.copytree(first, second, symlinks=True)
-        # An edited copy of a file in its place is no link, and goes.
+        # An edited copy in place of a link is replaced by a link.
         (second / "build/Kbuild").unlink()
         (second / "build/Kbuild").write_text("")
         shutil.move(first, third)
@@ -339,8 +339,8 @@ def farm(target, kernel):
 
 def vfio_ap(target, kernel):
     """
-    vfio_ap, which needs a machine that no emulator is, links with our symbols: modpost takes their versions from
-    where they are exported.
+    vfio_ap links with our symbols: modpost takes their versions from the module that exports them. No emulator can run
+    vfio_ap.
     """
     with locked(target.dir):
         src, into = target.dir / "src", target.dir / "vfio_ap"
@@ -354,7 +354,7 @@ def vfio_ap(target, kernel):
 
 
 def symbol_versions(target, kernel):
-    """What the build does with versions of the kernel's own symbols: they are compared, and a difference is told."""
+    """The build compares the versions of the kernel's own symbols with ours, and reports a difference."""
     names = ("mdev_register_parent", "mdev_unregister_parent", "mdev_register_driver", "mdev_unregister_driver")
     found = []
 
@@ -368,7 +368,7 @@ def symbol_versions(target, kernel):
                 cmd.write_text("".join(f"#SYMVER {name} {ours[name]}\n" for name in part if name in ours))
             done = subprocess.run([TOP / "drivers/vfio/mdev/symvers_check.sh", symvers, *cmds], text=True,
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-            # The last line of a name counts.
+            # If a name has several lines, the last one counts.
             have = dict(line.split()[1:] for cmd in cmds for line in cmd.read_text().splitlines())
         if done.returncode != code or bool(says) != bool(done.stdout) or says not in done.stdout or have != takes:
             found.append(f"{what}: ended with {done.returncode}, said {done.stdout!r}, took {have}")
@@ -385,7 +385,7 @@ def symbol_versions(target, kernel):
     return found
 
 
-# Members of a struct vfio_device_ops of a kernel to come, and how they are named
+# New members of struct vfio_device_ops in a future kernel, and the names that the build reports
 NEW_OPS = {
     "\tint\t(*frobnicate)(struct vfio_device *vdev /* ; */,\n\t\tint);\n": "frobnicate",
     "\tint\t(*frobnicate)(void (*callback)(int));\n": "frobnicate",
@@ -397,7 +397,7 @@ NEW_OPS = {
 
 
 def refused_kernels(target, kernel):
-    """Which kernels the build refuses: what their VFIO has counts, beside the oldest version."""
+    """The build refuses kernels older than the oldest version, and those whose VFIO has unknown operations."""
     (low, minor), (high, newest_minor) = kernel_range()
     older, oldest = f"{low}.{minor - 1}", f"{low}.{minor}"
     newest, newer = f"{high}.{newest_minor}", f"{high}.{newest_minor + 1}"
@@ -407,7 +407,7 @@ def refused_kernels(target, kernel):
 
     def run(version, header, code, says):
         with tempfile.TemporaryDirectory() as name:
-            # As the runner builds: it links what kbuild needs.
+            # The runner links the files that kbuild needs in the same way.
             link_sources(pathlib.Path(name), ("compat",))
             folder = pathlib.Path(name) / "include/linux"
             folder.mkdir(parents=True)
@@ -435,7 +435,7 @@ def refused_kernels(target, kernel):
 
 
 def edits(target, kernel):
-    """What was made of an edited file is not taken for up to date by the next break, nor is anything else made anew."""
+    """Objects that were built from an edited file are built again for the next break; other objects are not."""
     found = []
     for edited, gone in (("compat/compat.h", set()), ("drivers/vfio/mdev/mdev_bus.c", {"mdev_bus.o"}),
                          ("drivers/vfio/mdev/mdev_gate.h", {"mdev_bus.o", "mdev_main.o"})):
@@ -454,7 +454,7 @@ def edits(target, kernel):
 
 
 def breaks(target, kernel):
-    """Each deliberate break is one of the sources as they are."""
+    """Each deliberate break fits the sources as they are."""
     found = []
     for entry in load_breaks():
         try:
@@ -473,13 +473,13 @@ CHECKS = {"checkpatch --strict": checkpatch, "shellcheck": shellcheck, "flake8 a
           "kernels are refused by what their VFIO has": refused_kernels,
           "versions of symbols are compared": symbol_versions, "vfio_ap links with our symbols": vfio_ap}
 
-# What an architecture's files are needed for: each has some of its own. Or only one has.
+# Checks that are run once for each architecture; and those that only one architecture has.
 OF_AN_ARCH = ("sparse", "vfio_ap links with our symbols")
 OF_ONE_ARCH = {"vfio_ap links with our symbols": "s390x"}
 
 
 def is_due(check, arch, checked_archs):
-    """One kernel's headers and source are enough for most of these, one kernel an architecture for the rest."""
+    """Most checks need the headers and the source of one kernel; those of OF_AN_ARCH, of one kernel an architecture."""
     if check in OF_ONE_ARCH:
         return arch == OF_ONE_ARCH[check] and arch not in checked_archs
     return not checked_archs or arch not in checked_archs and check in OF_AN_ARCH

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Tests that need no VM: folders with a Makefile whose target "check" prints TAP."""
+"""Tests that need no VM: folders whose Makefile has a target "check" that prints TAP."""
 
 import os
 import subprocess
