@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A guest without an operating system: it looks for its one I/O device, asks it
- * who it is, and works with it until the device is taken away. Then it waits
- * for another one. What it does is told on the console, a line for each.
+ * A guest without an operating system. It looks for its one I/O device, runs
+ * SENSE ID, and works with the device until it is unplugged. Then the guest
+ * waits for another device. It reports each step in a line on the console.
  *
- * With a 3270 terminal it shows a screen, and shows again what is typed there.
- * With a 3390 disk, which it may have been loaded from, it reads a record, writes
- * what that says into the next one, and ends. With any other device it does nothing
- * more, or, where its command line is "io", a loop of channel programs.
+ * With a 3270 terminal, the guest shows a screen, and repeats the text that the
+ * operator types. With a 3390 disk, from which it may have been loaded, it
+ * reads a record, writes the text of it into the next record, and ends. With
+ * any other device it is idle, or runs channel programs in a loop if its
+ * command line is "io".
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -69,7 +70,7 @@ struct irb {
 #define STATUS_ATTENTION 0x80
 #define STATUS_END	0x0c	/* of channel and device */
 #define STATUS_UNIT_CHECK 0x02
-#define CHANNEL_LENGTH	0x40	/* not as long as said */
+#define CHANNEL_LENGTH	0x40	/* incorrect length */
 
 /* The first one of subchannel set 0 */
 #define FIRST_SUBCHANNEL 0x00010000
@@ -114,7 +115,7 @@ static void service_call(uint32_t command, uint16_t length)
 
 	sccb.length = length;
 	sccb.function = 0;
-	/* QEMU has answered when the instruction ends */
+	/* QEMU has stored the response when the instruction ends */
 	do {
 		asm volatile(".insn rre,0xb2200000,%1,%2\n"
 			     "	ipm	%0\n"
@@ -189,7 +190,7 @@ void program_check(void)
 	cc_;								\
 })
 
-/* Nobody has to know which reports there are: what has changed is looked at */
+/* Discards the channel reports: the callers look at the subchannels themselves */
 static void take_channel_reports(void)
 {
 	uint32_t report;
@@ -203,10 +204,13 @@ static void take_channel_reports(void)
 	} while (!cc);
 }
 
-/* How often a subchannel that is busy is tried again */
+/* How often an instruction is tried again while the subchannel is busy */
 #define BUSY_TRIES	100000
 
-/* QEMU hears only after a reset of the machine that a program is over */
+/*
+ * A reset of the machine leaves the subchannel busy until QEMU notices that the
+ * program has ended
+ */
 static int modify(uint32_t id, struct schib *schib)
 {
 	unsigned int tries = BUSY_TRIES;
@@ -238,7 +242,7 @@ static bool find_device(void)
 		schib.intparm = id;
 		cc = modify(id, &schib);
 		if (cc == 1) {
-			/* QEMU keeps the status when the machine is reset */
+			/* QEMU keeps the status over a reset of the machine */
 			put(" has status");
 			channel_instruction("tsch", id, &irb);
 			cc = modify(id, &schib);
@@ -260,8 +264,8 @@ static bool find_device(void)
 enum outcome {
 	DONE,
 	UNSOLICITED,		/* status that belongs to no program */
-	FAILED,			/* the program's status is not that of an end */
-	GONE,			/* no such subchannel any more */
+	FAILED,			/* the program ended with an error */
+	GONE,			/* the subchannel does not exist */
 };
 
 /* Waits for status of the device */
@@ -310,7 +314,7 @@ static enum outcome run(const struct ccw *program, struct irb *irb)
 			return GONE;
 		if (!cc)
 			break;
-		/* Status that nobody asked for is in the way */
+		/* Unsolicited status is pending: clear it */
 		channel_instruction("tsch", subchannel, irb);
 	}
 	do {
@@ -386,7 +390,7 @@ static uint8_t to_ebcdic(char c)
 	return 0x4b;	/* the full stop */
 }
 
-/* Six bits as the character that stands for them in an address */
+/* A six-bit part of a screen address as the EBCDIC character that encodes it */
 static uint8_t address_char(unsigned int bits)
 {
 	bits &= 0x3f;
@@ -445,7 +449,7 @@ static enum outcome show(const char *typed)
 			break;
 		if (!(irb.device_status & STATUS_UNIT_CHECK))
 			return fail("ERASE/WRITE", &irb);
-		/* Nobody is at the terminal: it tells when somebody is */
+		/* No operator is connected. The terminal reports attention when one connects */
 		put("no operator yet\n");
 		outcome = response(&irb);
 		if (outcome == GONE)
@@ -456,7 +460,7 @@ static enum outcome show(const char *typed)
 	return outcome;
 }
 
-/* The text of the first field that was typed into */
+/* Reads the text of the first field that the operator changed */
 static enum outcome read_typed(char *typed, size_t size)
 {
 	static struct ccw program;
@@ -479,7 +483,7 @@ static enum outcome read_typed(char *typed, size_t size)
 	len = sizeof(data) - irb.count;
 	put("key ");
 	put_hex(data[0], 2);
-	/* The key, where the cursor is, and for each field its address */
+	/* The key, the address of the cursor, then the address and the text of each field */
 	from = len > 3 && data[3] == ORDER_ADDRESS ? 6 : 3;
 	for (i = 0; i < size - 1 && from + i < len &&
 	     data[from + i] != ORDER_ADDRESS; i++)
@@ -556,7 +560,7 @@ static enum outcome use_disk(void)
 
 /* Any device */
 
-/* How many programs make a line on the console */
+/* A line on the console for so many programs */
 #define PROGRAMS_A_LINE	50
 
 static enum outcome run_programs(void)
@@ -655,7 +659,7 @@ int main(void)
 	for (;;) {
 		while (!find_device()) {
 			put("no device\n");
-			/* A report tells that one has come */
+			/* A channel report announces a new device */
 			if (wait_event())
 				take_channel_reports();
 		}

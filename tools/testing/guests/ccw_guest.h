@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What ccw_start.S, ccw_guest.lds and ccw_guest.c have of each other. */
+/* Declarations that ccw_start.S, ccw_guest.lds and ccw_guest.c share. */
 #ifndef GUESTS_CCW_GUEST_H
 #define GUESTS_CCW_GUEST_H
 
 #include <stdint.h>
 
-/* What the processor uses, at address 0 */
+/* The lowcore, which the processor uses */
 struct psw {
 	uint64_t mask;
 	uint64_t addr;
@@ -27,7 +27,7 @@ extern const char command_line[];
 /* 0 after an I/O interrupt, 1 after a machine check */
 int wait_event(void);
 
-/* Where interrupts begin */
+/* The interrupt handlers */
 void on_io(void);
 void on_machine_check(void);
 void on_program_check(void);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* How ccw_guest begins, and how it waits. */
+/* The entry point of ccw_guest, and its wait for interrupts. */
 
 	.section .start, "ax"
 	.globl	_start
 _start:
-	/* A PSW on a disk leads to it with 31-bit addresses */
+	/* A PSW on a disk starts the guest with 31-bit addressing */
 	sam64
 	larl	%r15, stack_end
 	aghi	%r15, -160
@@ -21,8 +21,8 @@ command_line:
 	.text
 
 /*
- * int wait_event(void): 0 after an I/O interrupt, 1 after a machine check. Interrupts come only while this waits, and
- * an interrupt leaves all registers as they were: it is as if the instruction that waits had gone on here.
+ * int wait_event(void): returns 0 after an I/O interrupt, 1 after a machine check. Interrupts are enabled only during
+ * this wait. The handlers keep all registers, so the code after the wait goes on as if the LPSWE had returned.
  */
 	.globl	wait_event
 wait_event:
@@ -48,7 +48,7 @@ on_program_check:
 /* 64-bit addresses; enabled for I/O and machine checks */
 waiting:
 	.quad	0x0206000180000000, 0
-/* Enabled for nothing: QEMU takes it for the end of the machine. */
+/* All interrupts are disabled: QEMU ends the machine. */
 stopped:
 	.quad	0x0002000180000000, 0
 

@@ -1,23 +1,24 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=dash
-# The first process of a Linux guest: it tells what serial card the kernel's own driver has taken, and passes bytes
-# through the card's ports, round by round, until the card is taken away. Then it waits for another one.
-# What it does is told on the console, a line for each.
+# The first process of a Linux guest. It reports which serial card the kernel's own driver has bound, and passes bytes
+# through the card's ports, in rounds, until the card is unplugged. Then it waits for another card. It reports each step
+# in a line on the console.
 
-# From then on the shell finds busybox's other programs by itself.
+# The shell finds busybox's other programs by itself once /proc is mounted.
 /bin/busybox mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs dev /dev
 stty -opost
 echo "hello"
 
-# interrupts IRQ: how many there were
+# interrupts IRQ: the number of interrupts so far
 interrupts() {
 	awk -v irq="$1:" '$1 == irq { print $2 }' /proc/interrupts
 }
 
-# pass TTY IRQ: the card loops back what it is sent. A kernel without interrupts would poll, and pass the bytes as well.
+# pass TTY IRQ: the card loops back the bytes. A kernel that gets no interrupts would poll and still pass the bytes, so
+# count the interrupts.
 pass() {
 	stty raw -echo <&4
 	before=$(interrupts "$2")
@@ -33,7 +34,7 @@ pass() {
 	[ "$count" -gt 0 ]
 }
 
-# QEMU's complaints may get into a line: each is said again.
+# QEMU's messages may garble a line, so each round prints all lines again.
 while sleep 1; do
 	card=$(echo /sys/bus/pci/drivers/serial/0000:*)
 	if ! read -r irq <"$card/irq"; then
@@ -42,7 +43,7 @@ while sleep 1; do
 	fi 2>/dev/null
 	echo "card $(cat "$card/vendor") $(cat "$card/device"), driver $(basename "$(readlink "$card/driver")")"
 	good=0
-	# The driver registers as many as such a card can have: type 4, a 16550A, are those that it found.
+	# The driver registers as many ports as such a card can have. Type 4, a 16550A, marks the ports that it found.
 	# shellcheck disable=SC2044 # sysfs has no names with blanks
 	for tty in $(find "$card/" -name 'ttyS*'); do
 		[ "$(cat "$tty/type")" = 4 ] || continue

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A guest without an operating system: it looks for a PCI serial card, passes
- * bytes through the card's loop-back by interrupt, INTx and MSI, until the card
- * is taken away. Then it waits for another one. What it does is told on the
- * debug console, a line for each.
+ * A guest without an operating system. It looks for a PCI serial card, and
+ * passes bytes through the card's loop-back by interrupts, INTx and MSI, until
+ * the card is unplugged. Then it waits for another card. It reports each step
+ * in a line on the debug console.
  *
  * Words on its command line:
  *   display  look for a display of mdpy's instead, and paint some pixels
- *   pad    look for a card of mpad's instead, and fill its memory
- *   io     pass bytes again and again; else it is idle after the first ones
- *   keep   leave bytes in the card for a while, again and again
- *   eject  agree when the card is to be unplugged, as an operating system does
- *          by ACPI; else the card stays
+ *   pad      look for a card of mpad's instead, and fill its memory
+ *   io       pass bytes in a loop; otherwise the guest is idle after one round
+ *   keep     leave bytes in the card for a while, in a loop
+ *   eject    agree to an unplug by ACPI, as an operating system does; otherwise
+ *            the card stays
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -43,7 +43,7 @@ struct gate {
 #define PIC2		0xa0
 #define PIC_EOI		0x20
 #define PIC_CASCADE	2
-#define PIC_SPURIOUS	7	/* what an 8259 says that has forgotten which */
+#define PIC_SPURIOUS	7	/* an 8259 reports this for a lost interrupt */
 
 #define APIC_EOI	0xfee000b0
 #define APIC_SPURIOUS	0xfee000f0
@@ -59,28 +59,28 @@ struct gate {
 #define DISPLAY_HEIGHT	0x4c
 #define DISPLAY_PIXELS	1000
 
-/* The card of mpad's: its memory is BAR 0 */
+/* A card of mpad's: its memory is BAR 0 */
 #define PAD_ID		0x4d501234
 #define PAD_WORDS	1024
 
 #define PCI_ID		0x00
 #define PCI_COMMAND	0x04
-#define PCI_COMMAND_ON	0x7	/* both spaces; bus master: a message is one */
+#define PCI_COMMAND_ON	0x7	/* both spaces; bus master, for MSI */
 #define PCI_BAR		0x10
 #define PCI_CAPS	0x34
 #define PCI_CAP_MSI	0x05
 #define PCI_MSI_ENABLE	0x00010000
 #define PCI_MSI_64	0x00800000
 
-/* Where nothing else of this machine's is */
+/* Addresses that nothing else of this machine uses */
 #define CARD_PORTS	0xd000
 #define CARD_MEMORY	0xf0000000
 
-/* The bridge that knows which interrupt a slot's is */
+/* The bridge that routes the interrupts of the slots */
 #define BRIDGE_SLOT	1
 #define BRIDGE_ROUTES	0x60
 
-/* ACPI's hot-unplug of PCI slots, a bit for each */
+/* ACPI's hot-unplug of PCI slots: one bit for each slot */
 #define HOTPLUG_DOWN	0xae04
 #define HOTPLUG_EJECT	0xae08
 #define HOTPLUG_BUS	0xae10
@@ -97,13 +97,13 @@ struct gate {
 #define IER_RECEIVED	0x01
 #define IIR_NONE	0x01
 #define IIR_GONE	0xff
-#define FCR_ENABLE	0x07	/* and both FIFOs empty */
+#define FCR_ENABLE	0x07	/* and reset both FIFOs */
 #define LCR_8_BITS	0x03
-#define MCR_LOOP	0x1b	/* DTR, RTS, OUT2, and the loop-back */
+#define MCR_LOOP	0x1b	/* DTR, RTS, OUT2, loop-back */
 #define LSR_READY	0x01
 #define LSR_EMPTY	0x20
 
-#define BLOCK		16	/* bytes: what the FIFO takes */
+#define BLOCK		16	/* bytes: the size of the FIFO */
 
 /* The firmware's timer: 18.2 ticks a second */
 #define TICKS_A_BLOCK	(18 * 20)
@@ -115,7 +115,7 @@ static int slot;
 static int irq;
 static bool agrees;
 
-/* What the interrupts bring */
+/* Written by the interrupt handlers */
 static volatile unsigned int ticks;
 static volatile unsigned int interrupts[NR_INTERRUPTS];
 static volatile unsigned int received;
@@ -165,7 +165,7 @@ void unexpected(void)
 	put("exception\n");
 }
 
-/* PCI: one bus, no functions but the first */
+/* PCI: one bus, only function 0 of each device */
 
 static uint32_t config_read(int device, int reg)
 {
@@ -184,12 +184,12 @@ static bool card_is_there(void)
 	return config_read(slot, PCI_ID) == card_id;
 }
 
-/* Where the capability is, or 0 */
+/* Returns the offset of the capability, or 0 */
 static int find_msi(void)
 {
 	int at = config_read(slot, PCI_CAPS) & 0xfc;
 
-	/* The list of a card that is gone has no end */
+	/* The capability list of an unplugged card reads as all ones, without an end */
 	while (at && card_is_there()) {
 		uint32_t header = config_read(slot, at);
 
@@ -200,7 +200,7 @@ static int find_msi(void)
 	return 0;
 }
 
-/* Returns whether the card can send messages; from then on it does, or not */
+/* Switches MSI on or off. Returns whether the card has MSI */
 static bool use_msi(bool enable)
 {
 	int at = find_msi();
@@ -261,14 +261,14 @@ static void set_up_interrupts(void)
 	for (vector = 0; vector < VECTOR_PIC; vector++)
 		set_gate(vector, on_exception);
 	set_gate(VECTOR_PIC, on_timer);
-	/* A level may be gone before the processor asks what it was */
+	/* A level may be gone before the processor acknowledges the interrupt */
 	set_gate(VECTOR_PIC + PIC_SPURIOUS, on_spurious);
 	set_gate(VECTOR_PIC + 8 + PIC_SPURIOUS, on_spurious2);
 	set_gate(VECTOR_SPURIOUS, on_spurious);
 	set_gate(VECTOR_MSI, on_msi);
 	asm volatile("lidt %0" : : "m" (idt));
 
-	/* Edges; vectors; who is behind whom; as on a PC; all masked */
+	/* Edge-triggered; the vectors; master and slave; 8086 mode; all masked */
 	out8(PIC1, 0x11);
 	out8(PIC2, 0x11);
 	out8(PIC1 + 1, VECTOR_PIC);
@@ -288,7 +288,7 @@ static void take_bytes(void)
 {
 	int left = 2 * BLOCK;
 
-	/* A card that is gone answers ones, always */
+	/* Reads of an unplugged card return all ones */
 	while (left-- && in8(UART_LSR) & LSR_READY) {
 		uint8_t byte = in8(UART_DATA);
 
@@ -309,7 +309,7 @@ void interrupt(int which)
 		break;
 	case BY_INTX:
 		iir = in8(UART_IIR);
-		/* What a card that is gone has raised stays raised */
+		/* The level that an unplugged card has raised stays raised */
 		if (iir == IIR_GONE)
 			mask(irq);
 		if (!(iir & IIR_NONE))
@@ -318,7 +318,7 @@ void interrupt(int which)
 			out8(PIC2, PIC_EOI);
 		break;
 	case BY_MSI:
-		/* A message tells of a change: what is there now is all */
+		/* A message reports a change only, so take all bytes that have come */
 		while (!(in8(UART_IIR) & IIR_NONE) && received <= BLOCK)
 			take_bytes();
 		*(volatile uint32_t *)APIC_EOI = 0;
@@ -326,7 +326,7 @@ void interrupt(int which)
 	case SPURIOUS:
 		return;
 	case SPURIOUS2:
-		/* The first 8259 takes it for one of the second's */
+		/* The first 8259 has seen an interrupt of the second one */
 		break;
 	}
 	out8(PIC1, PIC_EOI);
@@ -337,7 +337,7 @@ static void wait_interrupt(void)
 	asm volatile("sti; hlt; cli" : : : "memory");
 }
 
-/* The host asks for the card by ACPI, maybe for one that was found to be gone */
+/* Handles the host's request by ACPI for the card, which may be unplugged already */
 static void heed_host(void)
 {
 	static bool told;
@@ -383,7 +383,7 @@ static void uart_open(void)
 	out8(UART_IER, IER_RECEIVED);
 }
 
-/* A few bytes are sent, and come back by interrupts */
+/* Sends a few bytes, and receives them by interrupts */
 static enum outcome pass_block(int by, uint8_t first)
 {
 	unsigned int start = ticks;
@@ -444,7 +444,7 @@ static bool find_card(void)
 			break;
 	if (slot == 32)
 		return false;
-	/* One that was plugged in later has not seen the firmware */
+	/* The firmware has not configured a card that was plugged in later */
 	config_write(slot, PCI_BAR, card_id == CARD_ID ?
 				    CARD_PORTS : CARD_MEMORY);
 	config_write(slot, PCI_COMMAND, PCI_COMMAND_ON);
@@ -492,7 +492,7 @@ static enum outcome work(bool again)
 	}
 }
 
-/* The card has bytes that nobody has read for most of the time */
+/* Leaves bytes in the card, unread, for most of the time */
 static enum outcome keep(void)
 {
 	unsigned int i, start;
@@ -513,7 +513,7 @@ static enum outcome keep(void)
 	}
 }
 
-/* Returns how many words of the card's memory stay as they were written */
+/* Returns the number of words in the card's memory that read back as written */
 static unsigned int fill_memory(unsigned int words)
 {
 	volatile uint32_t *memory = (uint32_t *)CARD_MEMORY;

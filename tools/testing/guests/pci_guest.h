@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What pci_start.S and pci_guest.c have of each other. */
+/* Declarations that pci_start.S and pci_guest.c share. */
 #ifndef GUESTS_PCI_GUEST_H
 #define GUESTS_PCI_GUEST_H
 
-/* Which interrupt it is */
+/* The number of an interrupt's kind */
 #define BY_TIMER	0
 #define BY_INTX		1
 #define BY_MSI		2
@@ -15,7 +15,7 @@
 
 #include <stdint.h>
 
-/* The loader's word: where the command line is, if there is one */
+/* The information from the loader: the command line, if there is one */
 struct multiboot {
 	uint32_t flags;
 	uint32_t rest[3];
@@ -24,7 +24,7 @@ struct multiboot {
 
 void main(const struct multiboot *multiboot);
 
-/* Where interrupts begin, and where they are served */
+/* The interrupt entries, and the function that they call */
 void on_timer(void);
 void on_intx(void);
 void on_msi(void);
@@ -32,7 +32,7 @@ void on_spurious(void);
 void on_spurious2(void);
 void interrupt(int which);
 
-/* The same for the processor's own */
+/* The same for exceptions of the processor */
 void on_exception(void);
 void unexpected(void);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* How pci_guest begins, and where its interrupts come in. */
+/* The entry point of pci_guest, and the entries of its interrupts. */
 
 #define ASSEMBLY
 #include "pci_guest.h"
@@ -7,7 +7,7 @@
 #define MULTIBOOT	0x1badb002
 
 	.section .start, "ax"
-	/* By this a loader knows what it has */
+	/* The header by which a loader recognises a Multiboot program */
 	.long	MULTIBOOT, 0, -MULTIBOOT
 
 	.globl	_start
@@ -26,7 +26,7 @@ _start:
 	jmp	2b
 
 	.text
-	/* The C function takes the number of the interrupt. */
+	/* interrupt() takes the number of the interrupt's kind. */
 	.macro	entry name, number
 	.globl	\name
 \name:
@@ -45,7 +45,7 @@ _start:
 	entry	on_spurious, SPURIOUS
 	entry	on_spurious2, SPURIOUS2
 
-	/* Of the processor: nothing of it is expected */
+	/* Exceptions are errors */
 	.globl	on_exception
 on_exception:
 	call	unexpected
