@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The runner's parts can be imported by the tests, and the results are TAP, which the runner reads."""
+"""Lets the tests import the runner's parts, and prints the results as TAP, which the runner reads."""
 
 import pathlib
 import sys
@@ -10,7 +10,8 @@ _results = []
 
 
 def pytest_addoption(parser):
-    # The terminal plugin would mix its own lines with TAP's; what explains a failed assert asks for its option.
+    # The terminal plugin is off: it would mix its own lines with TAP. pytest needs the plugin's option to explain
+    # asserts.
     parser.addoption("--details", dest="verbose", type=int, default=0)
 
 
@@ -24,7 +25,7 @@ def pytest_collectreport(report):
 
 
 def pytest_runtest_logreport(report):
-    # One that fails before it is called has no result of its own.
+    # A test that fails in its set-up has no result of its call.
     if report.when != "call" and not report.failed:
         return
     _results.append(report.passed)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What a commit's text has to be like."""
+"""The rules for the text of a commit."""
 
 import pathlib
 import sys
@@ -8,7 +8,7 @@ import pytest
 
 sys.path.append(str(pathlib.Path(__file__).parents[1] / "checks"))
 
-import commits  # noqa: E402 (it stands outside of this folder)
+import commits  # noqa: E402 (it is in another folder)
 
 GOOD = "mdev: refuse a moon that is full\n\nA holder could see by it.\n"
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A runner that is killed leaves no machine behind, whichever of its threads has started it."""
+"""A killed runner leaves no machine running, whichever of its threads has started the machine."""
 
 import os
 import pathlib
@@ -12,10 +12,10 @@ import pytest
 
 VM = pathlib.Path(__file__).parents[1] / "vm"
 
-# Seconds for a process to end that has been killed.
+# Seconds in which a killed process has to end.
 SOON = 30
 
-# A runner with one machine, which says when it is up, and has its output open as long as it lives.
+# A runner with one machine. The machine prints "up", and keeps its output open while it lives.
 RUNNER = """\
 import concurrent.futures, subprocess, sys
 sys.path.append(sys.argv[1])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The lists of tests: what is wrong in one is named, and each test says what it is for."""
+"""The lists of tests: an error in a list is named, and each test has a purpose."""
 
 import config
 import listing
@@ -53,7 +53,7 @@ def test_purpose_is_what_the_program_says():
     assert found["mdev_legacy"].startswith("A parent driver that knows nothing but the interface of Linux 5.10 works:")
     assert found["mdevctl"].startswith("mdevctl, as Debian has it: what it prints")
     assert found["runner_reports_silence"] == "The runner reports: the program reported nothing"
-    # A script's is that of the program that it calls, and no more than the first paragraph.
+    # The purpose of a script is that of the program that it calls: the first paragraph only.
     assert found["kernel_removal"] == found["mdev_removal"]
     assert "REVOKE_ROUNDS" not in found["mdev_revoke_stress"]
 
@@ -63,7 +63,7 @@ def test_each_program_has_an_entry():
              for name in (test.program, *test.needs)}
     programs = {str(path.relative_to(config.TOP / "tools/testing").with_suffix(""))
                 for path in (config.TOP / "tools/testing/selftests").rglob("*_test.c")}
-    # One that no list names is never run.
+    # A program that no list names is never run.
     assert sorted(programs - named) == []
 
 

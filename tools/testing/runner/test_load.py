@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The loops beside a run are there while it lasts, and not after it, whatever ends it."""
+"""The busy loops run while the block runs, and end with it, however it ends."""
 
 import os
 import pathlib
@@ -7,7 +7,7 @@ import time
 
 import load
 
-# Seconds for a process that was started to have become the loop.
+# Seconds in which a started process has to become the loop.
 SOON = 30
 
 
@@ -20,7 +20,7 @@ def children():
 def test_loops_run_as_long_as_they_should():
     with load.busy(2):
         end = time.monotonic() + SOON
-        # Looked at once: a process that is about to become the loop may have no command line for a moment.
+        # Read the command lines at once: a process may have none for a moment while it becomes the loop.
         while len(found := children()) != 2 and time.monotonic() < end:
             time.sleep(0.01)
         assert len(found) == 2

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""mdevs, on a sysfs that is made up: what it prints, and what it makes of devices that are removed meanwhile."""
+"""mdevs on a made-up sysfs: its output, and its handling of devices that are removed while it reads them."""
 
 import ast
 import contextlib
@@ -20,7 +20,7 @@ PROGRAM = TOP / "tools/mdevs"
 ONE = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001"
 TWO = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1002"
 
-# Attributes of a device that nobody holds.
+# Attributes of a device without a holder.
 FREE = {"holder": "", "request": "0\n", "request_count": "0\n", "request_since": "0\n"}
 WANTED = {"holder": "182 vfio_hold\n", "request": "1\n", "request_count": "3\n", "request_since": "1700000000\n"}
 
@@ -164,7 +164,7 @@ def test_prometheus_has_each_metric_with_help_and_type(host):
     one = f'uuid="{ONE}",parent="mtty",type="mtty-1"'
     assert f"mdev_held{{{one}}} 0\n" in text and f"mdev_request_pending_seconds{{{one}}} 0\n" in text
     assert 'mdev_available_instances{parent="mtty",type="mtty-2"} 11\n' in text
-    # One look cannot know how many there were.
+    # A single run cannot count revocations.
     assert "revocations" not in text
 
 
@@ -197,7 +197,7 @@ def test_a_file_that_cannot_be_written_is_an_error(host):
 
 def test_what_is_not_yet_whole_is_no_metrics_and_does_not_stay(tmp_path, monkeypatch):
     def refuse(made, path):
-        # The collector reads all files of that name.
+        # The collector reads all files whose names end with .prom.
         assert not made.endswith(".prom") and os.path.dirname(made) == str(tmp_path)
         raise OSError
 
@@ -228,7 +228,7 @@ def test_a_user_who_is_not_root_is_told_once_what_is_missing(host, monkeypatch, 
 
 
 def vanishing(host, monkeypatch, name, action):
-    """What is found if an action happens just before the attribute is read."""
+    """The output of mdevs if an action happens just before it reads the attribute."""
     read = mdevs.Sysfs.read
 
     def acts(sysfs, *path):
@@ -269,7 +269,7 @@ def test_a_device_that_is_made_again_meanwhile_is_left_out(host, monkeypatch):
 def test_a_device_whose_attribute_cannot_be_read_any_more_is_left_out(host):
     device = host.add(ONE, **WANTED)
     host.add(TWO, **FREE)
-    # Reading it fails, as that of an attribute that sysfs has taken away.
+    # Reading the attribute fails, like that of an attribute that sysfs has removed.
     (device / "holder").unlink()
     (device / "holder").mkdir()
     assert [entry["uuid"] for entry in json.loads(host.printed("--json"))["devices"]] == [TWO]
@@ -301,7 +301,7 @@ def test_events_of_others_are_not_ours():
 
 
 class Socket:
-    """In place of the kernel's: what comes, in order. Then nothing."""
+    """Stands in for the kernel's socket: returns the messages in order, then nothing."""
 
     def __init__(self, *messages):
         self._messages = list(messages)
@@ -326,7 +326,7 @@ class Socket:
     ([(uevent("SUBSYSTEM=mdev", "MDEV_REQUEST=revoked"), (0, 1))] * 2, True, {"mtty": 2}),
     # A process pretends to be the kernel.
     ([(uevent("SUBSYSTEM=mdev", "MDEV_REQUEST=revoked"), (4711, 1))], False, {}),
-    # More came than the socket could keep.
+    # More messages came than the socket could keep.
     ([OSError(105, "No buffer space available")], True, {}),
 ])
 def test_events_are_told_apart(monkeypatch, messages, ours, revoked):
@@ -358,7 +358,7 @@ def test_watching_prints_again_when_something_has_changed(host):
         for number in (1, 2):
             (host.root / "new").write_text(f"{number}\n")
             (host.root / "new").rename(host.devices / ONE / "request_count")
-            # The next line is the change, however often it has looked meanwhile.
+            # mdevs prints a line only for a change, so the next line is this one.
             assert json.loads(process.stdout.readline())["devices"][0]["request_count"] == number
             time.sleep(0.5)
 

@@ -59,7 +59,7 @@ def test_jobs_of_kernels_that_are_not_built_yet_count(tmp_path, clock):
     progress.expect(["amd64-6.12", "amd64-6.1"])
     progress.job("amd64-6.12 build", work)
     assert progress.line(80) == "0 of 3 done, 2 min left or so"
-    # The kernel has another boot now.
+    # The kernel has one more boot now.
     progress.job("amd64-6.12 new", work)
     progress.have_come("amd64-6.12")
     assert progress.line(80) == "0 of 3 done, 2 min left or so"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What a program or the kernel's log says becomes results, and results become a sum and a file."""
+"""Results come from a program's output and the kernel's log. Their sum and the report's file come from the results."""
 
 import xml.etree.ElementTree as xml
 

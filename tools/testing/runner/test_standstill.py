@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A machine that stood still is told of; one that is merely busy is not."""
+"""The runner reports that the machine stood still, but not that it was merely busy."""
 
 import pytest
 import standstill
