@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Does one thing wrong when it is loaded, for the tests of the VM runner: a
- * debug kernel has to find it, and the runner has to see that.
+ * debug kernel has to find the fault, and the runner has to report it.
  */
 #include <linux/delay.h>
 #include <linux/module.h>
@@ -16,7 +16,7 @@ static char *kind = "";
 module_param(kind, charp, 0444);
 MODULE_PARM_DESC(kind, "Name of the error");
 
-/* The compiler sees through none of these, else it would warn */
+/* The compiler must not recognise these faults, or it would warn */
 
 static void use_after_free(void)
 {
@@ -43,7 +43,10 @@ static void leak(void)
 {
 	int i;
 
-	/* More than one: a register or a stack may hold the last for long */
+	/*
+	 * Leak several objects: a register or a stack may hold the address of
+	 * the last one for long
+	 */
 	for (i = 0; i < 10; i++) {
 		void *lost = kmalloc(32, GFP_KERNEL);
 

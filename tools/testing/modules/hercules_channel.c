@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A character device between a guest and the VM runner, on a machine that has no
- * serial port: Hercules.
+ * A character device between a guest and the VM runner, for Hercules, a machine
+ * that has no serial port.
  *
- * What is written goes to Hercules's log, as the text of its command msgnoh by
- * DIAGNOSE 8: "=vm=TEXT=", where a percent sign and two hexadecimal digits stand
- * for whatever is neither a letter nor a digit.
+ * A write goes to Hercules's log by DIAGNOSE 8, as the text of its command
+ * msgnoh: "=vm=TEXT=". A percent sign and two hexadecimal digits encode each
+ * byte that is neither a letter nor a digit.
  *
- * What can be read is what the runner has stored in a page of this machine's
- * memory, as an operator may: its address is told first, as "=vm@ADDRESS=". The
- * page is a ring of text. A byte of 0 is free; the reader frees what it has read.
+ * A read returns the text that the runner has stored into a page of the guest's
+ * memory, as an operator may. The module first logs the page's address, as
+ * "=vm@ADDRESS=". The page is a ring of text. A byte of 0 is free; the reader
+ * frees each byte that it has read.
  *
- * It also sees to channel reports. Hercules's machine checks do not say that the
- * vector registers are valid, and the kernel stops at the first of them: so they
- * are masked, and the kernel is made to look for reports again and again.
+ * The module also polls for channel reports. Hercules's machine checks do not
+ * say that the vector registers are valid, so the kernel stops at the first
+ * machine check. The module masks the machine checks of channel reports, and
+ * has the kernel look for channel reports regularly.
  */
 #include <linux/cpumask.h>
 #include <linux/ctype.h>
@@ -33,22 +35,22 @@
 #include <asm/cpcmd.h>
 #include <asm/ctlreg.h>
 
-/* cpcmd() takes 240 bytes; a byte may become three */
+/* cpcmd() takes at most 240 bytes; an encoded byte takes three */
 #define CHUNK		70
 #define COMMAND		"msgnoh * "
 
-/* How often the ring is looked at */
+/* The interval at which the module looks at the ring */
 #define LOOK_JIFFIES	(HZ / 50 + 1)
 
-/* Once out of how many looks at the ring the kernel looks for channel reports */
+/* The kernel looks for channel reports at each fifth look at the ring */
 #define REPORT_LOOKS	5
 
 static u8 *ring;
-static size_t next;		/* where in the ring to read; under ring_lock */
+static size_t next;		/* of the ring, to be read; under ring_lock */
 static DEFINE_MUTEX(ring_lock);
 static DECLARE_WAIT_QUEUE_HEAD(wait);
 
-/* What the kernel does at a machine check that announces a channel report */
+/* The kernel's handler of the machine check that announces a channel report */
 static void (*handle_channel_report)(void);
 
 static bool readable(void)
@@ -136,7 +138,7 @@ static struct miscdevice channel = {
 	.fops	= &channel_fops,
 };
 
-/* The symbol is not exported: a probe that is not kept finds it */
+/* The symbol is not exported, so a temporary probe finds its address */
 static int __init poll_channel_reports(void)
 {
 	struct kprobe probe = { .symbol_name = "crw_handle_channel_report" };
@@ -146,7 +148,7 @@ static int __init poll_channel_reports(void)
 		return ret;
 	handle_channel_report = (void *)probe.addr;
 	unregister_kprobe(&probe);
-	/* A control register is a processor's own */
+	/* Each processor has its own control register */
 	if (num_online_cpus() > 1)
 		return -EINVAL;
 	local_ctl_clear_bit(14, CR14_CHANNEL_REPORT_SUBMASK_BIT);
@@ -175,7 +177,7 @@ static int __init channel_init(void)
 	return 0;
 }
 
-/* It stays: the runner may store into the page at any time */
+/* There is no exit: the runner may store into the page at any time */
 module_init(channel_init)
 
 MODULE_DESCRIPTION("Channel between a guest on Hercules and the VM runner");

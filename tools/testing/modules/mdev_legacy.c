@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A parent driver as one was written for Linux 5.10, with nothing of what this
- * project adds: it proves that such a source compiles and works, and it is the
- * parent that has no request callback.
+ * A parent driver as written for Linux 5.10, without anything that this project
+ * adds. It proves that such a source compiles and works. It is also a parent
+ * without a request callback.
  *
  * Its devices are a page of memory in one region.
  */
@@ -175,7 +175,10 @@ static int legacy_mmap(struct mdev_device *mdev, struct vm_area_struct *vma)
 
 	if (vma->vm_pgoff || vma->vm_end - vma->vm_start != PAGE_SIZE)
 		return -EINVAL;
-	/* The mapping has its own reference, and may outlive the device */
+	/*
+	 * The mapping has its own reference to the page, and may outlive the
+	 * device
+	 */
 	return vm_insert_page(vma, vma->vm_start, virt_to_page(legacy->page));
 }
 
@@ -199,7 +202,7 @@ static ssize_t available_instances_show(struct kobject *kobj,
 }
 static MDEV_TYPE_ATTR_RO(available_instances);
 
-/* An attribute that is written, to have met MDEV_TYPE_ATTR_RW */
+/* A writable attribute, so that MDEV_TYPE_ATTR_RW is compiled, too */
 static char legacy_note[32];
 
 static ssize_t note_show(struct kobject *kobj, struct device *dev, char *buf)
@@ -273,7 +276,7 @@ static ssize_t identity_show(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(identity);
 
-/* An IOMMU device that is set is the one that is got back */
+/* mdev_get_iommu_device() must return the device that was set */
 static ssize_t iommu_device_show(struct device *dev,
 				 struct device_attribute *attr, char *buf)
 {
@@ -327,7 +330,7 @@ static const struct mdev_parent_ops legacy_ops = {
 	.mmap = legacy_mmap,
 };
 
-/* A second driver on the mdev bus: a device is bound to it by hand */
+/* A second driver on the mdev bus, to which a test binds a device by hand */
 static int legacy_observer_probe(struct device *dev)
 {
 	dev_info(dev, "observed, a child of %s\n",
@@ -346,7 +349,10 @@ static struct mdev_driver legacy_observer = {
 	.remove = legacy_observer_remove,
 };
 
-/* By devres, since a platform driver's remove callback has changed since */
+/*
+ * By devres: a platform driver's remove callback returns int or void, depending
+ * on the kernel
+ */
 static void legacy_unregister(void *dev)
 {
 	mdev_unregister_device(dev);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A parent driver that forgets something. What it forgets is written to the
- * module parameter "forget", which registers its device anew; the write fails as
- * the registration does. "everything_back" leaves it unregistered.
+ * A parent driver that omits one thing. A write of the thing's name to the
+ * module parameter "forget" registers the driver's device again without it. The
+ * write returns the error of the registration. "everything_back" leaves the
+ * device unregistered.
  */
 #include <linux/bits.h>
 #include <linux/mdev.h>
@@ -19,7 +20,7 @@
 
 #define MISUSE_NAME	"mdev_misuse"
 
-/* Begins what is wrong in a description, and in the migration */
+/* Prefixes of faults in a description, and in a migration */
 #define DESCRIBED	"described_"
 #define MIGRATION	"migration_"
 
@@ -30,7 +31,7 @@ struct misuse {
 
 static struct platform_device *misuse_device;
 
-/* Serialises registrations, and protects what follows */
+/* Serialises registrations, and protects the variables below */
 static DEFINE_MUTEX(misuse_lock);
 static bool misuse_registered;
 static bool misuse_forgets_trigger;
@@ -38,7 +39,7 @@ static bool misuse_describes;
 static struct mdev_parent_ops misuse_ops;
 static struct mdev_migration misuse_migration;
 
-/* What is described, and wrong in one point */
+/* The description, with a fault in one member */
 static struct mdev_region misuse_regions[3];
 static struct mdev_irq misuse_irqs[2];
 static struct mdev_description misuse_description;
@@ -114,7 +115,7 @@ static struct attribute_group misuse_group = {
 	.attrs	= misuse_attrs,
 };
 
-/* With the driver's name before it, longer than migration data has room for */
+/* With the driver's name as a prefix, too long for migration data */
 static struct attribute_group misuse_long_group = {
 	.name	= "type_with_a_name_that_nobody_would_want_to_write_more_than_once",
 	.attrs	= misuse_attrs,
@@ -126,7 +127,7 @@ static struct attribute_group *misuse_long_types[] = {
 	&misuse_long_group, NULL
 };
 
-/* All that a driver should have, but for @what */
+/* Prepares a complete driver, except for @what */
 static void misuse_prepare(const char *what)
 {
 	struct attribute **attr = misuse_attrs;
@@ -169,7 +170,7 @@ static int misuse_load(struct mdev_device *mdev, u32 version,
 	return 0;
 }
 
-/* A migration that is right, but for @what */
+/* Prepares a correct migration, except for @what */
 static void misuse_migrate(const char *what)
 {
 	misuse_migration = (struct mdev_migration){
@@ -193,7 +194,7 @@ static int misuse_mmap(struct mdev_device *mdev, unsigned int index,
 	return -EINVAL;
 }
 
-/* A description that is right, but for @what */
+/* Prepares a correct description, except for @what */
 static void misuse_describe(const char *what)
 {
 	memset(misuse_regions, 0, sizeof(misuse_regions));
@@ -246,7 +247,7 @@ static int misuse_set(const char *val, const struct kernel_param *kp)
 	char what[32];
 	int ret = 0;
 
-	/* Not while the module is being loaded */
+	/* The device does not exist while the module is being loaded */
 	if (!misuse_device)
 		return -EBUSY;
 	if (strscpy(what, val, sizeof(what)) < 0)

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A parent driver that does nothing for its devices but relay requests to
- * their users, reach guest memory for them, and let a page of each be mapped:
- * the framework's own work can be tested and measured with nothing in the way.
+ * A parent driver that does only this for its devices: it relays requests to
+ * their holders, accesses guest memory, and lets a page of each device be
+ * mapped. So tests and benchmarks see the framework's own work.
  *
- * What a call does that may wait for the user, it does outside of the gate (see
- * mdev_wait_begin()): there it uses a relay of which it has a reference, since
- * the device can be revoked and removed meanwhile.
+ * A call that may wait for the holder leaves the gate while it waits (see
+ * mdev_wait_begin()). Outside of the gate it uses a relay with a reference of
+ * its own, because the device can be revoked and removed meanwhile.
  */
 #include <linux/bits.h>
 #include <linux/delay.h>
@@ -32,7 +32,7 @@
 
 #define RELAY_NAME		"mdev_relay"
 #define RELAY_MAX_DEVICES	16
-/* More than the VFIO core takes at once, so that its refusal can be seen */
+/* More than the VFIO core takes at once, so that a test sees its refusal */
 #define RELAY_MAX_PAGES		2048
 
 /* This parent's devices cannot be revoked */
@@ -80,14 +80,14 @@ MODULE_PARM_DESC(migration_fails, "Which steps of a migration fail: the sum of t
 
 static struct platform_device *relay_devices[RELAY_MAX_DEVICES];
 
-/* What happened since the module was loaded, and what there is, for all parents */
+/* Counters of events since the module was loaded, and of existing objects, for all parents */
 static atomic_t relay_opens;
 static atomic_t relay_releases;
 static atomic_t relay_revokes;
 static atomic_t relay_relays;
 static atomic_t relay_pinned;
 
-/* How far a device runs, of the one that was opened last, or was told last */
+/* The run level of the device that was opened last, or whose level was set last */
 static atomic_t relay_level;
 
 enum relay_type {
@@ -113,14 +113,14 @@ struct relay_pin {
  * @ref: one from create to remove, one for each call that goes outside of the
  *	gate
  * @mdev: the mediated device, valid as long as this
- * @type: the type it is of
- * @page: what can be mapped, there since the first mmap
- * @triggers: that of the request is the last
- * @lock: protects what follows, and the making of @page; never held while the
- *	holder is waited for. A DMA unmap that comes before pages that were just
- *	pinned are in @pins comes again
- * @pins: what is pinned
- * @pinned: how many pages these are
+ * @type: the device's type
+ * @page: the page that can be mapped; allocated by the first mmap or load
+ * @triggers: the last one is that of the request
+ * @lock: protects @pins to @revoked, and the allocation of @page. No thread holds
+ *	it while it waits for the holder. If a DMA unmap comes before newly pinned
+ *	pages are in @pins, it is called again for them
+ * @pins: the pinned ranges
+ * @pinned: the number of pinned pages
  * @revoked: a revocation has emptied @pins; they stay empty until the next open
  */
 struct relay {
@@ -129,7 +129,7 @@ struct relay {
 	enum relay_type type;
 	struct page *page;
 	struct mdev_trigger triggers[VFIO_CCW_NUM_IRQS];
-	struct mutex lock; /* what is pinned: see above */
+	struct mutex lock; /* protects @pins: see above */
 	struct list_head pins;
 	unsigned int pinned;
 	bool revoked;
@@ -165,7 +165,7 @@ static void relay_put(struct relay *relay)
 	kref_put(&relay->ref, relay_free);
 }
 
-/* Out of the list, so that the caller is the only one who unpins them */
+/* Moves the pins off the list, so that no other thread unpins them */
 static void relay_take_pins(struct relay *relay, u64 iova, u64 length,
 			    struct list_head *taken)
 {
@@ -200,7 +200,7 @@ static void relay_unpin_all(struct relay *relay, struct list_head *taken)
 	}
 }
 
-/* 0 is no time at all, which msleep() does not know */
+/* msleep(0) would sleep for a tick */
 static void relay_sleep(unsigned int ms)
 {
 	if (ms)
@@ -217,7 +217,7 @@ static void relay_dma_unmap(struct mdev_device *mdev, u64 iova, u64 length)
 	if (ms) {
 		mdev_wait_begin(mdev);
 		relay_sleep(ms);
-		/* It is left to the revocation */
+		/* The revocation unpins them */
 		if (mdev_wait_end(mdev))
 			goto put_relay;
 	}
@@ -235,13 +235,13 @@ static int relay_open(struct mdev_device *mdev)
 
 	atomic_inc(&relay_opens);
 	relay_sleep(READ_ONCE(open_ms));
-	/* No call of the former holder is left */
+	/* All calls of the former holder have left the gate */
 	relay->revoked = false;
 	atomic_set(&relay_level, MDEV_RUN_FULL);
 	return 0;
 }
 
-/* Everything that the user had pinned; no call is inside the gate */
+/* Unpins all pages of the holder. No call is inside the gate */
 static void relay_drop_pins(struct relay *relay)
 {
 	LIST_HEAD(taken);
@@ -261,7 +261,7 @@ static void relay_release(struct mdev_device *mdev)
 	if (outside)
 		mdev_wait_begin(mdev);
 	relay_sleep(READ_ONCE(release_ms));
-	/* It was revoked: what is left to do is done by that */
+	/* If the device was revoked, the revocation has dropped the pins */
 	if (outside && mdev_wait_end(mdev))
 		return;
 	relay_drop_pins(mdev_get_drvdata(mdev));
@@ -274,7 +274,7 @@ static void relay_revoke(struct mdev_device *mdev)
 	relay_drop_pins(mdev_get_drvdata(mdev));
 }
 
-/* Outside of the gate; @pin is used up */
+/* Runs outside of the gate. Consumes @pin */
 static int relay_pin_outside(struct relay *relay, struct relay_pin *pin,
 			     struct page **pages)
 {
@@ -298,7 +298,7 @@ static int relay_pin_outside(struct relay *relay, struct relay_pin *pin,
 		list_add(&pin->node, &relay->pins);
 	}
 	mutex_unlock(&relay->lock);
-	/* The revocation has not seen it */
+	/* @pin was not on the list when the revocation emptied it */
 	if (ret)
 		relay_unpin(relay, pin);
 	return ret;
@@ -332,7 +332,7 @@ free_pages:
 	return ret;
 }
 
-/* Off the list, or NULL where it is not there */
+/* Removes the pin from the list. Returns NULL if it is not on the list */
 static struct relay_pin *relay_find_pin(struct relay *relay,
 					const struct mdev_relay_pin *arg)
 {
@@ -407,7 +407,7 @@ static ssize_t relay_write_sleep(struct mdev_device *mdev, unsigned int index,
 	return count;
 }
 
-/* It uses nothing of the relay's, and @data is the call's own */
+/* Uses nothing of the relay; @data belongs to the call */
 static int relay_dma_rw(struct mdev_device *mdev, u64 iova, void *data,
 			size_t count, bool write)
 {
@@ -476,7 +476,7 @@ static struct page *relay_page(struct relay *relay)
 	return relay->page;
 }
 
-/* The region is one page: so is what VFIO lets through */
+/* The region is one page, and VFIO allows no larger mapping */
 static struct page *relay_page_to_map(struct mdev_device *mdev,
 				      const struct vm_area_struct *vma)
 {
@@ -488,7 +488,7 @@ static struct page *relay_page_to_map(struct mdev_device *mdev,
 	return page ? page : ERR_PTR(-ENOMEM);
 }
 
-/* A driver that can be revoked leaves it to the fault to insert the page */
+/* In a parent whose devices can be revoked, the fault handler inserts the page */
 static int relay_mmap_fault(struct mdev_device *mdev, unsigned int index,
 			    struct vm_area_struct *vma)
 {
@@ -528,7 +528,7 @@ static int relay_run(struct mdev_device *mdev, enum mdev_run run)
 	return 0;
 }
 
-/* The state is the page; a device that has none has none */
+/* The state is the page. A device without a page saves nothing */
 static ssize_t relay_save(struct mdev_device *mdev, void *state)
 {
 	struct relay *relay = mdev_get_drvdata(mdev);
@@ -544,7 +544,7 @@ static ssize_t relay_save(struct mdev_device *mdev, void *state)
 		return PAGE_SIZE + 1;
 	if (!relay->page)
 		return 0;
-	/* As many drivers: what is 0 is not written */
+	/* Like many drivers, write no zeroes: the framework has to clear @state */
 	page = page_address(relay->page);
 	for (i = 0; i < PAGE_SIZE; i++)
 		if (page[i])
@@ -552,7 +552,7 @@ static ssize_t relay_save(struct mdev_device *mdev, void *state)
 	return PAGE_SIZE;
 }
 
-/* In older versions each byte was inverted */
+/* In older versions of the state, each byte is inverted */
 static int relay_load(struct mdev_device *mdev, u32 version, const void *state,
 		      size_t size)
 {
@@ -616,7 +616,7 @@ static const struct mdev_irq relay_irqs[VFIO_CCW_NUM_IRQS] = {
 	},
 };
 
-/* There is nothing to reset; a migration is over */
+/* Nothing to reset. The framework starts the device again */
 static int relay_reset(struct mdev_device *mdev)
 {
 	return 0;
@@ -687,7 +687,7 @@ static int relay_remove(struct mdev_device *mdev)
 	if (relay->type == RELAY_LIMITED)
 		atomic_inc(&parent->limited);
 	if (relay->page) {
-		/* Whoever still has it mapped sees that */
+		/* A process that still maps the page reads this */
 		memset(page_address(relay->page), MDEV_RELAY_REMOVED, PAGE_SIZE);
 		put_page(relay->page);
 	}
@@ -772,7 +772,7 @@ static const struct attribute_group *relay_mdev_groups[] = {
 	NULL,
 };
 
-/* The parent's hardware is gone, and says so */
+/* As if the driver had found its hardware gone */
 static ssize_t gone_store(struct device *dev, struct device_attribute *attr,
 			  const char *buf, size_t count)
 {
@@ -796,7 +796,7 @@ static const struct attribute_group *relay_dev_groups[] = {
 	NULL,
 };
 
-/* Counters of the driver's: a device and its parent may be gone when they count */
+/* Counters of the driver: they still exist when a device or its parent is gone */
 #define RELAY_COUNTER(name)						\
 static ssize_t name##_show(struct device_driver *drv, char *buf)	\
 {									\
@@ -810,7 +810,7 @@ RELAY_COUNTER(revokes);
 RELAY_COUNTER(relays);
 RELAY_COUNTER(level);
 
-/* The device attribute of one device has the name, too */
+/* "pinned" is the device attribute of one device */
 static ssize_t pinned_all_show(struct device_driver *drv, char *buf)
 {
 	return sysfs_emit(buf, "%d\n", atomic_read(&relay_pinned));
@@ -850,8 +850,8 @@ static const struct mdev_parent_ops relay_unrevocable_ops = {
 };
 
 /*
- * Unbinding is left to devres: what a platform driver's remove callback
- * returns differs among the kernels that we support.
+ * devres unregisters the parent: the return type of a platform driver's remove
+ * callback differs between the kernels that we support.
  */
 static void relay_unregister(void *dev)
 {
@@ -889,7 +889,7 @@ static void relay_remove_devices(unsigned int count)
 {
 	unsigned int i;
 
-	/* Together, so that their users' time runs for all at once */
+	/* Begin all at once, so that the grace of all holders runs at the same time */
 	for (i = 0; i < count; i++)
 		mdev_unregister_begin(&relay_devices[i]->dev);
 	while (count--)

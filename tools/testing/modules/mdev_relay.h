@@ -10,35 +10,36 @@
 /* The region's index in the offset of a device descriptor */
 #define MDEV_RELAY_INDEX_SHIFT	40
 
-/* Reads and writes the memory that is mapped at the IOVA that is the offset */
+/* Reads and writes guest memory at the IOVA given by the offset */
 #define MDEV_RELAY_MEMORY_REGION	0
 
-/* Takes a struct mdev_relay_pin at any offset */
+/* Write a struct mdev_relay_pin at any offset */
 #define MDEV_RELAY_PIN_REGION		1
 
 /*
- * Takes a __u32 at any offset, and sleeps so many milliseconds, which no signal
- * ends: a parent driver that waits for its hardware. More than the module's
- * parameter sleep_max_ms is refused: nothing can end a call that a parent keeps
+ * Write a __u32 at any offset: the call sleeps for so many milliseconds,
+ * without being interrupted by signals. It stands for a parent driver that
+ * waits for its hardware. A value above the module's parameter sleep_max_ms is
+ * refused, because nothing could end such a call
  */
 #define MDEV_RELAY_SLEEP_REGION		2
 
 /*
- * Can be mapped: a page of memory of the device. In the first it comes by a
- * fault, the second is populated by mmap(2) itself
+ * A page of the device's memory, which can be mapped. In the first region a
+ * fault inserts the page, in the second one mmap(2) does
  */
 #define MDEV_RELAY_FAULT_REGION		3
 #define MDEV_RELAY_POPULATED_REGION	4
 
-/* What that page is filled with when the device was removed */
+/* The byte that fills the page after the device was removed */
 #define MDEV_RELAY_REMOVED		0xdd
 
 #define MDEV_RELAY_NUM_REGIONS		5
 
-/* The version of the state in migration data: the first page that was mapped */
+/* The version of the state in migration data: the contents of the page */
 #define MDEV_RELAY_VERSION		3
 
-/* The module's parameter migration_fails: which steps fail */
+/* Bits of the module's parameter migration_fails: the steps that fail */
 #define MDEV_RELAY_STOP_FAILS		1
 #define MDEV_RELAY_START_FAILS		2
 #define MDEV_RELAY_SAVE_FAILS		4
@@ -52,8 +53,8 @@ enum mdev_relay_pin_action {
 
 /**
  * struct mdev_relay_pin - pins guest memory, or unpins it
- * @iova: the first page's; of MDEV_RELAY_UNPIN the one that was pinned
- * @npage: how many; of MDEV_RELAY_UNPIN the number that was pinned
+ * @iova: of the first page; for MDEV_RELAY_UNPIN that of the pin
+ * @npage: number of pages; for MDEV_RELAY_UNPIN that of the pin
  * @action: one of enum mdev_relay_pin_action
  */
 struct mdev_relay_pin {

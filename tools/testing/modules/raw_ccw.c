@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Runs a channel program as it is, by START SUBCHANNEL and TEST SUBCHANNEL, on a
- * subchannel that another driver has enabled. That driver notices nothing: no
- * interruption is taken from the start to the end, on the only processor.
+ * Runs a channel program without translation, by START SUBCHANNEL and TEST
+ * SUBCHANNEL, on a subchannel that another driver has enabled. That driver does
+ * not notice: interrupts are disabled from the start of the program to its end,
+ * and the machine has one processor.
  *
- * The memory has one place for the channel and the test: what the program says of
- * addresses is true there. A program that reaches beyond it is the test's fault.
+ * The memory has the same address for the channel and in the test's programs,
+ * so addresses in a program are valid. A program that uses addresses outside of
+ * this memory is an error of the test.
  */
 #include <linux/cpumask.h>
 #include <linux/fs.h>
@@ -21,8 +23,8 @@
 #include "raw_ccw.h"
 
 /*
- * How long a program may take on a machine whose host is busy, and a clear after
- * it; in microseconds
+ * Limits in microseconds for a program, and for a clear after it, on a machine
+ * whose host is busy
  */
 #define RUN_LIMIT	5000000
 #define CLEAR_LIMIT	1000000
@@ -32,7 +34,7 @@
 #define STCTL_ALERT	0x10
 
 static void *memory;
-static DEFINE_MUTEX(memory_lock); /* the memory, and the subchannel's use */
+static DEFINE_MUTEX(memory_lock); /* serialises uses of memory and subchannel */
 
 static int start_subchannel(u32 id, const u32 *orb)
 {
@@ -76,16 +78,13 @@ static int test_subchannel(u32 id, void *irb)
 	return cc;
 }
 
-/*
- * Whether status that comes is the last of its program: the device's end, or
- * an alert
- */
+/* Returns whether the status is the last one of its program: the device end, or an alert */
 static bool is_last(const u32 *irb)
 {
 	return irb[0] & (STCTL_SECONDARY | STCTL_ALERT);
 }
 
-/* Returns how many responses there were up to the last, or -ETIMEDOUT */
+/* Returns the number of responses including the last one, or -ETIMEDOUT */
 static int wait_for_end(u32 id, void *irb, u64 limit)
 {
 	u64 end = get_tod_clock_fast() + (limit << 12);
@@ -182,10 +181,10 @@ static int __init raw_init(void)
 {
 	int ret;
 
-	/* With another one, interruptions would be taken there */
+	/* Another processor would take the interrupts */
 	if (num_online_cpus() > 1)
 		return -EINVAL;
-	/* CCWs have 31 bits for addresses */
+	/* CCWs have 31-bit addresses */
 	memory = (void *)__get_free_pages(GFP_DMA | __GFP_ZERO,
 					  get_order(RAW_CCW_SIZE));
 	if (!memory)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Channel programs without vfio-ccw, on any subchannel that is enabled: what
- * raw_ccw.ko and its test share. The device node is the memory that the programs
- * lie in, and work on.
+ * Runs channel programs without vfio-ccw, on any enabled subchannel: the
+ * interface between raw_ccw.ko and its test. Mapping the device node gives the
+ * memory for the programs and their data.
  */
 #ifndef RAW_CCW_H
 #define RAW_CCW_H
@@ -16,11 +16,11 @@
 #define RAW_CCW_IRB_SIZE	96
 
 /**
- * struct raw_ccw_run - a channel program's run
- * @subchannel: its identification word
+ * struct raw_ccw_run - a run of a channel program
+ * @subchannel: the identification word of the subchannel
  * @orb: the operation-request block
- * @irb: what the last interruption-response block was
- * @responses: how many there were
+ * @irb: the last interruption-response block
+ * @responses: the number of interruption-response blocks
  */
 struct raw_ccw_run {
 	__u32 subchannel;
@@ -31,7 +31,7 @@ struct raw_ccw_run {
 
 /* The real address of the memory */
 #define RAW_CCW_ADDRESS		_IOR('R', 0, __u64)
-/* EBUSY, ENODEV, or ETIMEDOUT for one that did not end, and was cleared */
+/* EBUSY; ENODEV; or ETIMEDOUT if the program did not end and was cleared */
 #define RAW_CCW_RUN		_IOWR('R', 1, struct raw_ccw_run)
 
 #endif /* RAW_CCW_H */

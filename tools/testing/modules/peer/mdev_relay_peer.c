@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What mdev_relay is for our framework, this is for the kernel's own: a driver
- * that relays requests to release a device, and nothing else. The benchmark
- * compares the two. With our framework it is a driver of the kernel's own
- * interface that asks holders itself; and the parameters make it one of a kind
- * that the framework can do less for.
+ * Does for the kernel's own mdev framework what mdev_relay does for ours:
+ * relays requests to release a device, and nothing else. The benchmark compares
+ * the two. With our framework it is a driver of the kernel's own interface that
+ * asks holders itself. Its parameters make it a driver for which the framework
+ * can do less.
  */
 #include <linux/eventfd.h>
 #include <linux/mdev.h>
@@ -180,7 +180,7 @@ static const struct vfio_device_ops relay_mute_ops = {
 	RELAY_FREE_OPS
 };
 
-/* As VFIO does with the first descriptor, and its close */
+/* VFIO opens the device with the first descriptor, and closes it with the last */
 static void relay_set_opened(struct relay *relay, bool opened)
 {
 	if (opened == relay->opened)
