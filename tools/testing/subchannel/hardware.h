@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The channel subsystem's types and numbers, after the Principles of Operation,
- * with bit-fields as a compiler for little-endian machines has them: a word of
- * hardware is a number here. Stands in for <asm/cio.h> and those around it.
+ * The channel subsystem's types and numbers, after the Principles of Operation.
+ * Bit-fields are in the order of a compiler for little-endian machines: each
+ * word of the hardware is a number here. Replaces <asm/cio.h> and the headers
+ * around it.
  */
 #ifndef SUBCHANNEL_HARDWARE_H
 #define SUBCHANNEL_HARDWARE_H
@@ -75,7 +76,7 @@ union scsw {
 #define SCSW_STCTL_ALERT_STATUS	0x10
 #define SCHN_STAT_INTF_CTRL_CHK	0x02
 
-/* Whether a function was asked for it */
+/* Whether the status is the result of a function (start, halt or clear) */
 static inline bool scsw_is_solicited(const union scsw *scsw)
 {
 	return scsw->cmd.cc || scsw->cmd.stctl != (SCSW_STCTL_STATUS_PEND |

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What vfio_ccw_io.c, vfio_ccw_fsm.c and vfio_ccw_crw.c want of the kernel, for
- * user space: included in front of everything. There is one thread; it knows
- * which locks it has, and time passes where it waits.
+ * The part of the kernel that vfio_ccw_io.c, vfio_ccw_fsm.c and vfio_ccw_crw.c
+ * use, for user space. Included before everything else. There is only one
+ * thread. Each lock knows whether it is held, and a wait lets the simulated
+ * time pass.
  */
 #ifndef SUBCHANNEL_KERNEL_H
 #define SUBCHANNEL_KERNEL_H
@@ -51,7 +52,7 @@ static inline void *kzalloc(size_t size, int gfp)
 	return calloc(1, size);
 }
 
-/* An address below 2 GiB, for those that are only handed on */
+/* An address below 2 GiB; only passed on, never used */
 #define virt_to_phys(p)		((unsigned long)(p) & 0x7ffffff8UL)
 
 /* Time, in ms */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* One subchannel, one step a millisecond or less, and one thread */
+/* Simulates one subchannel in one thread, in steps of a millisecond or less */
 #include "simulator.h"
 
 unsigned long jiffies;
@@ -31,7 +31,7 @@ void lock_drop(bool *held)
 struct ccw_cp {
 	bool pinned;
 	bool kept;
-	bool freed;		/* and kept, so that a use of it is found */
+	bool freed;		/* kept, so that a later use is found */
 };
 
 struct vfio_ccw_pages {
@@ -106,7 +106,10 @@ int ccw_cp_translate(struct ccw_cp *cp, const __be32 *orb,
 
 void ccw_cp_release(struct ccw_cp *cp)
 {
-	/* What a channel that nothing ends may store into is kept */
+	/*
+	 * A program that the hardware cannot end keeps its memory: the channel
+	 * may still store into it
+	 */
 	assert(!(sim.runs && sim.program == cp) || sim.gone ||
 	       (sim.deaf && (cp->kept || !cp->pinned)));
 	cp->pinned = false;
@@ -144,7 +147,7 @@ bool mdev_trigger_signal(struct mdev_trigger *trigger)
 	return true;
 }
 
-/* No spin lock may be held, and nothing of the hardware's */
+/* No spin lock may be held here */
 void mdev_wait_begin(struct mdev_device *mdev)
 {
 	assert(!sim_sch.lock.held);
@@ -185,7 +188,7 @@ void sim_attention(void)
 {
 	if (sim.pending || sim.fctl || sim.gone || !sim.enabled)
 		return;
-	/* Whatever was there last */
+	/* The CCW address is a leftover of the last program */
 	sim.cpa = HOST_PROGRAM + 16;
 	tell(SCSW_STCTL_ALERT_STATUS, 0x80, false);
 }
@@ -200,7 +203,7 @@ static void end_program(void)
 	case SIM_INTERMEDIATE:
 		if (sim.told == 1) {
 			tell(SCSW_STCTL_INTER_STATUS, 0, false);
-			/* Some show no activity with it */
+			/* Some devices show no activity in this status */
 			if (sim.delay & 1)
 				sim.irb.scsw.cmd.actl = 0;
 			step_after(1);
@@ -226,7 +229,7 @@ static void end_program(void)
 	     sim.ending == SIM_CHECK ? 0x0e : 0x0c, true);
 }
 
-/* The channel works on the program: all of it has to be there */
+/* The channel uses the program, so all of its memory must be pinned */
 static void use_program(void)
 {
 	assert(!sim.program->freed);
@@ -266,7 +269,7 @@ static void step(void)
 	}
 }
 
-/* What TEST SUBCHANNEL does for the interrupt handler */
+/* The interrupt handler, up to TEST SUBCHANNEL */
 static void interrupt(void)
 {
 	struct irb irb = sim.irb;
@@ -390,7 +393,7 @@ int cio_disable_subchannel(struct subchannel *sch)
 {
 	if (sim.gone)
 		return -ENODEV;
-	/* Status that is pending is taken away for that */
+	/* The instruction takes pending status away */
 	if (sim.pending) {
 		sim.pending = false;
 		if (!(sim.actl & SCSW_ACTL_DEVACT))
@@ -402,7 +405,10 @@ int cio_disable_subchannel(struct subchannel *sch)
 	return 0;
 }
 
-/* As the kernel has it: one function a call, halt as long as it may be */
+/*
+ * As in the kernel: one function a call, HALT first, for as long as retries
+ * allow
+ */
 int cio_cancel_halt_clear(struct subchannel *sch, int *retries)
 {
 	if (sim.gone)
@@ -410,7 +416,7 @@ int cio_cancel_halt_clear(struct subchannel *sch, int *retries)
 	if (!sim.actl)
 		return 0;
 	if (sim.actl == SCSW_ACTL_START_PEND) {
-		/* Cancelled, without an interrupt */
+		/* CANCEL SUBCHANNEL, without an interrupt */
 		sim.fctl = 0;
 		sim.actl = 0;
 		return 0;

@@ -1,79 +1,79 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A subchannel behind the functions for its instructions, and a translator that
- * knows what of its program the channel may use.
+ * Simulates a subchannel, and the functions that issue its instructions. A
+ * simulated translator knows which memory of its program the channel may use.
  */
 #ifndef SUBCHANNEL_SIMULATOR_H
 #define SUBCHANNEL_SIMULATOR_H
 
 #include "vfio_ccw.h"
 
-/* Where programs are, for the guest and on the host; CCWs have 8 bytes */
+/* Addresses of the program, for the guest and on the host. A CCW has 8 bytes */
 #define GUEST_PROGRAM	0x2000U
 #define HOST_PROGRAM	0x10000000U
 #define PROGRAM_CCWS	16U
-/* The guest's page that a program uses */
+/* The page of the guest that a program uses */
 #define GUEST_PAGE	0x7000ULL
 
-/* How a program ends, if nothing ends it earlier */
+/* How a program ends, if nothing ends it before */
 enum sim_ending {
-	SIM_AT_ONCE,		/* channel end and device end together */
+	SIM_AT_ONCE,		/* channel end with device end */
 	SIM_DEVICE_LATER,	/* channel end, then device end */
-	SIM_INTERMEDIATE,	/* a status of no end first */
+	SIM_INTERMEDIATE,	/* first an intermediate status */
 	SIM_CHECK,		/* unit check, with sense data */
 	SIM_NEVER,
 	SIM_NR_ENDINGS
 };
 
-/* The subchannel, and what is wrong with it */
+/* The subchannel, and its faults */
 struct sim {
 	u32 fctl;
 	u32 actl;
 	bool enabled;
 	bool gone;
-	bool changed;		/* another device is behind the number */
-	bool deaf;		/* neither halt nor clear does anything */
+	bool changed;		/* another device has this number */
+	bool deaf;		/* halt and clear have no effect */
 	bool deaf_to_halt;
-	bool halt_leaves_active; /* the device, after a halt */
+	bool halt_leaves_active; /* device active after halt */
 	bool never_disabled;
 	int start_cc;		/* of the next START SUBCHANNEL, if not 0;
 				 * -EIO: an operand exception
 				 */
-	bool silent;		/* interrupts are lost */
-	bool twice;		/* or come again */
+	bool silent;		/* interrupts are not delivered */
+	bool twice;		/* are delivered twice */
 
 	enum sim_ending ending;
-	unsigned int delay;	/* of each step, in ms */
-	unsigned int left;	/* of this one */
-	unsigned int told;	/* statuses of this program */
-	bool runs;		/* the channel works on the program */
+	unsigned int delay;	/* of a step, in ms */
+	unsigned int left;	/* of this step, in ms */
+	unsigned int told;	/* statuses of the program */
+	bool runs;		/* the channel executes it */
 	struct ccw_cp *program;
 	u32 cpa;
 	u32 orb_flags;
 
-	bool pending;		/* status */
+	bool pending;		/* status is pending */
 	struct irb irb;
-	bool ends;		/* with it a program, a halt or a clear is over */
+	bool ends;		/* status ends the function */
 	bool device_end_comes;
 
-	unsigned int clears;	/* instructions, so far */
+	unsigned int clears;	/* CLEAR instructions so far */
 };
 
 extern struct sim sim;
 extern struct subchannel sim_sch;
 extern struct mdev_device sim_mdev;
-/* What becomes of a program that the driver translates next */
+/* The error of the next translation, or 0 */
 extern int sim_translate_error;
-/* Called in the middle of a translation, when it waits for user space */
+/* Called in the middle of a translation, which is where it waits for user space */
 extern void (*sim_meanwhile)(void);
-/* What has happened to the device meanwhile */
+/* Whether the device was revoked meanwhile */
 extern bool sim_revoked;
 
 void sim_reset(void);
-/* Unsolicited status of the device, if there is no other status */
+/* Unsolicited status of the device, unless other status is pending */
 void sim_attention(void);
 
-/* Those that the test has: an interrupt that is on its way to the driver */
+/* Defined by the test: delivers an interrupt to the driver */
 void test_interrupt(const struct irb *irb, bool ends);
 void test_signal(const struct mdev_trigger *trigger);
 

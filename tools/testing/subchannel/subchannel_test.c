@@ -1,24 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * vfio_ccw's state machine and its I/O against a simulated subchannel: what was
- * seen to go wrong, by name; then all that a user, an administrator and the
- * hardware can do, at random, against a model of what the user has to see.
+ * Tests vfio_ccw's state machine and I/O on a simulated subchannel. Named tests
+ * repeat faults that once occurred. Then random actions of a holder, an
+ * administrator and the hardware are compared with a model of what the holder
+ * must see.
  */
 #include "simulator.h"
 
-#define STOP_MS		2100U	/* what stopping takes at most, whatever happens */
+#define STOP_MS		2100U	/* the longest time of a stop */
 #define ORB_FLAGS	0x10c20000U	/* key 1, format 1, prefetch, IDAWs */
 
 const char *__asan_default_options(void);
 
-/* What broken hardware may use is never freed, and so is not looked for */
+/* Memory that broken hardware may still use is never freed, so do not look for leaks */
 const char *__asan_default_options(void)
 {
 	return "detect_leaks=0";
 }
 
 static struct vfio_ccw vc;
-static struct vfio_ccw_user *user;	/* while it is open */
+static struct vfio_ccw_user *user;	/* while the device is open */
 static bool failed;
 
 static void check(bool met, const char *what, int line)
@@ -32,20 +33,20 @@ static void check(bool met, const char *what, int line)
 #define CHECK(met) check(met, #met, __LINE__)
 
 /*
- * The model: what the user has to see. It knows from the simulated hardware
- * what ends a program, and from the test who has issued a clear.
+ * The model of what the holder must see. It learns from the simulated hardware
+ * what ends a program, and from the test who issues a CLEAR.
  */
 static struct {
 	bool active;		/* a program was started, and is not over */
 	bool silent;		/* a reset is under way */
-	bool users_own;		/* halt or clear, for this program */
-	bool owed;		/* something was issued, and its end not told */
-	unsigned int clears;	/* that were issued when that was known */
+	bool users_own;		/* the holder halted or cleared it */
+	bool owed;		/* a function has not been reported as ended */
+	unsigned int clears;	/* sim.clears at the last start or end */
 	unsigned int count;
 	struct {
 		struct cmd_scsw scsw;
 		bool over;
-		bool settles;	/* the first that tells of that end */
+		bool settles;	/* the first to report the owed end */
 	} responses[VFIO_CCW_RESPONSES];
 } model;
 
@@ -54,7 +55,7 @@ static bool driver_cleared(void)
 	return !model.users_own && sim.clears != model.clears;
 }
 
-/* How a start ends that the driver has ended */
+/* The status of a start that the driver itself has ended */
 static const struct cmd_scsw lost_start = {
 	.fctl = SCSW_FCTL_START_FUNC,
 	.stctl = SCSW_STCTL_ALERT_STATUS | SCSW_STCTL_PRIM_STATUS |
@@ -74,7 +75,7 @@ static struct cmd_scsw expected(const struct irb *irb, bool of_program,
 	else
 		scsw.cpa = 0;
 	if (of_program) {
-		/* What repeats the ORB is the guest's */
+		/* The bits that repeat the ORB show the guest's ORB */
 		scsw.key = ORB_FLAGS >> 28;
 		scsw.fmt = 1;
 		scsw.pfch = 1;
@@ -94,7 +95,10 @@ void test_interrupt(const struct irb *irb, bool ends)
 		return;
 	}
 	if (!model.silent) {
-		/* The last one gives way, but an end to nothing else */
+		/*
+		 * If all places are taken, the last response is replaced. One
+		 * that ends a program is replaced only by another such
+		 */
 		if (at == VFIO_CCW_RESPONSES) {
 			at--;
 		} else {
@@ -132,11 +136,11 @@ void test_signal(const struct mdev_trigger *trigger)
 		model.responses[0].settles = true;
 		model.count = 1;
 	}
-	/* There is something to fetch */
+	/* A signal means that there is a response */
 	CHECK(model.count);
 }
 
-/* What a user does */
+/* Actions of a holder */
 
 static bool enter(void)
 {
@@ -155,7 +159,7 @@ static int start(void)
 {
 	u32 orb[] = { 0x11111111, htobe32(ORB_FLAGS), htobe32(GUEST_PROGRAM) };
 	struct cmd_scsw scsw = { .fctl = SCSW_FCTL_START_FUNC };
-	/* It may be revoked meanwhile */
+	/* The device may be revoked during the start */
 	struct vfio_ccw_user *own = user;
 	bool active = model.active;
 	int ret;
@@ -192,7 +196,7 @@ static int async(u32 command)
 	return ret;
 }
 
-/* Shows it, and takes it. Returns whether there was one */
+/* Shows a response and takes it. Returns whether there was one */
 static bool fetch(void)
 {
 	struct cmd_scsw scsw;
@@ -210,7 +214,7 @@ static bool fetch(void)
 	memcpy(&irb, user->region.irb_area, sizeof(irb));
 	scsw = irb.scsw.cmd;
 	CHECK(!memcmp(&scsw, &model.responses[0].scsw, sizeof(scsw)));
-	/* Nothing of the host's */
+	/* No address of the host is shown */
 	CHECK(!irb.esw.esw0.faddr[0] && !irb.esw.esw0.erw.fsavf);
 	CHECK(!irb.esw.esw0.saddr ||
 	      irb.esw.esw0.saddr - GUEST_PROGRAM <= PROGRAM_CCWS * 8);
@@ -229,7 +233,7 @@ static void forget(void)
 	model.count = 0;
 }
 
-/* Does it take longer than the hardware is given? */
+/* Checks that a call takes no longer than the hardware has to answer */
 #define IN_TIME(call) do {						\
 	unsigned long began = jiffies;					\
 									\
@@ -257,7 +261,7 @@ static int reset(void)
 	CHECK(vc.triggers[VFIO_CCW_IO_IRQ_INDEX].signals - signals ==
 	      (!ret && owed));
 	vfio_ccw_user_unlock(user);
-	/* Whatever it comes to, nothing runs that is not given up */
+	/* Whatever the result, no program runs, unless the device is given up */
 	CHECK(!sim.runs || user->broken || sim.gone);
 	return ret;
 }
@@ -310,7 +314,7 @@ static void vary_off(void)
 static void pull(void)
 {
 	sim.gone = true;
-	/* And with it what it was doing */
+	/* The program is gone with the hardware */
 	sim.runs = false;
 	sim.pending = false;
 	spin_lock_irq(&sim_sch.lock);
@@ -336,7 +340,7 @@ static void begin(enum sim_ending ending)
 	sim.ending = ending;
 }
 
-/* By name */
+/* Named tests */
 
 static void program_ends_and_is_told(void)
 {
@@ -426,12 +430,12 @@ static void hardware_that_does_not_even_clear(void)
 	sim.deaf = true;
 	unmap(GUEST_PAGE);
 	CHECK(user->broken);
-	/* Found once, and for good: what it may fetch is not freed */
+	/* The device is broken for good: the memory that it may still use is not freed */
 	CHECK(start() == -ENODEV);
 	close_device();
 	CHECK(open_device() == -ENODEV);
 	time_passes(10);
-	/* And tried again when the driver lets it go */
+	/* The driver tries once more when it releases the subchannel */
 	sim.deaf = false;
 	sim.actl = 0;
 	sim.fctl = 0;
@@ -451,7 +455,7 @@ static void deaf_hardware_found_by_a_reset(void)
 	time_passes(10);
 }
 
-/* Once, and only if there is something to tell of */
+/* A reset reports once, and only if there is an end to report */
 static void what_a_reset_stops_is_told(void)
 {
 	begin(SIM_NEVER);
@@ -466,7 +470,7 @@ static void what_a_reset_stops_is_told(void)
 	CHECK(!reset());
 	CHECK(fetch());
 
-	/* It ends by itself: the holder has fetched that, or has not */
+	/* The program ends by itself. The holder has not fetched the response, then has */
 	sim.ending = SIM_AT_ONCE;
 	CHECK(!start());
 	time_passes(20);
@@ -478,7 +482,7 @@ static void what_a_reset_stops_is_told(void)
 	CHECK(!reset());
 	CHECK(!fetch());
 
-	/* The end of the device is not that of the program */
+	/* The program has ended with channel end; device end comes later */
 	sim.ending = SIM_DEVICE_LATER;
 	CHECK(!start());
 	while (!model.count)
@@ -503,7 +507,7 @@ static void responses_wait_and_ends_stay(void)
 	CHECK(!start());
 	time_passes(10);
 	CHECK(model.count == VFIO_CCW_RESPONSES);
-	/* It ends nothing, and has to give way */
+	/* A status that ends no program is dropped if all places are taken */
 	sim_attention();
 	time_passes(2);
 	while (model.count > 1)
@@ -566,7 +570,7 @@ static void what_the_driver_clears_ends_as_a_start(void)
 	CHECK(model.responses[0].scsw.cstat == SCHN_STAT_INTF_CTRL_CHK);
 	CHECK(fetch());
 
-	/* And what the user clears, as a clear */
+	/* A program that the holder clears ends as a clear */
 	CHECK(!start());
 	time_passes(10);
 	CHECK(!async(VFIO_CCW_ASYNC_CMD_CSCH));
@@ -619,7 +623,7 @@ static void condition_codes_have_their_errors(void)
 		sim.start_cc = starts[i].cc;
 		CHECK(start() == starts[i].err);
 		CHECK(vc.state == VFIO_CCW_IDLE);
-		/* And nothing stays pinned */
+		/* No page stays pinned */
 		CHECK(!ccw_cp_uses(user->cp, 0, U64_MAX));
 		CHECK(!start());
 		close_device();
@@ -669,9 +673,9 @@ static void subchannel_that_goes_meanwhile_starts_nothing(void)
 }
 
 /*
- * A revocation waits for calls inside the gate. One of them takes io_lock after a
- * thread that was outside has come back too late, and let that go: the reference
- * which that one has given back was its own.
+ * A revocation waits for calls inside the gate. A thread outside of the gate
+ * comes back too late and drops its reference. Then a call inside the gate
+ * takes io_lock. The late thread must have dropped only its own reference.
  */
 static void late_thread_gives_back_its_own_reference_only(void)
 {
@@ -690,7 +694,7 @@ static void late_thread_gives_back_its_own_reference_only(void)
 	revoke();
 }
 
-/* The table: what is said here in another way */
+/* The table of states, compared with a second description */
 
 static bool is_error(enum vfio_ccw_state state, enum vfio_ccw_event event)
 {
@@ -771,7 +775,7 @@ static void reports_wait_and_the_last_one_tells_of_more(void)
 	close_device();
 }
 
-/* At random */
+/* Random actions */
 
 static u32 seed;
 
@@ -881,7 +885,7 @@ static void whatever_happens_the_user_sees_what_is_right(void)
 		begin(SIM_AT_ONCE);
 		for (i = 0; i < 300 && !failed && !sim_revoked; i++)
 			one_step();
-		/* A program that ends by itself is told of */
+		/* The end of a program is reported if nothing prevents the program from ending */
 		if (user && model.active && sim.ending != SIM_NEVER &&
 		    !sim.gone && !sim.deaf && !sim.deaf_to_halt) {
 			time_passes(100);
@@ -896,7 +900,7 @@ static void whatever_happens_the_user_sees_what_is_right(void)
 	}
 }
 
-/* Interrupts that come twice, or never: nothing hangs, nothing is used freed */
+/* Interrupts that come twice or never. Nothing hangs, no freed memory is used */
 static void interrupts_that_are_lost_or_come_again_do_no_harm(void)
 {
 	unsigned int i;
