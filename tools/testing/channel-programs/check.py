@@ -14,7 +14,7 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 CORPUS = HERE / "corpus"
 BREAKS = sorted(path.stem for path in (HERE / "breaks").glob("*.sed"))
-# The same mutations each time, so that the same sources have the same result: "make fuzz" looks for more.
+# The same mutations each time, so that the same sources give the same result. "make fuzz" runs others.
 FUZZ = ["-seed=1", "-runs=3000"]
 
 results = []
@@ -28,7 +28,7 @@ def report(name, passed, notes=()):
 
 
 def notes_of(output, found):
-    """What a program says about itself, and where its input was kept."""
+    """The notes that a program prints, and the paths of the inputs that it kept."""
     lines = [line[2:] for line in output.splitlines() if line.startswith("# ")]
     lines += [line for line in output.splitlines() if re.search(r"runtime error:|SUMMARY:|^#\d+ +DONE", line)]
     return lines + [f"input kept as {path}" for path in found]
@@ -66,7 +66,7 @@ def main(folder):
 
     report("fuzzer_finds_nothing", *fuzz(folder / "fuzz", FUZZ, folder / "found"))
     for name in BREAKS:
-        # No mutations: whether one is found would be a matter of time.
+        # No mutations: they would find a break only after a random time.
         fine, notes = fuzz(folder / f"fuzz-{name}", ["-runs=0"])
         report(f"broken_{name.replace('-', '_')}_is_found", not fine and bool(notes), notes)
     print(f"1..{len(results)}")

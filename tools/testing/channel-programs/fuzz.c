@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Makes channel programs of a fuzzer's bytes: most of them sound ones, with
- * all that a program can have, so that a mutation of the bytes is another
- * program and not just another way to be invalid.
+ * Builds channel programs from a fuzzer's bytes. Most are valid and use all
+ * features, so that a mutation of the bytes gives another program, and rarely
+ * just another invalid one.
  */
 #include <stdio.h>
 
@@ -34,11 +34,11 @@ struct builder {
 	bool fmt1, fmt2_idaws, midaws;
 	u32 at;			/* of the next CCW */
 	u32 lists;		/* of the next IDAL */
-	u32 seen[64];		/* CCWs so far, to jump to */
+	u32 seen[64];		/* CCWs so far, as targets of TICs */
 	unsigned int nseen;
 };
 
-/* Where data lies: mostly where there is memory */
+/* An address of data, most often in existing memory */
 static u64 take_address(struct builder *b)
 {
 	static const u64 bases[] = {
@@ -78,7 +78,7 @@ static u32 take_count(struct builder *b)
 	return counts[what & 15];
 }
 
-/* A list of IDAWs, sound but for what the input says; returns where it is */
+/* Writes a list of IDAWs, mostly a valid one. Returns its address */
 static u32 put_list(struct builder *b, u32 count, bool backward)
 {
 	u8 what = take(b->in);
@@ -107,7 +107,7 @@ static u32 put_list(struct builder *b, u32 count, bool backward)
 		u8 raw[8] = { addr >> 56, addr >> 48, addr >> 40, addr >> 32,
 			      addr >> 24, addr >> 16, addr >> 8, addr };
 
-		/* One in 16 stays as it is, aligned or not */
+		/* One IDAW in 16 keeps its address, aligned or not */
 		if (i && (take(b->in) & 15)) {
 			raw[6] &= 0xf8;
 			raw[7] = 0;
@@ -117,14 +117,14 @@ static u32 put_list(struct builder *b, u32 count, bool backward)
 			}
 		}
 		world_put(b->world, at + i * size, raw + 8 - size, size);
-		/* The rest of a long list is like its beginning */
+		/* A long list repeats its start */
 		if (!b->in->len && i > 2)
 			break;
 	}
 	return at;
 }
 
-/* A list of MIDAWs, sound but for what the input says; returns where it is */
+/* Writes a list of MIDAWs, mostly a valid one. Returns its address */
 static u32 put_midaws(struct builder *b, u32 count, bool backward)
 {
 	u8 what = take(b->in);
@@ -133,7 +133,7 @@ static u32 put_midaws(struct builder *b, u32 count, bool backward)
 
 	if ((what & 15) == 1)
 		at |= 8;
-	if ((what & 15) == 2) /* few of them are left in the page */
+	if ((what & 15) == 2) /* close to the end of the page */
 		at = 0x3000 - 16 * (1 + (what >> 4));
 	for (i = 0; i < 40 && count; i++) {
 		u64 addr = take_address(b);
@@ -150,7 +150,7 @@ static u32 put_midaws(struct builder *b, u32 count, bool backward)
 			part = count;
 		if (part == count && how & 0x10)
 			raw[5] |= 0x80;
-		/* Rare, as each of them ends the program */
+		/* Rare, because each of these ends the program */
 		if (how == 0xf7)
 			raw[take(b->in) % 8] ^= take(b->in);
 		if (how == 0xe7)
@@ -199,7 +199,7 @@ static void put_command(struct builder *b, u8 what)
 	} else {
 		cda = take_address(b);
 	}
-	if (what == 0x5f) /* rare, as it ends most programs */
+	if (what == 0x5f) /* rare: it ends most programs */
 		flag |= take(b->in);
 	put_ccw(b, cmd, flag, count, cda);
 }
@@ -209,11 +209,11 @@ static void put_tic(struct builder *b)
 	u8 what = take(b->in);
 	u32 target = b->at + 8;
 
-	if (what & 0x80) /* to some CCW that was there */
+	if (what & 0x80) /* to an earlier CCW */
 		target = b->seen[what % ARRAY_SIZE(b->seen)];
-	else if (what & 0x40) /* forward, where nothing may be */
+	else if (what & 0x40) /* forward, maybe beyond the end */
 		target += (what & 0x3f) * 8;
-	else if (what & 0x20) /* to the search before it */
+	else if (what & 0x20) /* to the previous CCW, like a search loop */
 		target = b->at - 8;
 	else
 		target = take_address(b) & ~(u64)7;
@@ -222,7 +222,7 @@ static void put_tic(struct builder *b)
 	put_ccw(b, b->fmt1 ? 8 : 8 | (what & 0xf0), 0, 0, target);
 }
 
-/* Parts that are apart, each of which leads to the next one */
+/* Writes parts that are not adjacent. Each ends with a TIC to the next part */
 static void put_ladder(struct builder *b, u32 n, u8 what)
 {
 	u32 step = what & 0x20 ? 0x28 : 0x18;
@@ -253,13 +253,13 @@ static void put_program(struct builder *b)
 		case 3:
 			put_tic(b);
 			break;
-		case 4: /* go on elsewhere, with or without a TIC to there */
+		case 4: /* continue at another address, maybe after a TIC */
 			n = places[what & 7];
 			if (what & 0x10)
 				put_ccw(b, 8, 0, 0, n);
 			b->at = n;
 			break;
-		case 5: /* many of the same */
+		case 5: /* many equal CCWs */
 			n = 1 + (what & 0x1f) * 20;
 			what = take(b->in);
 			if (what & 0x10) {
@@ -267,7 +267,7 @@ static void put_program(struct builder *b)
 				break;
 			}
 			if (what & 0x20) {
-				/* Far more than one call pins */
+				/* Far more pages than one call pins */
 				for (i = 0; i < n; i++)
 					put_ccw(b, 2, 0x40, 0xf000, WORLD_LONG +
 						i % 42 * 0xf000);
@@ -280,7 +280,7 @@ static void put_program(struct builder *b)
 					0x4000 + (what & 8 ? i * 0x800 % 0x8000
 							   : 0));
 			break;
-		case 6: /* anything */
+		case 6: /* random bytes */
 			for (i = 0; i < sizeof(raw); i++)
 				raw[i] = take(b->in);
 			world_put(b->world, b->at, raw, sizeof(raw));
@@ -288,10 +288,10 @@ static void put_program(struct builder *b)
 			break;
 		}
 	}
-	/* What is behind is whatever memory holds */
+	/* The last CCW is followed by whatever the memory holds */
 }
 
-/* Changes what was just read, as a guest would that wins a race */
+/* Changes memory that was just read, as a guest does that wins a race */
 static void interfere(struct world *world, u64 addr, size_t len)
 {
 	struct input *in = world->interfere_ctx;
@@ -322,7 +322,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	if (!proof.cp) {
 		proof_init(&proof);
 	} else {
-		/* The translator stays, as on a device: it must not matter */
+		/* As on a device, keep the translator of earlier programs */
 		world_free(&proof.world);
 		world_init(&proof.world);
 	}
@@ -342,7 +342,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	b.lists = 0x2000;
 	cpa = b.at;
 
-	/* The script is in front, so that it stays when the program grows */
+	/* The script is first, so that a growing program does not change it */
 	len = take(&in);
 	if (len & 0x20)
 		flags |= CCW_ORB_KEY & 0x90000000;
@@ -357,7 +357,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	in.data += len;
 	in.len -= len;
 
-	/* The race uses the bytes of the program, too */
+	/* The race also uses the bytes of the program */
 	if ((what & 0xe0) == 0xe0) {
 		race = in;
 		proof.world.interfere = interfere;
@@ -372,7 +372,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		b.midaws = true;
 	}
 
-	/* An ORB with anything else in it */
+	/* An ORB with random bits changed */
 	if ((what & 0xe0) == 0xc0) {
 		flags ^= take16(&in) << 16;
 		flags ^= take16(&in);

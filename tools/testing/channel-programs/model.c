@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A channel: fetches CCWs one by one, as they come, and moves the data block
- * by block. Slow, simple, and without any look ahead.
+ * A model of a channel. It fetches CCWs one by one, and moves the data block by
+ * block. It is slow and simple, and never looks ahead.
  */
 #include <string.h>
 
@@ -18,23 +18,23 @@ struct channel {
 	struct model_result result;
 	unsigned int fetches;
 
-	/* The current CCW, and where it is */
+	/* The current CCW, and its address */
 	struct model_ccw ccw;
 	uint32_t at;
 
-	/* The current place in its data */
+	/* The current position in its data */
 	uint64_t place;
 	uint32_t idaw;		/* the address of the next IDAW */
-	bool exhausted;		/* @place has run out of its block */
-	uint32_t next_midaw;	/* its address */
-	struct model_midaw midaw;	/* what is left of the current one */
-	uint32_t midaws_for;	/* bytes that are left for further ones */
+	bool exhausted;		/* @place is at the end of its block */
+	uint32_t next_midaw;	/* the address of the next MIDAW */
+	struct model_midaw midaw;	/* the rest of the current MIDAW */
+	uint32_t midaws_for;	/* bytes left for further MIDAWs */
 };
 
-/* What the device does with one command */
+/* The device's behaviour for one command */
 struct action {
 	uint32_t wants;		/* bytes */
-	bool takes_all;		/* whatever the count is, it is just right */
+	bool takes_all;		/* wants exactly the count */
 	bool immediate;
 	bool modifier;
 	bool check;
@@ -112,7 +112,7 @@ bool model_fetch_ccw(const struct model_orb *orb, const struct model_mem *mem,
 	}
 
 	if (model_is_tic(ccw)) {
-		/* Format 0 ignores all but the address */
+		/* Format 0 ignores everything but the address */
 		if (orb->fmt1 &&
 		    (ccw->code != 8 || flags || ccw->count ||
 		     ccw->address >> 31))
@@ -127,10 +127,10 @@ bool model_fetch_ccw(const struct model_orb *orb, const struct model_mem *mem,
 	ccw->interrupt = flags >> 3 & 1;
 	ccw->indirect = flags >> 2 & 1;
 	ccw->modified = flags & 1;
-	/* Suspending was not allowed by the ORB, and MIDAWs may not have been */
+	/* No ORB of the tests allows to suspend; some allow MIDAWs */
 	if (flags & 2 || (ccw->modified && !orb->modified))
 		return false;
-	/* They have a way of their own to skip */
+	/* A MIDAW has its own skip flag */
 	if (ccw->modified && (ccw->indirect || ccw->skip))
 		return false;
 	if (ccw->address >> 31)
@@ -140,14 +140,14 @@ bool model_fetch_ccw(const struct model_orb *orb, const struct model_mem *mem,
 	return true;
 }
 
-/* Fetches the CCW at @addr; false is a program check */
+/* Fetches the CCW at @addr. Returns false for a program check */
 static bool fetch_ccw(struct channel *ch, uint32_t addr, struct model_ccw *ccw)
 {
 	ch->fetches++;
 	return model_fetch_ccw(ch->orb, ch->mem, addr, ccw);
 }
 
-/* Makes the CCW at @addr, or where a TIC leads from there, the current one */
+/* Makes the CCW at @addr, or the target of a TIC there, the current CCW */
 static bool next_ccw(struct channel *ch, uint32_t addr, bool tic_allowed)
 {
 	uint32_t tic;
@@ -162,7 +162,7 @@ static bool next_ccw(struct channel *ch, uint32_t addr, bool tic_allowed)
 
 	tic = addr;
 	addr = ch->ccw.address;
-	/* The SCSW tells of the TIC, where it leads to nothing */
+	/* If the TIC leads to no memory, the SCSW has the address of the TIC */
 	if (addr >= model_address_limit(ch->orb) ||
 	    !ch->mem->fetch(ch->mem->ctx, addr, &(uint64_t){0}, 8)) {
 		ch->at = tic;
@@ -248,7 +248,7 @@ bool model_fetch_midaw(const struct model_orb *orb, const struct model_mem *mem,
 						      : 4096 - within);
 }
 
-/* Makes the next MIDAW the current one; false is a program check */
+/* Makes the next MIDAW the current one. Returns false for a program check */
 static bool next_midaw(struct channel *ch, bool first, enum model_direction dir)
 {
 	if (!first && ch->midaw.last)
@@ -278,7 +278,7 @@ static bool uses_memory(struct channel *ch, enum model_direction dir)
 	return dir == MODEL_OUTPUT || !ch->ccw.skip;
 }
 
-/* Where the current CCW's data begins; false is a program check */
+/* Goes to the start of the current CCW's data. Returns false for a program check */
 static bool begin_data(struct channel *ch, enum model_direction dir)
 {
 	ch->exhausted = false;
@@ -300,7 +300,7 @@ static bool begin_data(struct channel *ch, enum model_direction dir)
 	return place_data(ch, dir != MODEL_OUTPUT);
 }
 
-/* What the device sends as its byte number @n of its command number @command */
+/* The byte that the device sends as number @n of its command number @command */
 static uint8_t device_byte(uint32_t command, uint64_t n)
 {
 	return (n * 0x9e3779b1U + command * 0x85ebca6bU) >> 13;
@@ -323,7 +323,7 @@ static void transfer(struct channel *ch, enum model_direction dir, uint8_t *mem,
 	}
 }
 
-/* move() for a CCW with MIDAWs, none of which leaves its page */
+/* move() for a CCW with MIDAWs. The data of a MIDAW stays in one page */
 static bool move_modified(struct channel *ch, enum model_direction dir,
 			  uint32_t len, uint64_t *sent, uint32_t *moved)
 {
@@ -351,7 +351,7 @@ static bool move_modified(struct channel *ch, enum model_direction dir,
 	return true;
 }
 
-/* Moves @len bytes of the current CCW; false is a program check */
+/* Moves @len bytes of the current CCW. Returns false for a program check */
 static bool move(struct channel *ch, enum model_direction dir, uint32_t len,
 		 uint64_t *sent, uint32_t *moved)
 {
@@ -433,7 +433,7 @@ struct model_result model_run(const struct model_orb *orb,
 		act = model_device_next(device);
 		if (dir == MODEL_NONE)
 			act.immediate = true;
-		/* Searches and polls are write commands */
+		/* Only search and poll commands have a status modifier. Both are write commands */
 		if ((ch.ccw.code & 3) != 1)
 			act.modifier = false;
 
@@ -456,7 +456,7 @@ struct model_result model_run(const struct model_orb *orb,
 			if (!ch.ccw.chain_data || act.immediate ||
 			    (!act.takes_all && !act.wants))
 				break;
-			/* Its command code counts for nothing */
+			/* The command code of a chained CCW is ignored */
 			ch.result.chained = true;
 			if (!next_ccw(&ch, ch.at + 8, true) || !ch.ccw.count ||
 			    !begin_data(&ch, dir))

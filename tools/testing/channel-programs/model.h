@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A channel and a device, after the Principles of Operation: what a channel
- * program does to memory and to the device. It shares no code and no
- * definition with the translator.
+ * A model of a channel and a device, after the Principles of Operation: the
+ * effects of a channel program on memory and on the device. It shares no code
+ * and no definition with the translator.
  */
 #ifndef CCW_MODEL_H
 #define CCW_MODEL_H
@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Where a program that does not end by itself is stopped */
+/* Limits that stop an endless program */
 #define MODEL_MAX_FETCHES	3000
 #define MODEL_MAX_BYTES		(256 << 10)
 
@@ -25,16 +25,16 @@ struct model_orb {
 	uint32_t cpa;
 };
 
-/* How the channel gets at memory; false for an address that is not there */
+/* Access to memory. false or NULL means that the address does not exist */
 struct model_mem {
 	/* The program: CCWs and IDAWs */
 	bool (*fetch)(void *ctx, uint64_t addr, void *buf, size_t len);
-	/* Data, which does not leave a page. @write: the channel writes it */
+	/* Data within one page. @write: the channel writes it */
 	uint8_t *(*data)(void *ctx, uint64_t addr, bool write);
 	void *ctx;
 };
 
-/* The device does what a script says: see model_device_next() */
+/* The device follows a script: see model_device_next() */
 struct model_device {
 	const uint8_t *script;
 	size_t len;
@@ -46,7 +46,7 @@ enum model_end {
 	MODEL_UNIT_CHECK,
 	MODEL_LENGTH,		/* incorrect length */
 	MODEL_PROGRAM_CHECK,
-	MODEL_RUNNING,		/* it was stopped by a bound of the model's */
+	MODEL_RUNNING,		/* stopped by a limit of the model */
 };
 
 enum model_direction {
@@ -61,17 +61,17 @@ struct model_ccw {
 	uint32_t address;
 };
 
-/* What was seen of the program from outside, apart from memory */
+/* The visible results of a program, except for memory */
 struct model_result {
 	enum model_end end;
 	uint32_t cpa;		/* as in the SCSW */
 	uint16_t residual;
-	uint32_t interrupts;	/* program-controlled ones */
+	uint32_t interrupts;	/* program-controlled interrupts */
 	uint32_t commands;
 	uint64_t bytes;
-	uint64_t view;		/* a digest of all that the device saw */
-	bool chained;		/* the CCW at the end was, as data */
-	enum model_direction dir;	/* of the command at the end */
+	uint64_t view;		/* a digest of all data that the device received */
+	bool chained;		/* the last CCW was reached by data chaining */
+	enum model_direction dir;	/* of the last command */
 };
 
 extern const char *const model_end_names[];
@@ -80,9 +80,9 @@ struct model_result model_run(const struct model_orb *orb,
 			      const struct model_mem *mem,
 			      struct model_device *device);
 
-/* What the channel makes of the guest's words */
+/* The channel's interpretation of the guest's words */
 uint32_t model_address_limit(const struct model_orb *orb);
-/* false for what is a program check */
+/* These return false for a program check */
 bool model_fetch_ccw(const struct model_orb *orb, const struct model_mem *mem,
 		     uint32_t addr, struct model_ccw *ccw);
 bool model_fetch_idaw(const struct model_orb *orb, const struct model_mem *mem,
@@ -93,7 +93,7 @@ struct model_midaw {
 	uint64_t address;
 };
 
-/* @dir: that of the data. @first: no other one is in front of it in its list */
+/* @dir: the direction of the data. @first: it is the first one of its list */
 bool model_fetch_midaw(const struct model_orb *orb, const struct model_mem *mem,
 		       uint32_t addr, enum model_direction dir, bool first,
 		       struct model_midaw *midaw);

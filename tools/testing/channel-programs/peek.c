@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A look at what the translator keeps private */
+/* Gives the tests access to private fields of the translator */
 #include "vfio_ccw_program.h"
 #include "world.h"
 

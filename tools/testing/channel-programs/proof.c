@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Runs a guest's program and its translation, and compares */
+/* Runs a guest's program and its translation, and compares the results */
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -44,7 +44,7 @@ find(struct proof *proof, const char *format, ...)
 	return proof->finding;
 }
 
-/* What the translator may refuse: its bounds are its own, no channel has them */
+/* The translator may refuse what exceeds its own bounds, which no channel has */
 static bool is_too_much(struct proof *proof, const struct model_orb *orb,
 			const struct model_mem *mem, const char *why)
 {
@@ -63,8 +63,9 @@ static bool is_too_much(struct proof *proof, const struct model_orb *orb,
 }
 
 /*
- * And what may end on the host only: where nothing but a status modifier leads
- * to, if it is too much, or if it is what the guest's program uses elsewise.
+ * A program may end early on the host only, if a status modifier leads to CCWs
+ * beyond the translator's bounds, or to a CCW whose data the guest's program
+ * also uses in another way.
  */
 static bool is_cut(struct proof *proof, const struct model_orb *orb,
 		   const struct model_mem *mem, const struct model_result *host)
@@ -104,10 +105,10 @@ static const char *check_refusal(struct proof *proof, u32 flags, u32 cpa)
 		return NULL;
 	if (is_too_much(proof, &orb, &mem, why))
 		return NULL;
-	/* Nor may a NOP's length end it early */
+	/* An incorrect length of a NOP must not end the program early */
 	orb.ils = true;
 	proof->guest = model_run(&orb, &mem, &device);
-	/* What moves that much may have been stopped ahead of it */
+	/* The model may have stopped this program before its program check */
 	if (proof->guest.end == MODEL_RUNNING &&
 	    proof->guest.bytes > MODEL_MAX_BYTES)
 		return NULL;
@@ -124,7 +125,7 @@ static const char *check_cpas(struct proof *proof)
 	u32 addr;
 
 	peek_host_ccws(proof->cp, &n);
-	/* Around the program, where its addresses end */
+	/* Just outside of the program, where no address belongs to it */
 	for (addr = proof->start.cpa & ~7U; shim_dma(addr, 1); addr -= 8)
 		;
 	if (ccw_cp_guest_cpa(proof->cp, addr) ||
@@ -174,7 +175,7 @@ static const char *compare(struct proof *proof,
 	if (guest->interrupts != host->interrupts)
 		return find(proof, "%u interrupts, not %u", host->interrupts,
 			    guest->interrupts);
-	/* Where the model stopped it does not matter */
+	/* If the model stopped the program, the address does not matter */
 	if (guest->end != MODEL_RUNNING && cpa != guest->cpa)
 		return find(proof, "CCW address %#x, not %#x", cpa, guest->cpa);
 	return NULL;
@@ -192,7 +193,7 @@ static const char *check_translation(struct proof *proof, u32 flags, u32 cpa,
 	struct model_result host;
 	const char *finding;
 
-	/* What the guest's ORB says of anything but formats holds here, too */
+	/* The host's ORB has the guest's settings, except for the formats */
 	if ((proof->start.flags ^ flags) & ~(CCW_ORB_FMT1 | CCW_ORB_IDA64 |
 					     CCW_ORB_IDA2K | CCW_ORB_ILS))
 		return find(proof, "an ORB with %#x, not %#x",
@@ -207,7 +208,7 @@ static const char *check_translation(struct proof *proof, u32 flags, u32 cpa,
 	if (finding)
 		return finding;
 
-	/* Format-0 programs need no mode to pass over immediate operations */
+	/* A format-0 program always suppresses the length check of immediate operations */
 	if (!guest_orb.fmt1)
 		guest_orb.ils = true;
 	host = model_run(&host_orb, &host_mem, &host_device);

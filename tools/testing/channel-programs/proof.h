@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The claim: what a translated program does on the host is what the guest's
- * program would do in the guest.
+ * The property that the tests check: a translated program has the same effects
+ * on the host as the guest's program would have in the guest.
  */
 #ifndef CCW_PROOF_H
 #define CCW_PROOF_H
@@ -19,25 +19,25 @@ struct proof {
 	int err;
 	struct ccw_cp_start start;
 	struct model_result guest;
-	unsigned int pin_calls;		/* that its translation made */
-	unsigned int pinned;		/* pages, while it ran */
+	unsigned int pin_calls;		/* calls of its translation */
+	unsigned int pinned;		/* pages while it ran */
 	char finding[200];
 };
 
 void proof_init(struct proof *proof);
 void proof_free(struct proof *proof);
 
-/* Translates the program, and nothing else */
+/* Only translates the program */
 int proof_translate(struct proof *proof, u32 flags, u32 cpa);
 
 /*
- * Translates the program, runs guest's and host's with the device's script,
- * and releases it. Returns NULL, or in what the two differ, or what is wrong
- * otherwise. A translation that fails is right where the guest's program
- * fails with a device that does all that it is asked to do.
+ * Translates the program, runs the guest's and the host's program with the
+ * device's script, and releases the translation. Returns NULL, or a description
+ * of the difference or of another fault. A failed translation is right if the
+ * guest's program fails with a device that takes all data.
  *
- * Where guest memory changes meanwhile, nothing can be compared: then it has
- * to be harmless, which the world looks after.
+ * If guest memory changes meanwhile, the results cannot be compared. The world
+ * still checks that the program is harmless.
  */
 const char *proof_run(struct proof *proof, u32 flags, u32 cpa,
 		      const u8 *script, size_t len);

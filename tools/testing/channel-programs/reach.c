@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Follows a program in all the ways that a device can lead through it */
+/* Follows a program along all paths on which a device can lead the channel */
 #include "reach.h"
 
-/* Ways: as a command, or chained as data of a command of some kind */
+/* Ways to reach a CCW: as a command, or as chained data of a kind of command */
 #define WAY_COMMAND	0x01
 #define WAY_INPUT	0x02
 #define WAY_BACKWARD	0x04
 #define WAY_CONTROL	0x08	/* the device reads memory */
-#define WAY_SEARCH	0x10	/* so it does, and may end with status modifier */
+#define WAY_SEARCH	0x10	/* same, may end with status modifier */
 
 /* Uses of the data */
 #define USE_NONE	0x01
@@ -42,7 +42,7 @@ static unsigned int use_of(const struct model_ccw *ccw,
 	return ccw->skip ? USE_DROP_DOWN : USE_DOWNWARDS;
 }
 
-/* Or is the list of addresses none, whatever is at them? */
+/* Returns false if the first entry of the list is invalid, so that no data moves */
 static bool data_begins(const struct reach *reach, const struct model_ccw *ccw,
 			unsigned int use)
 {
@@ -75,7 +75,7 @@ static struct reach_ccw *find(const struct reach *reach, uint32_t addr)
 	return NULL;
 }
 
-/* NULL where there is no memory, or where that is too much */
+/* Returns NULL if the address has no memory, or if there are too many CCWs */
 static struct reach_ccw *add(struct reach *reach, uint32_t addr)
 {
 	struct reach_ccw *node = &reach->ccws[reach->n];
@@ -105,11 +105,11 @@ static void walk(struct reach *reach, uint32_t addr, bool sure)
 			node = add(reach, addr);
 			if (!node)
 				return;
-			/* Nobody has come to it by another road, so far */
+			/* The CCW has not been reached by another path so far */
 			reach->parts += jumped;
 			jumped = false;
 		} else {
-			/* It may be gone on from where another one stopped */
+			/* The path may leave CCWs that another path has reached */
 			jumped = true;
 		}
 		if (!node->is_ccw || (model_is_tic(&node->ccw) && after_tic))
@@ -120,7 +120,7 @@ static void walk(struct reach *reach, uint32_t addr, bool sure)
 
 		after_tic = model_is_tic(&node->ccw);
 		if (after_tic) {
-			/* No program begins with one */
+			/* A program cannot begin with a TIC */
 			if (sure && reach->n == 1)
 				return;
 			addr = node->ccw.address - 8;
@@ -133,7 +133,7 @@ static void walk(struct reach *reach, uint32_t addr, bool sure)
 			return;
 		use = use_of(&node->ccw, dir);
 		node->uses |= use;
-		/* A device that wants no data goes on without a MIDAW */
+		/* A device that wants no data ignores a bad MIDAW, and the program goes on */
 		if (data_begins(reach, &node->ccw, use))
 			node->sure |= sure ? use : 0;
 		else if (!node->ccw.modified || node->ccw.chain_data)
@@ -149,7 +149,7 @@ static void walk(struct reach *reach, uint32_t addr, bool sure)
 			way = (node->ccw.code & 3) == 1 ? WAY_SEARCH
 							: WAY_CONTROL;
 		if (node->ccw.chain_data) {
-			/* A command that moves none is over with it */
+			/* A command that moves no data ends without its chained CCWs */
 			if (dir == MODEL_NONE)
 				return;
 			continue;
@@ -175,11 +175,15 @@ void reach_look(struct reach *reach, const struct model_orb *orb,
 	walk(reach, orb->cpa, true);
 	reach->sure_n = reach->n;
 	reach->sure_parts = reach->parts;
-	/* More come meanwhile */
+	/* walk() may add modifiers */
 	for (i = 0; i < reach->nmodifiers; i++)
 		walk(reach, reach->modifiers[i], false);
 
-	/* Which are apart depends on the order in which they are come to */
+	/*
+	 * The number of separate parts depends on the order in which they are
+	 * reached: count one more for each modifier, and for each CCW reached
+	 * in several ways
+	 */
 	reach->parts += reach->nmodifiers;
 	for (i = 0; i < reach->n; i++)
 		reach->parts += !is_one(reach->ccws[i].ways);
@@ -200,7 +204,7 @@ bool reach_has_conflict(const struct reach *reach)
 	return false;
 }
 
-/* What a CCW that chains data chains it to */
+/* The CCW that @node chains data to, or NULL */
 static const struct reach_ccw *next_data(const struct reach *reach,
 					 const struct reach_ccw *node)
 {
@@ -225,13 +229,13 @@ bool reach_is_conflict(const struct reach *reach, uint32_t addr, bool chained,
 		dir = model_direction_of(node->ccw.code);
 	if (has_conflict(node) && !(use_of(&node->ccw, dir) & node->sure))
 		return true;
-	/* What is not sure itself may end ahead of what it leads to */
+	/* If @node needs a status modifier, it may end before the CCW that it chains to */
 	next = next_data(reach, node);
 	return !node->sure && has_conflict(next) &&
 	       !(use_of(&next->ccw, dir) & next->sure);
 }
 
-/* Whole blocks, as if each list had one address more: close enough to it */
+/* An upper limit: whole blocks, and one more address */
 static uint32_t list_length(const struct reach_ccw *node)
 {
 	if (node->ccw.modified)
@@ -255,7 +259,7 @@ static bool is_program(const struct reach *reach, uint64_t first, uint64_t end)
 	return false;
 }
 
-/* Those that a channel comes to, if the device has all that the CCW is for */
+/* Counts the MIDAWs that the channel fetches if the device takes all data */
 static unsigned int count_midaws(const struct reach *reach,
 				 const struct reach_ccw *node)
 {

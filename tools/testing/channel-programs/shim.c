@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Memory, as the kernel would give it to the translator */
+/* Allocates memory, as the kernel does for the translator */
 #include <stdio.h>
 
 #include "shim.h"
 
 #define DMA_BASE	0x10000000U
 #define DMA_MAX		128
-/* Room behind each, so that what runs over an end is seen to */
+/* A gap behind each allocation, so that an access beyond its end fails */
 #define DMA_STEP	0x10000U
 
 unsigned int shim_allocs, shim_live, shim_fail_at;
@@ -29,7 +29,7 @@ unsigned long __get_free_pages(gfp_t gfp, unsigned int order)
 
 	if (fails())
 		return 0;
-	/* It must say what it needs: a channel reaches nothing else */
+	/* The channel reaches only memory that is allocated with GFP_DMA */
 	if (!(gfp & GFP_DMA))
 		abort();
 	while (dma[i].mem)

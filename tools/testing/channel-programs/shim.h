@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the translator wants of the kernel, for user space: included in front
- * of everything. The <linux/...> headers that user space lacks are then empty.
+ * The part of the kernel that the translator uses, for user space. Included
+ * before everything else. The <linux/...> headers that user space lacks are
+ * empty.
  */
 #ifndef CCW_SHIM_H
 #define CCW_SHIM_H
@@ -47,7 +48,7 @@
 #define GFP_DMA		2U
 #define __GFP_ZERO	4U
 
-/* Memory that a channel reaches has addresses of its own, below 2 GiB */
+/* Memory that a channel can reach has made-up addresses below 2 GiB */
 unsigned long __get_free_pages(gfp_t gfp, unsigned int order);
 void free_pages(unsigned long addr, unsigned int order);
 u32 virt_to_phys(const void *mem);
@@ -58,9 +59,9 @@ void *kvzalloc(size_t size, gfp_t gfp);
 void *kvmalloc_array(size_t n, size_t size, gfp_t gfp);
 void kvfree(const void *mem);
 
-/* For the tests: where a channel finds @addr; NULL for what is not in use */
+/* For the tests: the memory at the channel's address @addr, or NULL */
 void *shim_dma(u32 addr, size_t len);
-/* Allocations so far, and those not yet freed */
+/* The numbers of allocations so far, and of those not yet freed */
 extern unsigned int shim_allocs, shim_live;
 /* The number, from 1 on, of the allocation that fails; 0 for none */
 extern unsigned int shim_fail_at;

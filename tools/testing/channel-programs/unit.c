@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Each feature and each bound of the translator. Names say the expectation */
+/* Tests of each feature and limit of the translator */
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -27,7 +27,7 @@
 #define MIDAWS	CCW_ORB_MIDA
 #define F2_2K	(CCW_ORB_IDA64 | CCW_ORB_IDA2K)
 
-/* What the device's script can say of a command, see model_device_next() */
+/* Bytes of the device's script for a command, see model_device_next() */
 #define ALL		0x00
 #define AT_ONCE		0x01
 #define BYTES_80	0x32
@@ -42,7 +42,7 @@
 static struct proof p;
 static bool failed;
 static u32 flags;	/* of the ORB */
-static u32 at;		/* where the next CCW goes */
+static u32 at;		/* the address of the next CCW */
 
 static void __attribute__((format(printf, 2, 3)))
 expect(bool holds, const char *format, ...)
@@ -75,7 +75,7 @@ static void ccw(u8 cmd, u8 flag, u16 count, u32 cda)
 
 static void begin(u32 orb_flags)
 {
-	/* A NOP's count means nothing then, as in format 0 */
+	/* The length of a NOP is not checked then, as in format 0 */
 	flags = orb_flags | CCW_ORB_ILS;
 	at = PROGRAM;
 }
@@ -89,13 +89,13 @@ static void put_idaw(u32 list, unsigned int i, u64 addr)
 	world_put(&p.world, list + i * size, raw + 8 - size, size);
 }
 
-/* Runs it on guest and host, with a device that does as @script says */
+/* Runs the program on guest and host. The device follows @script */
 static void runs_from(u32 cpa, enum model_end end, const char *script,
 		      size_t len)
 {
 	const char *finding;
 
-	/* What is behind is not to matter, but for those that put it there */
+	/* An invalid CCW overwrites leftovers behind the program */
 	ccw(0, 0, 0, 0);
 	at -= 8;
 	finding = proof_run(&p, flags, cpa, (const u8 *)script, len);
@@ -134,7 +134,7 @@ static void fails(int err)
 	fails_from(PROGRAM, err);
 }
 
-/* The same in both formats of CCWs, and all of IDAWs */
+/* All formats of CCWs and IDAWs */
 static const u32 all_forms[] = {
 	0, FMT1, F2, F2_2K, FMT1 | F2, FMT1 | F2_2K,
 };
@@ -226,7 +226,7 @@ static void idal_ends_with_memory(void)
 		put_idaw(WORLD_LOW_END - size, 0, DATA);
 		ccw(READ, IDA, 2048, WORLD_LOW_END - size);
 		runs(MODEL_NORMAL);
-		/* Not aligned, the first word makes it two */
+		/* The data is not aligned, so it needs two IDAWs */
 		at = PROGRAM;
 		put_idaw(WORLD_LOW_END - 2 * size, 0, DATA + 4095);
 		put_idaw(WORLD_LOW_END - size, 1, DATA);
@@ -278,7 +278,7 @@ static void bad_idaw_gives_a_program_check_where_it_is(void)
 	ccw(READ, IDA | SLI, 8192, LISTS);
 	runs(MODEL_PROGRAM_CHECK);
 	EQUAL(p.guest.bytes, 4096 - 0x10);
-	/* A device that sends less never gets there */
+	/* A device that sends less does not reach the bad IDAW */
 	runs_with(MODEL_NORMAL, BYTES_80, 0);
 	EQUAL(p.guest.bytes, 80);
 }
@@ -362,7 +362,9 @@ static void what_is_never_reached_does_no_harm(void)
 			    NOWHERE);
 			runs(MODEL_NORMAL);
 			EQUAL(p.guest.cpa, PROGRAM + 16);
-			/* And where it is, it is what the guest would get */
+			/*
+			 * If reached, it gives a program check, as in the guest
+			 */
 			runs_with(MODEL_PROGRAM_CHECK, MODIFIER, ALL);
 		}
 }
@@ -378,7 +380,7 @@ static void optional_data_is_there_as_far_as_it_can_be(void)
 	runs_with(MODEL_NORMAL, MODIFIER, BYTES_80);
 }
 
-/* Neither a control command, nor one that reads or senses, passes over a CCW */
+/* Only searches have a status modifier: these commands never skip a CCW */
 static void what_a_program_does_not_name_is_left_alone(void)
 {
 	static const u8 commands[] = { NOP, READ, 0x04, 0x0f, BACK };
@@ -586,7 +588,7 @@ static void most_parts_run_and_one_more_fails(void)
 	for (n = CCW_CP_MAX_SEGS; n <= CCW_CP_MAX_SEGS + 1; n++) {
 		begin(FMT1);
 		for (i = 0; i < n; i++) {
-			/* From behind to the front, and not in order */
+			/* From the last to the first address, out of order */
 			at = 0x100 + (i * 37 % (n + 1)) * 0x30;
 			ccw(NOP, i == n - 1 ? 0 : CC, 0, 0);
 			ccw(TIC, 0, 0, 0x100 + (i + 1) * 37 % (n + 1) * 0x30);
@@ -821,7 +823,7 @@ static void unmapped_data_fails(void)
 		ccw(READ, CC, 80, DATA);
 		ccw(READ, 0, 80, NOWHERE);
 		fails(-EINVAL);
-		/* The second page only */
+		/* Only the second page is not mapped */
 		at = PROGRAM;
 		ccw(READ, CC, 80, DATA);
 		ccw(WRITE, 0, 8192, WORLD_LOW_END - 0x1000);
@@ -876,11 +878,11 @@ static void scsw_address_is_the_guests(void)
 	ccw(0, 0, 0, 0);
 	EQUAL(proof_translate(&p, flags, PROGRAM), 0);
 	peek_host_ccws(p.cp, &n);
-	/* Each one, and 8 behind the last of each part */
+	/* Each CCW, and 8 bytes behind the last CCW of each part */
 	for (i = 0; i <= 6; i++)
 		EQUAL(ccw_cp_guest_cpa(p.cp, p.start.cpa + i * 8),
 		      PROGRAM + i * 8);
-	/* Behind the TIC nothing is reached */
+	/* No CCW follows the TIC */
 	for (i = 0; i <= 3; i++)
 		EQUAL(ccw_cp_guest_cpa(p.cp, p.start.cpa + (8 + i) * 8),
 		      island + i * 8);
@@ -888,7 +890,7 @@ static void scsw_address_is_the_guests(void)
 	EQUAL(ccw_cp_guest_cpa(p.cp, p.start.cpa + 1), 0);
 	EQUAL(ccw_cp_guest_cpa(p.cp, p.start.cpa + n * 8), 0);
 	EQUAL(ccw_cp_guest_cpa(p.cp, PROGRAM), 0);
-	/* Status that comes late finds it, too */
+	/* Late status needs the address after the release */
 	ccw_cp_release(p.cp);
 	EQUAL(ccw_cp_guest_cpa(p.cp, p.start.cpa + 8), PROGRAM + 8);
 }
@@ -915,7 +917,7 @@ static void ranges_in_use_are_known(void)
 	EQUAL(ccw_cp_uses(p.cp, WORLD_TOP, ~0ULL), true);
 	EQUAL(ccw_cp_uses(p.cp, WORLD_TOP - 4096, 4096), false);
 	EQUAL(ccw_cp_uses(p.cp, DATA, 0), false);
-	/* Where the program itself is does not matter: it was copied */
+	/* The program's own memory is not in use: the program was copied */
 	EQUAL(ccw_cp_uses(p.cp, PROGRAM, 4096), false);
 	EQUAL(ccw_cp_uses(p.cp, LISTS, 4096), false);
 	ccw_cp_release(p.cp);
@@ -933,14 +935,14 @@ static unsigned int times_kept(u64 guest)
 	return 0;
 }
 
-/* Each page once for each time that it is pinned, and none that is not */
+/* Each pinned page is kept once for each pin, and no other page is */
 static void pages_of_a_program_that_runs_for_ever_are_kept(void)
 {
 	begin(FMT1 | F2);
 	ccw_cp_keep(p.cp);
 	ccw(SEARCH, CC, 5, DATA);
 	ccw(READ, 0, 8192, DATA + 2 * 4096);
-	/* Reached by a status modifier only: a run of pages with a hole */
+	/* Only a status modifier leads here: consecutive pages with a hole */
 	ccw(READ, 0, 8192, WORLD_LOW_END - 4096);
 	EQUAL(proof_translate(&p, flags, PROGRAM), 0);
 	EQUAL(times_kept(DATA), 0);
@@ -952,7 +954,7 @@ static void pages_of_a_program_that_runs_for_ever_are_kept(void)
 	EQUAL(times_kept(WORLD_LOW_END - 4096), 1);
 	EQUAL(times_kept(PROGRAM), 0);
 	EQUAL(times_kept(LISTS), 0);
-	/* None is left */
+	/* No pages are pinned, so none is kept */
 	ccw_cp_keep(p.cp);
 	EQUAL(times_kept(DATA), 1);
 }
@@ -971,7 +973,7 @@ static void release_can_be_repeated(void)
 	before = p.world.unpin_calls;
 	ccw_cp_release(p.cp);
 	EQUAL(p.world.unpin_calls, before);
-	/* The next translation releases, too, and so does the end */
+	/* The next translation and ccw_cp_free() release the pages, too */
 	EQUAL(proof_translate(&p, flags, PROGRAM), 0);
 	EQUAL(proof_translate(&p, flags, PROGRAM), 0);
 	EQUAL(p.world.pinned, 2);
@@ -990,14 +992,14 @@ static void consecutive_pages_are_pinned_in_one_call(void)
 	runs(MODEL_NORMAL);
 	EQUAL(p.pin_calls, 1);
 	EQUAL(p.pinned, 8);
-	/* Of two uses of a page one after the other, too */
+	/* Consecutive uses of the same page, too */
 	begin(FMT1);
 	for (i = 0; i < 8; i++)
 		ccw(WRITE, i == 7 ? 0 : CC, 1000, DATA + i * 1000);
 	runs(MODEL_NORMAL);
 	EQUAL(p.pin_calls, 1);
 	EQUAL(p.pinned, 2);
-	/* Not of different uses, and not with a page between */
+	/* Not for reads and writes together, and not with a page in between */
 	begin(FMT1);
 	ccw(WRITE, CC, 4096, DATA);
 	ccw(READ, CC, 4096, DATA + 4096);
@@ -1006,7 +1008,7 @@ static void consecutive_pages_are_pinned_in_one_call(void)
 	EQUAL(p.pin_calls, 3);
 }
 
-/* A guest that changes what was read */
+/* A guest that changes memory after it was read */
 static void rewrite(struct world *world, u64 addr, size_t len)
 {
 	(void)len;
@@ -1033,7 +1035,7 @@ static void what_was_read_once_counts(void)
 	EQUAL(p.world.reads, 1);
 	ccw_cp_release(p.cp);
 
-	/* The list is read where the CCW says, and that is once as well */
+	/* The list is read once, too, at the CCW's address */
 	p.world.interfere = NULL;
 	begin(FMT1 | F2);
 	ccw(READ, IDA, 8192, 0x2000);
@@ -1043,7 +1045,7 @@ static void what_was_read_once_counts(void)
 	put_idaw(0x2000, 2, DATA + 0x2000);
 	p.world.reads = 0;
 	EQUAL(proof_translate(&p, flags, PROGRAM), 0);
-	/* The program, two words, and the third when the first is known */
+	/* The program; two IDAWs; the third, once the first shows the need */
 	EQUAL(p.world.reads, 3);
 	EQUAL(p.pinned, 3);
 	ccw_cp_release(p.cp);
@@ -1089,7 +1091,7 @@ static void memory_is_taken_once_only(void)
 	EQUAL(shim_allocs, before);
 }
 
-/* What a boot loader does: it reads its next CCWs */
+/* A boot loader does this: it reads its next CCWs */
 static void program_that_reads_over_itself_is_refused_by_name(void)
 {
 	static const struct {
@@ -1107,7 +1109,7 @@ static void program_that_reads_over_itself_is_refused_by_name(void)
 		{ WRITE, 0, 16, PROGRAM + 16, false },
 		{ BACK, 0, 16, PROGRAM + 24, true },
 		{ BACK, 0, 16, PROGRAM + 39, false },
-		/* The list of the last one */
+		/* The list of the last CCW */
 		{ READ, 0, 5, LISTS + 3, true },
 		{ READ, 0, 16, LISTS + 4, false },
 	};
@@ -1140,7 +1142,7 @@ static void longest_run_takes_several_calls(void)
 	runs(MODEL_RUNNING);
 	EQUAL(p.pinned, 600);
 	EQUAL(p.pin_calls, 2);
-	/* No CCW's data is parted: 34 of them fit, with 15 pages each */
+	/* The data of one CCW is not split: 34 CCWs with 15 pages each fit */
 	EQUAL(p.world.largest_pin, 510);
 }
 
@@ -1154,7 +1156,7 @@ static void limit_of_locked_memory_ends_it_at_once(void)
 	put_idaw(LISTS, 2, DATA + 0x4000);
 	put_idaw(LISTS, 3, DATA + 0x5000);
 	ccw(READ, IDA, 0x2000, LISTS);
-	/* Three runs; none of them is tried again, page by page */
+	/* Three runs of pages. None of them is tried again page by page */
 	for (i = 1; i <= 3; i++) {
 		k = p.world.pin_calls;
 		p.world.short_at = i;
@@ -1189,7 +1191,7 @@ static void short_memory_is_told_and_leaves_nothing(void)
 			EQUAL(err, -ENOMEM);
 			EQUAL(p.world.pinned, 0);
 			EQUAL(ccw_cp_uses(p.cp, 0, ~0ULL), false);
-			/* The next one has the memory */
+			/* The next translation has enough memory */
 			EQUAL(proof_translate(&p, flags, PROGRAM), 0);
 		}
 		ccw_cp_free(p.cp);
@@ -1202,8 +1204,8 @@ static void short_memory_is_told_and_leaves_nothing(void)
 }
 
 /*
- * The table of the documentation: each bit of the ORB's 3 words, by what
- * becomes of it in a format-1 program with direct data.
+ * The table in the documentation: the treatment of each bit of the ORB's 3
+ * words, for a format-1 program with direct data.
  */
 enum fate { PASSED, USED, UNSUPPORTED, WRONG };
 
@@ -1261,7 +1263,7 @@ static void each_orb_bit_has_its_fate(void)
 		}
 	}
 
-	/* The host's are always format 1 with format-2 IDAWs */
+	/* The host's program always has format 1 and format-2 IDAWs */
 	EQUAL(proof_translate(&p, FMT1 | F2, PROGRAM), 0);
 	EQUAL(p.start.flags, FMT1 | F2);
 	EQUAL(proof_translate(&p, FMT1 | F2_2K, PROGRAM), 0);
@@ -1284,7 +1286,7 @@ static void idaws_are_as_small_as_a_list_has_them(void)
 		ccw(READ, IDA, 80, LISTS);
 		runs(MODEL_NORMAL);
 		EQUAL(p.start.flags & CCW_ORB_IDA2K, small);
-		/* Data that is skipped has no list */
+		/* Skipped data has no list */
 		at -= 8;
 		ccw(READ, IDA | SKIP, 80, LISTS);
 		runs(MODEL_NORMAL);
@@ -1292,7 +1294,7 @@ static void idaws_are_as_small_as_a_list_has_them(void)
 	}
 }
 
-/* What one CCW has pinned, the next one's call takes in */
+/* The pin call of one CCW includes pages of the next CCWs */
 static void pages_of_neighbours_are_pinned_by_one_call(void)
 {
 	unsigned int i, k;
@@ -1307,7 +1309,7 @@ static void pages_of_neighbours_are_pinned_by_one_call(void)
 		EQUAL(p.pin_calls, 1);
 		EQUAL(p.pinned, 5);
 	}
-	/* What is read and what is written is pinned in different ways */
+	/* Pages to read and pages to write are pinned by separate calls */
 	begin(FMT1);
 	ccw(READ, CC, 4096, DATA);
 	ccw(WRITE, CC, 4096, DATA + 0x1000);
@@ -1383,7 +1385,7 @@ static void midaws_are_followed_in_both_formats(void)
 			runs(MODEL_NORMAL);
 			EQUAL(p.guest.bytes, 7197);
 			EQUAL(p.pinned, 4);
-			/* And where the device wants less */
+			/* The same, if the device wants less */
 			runs_with(MODEL_LENGTH, BYTES_80, 0);
 			EQUAL(p.guest.bytes, 80);
 		}
@@ -1410,7 +1412,7 @@ static void midaws_skip_input(void)
 	runs(MODEL_NORMAL);
 	EQUAL(p.guest.bytes, 20160);
 	EQUAL(p.pinned, 2);
-	/* What the device would get is not told */
+	/* The device would get unknown data */
 	at = PROGRAM;
 	ccw(WRITE, MIDA, 20160, LISTS);
 	fails(-EOPNOTSUPP);
@@ -1428,7 +1430,10 @@ static void midaws_go_backward(void)
 	EQUAL(p.guest.bytes, 0x11 + 4096);
 }
 
-/* Data is never chained behind it: what follows is a command, by a modifier */
+/*
+ * No data is chained behind a bad first MIDAW. The next CCW is reached only by
+ * a status modifier, as a command
+ */
 static void bad_first_midaw_leads_to_nothing(void)
 {
 	begin(FMT1 | MIDAWS);
@@ -1443,7 +1448,7 @@ static void bad_first_midaw_leads_to_nothing(void)
 	EQUAL(p.guest.cpa, PROGRAM + 16);
 }
 
-/* What goes before is moved, then comes the program check */
+/* The data before the bad MIDAW is moved, then the program check comes */
 static void bad_midaw_gives_a_program_check_where_it_is(void)
 {
 	static const struct {
@@ -1451,10 +1456,10 @@ static void bad_midaw_gives_a_program_check_where_it_is(void)
 		u16 count;
 		u64 addr;
 	} bad[] = {
-		{ LAST, 0, DATA },		/* for nothing */
+		{ LAST, 0, DATA },		/* a count of 0 */
 		{ LAST, 100, DATA + 0xfff },	/* leaves its page */
-		{ LAST, 101, DATA },		/* for too much */
-		{ LAST, 99, DATA },		/* the last, for too little */
+		{ LAST, 101, DATA },		/* more than the CCW's count */
+		{ LAST, 99, DATA },		/* the last one, less than the count */
 		{ 0x10, 100, DATA },		/* reserved bits */
 	};
 	unsigned int i;
@@ -1485,7 +1490,7 @@ static void midaws_end_with_their_page(void)
 	ccw(READ, MIDA, 200, LISTS - 16);
 	runs(MODEL_PROGRAM_CHECK);
 	EQUAL(p.guest.bytes, 100);
-	/* A page of them, and no more */
+	/* The MIDAWs fill a page; one more does not fit */
 	at = PROGRAM;
 	for (i = 0; i < 256; i++)
 		put_midaw(LISTS, i, 0, 16, DATA + 0x1000 + i * 16);

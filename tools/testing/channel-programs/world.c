@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A guest's memory and the host's, and what of it may be touched when */
+/* The memory of a guest and of the host, and the checks of each access to it */
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -50,7 +50,7 @@ void world_init(struct world *world)
 			page->len = WORLD_PAGE;
 			if (page->guest == WORLD_LONG)
 				page->len = WORLD_LONG_END - WORLD_LONG;
-			/* 7 is prime to 27: each one its own, none in line */
+			/* 7 is prime to 27: each address is used once, none are adjacent */
 			page->host = n * 7 % WORLD_PAGES * 0x3000ULL;
 			page->host += n & 1 ? 0x40000000ULL : 0x9000000000ULL;
 			page->readonly = page->guest == WORLD_READONLY;
@@ -172,7 +172,7 @@ static void world_unpin(void *ctx, u64 pfn, unsigned int npages)
 			       (unsigned long long)pfn + i);
 		page->pins--;
 		world->pinned--;
-		/* A page is let go when all are: which one is not told */
+		/* A page is released with its last pin. unpin() does not say which pin it ends */
 		if (!page->pins)
 			page->write_pins = 0;
 	}
@@ -235,10 +235,7 @@ u64 world_copy_differs(struct world_copy *copy)
 	return ~0ULL;
 }
 
-/*
- * A program that changes itself is seen as it was when it was started, if the
- * channel may prefetch
- */
+/* If the channel may prefetch, a program that changes itself runs as it was at its start */
 static bool guest_fetch(void *ctx, uint64_t addr, void *buf, size_t len)
 {
 	struct world_copy *copy = ctx;
@@ -327,13 +324,13 @@ static u32 get32(const u8 *bytes)
 	return (u32)bytes[0] << 24 | bytes[1] << 16 | bytes[2] << 8 | bytes[3];
 }
 
-/* An IDAW that stops the channel, being aligned to neither end of a block */
+/* An IDAW that stops the channel: aligned to neither end of a block */
 static bool stops(u64 idaw)
 {
 	return idaw % 2048 && idaw % 2048 != 2047;
 }
 
-/* A host's address that a list may lead to: of a page that is pinned, or ours */
+/* An address in a host's list must be that of a pinned page, or of our memory */
 static bool is_known(struct world *world, u64 addr)
 {
 	struct world_page *page = host_page(world, addr);
@@ -353,7 +350,7 @@ static const char *inspect_midaws(struct world *world, u32 addr, u32 count)
 		if (!raw)
 			return "a list of MIDAWs that is cut off";
 		part = raw[6] << 8 | raw[7];
-		/* What no channel accepts */
+		/* A MIDAW with a count of 0 stops any channel */
 		if (!part)
 			return NULL;
 		if (!is_known(world, (u64)get32(raw + 8) << 32 |

@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Whatever only a status modifier leads to conflicts with all else.
+# A CCW that only a status modifier leads to conflicts with all other CCWs.
 /^static bool cp_conflicts(/,/^}/ s/return .*;/return true;/

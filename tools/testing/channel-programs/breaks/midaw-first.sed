@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# A list whose first MIDAW is bad leads to what is chained behind it.
+# If the first MIDAW of a list is bad, the CCW chained behind it is still reached.
 /^static bool cp_moves_nothing(/,/^}/ s/== MIDAW_BAD/== 1/

@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Data that is chained is taken for the device to read.
+# Chained data is pinned only for the device to read it.
 /^static int cp_follow(/,/^}/ s/as = kind;/as = AS_OUTPUT;/

@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Memory that is short is taken for pages that cannot be pinned.
+# -ENOMEM is treated as if the pages could not be pinned.
 /^static int cp_fail_pin(/,/^}/ s/case -ENOMEM:/case -EDOM:/

@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# A list of the guest's with small blocks does not make the host's small.
+# If the guest's list has 2-KiB blocks, the host's list still has 4-KiB blocks.
 /^static int cp_copy_idal(/,/^}/ s/cp->host_shift = cp->shift;//

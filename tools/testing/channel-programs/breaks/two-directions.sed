@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Data that is used twice is used in two directions.
+# Any second use of data counts as a use in the other direction.
 /^static int cp_copy_data(/,/^}/ s/if (cp_is_other_way(slot, data))/if (true)/
