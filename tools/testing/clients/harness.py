@@ -1,22 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What the tests of programs share: TAP, commands, and waiting. They run in the guest, in the disk's root."""
+"""Shared parts of the tests of programs: TAP, commands and waits. They run in the guest, in the disk's root."""
 
 import os
 import pathlib
 import subprocess
 import time
 
-# Of all waits: emulated, each program takes some tenths of a second to start, and libvirtd some ten seconds to answer
-# for the first time. The rest is for a loaded machine, on which that was seen to take a minute.
+# The limit of all waits. In an emulated guest a program takes some tenths of a second to start, and libvirtd some ten
+# seconds to answer for the first time. On a loaded machine such a start once took a minute.
 LIMIT = 180
 
 os.environ["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin"
-# udevadm does nothing in a chroot, unless it is told that this is all right.
+# Without this, udevadm does nothing in a chroot.
 os.environ["SYSTEMD_IGNORE_CHROOT"] = "1"
 
 
 class Wrong(Exception):
-    """The test's expectation is not met; its text says which."""
+    """A failed expectation, with a text that names it."""
 
 
 def check(met, text):
@@ -29,7 +29,7 @@ def same(found, expected, what):
 
 
 def attempt(*argv):
-    """Runs a command to its end, whatever that is: (exit code, output)."""
+    """Runs a command, which may fail: (exit code, output)."""
     done = subprocess.run(argv, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           timeout=LIMIT)
     return done.returncode, done.stdout.strip()
@@ -43,7 +43,7 @@ def command(*argv):
 
 
 def refused(*argv):
-    """Runs a command that has to fail by itself; returns its output."""
+    """Runs a command that has to fail, but not by a signal; returns its output."""
     code, output = attempt(*argv)
     check(code > 0, f"{' '.join(argv)} ended with {code}: {output}")
     return output
@@ -66,7 +66,7 @@ def write(path, text):
 
 
 def run(tests):
-    """One result for each function, by its name; returns the exit code."""
+    """Prints one result for each function, by its name; returns the exit code."""
     print(f"1..{len(tests)}", flush=True)
     failed = 0
     for number, test in enumerate(tests, 1):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Node devices: what libvirt calls mediated devices and their parents, by virsh."""
+"""libvirt's node devices by virsh: the mediated devices and their parents."""
 
 import contextlib
 import functools
@@ -12,8 +12,8 @@ from harness import attempt, check, same, until, write
 from libvirt_host import virsh
 from parents import BUS, DEVICES, active, parent
 
-# How long libvirt's list may be behind sysfs, in seconds and in calls of virsh: these are slow on a loaded machine, and
-# udev has to come to its turn. On an idle machine it is not behind at all.
+# How long libvirt's list may lag behind sysfs: in seconds, and in calls of virsh, which are slow on a loaded machine.
+# udev also needs its time there. On an idle machine the list does not lag.
 LAG, LAG_CALLS = 10, 3
 
 _FILE = pathlib.Path("/tmp/device.xml")
@@ -26,7 +26,7 @@ def node(uuid):
 
 @functools.cache
 def parent_node():
-    """libvirt's name of the parent: that of the node device with the parent's path."""
+    """libvirt's name of the parent: the name of the node device with the parent's path."""
     path = os.path.realpath(BUS / parent.name)
     found = [name for name in virsh("nodedev-list", "--cap", "mdev_types").split()
              if described(name).findtext("path") == path]
@@ -56,7 +56,7 @@ def check_list():
 
 
 def check_list_follows():
-    """After a change of sysfs."""
+    """Waits until libvirt's list follows a change of sysfs."""
     start = time.monotonic()
     found = listed()
     limit = max(LAG, LAG_CALLS * (time.monotonic() - start))
@@ -83,7 +83,7 @@ def destroy(uuid):
 
 @contextlib.contextmanager
 def created(uuid):
-    """A device without a definition. What is left of it in the end is removed."""
+    """A device without a definition, removed at the end if it still exists."""
     create(uuid)
     try:
         yield
@@ -92,7 +92,7 @@ def created(uuid):
 
 
 def another(uuid):
-    """The same, if the parent can have two devices."""
+    """A second device, if the parent can have two."""
     return created(uuid) if parent.instances > 1 else contextlib.nullcontext()
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""libvirt's node devices, as Debian has them: lists are those of sysfs, and what virsh is asked to do is done."""
+"""libvirt's node devices, as Debian has them: virsh lists the devices of sysfs, and does what it is asked to do."""
 
 import os
 import sys
@@ -80,7 +80,7 @@ def description_is_that_of_sysfs():
 
 
 def devices_are_listed_until_they_are_destroyed():
-    """Each round has a new device by the same UUID."""
+    """Each round creates a new device with the same UUID."""
     with another(OTHER):
         others = in_sysfs()
         for number in range(ROUNDS):

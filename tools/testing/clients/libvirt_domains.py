@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A domain with one of our guests, and what the guest tells of its device."""
+"""A libvirt domain with one of our guests, and the guest's messages about its device."""
 
 import contextlib
 import os
@@ -11,7 +11,7 @@ from libvirt_host import virsh
 
 
 class Pci:
-    """A guest with a serial card. It agrees to an unplug by ACPI, or not."""
+    """A guest with a serial card. It agrees to an unplug by ACPI, or refuses."""
     model, program, arch, machine = "vfio-pci", "pci_guest", "x86_64", "pc"
     agrees, refuses = "eject", ""
     found, gone, refusal = "card in slot", "the card is gone", "asked for the card: no"
@@ -19,13 +19,13 @@ class Pci:
 
     @staticmethod
     def console(file):
-        """QEMU's argument, behind the devices: libvirt has no word for this kind of console."""
+        """QEMU's argument for the console, after the devices: libvirt does not support this kind of console."""
         return ("</devices><qemu:commandline><qemu:arg value='-debugcon'/>"
                 f"<qemu:arg value='file:{file}'/></qemu:commandline>")
 
 
 class Ccw:
-    """A guest with a channel device. Nobody asks it before an unplug."""
+    """A guest with a channel device. An unplug does not ask this guest."""
     model, program, arch, machine = "vfio-ccw", "ccw_guest", "s390x", "s390-ccw-virtio"
     agrees, refuses = "", None
     found, gone = "SENSE ID", "the device is gone"
@@ -62,7 +62,7 @@ class Domain:
         virsh("create", str(file))
 
     def says(self, text):
-        """Waits for what the guest says, behind what was waited for before."""
+        """Waits for a message of the guest, after the last one that was waited for."""
         def said():
             output = self._console.read_text(errors="replace") if self._console.exists() else ""
             at = output.find(text, self._heard)
@@ -72,17 +72,17 @@ class Domain:
         until(said, f"the guest of {self.name} says {text!r}")
 
     def is_at_work(self):
-        """The guest has found the device and has used it."""
+        """Waits until the guest has found the device and has used it."""
         self.says(guest.found)
         self.says("idle\n")
 
     def uuids(self):
-        """Its devices, as libvirt has them."""
+        """The domain's devices, according to libvirt."""
         return [address.get("uuid") for address in
                 ElementTree.fromstring(virsh("dumpxml", self.name)).iterfind("devices/hostdev/source/address")]
 
     def check(self, *uuids):
-        """It runs, and has these devices."""
+        """Checks that the domain runs and has these devices."""
         same(virsh("domstate", self.name), "running", f"state of {self.name}")
         same(self.uuids(), list(uuids), f"devices of {self.name}")
 
@@ -91,7 +91,7 @@ class Domain:
         self.check()
 
     def file(self, uuid):
-        """For virsh, which attaches and detaches what a file describes."""
+        """Writes a device's XML into a file, by which virsh attaches or detaches the device."""
         file = pathlib.Path("/tmp/hostdev.xml")
         file.write_text(_hostdev(uuid))
         return str(file)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""libvirt's domains, with QEMU as Debian has it: they get devices, lose them, and go on without them."""
+"""libvirt's domains, with QEMU as Debian has it: they get devices, lose them, and keep running without them."""
 
 import contextlib
 import signal
@@ -18,7 +18,7 @@ OTHER = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1002"
 
 
 def waiting():
-    """Somebody waits for the device."""
+    """Returns whether a request for the device is pending."""
     return read(DEVICES / UUID / "request") == "1"
 
 
@@ -30,7 +30,7 @@ def check_held():
 
 @contextlib.contextmanager
 def removal():
-    """mdevctl stop of a device whose guest does not agree: yields the process, when it waits."""
+    """Runs mdevctl stop for a device whose guest does not agree. Yields the process once it waits."""
     with subprocess.Popen(["mdevctl", "stop", "--uuid", UUID], stdin=subprocess.DEVNULL) as process:
         try:
             until(waiting, "the removal waits")
@@ -106,7 +106,8 @@ def a_removal_that_waits_keeps_nobody_else_and_can_be_repeated():
 def a_revoked_device_leaves_the_domain_running():
     with created(UUID), running("revoked", UUID, words=guest.refuses) as domain:
         domain.is_at_work()
-        # virsh says that it is detached, some seconds later; the domain of a guest that refuses has it still.
+        # Some seconds later virsh reports the device as detached. If the guest refuses, the domain still has the
+        # device.
         domain.detach(UUID)
         domain.says(guest.refusal)
         domain.check(UUID)
@@ -116,7 +117,7 @@ def a_revoked_device_leaves_the_domain_running():
         domain.says(guest.gone)
         domain.detach(UUID)
         domain.check(UUID)
-        # The UUID is free in sysfs, but not for another domain.
+        # The UUID is free in sysfs, but libvirt refuses it for another domain.
         with created(UUID), running("second") as second:
             check_list()
             said = refused("virsh", "attach-device", second.name, second.file(UUID))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""libvirt on a disk whose packages' scripts did not run: what they would have made, the daemons, and virsh."""
+"""Runs libvirt on a disk on which no packages' scripts ran: makes the scripts' files, and starts the daemons."""
 
 import contextlib
 import ctypes
@@ -17,7 +17,7 @@ HOST = "vm"
 
 PR_SET_CHILD_SUBREAPER = 36
 
-# What the packages' scripts and an administrator make. libvirtd logs warnings and errors, into a file.
+# The files that the packages' scripts and an administrator make. libvirtd logs warnings and errors into a file.
 _FILES = {
     "/etc/passwd": "root:x:0:0:root:/root:/bin/sh\n"
                    "libvirt-qemu:x:64055:64055::/var/lib/libvirt:/usr/sbin/nologin\n",
@@ -39,8 +39,8 @@ def virsh(*argv):
 
 def reap_orphans():
     """
-    Goes on in a child. This process reaps what is orphaned, as the first process of a system does: libvirt waits for
-    the end of each QEMU, and a QEMU is nobody's child.
+    Continues in a child. This process reaps orphans, as the first process of a system does. A QEMU is an orphan, and
+    libvirt waits until it is reaped.
     """
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
     child = os.fork()
@@ -91,7 +91,7 @@ class Libvirtd:
 
 @contextlib.contextmanager
 def libvirt():
-    """All daemons; yields libvirtd, which can be restarted meanwhile."""
+    """Runs all daemons; yields libvirtd, which a test can restart."""
     _make_files()
     with udevd():
         command("udevadm", "trigger", "--action=add")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The logs of libvirtd and of the domains: lines that have to be explained."""
+"""The logs of libvirtd and of the domains. Each line needs an explanation."""
 
 import pathlib
 import re
@@ -9,7 +9,7 @@ from libvirt_host import LOG
 
 DOMAINS = pathlib.Path("/var/log/libvirt/qemu")
 
-# What is expected: the log, the line, and why it is there. A domain's log has the domain's name.
+# The expected lines: the log, the line, and the explanation. A domain's log has the domain's name.
 KNOWN = (
     ("libvirtd", r": info : ", "libvirtd names itself"),
     ("libvirtd", r"Unable to open /dev/kvm", "these machines have no KVM"),
@@ -34,7 +34,7 @@ KNOWN = (
 
 
 def _messages(text):
-    """Lines of a domain's log without QEMU's command, of which each line but the last ends with a backslash."""
+    """The lines of a domain's log, without QEMU's command. A backslash ends each line of that but the last."""
     command = False
     for line in text.splitlines():
         began = ": starting up libvirt " in line

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""mdevctl, as Debian has it: what it prints is what sysfs says, and what it is asked to do is done."""
+"""mdevctl, as Debian has it: what it prints agrees with sysfs, and it does what it is asked to do."""
 
 import contextlib
 import json
@@ -20,7 +20,7 @@ DEFINITIONS = pathlib.Path("/etc/mdevctl.d")
 UUID = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001"
 OTHER = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1002"
 
-# A wait that a holder causes lasts until the holder ends; one that is over sooner than this was none.
+# Seconds. A wait for a holder lasts until the holder ends, so a command that ends sooner did not wait.
 WAIT = 2
 
 
@@ -38,7 +38,7 @@ def check_lists():
 
 @contextlib.contextmanager
 def defined(uuid=UUID, *options, on=None, type=None):
-    """A definition, which ends with all that came of it, however the test ends."""
+    """Defines a device. At the end the definition and the device are removed, even if the test fails."""
     on = on or parent.name
     command("mdevctl", "define", "--uuid", uuid, "--parent", on, "--type", type or parent.type, *options)
     try:
@@ -58,8 +58,8 @@ def started(*options):
 
 @contextlib.contextmanager
 def held(*options):
-    """A holder of the device; yields its PID. It goes into the background by itself when it has the device."""
-    # Not a pipe: the holder would keep it open.
+    """A holder of the device; yields its PID. The holder goes into the background once it has the device."""
+    # A pipe would stay open in the holder.
     same(subprocess.call([parent.holder, *options, UUID], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL), 0,
          parent.holder)
     pid = int(read(DEVICES / UUID / "holder").split()[0])
@@ -137,7 +137,7 @@ def stop_of_a_held_device_asks_its_holder():
     with started(), held("--request") as pid:
         command("mdevctl", "stop", "--uuid", UUID)
         check(not (DEVICES / UUID).exists(), "the device is still there")
-        # Nobody waits for it: it stays a zombie.
+        # The holder has no parent that reaps it, so it stays a zombie.
         until(lambda: ") Z " in read(f"/proc/{pid}/stat"), "the holder has ended by itself")
 
 

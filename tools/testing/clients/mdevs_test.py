@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """
-mdevs tells what sysfs says: table, JSON, metrics, and each change while it watches. And sysfs has what KubeVirt reads,
-and what libvirt reads for OpenStack Nova.
+mdevs prints what sysfs says: as a table, as JSON, as metrics, and each change while it watches. KubeVirt finds what it
+reads in sysfs, and so does libvirt for OpenStack Nova.
 """
 
 import contextlib
@@ -26,13 +26,13 @@ METRICS = pathlib.Path("/tmp/mdevs.prom")
 UUID = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001"
 OTHER = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1002"
 
-# Seconds in which no look is due, so that whatever is shown was shown for an event.
+# Seconds between two looks at sysfs. It is so long that mdevs prints a change only because of an event.
 NEVER = "3600"
 
 # A user who is not root.
 NOBODY = 65534
 
-# Only our mdev.ko has tracepoints. The kernel's own tells neither holders nor requests.
+# Only our mdev.ko has tracepoints, and only it shows holders and requests.
 OURS = pathlib.Path("/sys/kernel/tracing/events/mdev").exists()
 
 
@@ -49,7 +49,7 @@ def made(uuid=UUID, kind="mtty-1"):
 @contextlib.contextmanager
 def held(uuid=UUID):
     """A holder that cannot be asked; yields its PID."""
-    # Not a pipe: the holder would keep it open.
+    # A pipe would stay open in the holder.
     same(subprocess.call(["/tests/demo/vfio_hold", uuid], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL), 0,
          "vfio_hold")
     pid = int(read(DEVICES / uuid / "holder").split()[0])
@@ -82,14 +82,14 @@ class Watch:
         return json.loads(self.line())["devices"]
 
     def devices_become(self, wanted):
-        """A removal is shown in one or several steps."""
+        """Waits for these devices. mdevs may show a removal in several steps."""
         while self.devices() != wanted:
             pass
 
 
 @contextlib.contextmanager
 def watching(*options):
-    # Not buffered: what is waited for is not read before.
+    # Unbuffered, so that the test can wait for lines on the pipe.
     with subprocess.Popen([MDEVS, "--watch", *options], bufsize=0, stdout=subprocess.PIPE) as process:
         try:
             yield Watch(process)
@@ -98,7 +98,7 @@ def watching(*options):
 
 
 def expected(uuid):
-    """A device as sysfs has it, in mdevs's form."""
+    """A device according to sysfs, in the form in which mdevs prints it."""
     device = DEVICES / uuid
     holder = read(device / "holder")
     pid, _, name = holder.partition(" ")
@@ -115,7 +115,7 @@ def types():
 
 
 def check_all():
-    """JSON, table and metrics are those of sysfs; returns the table's rows."""
+    """Compares JSON, table and metrics with sysfs; returns the table's rows."""
     devices = [expected(path.name) for path in sorted(DEVICES.iterdir())]
     same(json.loads(command(MDEVS, "--json")), {"devices": devices, "types": types()}, "mdevs --json")
     rows = [re.split("  +", line) for line in command(MDEVS).splitlines()]
@@ -127,7 +127,7 @@ def check_all():
 
 
 def metrics(text):
-    """{name: {(labels, …): value}}, of what promtool accepts."""
+    """Parses metrics that promtool accepts: {name: {(labels, …): value}}."""
     done = subprocess.run(["promtool", "check", "metrics"], input=f"{text}\n", text=True, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT)
     same((done.returncode, done.stdout), (0, ""), "promtool")
@@ -265,7 +265,7 @@ def devices_that_come_and_go_are_shown_whole_or_not_at_all():
 
 
 def kubevirt_finds_types_and_devices():
-    """What its virt-handler reads: the type's name, the parent in the link's text, the group, /dev/vfio/GROUP."""
+    """The files that virt-handler reads: the type's name, the parent in the link's text, the group, /dev/vfio/GROUP."""
     for kind in BUS.glob("*/mdev_supported_types/*"):
         check(read(kind / "name").replace(" ", "_"), f"{kind} has no name")
         check(re.fullmatch(r"\d+\n", (kind / "available_instances").read_text()), f"{kind}: available_instances")
@@ -282,12 +282,12 @@ def kubevirt_finds_types_and_devices():
 
 
 def libvirt_finds_types_and_devices_for_nova():
-    """What its node device driver reads: each type's three attributes; the device's type, group and parent."""
+    """The files that its node device driver reads: three attributes of a type; type, group and parent of a device."""
     for kind in TYPES.iterdir():
         check(read(kind / "device_api").startswith("vfio-"), f"{kind}: device_api")
         check(read(kind / "name"), f"{kind} has no name")
         check(int(read(kind / "available_instances")) >= 0, f"{kind}: available_instances")
-    # Nova writes the UUID itself, without a line's end; Cyborg removes the device by the type's link to it.
+    # Nova writes the UUID without a newline. Cyborg removes the device by the link to it in its type.
     write(BUS / "mtty/mdev_supported_types/mtty-1/create", UUID)
     device = DEVICES / UUID
     same(device.resolve().parent, (BUS / "mtty").resolve(), "the parent")

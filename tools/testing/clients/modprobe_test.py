@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """
-Which mdev.ko does modprobe load? /states has a /lib/modules for each way of installation, and for what was left when
-it was undone. What modprobe says where it fails is what Documentation/admin-guide/installation.rst explains.
+Which mdev.ko does modprobe load? /states has a /lib/modules for each way of installation, and one for each state after
+its removal. The errors of modprobe here are those that Documentation/admin-guide/installation.rst explains.
 """
 
 import ctypes
@@ -25,19 +25,19 @@ Z = os.uname().machine == "s390x"
 OURS = ["mdev", "mtty", *(["vfio_ccw"] if Z else [])]
 
 
-# What was there before, and stays.
+# The modules that were loaded before; they stay.
 BASE = set(os.listdir(LOADED))
 
 
 def use(way):
-    """Mounts it at the place of the one that the disk has."""
+    """Mounts the /lib/modules of this way over the disk's own."""
     if os.path.ismount(MODULES):
         check(not libc.umount2(os.fsencode(MODULES), 0), "it cannot be unmounted")
     check(not libc.mount(os.fsencode(STATES / way), os.fsencode(MODULES), None, MS_BIND, None), "it cannot be mounted")
 
 
 def file_of(name, *folders):
-    """The one file of a module, in these folders of /lib/modules/VERSION."""
+    """The only file of a module, in these folders of /lib/modules/VERSION."""
     top = MODULES / os.uname().release
     found = [path for folder in folders for path in (top / folder).rglob(f"{name}.ko*")]
     same(len(found), 1, f"files of {name} in {folders}")
@@ -45,13 +45,13 @@ def file_of(name, *folders):
 
 
 def kernels_own():
-    """The kernel's own mdev: DKMS 3.2 puts it away as long as ours is there."""
+    """The kernel's own mdev. DKMS 3.2 moves it away while ours is installed."""
     undone = next(name for name in UNDONE if (STATES / name).exists())
     return file_of("mdev", STATES / undone / os.uname().release / "kernel")
 
 
 def unload():
-    """In the order in which they use each other."""
+    """Unloads our modules, users first."""
     while there := [name for name in os.listdir(LOADED) if name not in BASE]:
         idle = [name for name in there if not os.listdir(LOADED / name / "holders")]
         check(idle, f"{there} cannot be unloaded")
@@ -59,14 +59,14 @@ def unload():
 
 
 def check_loaded(name, file):
-    """Is what is loaded from that file? srcversion is a sum of the source."""
+    """Checks that the loaded module is from that file. srcversion is a checksum of the source."""
     for field in ("version", "srcversion"):
         same(read(LOADED / name / field), command("modinfo", "--field", field, file),
              f"{field} of the {name} that is loaded")
 
 
 def check_gvt():
-    """Debian's GVT-g, which is built for the kernel's own mdev.ko, uses the one that is loaded."""
+    """Debian's GVT-g is built for the kernel's own mdev.ko, and uses the one that is loaded."""
     command("modprobe", "kvmgt")
     check("kvmgt" in os.listdir(LOADED / "mdev/holders"), "kvmgt does not use mdev")
     check(os.path.isdir("/sys/bus/mdev/drivers/intel_vgpu_mdev"), "kvmgt has registered no driver")
@@ -86,7 +86,7 @@ def loads_ours(way):
                 check_gvt()
             check(os.path.isdir("/sys/kernel/tracing/events/mdev"), "the mdev that is loaded has no tracepoints")
             check(os.path.isdir("/sys/class/mdev_bus/mtty"), "mtty is no parent")
-            # Without a fragment for modprobe: VFIO itself wants it.
+            # VFIO itself requests vfio_iommu_type1; no file for modprobe does.
             check((LOADED / "vfio_iommu_type1").exists(), "vfio_iommu_type1 is not loaded")
         finally:
             unload()
@@ -116,7 +116,7 @@ def loads_the_kernels_own(way):
 
 
 def package_has_qemu_asked_for_a_kernels_sample():
-    """QEMU holds a device of the kernel's mdpy, which knows nothing of requests, and lets go when it is removed."""
+    """QEMU holds a device of the kernel's mdpy, which has no requests, and releases the device when it is removed."""
     use("package")
     try:
         command("modprobe", "mdev")
@@ -132,7 +132,7 @@ def the_kernels_own_in_the_way_is_told():
     use("package")
     try:
         command("insmod", kernels_own())
-        # For modprobe, a module of this name is there.
+        # modprobe succeeds, because a module of this name is loaded.
         command("modprobe", "mdev")
         check_loaded("mdev", kernels_own())
         said = refused("insmod", file_of("mdev", "updates"))
@@ -144,7 +144,7 @@ def the_kernels_own_in_the_way_is_told():
 
 
 def signatures_are_demanded():
-    """Not to be undone: the last test. That is what Secure Boot comes to."""
+    """With enforced signatures, as with Secure Boot. This cannot be undone, so this test is the last one."""
     use("package")
     command("modprobe", "vfio")
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The parent that the tests of programs use, and what sysfs says of it and of its devices."""
+"""The parent that the tests of programs use, and its state and that of its devices in sysfs."""
 
 import os
 import pathlib

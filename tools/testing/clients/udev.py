@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""udevd, for as long as a test needs it."""
+"""Runs udevd while a test needs it."""
 
 import contextlib
 import pathlib
@@ -10,7 +10,7 @@ from harness import attempt, until
 
 @contextlib.contextmanager
 def udevd():
-    """The rules are Debian's. mdevctl's names a place where its package has no mdevctl: give it one."""
+    """udevd has Debian's rules. mdevctl's rule names a path at which its package has no mdevctl: make a link there."""
     link = pathlib.Path("/usr/sbin/mdevctl")
     if not link.exists():
         link.symlink_to("../bin/mdevctl")
