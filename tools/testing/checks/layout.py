@@ -53,7 +53,7 @@ def try_case(target, kernel, number, was, becomes, more, reason):
     (PLACE / VFIO_CCW).unlink(missing_ok=True)
     built, said = make(target, kernel, number, *more)
     if built == bool(reason) or reason not in said:
-        raise Failure(f"it is {'built' if built else 'refused'}; see {LOGS.relative_to(TOP)}/layout-{number}.log")
+        raise Failure(f"vfio_ccw is {'built' if built else 'refused'}; see {LOGS.relative_to(TOP)}/layout-{number}.log")
     if not reason and not (PLACE / VFIO_CCW).exists():
         raise Failure("there is no vfio_ccw.ko")
 
@@ -64,7 +64,7 @@ def others_alone(target, kernel):
     built, _ = make(target, kernel, "others", "VFIO_CCW=n", "btf=none")
     there = [name for name in (*OTHERS, VFIO_CCW) if (PLACE / name).exists()]
     if not built or there != list(OTHERS):
-        raise Failure(f"there are {there}; see {LOGS.relative_to(TOP)}/layout-others.log")
+        raise Failure(f"the build made {there}; see {LOGS.relative_to(TOP)}/layout-others.log")
 
 
 def run(args, report):

@@ -33,15 +33,15 @@ def make(target, kernel, major, minor):
 def newest_is_built(target, kernel, major, minor):
     built, said = make(target, kernel, major, minor + 1)
     if not built or not (PLACE / target.name / "drivers/vfio/mdev/mdev.ko").exists():
-        raise Failure(f"it is not built; see {LOGS.relative_to(TOP)}/newer-{target.name}.log")
+        raise Failure(f"the modules are not built; see {LOGS.relative_to(TOP)}/newer-{target.name}.log")
     if f"note: Linux {major}.{minor + 1} is newer than {major}.{minor}" not in said:
-        raise Failure("make says nothing of it")
+        raise Failure("make does not note that the kernel is newer")
 
 
 def older_is_refused(target, kernel, major, minor):
     built, said = make(target, kernel, major, minor + 1)
     if built or "newer than those tested, and its interface is not known: compat/probes/" not in said:
-        raise Failure(f"it is not refused for a probe; see {LOGS.relative_to(TOP)}/newer-{target.name}.log")
+        raise Failure(f"no probe makes make refuse the kernel; see {LOGS.relative_to(TOP)}/newer-{target.name}.log")
 
 
 def run(args, report):

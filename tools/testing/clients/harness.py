@@ -52,7 +52,7 @@ def refused(*argv):
 def until(condition, text):
     deadline = time.monotonic() + LIMIT
     while not condition():
-        check(time.monotonic() < deadline, f"after {LIMIT} s still not so: {text}")
+        check(time.monotonic() < deadline, f"not true after {LIMIT} s: {text}")
         time.sleep(0.05)
 
 

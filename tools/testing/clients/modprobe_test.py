@@ -32,8 +32,8 @@ BASE = set(os.listdir(LOADED))
 def use(way):
     """Mounts the /lib/modules of this way over the disk's own."""
     if os.path.ismount(MODULES):
-        check(not libc.umount2(os.fsencode(MODULES), 0), "it cannot be unmounted")
-    check(not libc.mount(os.fsencode(STATES / way), os.fsencode(MODULES), None, MS_BIND, None), "it cannot be mounted")
+        check(not libc.umount2(os.fsencode(MODULES), 0), "umount2(2) failed")
+    check(not libc.mount(os.fsencode(STATES / way), os.fsencode(MODULES), None, MS_BIND, None), "mount(2) failed")
 
 
 def file_of(name, *folders):
