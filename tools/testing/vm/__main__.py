@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The VM runner's command line: what ./run calls."""
+"""The command line of the VM runner, which ./run calls."""
 
 import argparse
 import concurrent.futures
@@ -34,21 +34,21 @@ import install  # noqa: E402
 import layout  # noqa: E402
 import newer  # noqa: E402
 import rebuild  # noqa: E402
-import static  # noqa: E402 (they stand outside of this folder)
+import static  # noqa: E402 (they are in another folder)
 import userspace  # noqa: E402
 
-# How many guests at once: with more of those that compute than cores, each gets slower than its time limits allow for.
+# Guests that run at once. With more busy guests than cores, each guest is slower than its time limits allow for.
 GUESTS = 2
 WAITING_GUESTS = 1
 
 
 def prepare(name, tests, report, args, ours, peer):
-    """Fetches, builds and packs what a target's boots need: a setup with our modules, one with the kernel's own."""
+    """Fetches, builds and packs all that a target's boots need. Returns setups for our modules and the peer."""
     target = config.load_target(name)
     kernel = toolchain.fetch_kernel(target, report, args.refresh)
     logs = LOGS / name
     here = [test for test in tests if test.runs_on(target)]
-    # The benchmark's are compiled with all others, so that they are not found broken when they are wanted.
+    # Compile the benchmarks with all other programs, so that an error in them is found before they are run.
     built = here + [test for test in config.load_tests(BENCH) if test.runs_on(target)]
     programs = {"vm/guest/supervise"}.union(*([test.program, *test.needs] for test in built))
     programs = {program for program in programs if program and not program.endswith(".py")}
@@ -76,7 +76,7 @@ def prepare(name, tests, report, args, ours, peer):
 
 
 def boots_of(setup, tests, report, repeat):
-    """Tests with the same flags share a boot, in the order of the list. All is done as often as repeat says."""
+    """Groups tests with the same flags into one boot, in the order of the list. Repeats all boots as often as told."""
     groups = {}
     for test in tests:
         if test.runs_on(setup.target) and (test.runs_on(setup.target, peer=True) or not setup.peer):
@@ -108,7 +108,7 @@ def run_tests(tests, report, args, ours=True, peer=False, checks=(), folders=())
             jobs.append((None, pool.submit(timed(folder.rpartition("/")[2], userspace.run), folder, report)))
         for name in args.target:
             try:
-                # The guests of one target run while the next one is built.
+                # The guests of one target run while the next target is built.
                 setups = timed(f"{name} build", prepare)(name, tests, report, args, ours, peer)
             except Failure as failure:
                 report.result(name, "build", FAILED, str(failure))
@@ -121,7 +121,7 @@ def run_tests(tests, report, args, ours=True, peer=False, checks=(), folders=())
                     jobs.append(((name, setup.peer),
                                  (waiting if boot.waits else pool).submit(timed(boot.name, boot.run))))
             target = setups[0].target
-            # They are written for the tools of a primary kernel's source.
+            # The static checks are written for the tools in the source of a primary kernel.
             for check in checks if not target.toolchain else ():
                 if static.is_due(check, target.arch.name, checked_archs):
                     jobs.append((None, pool.submit(timed(f"{name} {check}", static.run), check, target,
@@ -143,15 +143,15 @@ def chosen(names, *lists, long=False):
     if missing := set(names) - {test.name for test in tests}:
         known = [test.name for test in tests]
         alike = sorted({name for wanted in missing for name in difflib.get_close_matches(wanted, known)})
-        raise Failure(f"no test {' '.join(sorted(missing))}" + (f"; like it: {' '.join(alike)}" if alike else "") +
-                      "; ./run list tells them all; a new one needs an entry in a tests.toml, see CONTRIBUTING.md")
+        raise Failure(f"no test {' '.join(sorted(missing))}" + (f"; similar: {' '.join(alike)}" if alike else "") +
+                      "; ./run list shows all tests; a new test needs an entry in a tests.toml, see CONTRIBUTING.md")
     if names or long:
         return [test for test in tests if not names or test.name in names]
     return [test.short() for test in tests if not test.long]
 
 
 def kernels_of(tests, args, long=False):
-    """Where the tests run that were asked for by name: each of them has to run somewhere. Or all kernels."""
+    """The kernels on which the tests run. Each test that was asked for by name must run on at least one of them."""
     names = args.target or config.target_names(long)
     if not args.test:
         return names
@@ -194,7 +194,7 @@ def benchmark(args, report):
 
 
 def shell(args, report):
-    """A guest for a person. What the demo uses is there, whatever test's devices it has."""
+    """Boots a guest with a shell for the user. It has the demo's programs, and the devices of one test, if any."""
     tests = chosen(args.test, *config.every_list()) if args.test else []
     if len(tests) > 1:
         raise Failure("a shell has the devices of one test")
@@ -208,7 +208,7 @@ def shell(args, report):
 
 
 def check_sources(args, report):
-    """The static checks of one architecture. Some look at what was built."""
+    """Runs the static checks that one architecture needs. Some of them check the built modules."""
     if unknown := [text for text in args.test if not any(text in name for name in static.CHECKS)]:
         raise Failure(f"no check has {' '.join(unknown)} in its name; there are: {', '.join(static.CHECKS)}")
     target, kernel = any_kernel(args, report)
@@ -242,7 +242,7 @@ def docs(args, report):
 
 
 def any_kernel(args, report):
-    """What has the tools of the kernel's source: the first target's, or the one that was named."""
+    """The first target, or the named one, with the tools of the kernel's source."""
     target = config.load_target((args.target or config.target_names())[0])
     return target, toolchain.fetch_kernel(target, report, args.refresh)
 
@@ -265,13 +265,13 @@ def message(args, report):
 
 
 def compile_commands(args, report):
-    """For editors: how each file of the modules is compiled for one kernel."""
+    """Writes compile_commands.json for editors: the command that compiles each file of the modules, for one kernel."""
     target, kernel = any_kernel(args, report)
     with config.locked(target.dir):
         build.build_modules(target, kernel, LOGS / target.name)
         subprocess.run([sys.executable, "-B", kernel.tools / "scripts/clang-tools/gen_compile_commands.py", "-d",
                         kernel.headers, "-o", TOP / "compile_commands.json", target.dir / "src"], check=True)
-    print(f"compile_commands.json is that of {kernel.release}")
+    print(f"compile_commands.json is for {kernel.release}")
     return 0
 
 
@@ -290,13 +290,13 @@ def install_test(args, report):
 
 
 def count(text):
-    """A number of times: at least one."""
+    """Parses a positive number."""
     if (number := int(text)) < 1:
         raise ValueError
     return number
 
 
-# The options that commands share: each command offers those that it heeds, and of the others it has the defaults.
+# Options that commands share. Each command offers the options that it uses; the others have their defaults.
 OPTIONS = {
     "target": {"action": "append", "default": None, "help": "only this kernel; may be repeated", "metavar": "NAME"},
     "test": {"action": "append", "default": [], "help": "only this test; may be repeated", "metavar": "NAME"},
@@ -305,26 +305,26 @@ OPTIONS = {
     "refresh": {"action": "store_true", "default": False, "help": "fetch the newest packages again"},
     "kvm": {"action": "store_true", "default": False, "help": "use /dev/kvm instead of emulation"},
     "repeat": {"type": count, "default": 1, "help": "boot and run the tests so many times", "metavar": "N"},
-    "load": {"type": count, "default": 0, "help": "keep processors busy beside it: with N loops", "metavar": "N"},
+    "load": {"type": count, "default": 0, "help": "keep processors busy meanwhile, with N loops", "metavar": "N"},
 }
 
 COMMANDS = (
     (check, "check", "run all tests", "target test refresh kvm repeat load"),
     (functools.partial(check, long=True), "check-all", "run all tests, and what takes longer",
      "target test refresh kvm repeat load"),
-    (demo, "demo", "show what this is about", "target test refresh kvm repeat load"),
+    (demo, "demo", "show the request path, step by step", "target test refresh kvm repeat load"),
     (benchmark, "bench", "measure against the kernel's own modules", "target test refresh"),
     (vm, "vm", "run chosen tests, or a shell", "target test case refresh kvm repeat load"),
     (check_sources, "static", "check the sources", "target test refresh"),
-    (list_tests, "list", "tell what each test is for", "target test"),
+    (list_tests, "list", "show what each test is for", "target test"),
     (docs, "docs", "make pages of the documentation", "target refresh"),
-    (hooks, "hooks", "have git check what is committed", "target refresh"),
-    (staged, "staged", "what git asks then about what is staged", "target refresh"),
-    (message, "message", "what git asks then about the text", ""),
-    (compile_commands, "compile-commands", "tell editors how the modules are compiled", "target refresh"),
-    (run_breaks, "breaks", "see that deliberate breaks of the sources are noticed", "kvm"),
+    (hooks, "hooks", "let git check what is committed", "target refresh"),
+    (staged, "staged", "check what is staged, for git's hook", "target refresh"),
+    (message, "message", "check the text of a commit, for git's hook", ""),
+    (compile_commands, "compile-commands", "write compile_commands.json for editors", "target refresh"),
+    (run_breaks, "breaks", "check that tests notice deliberate breaks of the sources", "kvm"),
     (build_test, "build-test", "build for two kernels in turn, and for a newer one", "target refresh"),
-    (install_test, "install-test", "install it in all ways, below build/", "target refresh kvm"),
+    (install_test, "install-test", "install the modules in all ways, below build/", "target refresh kvm"),
 )
 
 
@@ -371,7 +371,7 @@ def main():
         print(f"run: {failure}", file=sys.stderr)
         return 1
     except BrokenPipeError:
-        # The reader, "head" or a pager, has read enough; Python flushes once more at the end.
+        # The reader, such as "head" or a pager, has closed the pipe. Python would flush stdout once more at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except KeyboardInterrupt:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The benchmark's table: what each program measured with our modules and with the kernel's own, and the ratio.
+"""The benchmark's table: the figures of each program with our modules and with the kernel's own, and their ratio.
 
-A benchmark program prints a line "bench NAME NUMBER" for each thing that it measures. The figures of each run are kept
-in build/bench/, with a picture of the newest.
+A benchmark program prints a line "bench NAME NUMBER" for each figure. The figures of each run are kept in build/bench/,
+with a picture of the newest run.
 """
 
 import datetime
@@ -27,7 +27,7 @@ def _figures(outputs):
 
 
 def _sum(figures, names):
-    """Of the figures that a row is held against, each with how often it counts; None if one was not measured."""
+    """The sum of these figures, each times its factor; None if one of them was not measured."""
     if isinstance(names, str):
         names = {names: 1}
     if not all(figures.get(name) for name in names):
@@ -40,13 +40,13 @@ def _ratio(number, other):
 
 
 def _before(who):
-    """Our figures of the run before, of the same kernel; none if there was no run."""
+    """Our figures of the previous run with this kernel, or nothing."""
     runs = sorted((_KEPT / who).glob("*.json"))
     return json.loads(runs[-1].read_text())["ours"] if runs else {}
 
 
 def _keep(who, ours, peer, ratios, report):
-    """For people and for programs: the figures as JSON, under the time of the run, and the ratios as a picture."""
+    """Keeps the figures as JSON, under the time of the run, and draws the ratios."""
     now = datetime.datetime.now(datetime.timezone.utc)
     source = subprocess.run(["git", "-C", TOP, "describe", "--always", "--dirty"], check=False, capture_output=True,
                             text=True).stdout.strip()
@@ -55,15 +55,16 @@ def _keep(who, ours, peer, ratios, report):
     path.write_text(json.dumps({"kernel": who, "time": now.isoformat(timespec="seconds"), "source": source,
                                 "ours": ours, "peer": peer, "rows": ratios}, indent=1) + "\n")
     picture = _KEPT / f"{who}.svg"
-    # Debian's Python has Debian's library.
+    # matplotlib is Debian's, so Debian's Python has to run this.
     subprocess.run(["/usr/bin/python3", "-B", TOP / "tools/testing/bench/draw.py", path, picture], check=True)
     report.say(who, f"the figures are in {path.relative_to(TOP)}, a picture in {picture.relative_to(TOP)}")
 
 
 def table(who, ours, peer, rows, report):
-    """A row of bench.toml holds a figure of ours against the peer's, or against another of ours or a sum of them.
+    """Prints all figures, and reports the rows of bench.toml. Each row has a limit for the ratio of a figure of ours to
+    the peer's figure, or to a sum of other figures of ours.
 
-    With "targets" it is held on these only. The last column is what a figure of ours is of the same one a run ago.
+    A row with "targets" counts only on these targets. The table's last column is the ratio to the previous run.
     """
     rows = [row for row in rows if row["test"] in ours and who in row.get("targets", [who])]
     ours, peer, before = _figures(ours), _figures(peer), _before(who)
@@ -79,20 +80,20 @@ def table(who, ours, peer, rows, report):
 
 
 def _hold(who, ours, peer, rows, report):
-    """Reports each row; returns those that were measured."""
+    """Reports each row; returns the ratios of those that were measured."""
     ratios = []
     for row in rows:
         figure = ours.get(row["figure"])
         against = _sum(ours, row["against"]) if "against" in row else peer.get(row["figure"])
         if figure is None or not against and "against" in row:
-            report.result(who, row["name"], FAILED, "it was not measured")
+            report.result(who, row["name"], FAILED, "a figure of this row was not measured")
             continue
         if not against:
             report.result(who, row["name"], SKIPPED,
-                          "the kernel's own modules were not measured: see what they fail at")
+                          "the kernel's own modules were not measured: see their failures")
             continue
         ratio = figure / against
         ratios.append({"name": row["name"], "ratio": round(ratio, 3), "most": row["most"]})
         report.result(who, row["name"], PASSED if ratio <= row["most"] else FAILED,
-                      f"ratio {ratio:.3f}, to reach: {row['most']}")
+                      f"ratio {ratio:.3f}, limit {row['most']}")
     return ratios

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Boots a guest, runs tests in it, and turns what comes back on the channel into results."""
+"""Boots a guest, runs tests in it, and turns the lines from the channel into results."""
 
 import dataclasses
 import functools
@@ -16,38 +16,39 @@ from qemu import Qemu
 from report import FAILED, PASSED, PEER
 from tap import Tap
 
-# Seconds that the guest has for the leak scan and the unloading of modules, and for obeying a time limit.
+# Seconds that the guest has for the leak scan, for unloading modules, and to obey a time limit.
 GRACE = 90
 
-# What runs a program, by the end of its name. A disk of packages has what can't be linked statically.
+# The interpreter of a program, by the end of the program's name. Python cannot be linked statically, so it is in a disk
+# of packages.
 _INTERPRETERS = {"sh": ["/bin/sh"], "py": ["/bin/chroot", "/disk", "/usr/bin/python3", "-B"]}
 
-# The machines, by the names that targets have for them. They have the same methods.
+# The emulators, by the name that a target has for them. They have the same methods.
 MACHINES = {"qemu": Qemu, "hercules": Hercules}
 
-# Characters of an answer to the guest: it has a buffer of twice that.
+# The longest answer to the guest, in characters. The guest's buffer is twice as large.
 ANSWER = 2000
 
 
 @dataclasses.dataclass
 class Setup:
-    """What the boots of one target share."""
+    """The data that the boots of one target share."""
     target: object
     kernel: object
     archive: bytes
-    disks: dict             # the images, by name or by Test.root
+    disks: dict             # images, by name or by Test.root
     peer: bool = False
     kvm: bool = False
-    modules: dict = dataclasses.field(default_factory=dict)     # what was built here: {name: file}
-    cases: list = dataclasses.field(default_factory=list)       # of the kselftests; all of them if there are none
+    modules: dict = dataclasses.field(default_factory=dict)     # modules built here: {name: file}
+    cases: list = dataclasses.field(default_factory=list)       # names of checks; if empty, all checks run
 
 
-# What is not as it was before the test.
+# Differences between before and after a test.
 _CHANGES = {"leak": "left behind", "lost": "gone"}
 
 
 class _Run:
-    """One test of a boot, as it proceeds."""
+    """The state of one test of a boot."""
 
     def __init__(self, test, who, report):
         self.test = test
@@ -97,7 +98,7 @@ class _Run:
             self._exit = rest
 
     def finish(self):
-        """The guest is done with this test, or lost."""
+        """The guest has finished this test, or is lost."""
         if found := splat.find(self._kernel, self.test.known):
             self.fail(f"kernel log: {found[0]}")
             if not self.test.expect:
@@ -119,7 +120,7 @@ class _Run:
                 self._report.result(self._who, self.test.name, FAILED,
                                     f"the runner should report {missing}, but: {failures or 'nothing'}")
         elif not self._results:
-            # A program without TAP, or one whose end never came: only an exit code of 0 says that it passed.
+            # The program has no TAP, or its end was never reported. It passes only with an exit code of 0.
             self._result(self.test.name, PASSED if self._exit == "0" else FAILED,
                          "" if self._exit == "0" else "it never ended")
         if self.test.output == "stream" and self.began:
@@ -128,7 +129,7 @@ class _Run:
 
 class Boot:
     def __init__(self, setup, tests, report, number=0):
-        """number: which one it is, where the same is done several times."""
+        """number: of this repetition, or 0 if the boots are not repeated."""
         self._setup = setup
         self._report = report
         slower, boot_limit = setup.target.slower, setup.target.boot_limit or setup.target.arch.boot_limit
@@ -157,7 +158,7 @@ class Boot:
         return program
 
     def _begin(self, machine):
-        """The guest's way up to its first test: see _plan()."""
+        """The guest's steps before its first test: see _plan()."""
         disk_modules = []
         if self._root or self._disk():
             disk_modules = closure(self._setup.kernel, self._setup.target.disk_modules)
@@ -171,12 +172,12 @@ class Boot:
         return lines
 
     def _plan(self, machine):
-        """What guest/init does: its functions, called in order."""
+        """The plan of guest/init: calls of its functions, in order."""
         return [*self._begin(machine), *(shlex.join(["run_test", test.name, " ".join(self._modules(test)),
                                                      *self._program(test)]) for test in self._tests), "all_clean"]
 
     def _shell_plan(self, machine, gdb):
-        """The same up to the point where a person takes over; with a test, if there is one, to try."""
+        """The same steps up to the shell. If there is a test, the user can run it there."""
         test = self._tests[0] if self._tests else None
         modules = self._modules(test) if test else ["mdev", "mtty"]
         lines = [*self._begin(machine),
@@ -192,19 +193,19 @@ class Boot:
         return closure(self._setup.kernel, self._setup.target.modules)
 
     def _drivers(self, test):
-        """What the test needs of Debian's modules."""
+        """Debian's modules that the test needs."""
         return closure(self._setup.kernel, test.drivers, [*self._base_modules, *test.modules])
 
     def _disk(self):
         return self._tests[0].disk if self._tests else ""
 
     def _image_modules(self):
-        """What a disk of packages needs that is a file of the initramfs; none where it is a disk of the machine."""
+        """Modules with which the guest mounts a file of the initramfs as its disk; none if the machine has the disk."""
         machine = MACHINES[self._setup.target.machine]
         return closure(self._setup.kernel, machine.image_modules, self._base_modules) if self._disk() else []
 
     def _initrd(self, lines, files=()):
-        """The archive of the target's boots, with a plan and more files behind it."""
+        """The archive of the target's boots, followed by one with the plan and further files."""
         plan = Cpio()
         plan.folder("vm")
         plan.file("vm/plan", "".join(f"{line}\n" for line in lines).encode(), 0o644)
@@ -224,7 +225,7 @@ class Boot:
         return MACHINES[self._setup.target.machine](self._setup, self._tests[0] if self._tests else None, self._logs)
 
     def shell(self, files=(), gdb=False):
-        """An interactive guest, with the modules loaded, and with files of the user's. Returns the exit code."""
+        """Runs an interactive guest, with the modules loaded and the user's files. Returns the exit code."""
         with locked(self._logs):
             machine = self._machine()
             return machine.shell(self._initrd(self._shell_plan(machine, gdb), files), gdb)
@@ -233,9 +234,9 @@ class Boot:
         """Returns the output of each test that began: {name: lines}."""
         outputs = self._run(may_fail=True)
         if outputs is None:
-            # Seen once in a hundred boots under emulation: the kernel patches its code while another CPU runs it. And a
-            # kernel may wait for ever if this machine stands still when it measures its timer.
-            self._report.say(self._who, "the kernel did not come to its first test; once more")
+            # Under emulation, about one boot in a hundred fails: the kernel patches its code while another CPU runs it.
+            # The kernel may also wait for ever if this machine stands still while the kernel measures its timer.
+            self._report.say(self._who, "the guest did not reach its first test; booting it again")
             outputs = self._run(may_fail=False)
         return outputs
 
@@ -249,15 +250,15 @@ class Boot:
 
     def _follow(self, machine, lines, may_fail):
         """
-        Reads the channel up to the verdict. Each wait has a limit; what it was for is told when it is over. Returns
-        None for a kernel of which there was nothing to read, if that may be.
+        Reads the channel up to the verdict. Each wait has a limit, and is reported if it reaches that. Returns None if
+        the kernel has sent nothing, and may_fail allows for that.
         """
         runs = [_Run(test, self._who, self._report) for test in self._tests]
         waiting = list(runs)
         current = None
-        between = []        # the kernel's lines outside of tests
+        between = []        # kernel log lines outside of tests
         why = None          # why the guest is lost
-        stopping = False    # a time limit is over, and the guest was told so
+        stopping = False    # a time limit is over, and the guest was told
         deadline = time.monotonic() + self._tests[0].boot_limit
         while True:
             line = lines.next(deadline)
@@ -304,7 +305,7 @@ class Boot:
                 self._report.result(self._who, "boot", FAILED, rest)
 
         if why:
-            # What the kernel said last did not come over the channel.
+            # The kernel's last lines are on the console only.
             text = machine.console.read_text(errors="replace") if machine.console.exists() else ""
             after = text.rpartition("vm: begin ")[2]
             if found := splat.find(after.splitlines()):
@@ -326,7 +327,7 @@ class Boot:
 
 
 class _Lines:
-    """Lines of the guest's channel, each waited for up to a deadline. All of it goes into a record, too."""
+    """Lines of the guest's channel, each awaited up to a deadline. All data is also written to a record."""
 
     def __init__(self, pipe, machine, record):
         self._pipe = pipe

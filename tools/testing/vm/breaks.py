@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Deliberate breaks: each is a small edit of a source file, and names the test that has to notice it.
+"""Deliberate breaks: each is a small edit of a source file, with the test that has to notice the edit.
 
-They are in tools/testing/breaks/, one list for each module. The sources stay as they are: the edit is made in a farm of
-links of its own, below build/.
+Their lists are in tools/testing/breaks/, one for each module. The sources do not change: the edit is made in a separate
+farm of links below build/.
 """
 
 import dataclasses
@@ -23,16 +23,16 @@ FOLDER = TOP / "tools/testing/breaks"
 @dataclasses.dataclass
 class Break:
     name: str
-    file: str           # the source file, and
-    was: str            # a text that stands in it once, and
-    becomes: str        # what it is replaced by
-    test: str           # the test that fails then
-    target: str         # on this kernel
-    splat: bool = False     # the guest's kernel notices: it warns, or goes down
+    file: str           # the source file
+    was: str            # a text that the file has exactly once
+    becomes: str        # the text that replaces it
+    test: str           # the test that has to fail
+    target: str         # the kernel to run it on
+    splat: bool = False     # the kernel warns or panics
 
 
 class _Quiet(Report):
-    """The results of a run that is to fail are not the results of this one."""
+    """Keeps the results of a run that has to fail apart from those of the breaks."""
 
     def say(self, who, text):
         pass
@@ -56,7 +56,7 @@ def load():
 
 
 def broken(entry):
-    """The edited file's text."""
+    """Returns the text of the edited file."""
     path = TOP / entry.file
     text = path.read_text() if path.exists() else ""
     if text.count(entry.was) != 1:
@@ -65,7 +65,7 @@ def broken(entry):
 
 
 def _edit(entry, src):
-    """The edited file takes its link's place; what was made of it before goes."""
+    """Replaces the link by the edited file, and removes objects that were built from it."""
     text = broken(entry)
     link = src / entry.file
     link.unlink()
@@ -74,8 +74,8 @@ def _edit(entry, src):
 
 def forget_edits(src):
     """
-    What was made of an edited file, or includes it, goes: the next build takes it for up to date. Such a file is no
-    link, and it is still there if the run that edited it was killed.
+    Removes objects that were built from an edited file, or that include it: the next build would take them for up to
+    date. An edited file is not a link. It is still there if its run was killed.
     """
     for file in src.rglob("*.[ch]"):
         if not file.is_symlink() and (TOP / file.relative_to(src)).exists():
@@ -84,7 +84,7 @@ def forget_edits(src):
 
 
 def _run(entry, tests, args, report):
-    """Returns what the test said: its failures."""
+    """Runs the test; returns its failures."""
     target = config.load_target(entry.target)
     kernel = toolchain.fetch_kernel(target, report)
     logs = LOGS / "breaks" / entry.name
@@ -110,7 +110,7 @@ def _is_splat(text):
 
 
 def run(names, lists, args, report):
-    """Makes the breaks of these names, or all."""
+    """Makes the named breaks, or all."""
     tests = {test.name: test for path in lists for test in config.load_tests(path)}
     entries = load()
     if missing := set(names) - {entry.name for entry in entries}:

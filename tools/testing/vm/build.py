@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Builds modules and test programs for a target, all below build/<target>/: the source tree stays as it is."""
+"""Builds modules and test programs for a target, all below build/<target>/. The source tree does not change."""
 
 import os
 import re
@@ -9,24 +9,24 @@ import subprocess
 from config import TOP
 from report import Failure
 
-# What kbuild needs of the tree.
+# The parts of the tree that kbuild needs.
 MODULE_PARTS = ("Kbuild", "compat", "drivers", "include", "samples", "tools/testing/modules")
 
-# Our modules against the kernel's own interface.
+# Test modules that are built for the kernel's own mdev interface.
 _PEER_MODULES = "tools/testing/modules/peer"
 
 _SOURCES = re.compile(r"(Kbuild|Kconfig|Makefile|.*\.(c|h|S|mk|sh))$")
 
-# What kbuild leaves beside them when it is run in the tree: each kernel has its own.
+# Files that kbuild generates in the tree. They differ between kernels, so they are not linked.
 _GENERATED = re.compile(r"(/compat/features\.h|\.mod\.c|/\.module-common\.c)$")
 
-# A line of kbuild that W=1 must not print. Remarks without a file name, such as a compiler's other patch level,
-# are about the host.
+# Lines that kbuild must not print with W=1. Remarks without a file name are about the host, such as those about another
+# patch level of the compiler.
 _WARNING = re.compile(r"^WARNING: |: warning: |: error: ")
 
 
 def run_make(argv, log, toolchain=None):
-    """Runs make, in a toolchain if there is one, with its output in a log file; returns that output."""
+    """Runs make, in the toolchain if there is one. Writes the output to a log file, and returns it."""
     log.parent.mkdir(parents=True, exist_ok=True)
     argv = ["make", f"-j{os.cpu_count()}", *map(str, argv)]
     done = subprocess.run(toolchain.command(argv) if toolchain else argv, text=True, errors="replace",
@@ -45,13 +45,13 @@ def warnings(output):
 
 
 def link_sources(into, parts=MODULE_PARTS, top=TOP):
-    """A farm of symbolic links: kbuild's products of one kernel land beside links, not beside sources."""
+    """Makes a farm of symbolic links: kbuild writes the objects for one kernel next to links, not next to sources."""
     wanted = {}
     for part in parts:
         for path in [top / part, *(top / part).rglob("*")]:
             if path.is_file() and _SOURCES.match(path.name) and not _GENERATED.search(str(path)):
                 wanted[into / path.relative_to(top)] = path
-    # Also one that leads elsewhere: this folder may be a copy of another clone's.
+    # Also replace a link that leads elsewhere: this folder may be a copy from another clone.
     for link in into.rglob("*"):
         if link.is_symlink() and (link not in wanted or link.readlink() != wanted[link]):
             link.unlink()
@@ -70,7 +70,7 @@ def _kbuild(kernel, folder, log, *more):
 
 
 def build_modules(target, kernel, logs, src=None, edit=None, top=TOP):
-    """This project's modules and those that only tests use; returns {name: file}. The farm may be edited."""
+    """Builds the project's modules and those for tests; returns {name: file}. edit: changes the farm first."""
     src = src or target.dir / "src"
     link_sources(src, top=top)
     if edit:
@@ -78,29 +78,29 @@ def build_modules(target, kernel, logs, src=None, edit=None, top=TOP):
     _kbuild(kernel, src, logs / "build-modules.log", "MPAD=m")
     tests = src / "tools/testing/modules"
     if (tests / "Kbuild").exists():
-        # kbuild does not see that symbols of another tree have changed.
+        # kbuild does not notice changed symbols of another tree.
         (tests / "Module.symvers").unlink(missing_ok=True)
         _kbuild(kernel, tests, logs / "build-test-modules.log", f"KBUILD_EXTRA_SYMBOLS={src / 'Module.symvers'}")
     return {path.stem: path for path in src.rglob("*.ko") if "peer" not in path.parts}
 
 
 def build_source(kernel, folder, name, into, symbols, log):
-    """A module of the kernel's source, unchanged, with symbols of others: files like Module.symvers."""
+    """Builds an unchanged module of the kernel's source. symbols: files like Module.symvers of other modules."""
     into.mkdir(parents=True, exist_ok=True)
     for path in (kernel.source / folder).iterdir():
         if _SOURCES.match(path.name):
             shutil.copy2(path, into)
-    # kbuild does not see that symbols of another tree have changed.
+    # kbuild does not notice changed symbols of another tree.
     (into / "Module.symvers").unlink(missing_ok=True)
-    # The folder's own rules, but for what else it would build.
+    # Use the folder's own rules, but build only this module.
     (into / "Kbuild").write_text(f"include $(src)/Makefile\nobj-y :=\nobj-m := {name}.o\n")
-    # Not our code: its warnings are not our failures.
+    # The kernel's code may cause warnings, so they are not failures.
     run_make(["-C", kernel.headers, f"M={into}", f"KBUILD_EXTRA_SYMBOLS={' '.join(map(str, symbols))}", "modules"], log,
              kernel.toolchain)
 
 
 def build_peer(target, kernel, logs):
-    """What the kernel's source has and Debian does not build, and the test modules against the kernel's own mdev."""
+    """Builds the kernel's modules that Debian does not build, and the test modules for the kernel's own mdev."""
     peer = target.dir / "peer"
     symbols = []
     for name, folder in target.peer.items():
@@ -114,8 +114,8 @@ def build_peer(target, kernel, logs):
 
 def _mdev_symbols(target, kernel, logs):
     """
-    Where a driver of the kernel's own interface finds the symbols of mdev, with the versions that the kernel gives
-    them: in the kernel's list, or in that of the kernel's own source; in ours only if the kernel has no versions.
+    The file with mdev's symbols for a driver of the kernel's own interface, with the kernel's versions of them: the
+    kernel's list, or that of the kernel's own source. Our list is used only if the kernel has no versions.
     """
     if "mdev" in target.peer:
         into = target.dir / "peer/mdev"
@@ -127,7 +127,7 @@ def _mdev_symbols(target, kernel, logs):
 
 
 def kernel_drivers(target, kernel, logs, tests):
-    """Drivers of the kernel's source, unchanged, where tests have them run on our mdev.ko: {kernel/NAME: file}."""
+    """Builds unchanged drivers of the kernel's source that tests run on our mdev.ko: {kernel/NAME: file}."""
     if not any(name.startswith("kernel/") for test in tests for name in test.modules):
         return {}
     folder = target.dir / "kernel"
@@ -142,13 +142,13 @@ def kernel_drivers(target, kernel, logs, tests):
 
 def build_programs(target, kernel, programs, logs):
     """
-    The programs that are named by their paths below tools/testing: by the Makefile of the outermost folder, or else
-    all C files of their folder, each of which is one. All static, so that the guest needs no libraries. Returns the
-    folder that holds them.
+    Builds programs, which are named by their paths below tools/testing. If the outermost folder has a Makefile, make
+    builds them. Otherwise each C file of a program's folder is built. All are static, because the guest has no
+    libraries. Returns the folder with the programs.
     """
     out = target.dir / "programs"
     compiler = f"{target.arch.cross_compile}{target.compiler}"
-    # make looks at times only; another compiler, harness or factor means another build.
+    # make compares times only. Build everything again for another compiler, harness or time factor.
     made_with = out / ".made-with"
     wanted = f"{compiler} {kernel.tools} {target.slower}"
     if not made_with.exists() or made_with.read_text() != wanted:
@@ -170,7 +170,7 @@ def build_programs(target, kernel, programs, logs):
 
 
 def _compile_folder(program, out, compiler):
-    """Each file is a program, or all of them are parts of the one that has a header of its name."""
+    """Compiles each file into a program. If a header has the program's name, all files are parts of this program."""
     out.mkdir(parents=True, exist_ok=True)
     newest = max(path.stat().st_mtime for path in program.parent.glob("*.[ch]"))
     sources = sorted(program.parent.glob("*.c"))

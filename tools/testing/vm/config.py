@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Reads what is data: architectures, targets (kernels), and the lists of tests."""
+"""Reads the data files: architectures, targets (kernels), and lists of tests."""
 
 import contextlib
 import dataclasses
@@ -19,7 +19,7 @@ LOGS = BUILD / "logs"
 @dataclasses.dataclass
 class Arch:
     name: str
-    kernel_name: str        # what the kernel's Makefile calls it
+    kernel_name: str        # its name in the kernel's Makefile
     cross_compile: str
     image_suffix: str
     qemu: list
@@ -32,10 +32,10 @@ class Arch:
 
 @dataclasses.dataclass
 class Disk:
-    """Debian packages that a guest finds mounted."""
-    package: str            # with all that it depends on
+    """Debian packages that a guest mounts as a disk."""
+    package: str            # with all its dependencies
     suites: list
-    keep: list              # files and folders of all these packages; the rest is left out
+    keep: list              # files and folders to keep of all these packages
 
 
 @dataclasses.dataclass
@@ -48,25 +48,25 @@ class Target:
     compiler: str
     packages: list
     modules: list
-    programs: list = dataclasses.field(default_factory=list)    # static ones of the packages, beside busybox
-    image: str = ""         # Debian's image and headers, or
+    programs: list = dataclasses.field(default_factory=list)    # static programs of the packages, beside busybox
+    image: str = ""         # Debian's image and headers; without them, see config
     headers: str = ""
-    config: list = dataclasses.field(default_factory=list)  # files in targets/: options to build the source with
-    # Packages of the suites with the compiler that the kernel was built with, where the host has none
+    config: list = dataclasses.field(default_factory=list)  # files in targets/ with options, to build a kernel
+    # Packages of the suites with the compiler that the kernel was built with, if the host has none of that version
     toolchain: list = dataclasses.field(default_factory=list)
-    # Modules that Debian does not build, to measure against, and their folders in the source. None: no peer at all.
+    # Modules of the peer that Debian does not build, and their folders in the source. If empty, there is no peer.
     peer: dict = dataclasses.field(default_factory=dict)
-    # Drivers of the kernel's own interface, which tests have run on our mdev.ko, and their folders in the source
+    # Drivers of the kernel's own interface that tests run on our mdev.ko, and their folders in the source
     drivers: dict = dataclasses.field(default_factory=dict)
-    qemu: list = dataclasses.field(default_factory=list)        # more than the architecture's
+    qemu: list = dataclasses.field(default_factory=list)        # in addition to the architecture's
     cmdline: str = ""
-    slower: int = 1         # how often the time that another kernel's guest takes: time limits are as much longer
-    long: bool = False      # only where it is asked for, and in the long set
-    like: str = ""          # the target whose kernel it has, and all else that it does not say
-    machine: str = "qemu"   # see MACHINES in boot.py; on another one only what names the target runs
-    boot_limit: int = 0     # instead of the architecture's
-    disk_modules: list = dataclasses.field(default_factory=list)    # what a guest needs to mount a disk
-    disks: dict = dataclasses.field(default_factory=dict)           # {name: what is on it}; see Disk
+    slower: int = 1         # a factor for all time limits
+    long: bool = False      # runs only by name and in the long set
+    like: str = ""          # a target that has the kernel, and the defaults of all other fields
+    machine: str = "qemu"   # see MACHINES in boot.py; if not QEMU, only tests that name the target run
+    boot_limit: int = 0     # overrides the architecture's
+    disk_modules: list = dataclasses.field(default_factory=list)    # modules to mount a disk
+    disks: dict = dataclasses.field(default_factory=dict)           # {name: contents}; see Disk
 
     @property
     def dir(self):
@@ -74,50 +74,50 @@ class Target:
 
     @property
     def version(self):
-        """The kernel's: (6, 12), say."""
+        """The version of the kernel, such as (6, 12)."""
         return tuple(map(int, self.name.split("-")[1].split(".")))
 
 
 @dataclasses.dataclass
 class Test:
     name: str
-    limit: int              # seconds of the user's time
-    reason: str             # why that limit
-    program: str = ""       # a built program's or a script's path below tools/testing, or
-    script: str = ""        # the text of a script for the guest's shell
-    arguments: list = dataclasses.field(default_factory=list)   # of the program
-    purpose: str = ""       # where no program says it in its first comment
-    needs: list = dataclasses.field(default_factory=list)       # other built files, which the program uses
+    limit: int              # seconds
+    reason: str             # the reason for the limit
+    program: str = ""       # path of a program or script below tools/testing
+    script: str = ""        # in place of program: a script for the guest's shell
+    arguments: list = dataclasses.field(default_factory=list)   # arguments of the program
+    purpose: str = ""       # needed if no program has it as its first comment
+    needs: list = dataclasses.field(default_factory=list)       # other files to build for the program
     disk: str = ""          # one of the target's disks, mounted while the boot lasts
-    packages: list = dataclasses.field(default_factory=list)    # Debian packages that it runs in
-    suites: list = dataclasses.field(default_factory=list)      # where these come from, beside the target's suites
-    # Built here: ours by their names, those of the kernel's source (a target's drivers) as kernel/NAME
+    packages: list = dataclasses.field(default_factory=list)    # Debian packages that make up its root
+    suites: list = dataclasses.field(default_factory=list)      # suites for these packages, beside the target's
+    # Modules that are built here: ours by their names, those of the kernel's source (target's "drivers") as kernel/NAME
     modules: list = dataclasses.field(default_factory=list)
-    drivers: list = dataclasses.field(default_factory=list)     # Debian's modules, loaded then with all that they need
-    peer_modules: list = dataclasses.field(default_factory=list)    # where others stand in with the kernel's own mdev
-    targets: list = dataclasses.field(default_factory=list)     # kernels or architectures; none: all
+    drivers: list = dataclasses.field(default_factory=list)     # Debian's modules, loaded then with all they need
+    peer_modules: list = dataclasses.field(default_factory=list)    # modules with the kernel's own mdev, if others
+    targets: list = dataclasses.field(default_factory=list)     # kernels or architectures; if empty, all
     peer: list = dataclasses.field(default_factory=list)        # where it can run with the kernel's own modules
-    output: str = "tap"     # or "plain": its exit code is the result, or "stream": that, and shown as it comes
+    output: str = "tap"     # "tap"; "plain": the exit code is the result; "stream": plain, and shown at once
     qemu: list = dataclasses.field(default_factory=list)
-    host: list = dataclasses.field(default_factory=list)        # a program on the host, which the test can talk to
+    host: list = dataclasses.field(default_factory=list)        # a program on the host that the test can talk to
     cmdline: str = ""
-    environment: dict = dataclasses.field(default_factory=dict)     # of the program
-    boot: str = ""          # tests with the same name here (and flags) share one boot
-    boot_limit: int = 0     # instead of the architecture's
-    waits: bool = False     # most of the time: other guests can have the CPU
-    long: bool = False      # only where it is asked for, and in the long set
-    long_on: list = dataclasses.field(default_factory=list)     # kernels on which it is so
-    known: list = dataclasses.field(default_factory=list)       # reports in the kernel's log that are not about us
-    left: list = dataclasses.field(default_factory=list)        # what others' modules leave behind
+    environment: dict = dataclasses.field(default_factory=dict)     # variables of the program
+    boot: str = ""          # tests with the same boot and flags share a guest
+    boot_limit: int = 0     # overrides the target's and the architecture's
+    waits: bool = False     # it mostly waits, so that other guests can use the CPU
+    long: bool = False      # runs only by name and in the long set
+    long_on: list = dataclasses.field(default_factory=list)     # kernels on which it is long
+    known: list = dataclasses.field(default_factory=list)       # reports in the kernel's log that others cause
+    left: list = dataclasses.field(default_factory=list)        # left behind by other modules
     expect: list = dataclasses.field(default_factory=list)      # tests of the runner: the failures to report
 
     @property
     def root(self):
-        """Which disk of packages it runs in, if any: the packages, and the suites beside the target's."""
+        """The disk of packages that it runs in, if any: the packages, and the suites beside the target's."""
         return (tuple(self.packages), tuple(self.suites)) if self.packages else None
 
     def short(self):
-        """The test, without the kernels where it is in the long set only."""
+        """The test, without the kernels on which it is long."""
         if not self.long_on:
             return self
         return dataclasses.replace(self, targets=[name for name in target_names(long=True) if name not in self.long_on
@@ -132,7 +132,7 @@ class Test:
 
 @contextlib.contextmanager
 def locked(folder):
-    """Keeps other threads and other runs out of a folder below build/."""
+    """Locks out other threads and other runs from a folder below build/."""
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -148,8 +148,8 @@ def _read(kind, path, **more):
 
 def target_names(long=False):
     """
-    The first one of an architecture is its primary one: the newest kernel that the host's compiler builds for. Those of
-    the long set are the last.
+    The names of all targets. The first one of an architecture is its primary one: the newest kernel for which the
+    host's compiler builds. Targets of the long set are last.
     """
     targets = [load_target(path.stem) for path in (HERE / "targets").glob("*.toml")]
     targets.sort(key=lambda target: (target.long, bool(target.toolchain),
@@ -158,7 +158,7 @@ def target_names(long=False):
 
 
 def kernel_range():
-    """The oldest and the newest kernel of compat/range.mk: ((6, 1), (7, 3)), say."""
+    """The oldest and the newest kernel in compat/range.mk, such as ((6, 1), (7, 3))."""
     limits = dict(re.findall(r"^(KERNEL_M..) := (\S+)$", (TOP / "compat/range.mk").read_text(), flags=re.M))
     return tuple(tuple(map(int, limits[name].split("."))) for name in ("KERNEL_MIN", "KERNEL_MAX"))
 
@@ -187,13 +187,13 @@ def load_target(name):
     return dataclasses.replace(target, arch=arch, disks=disks)
 
 
-# What is run by its own command, and not among the tests
+# Lists for commands of their own, which are not among the tests
 DEMO = TOP / "tools/testing/demo/demo.toml"
 BENCH = TOP / "tools/testing/bench/bench.toml"
 
 
 def test_lists():
-    """The lists of tests: each is beside what it is about."""
+    """The lists of tests: each one is in the folder of its subject."""
     return sorted((TOP / "tools/testing").rglob("*tests.toml"))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Disks for guests: Debian packages with all that they depend on, unpacked into ext4 images."""
+"""Makes disks for guests: Debian packages with all their dependencies, unpacked into ext4 images."""
 
 import hashlib
 import os
@@ -11,20 +11,22 @@ from config import BUILD, locked
 from packages import MERGED, Apt, run
 from report import Failure
 
-# What is mounted on a disk that is the guest's root: its own file systems, and what the host put into the initramfs.
+# Folders of a disk that is the guest's root. The guest mounts its own file systems there, and the host's files in the
+# initramfs.
 MOUNT_POINTS = ("dev", "proc", "sys", "run", "tmp", "modules", "states", "tests", "vm", "lib/modules")
 
-# The kind of those; there may be several.
+# The kind of these disks. There may be several.
 ROOT = "root"
 
-# Room for what tests write, beside the packages.
+# Free space for the tests, beside the packages.
 SPARE = 64 << 20
 
 
 def _image(target, kind, wanted, suites, names, arrange, report, refresh):
     """
-    The image of these packages. @wanted: what makes another image of that kind. @arrange: makes the disk's tree of an
-    unpacked one, both folders. Uses the network only where the image is not there yet, or to refresh.
+    The image of these packages. @wanted: makes one image of this kind differ from another. @arrange: makes the disk's
+    tree from the unpacked one; both arguments are folders. Uses the network only if the image does not exist yet, or to
+    refresh it.
     """
     key = hashlib.sha256(repr(wanted).encode()).hexdigest()[:8]
     file = target.dir / f"disk-{kind}-{key}.ext4"
@@ -37,7 +39,7 @@ def _image(target, kind, wanted, suites, names, arrange, report, refresh):
         apt = Apt(target.arch.name, suites)
         apt.update()
         closure = apt.closure(names)
-        report.say(target.name, f"fetching {len(closure)} packages: {' '.join(names)}, and what they depend on")
+        report.say(target.name, f"fetching {len(closure)} packages: {' '.join(names)}, and their dependencies")
         for deb in apt.download(closure):
             apt.unpack(deb, unpacked)
         for name in MERGED:
@@ -45,7 +47,7 @@ def _image(target, kind, wanted, suites, names, arrange, report, refresh):
                 (unpacked / name).symlink_to(f"usr/{name}")
         arrange(unpacked, tree)
         size = sum(path.lstat().st_size + 4096 for path in tree.rglob("*")) * 5 // 4 + SPARE
-        # mke2fs stands where only root's PATH leads to.
+        # mke2fs is only in root's PATH.
         run(["mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal,^metadata_csum", "-d", tree, made,
              f"{size // 1024}k"], env={**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"})
         if kind != ROOT:
@@ -61,7 +63,7 @@ def root(target, wanted, report, refresh=False):
     suites = [*target.suites, *(suite for suite in more if suite not in target.suites)]
 
     def arrange(unpacked, tree):
-        # Nobody reads it in there.
+        # No guest reads the documents.
         shutil.rmtree(unpacked / "usr/share/doc", ignore_errors=True)
         for name in MOUNT_POINTS:
             (unpacked / name).mkdir(parents=True, exist_ok=True)
@@ -72,7 +74,7 @@ def root(target, wanted, report, refresh=False):
 
 
 def named(target, name, report, refresh=False):
-    """One of the target's disks; a guest mounts it beside its initramfs."""
+    """One of the target's disks. A guest mounts it beside its initramfs."""
     disk = target.disks.get(name)
     if not disk:
         raise Failure(f"the target {target.name} has no disk {name}")

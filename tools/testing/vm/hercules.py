@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """
-A guest's machine, as Hercules emulates it: a mainframe whose channel programs run beside the processor, with disks, a
-tape and unit-record devices.
+A guest's machine, emulated by Hercules: a mainframe that runs channel programs beside the processor, with disks, a tape
+and unit-record devices.
 
-Hercules takes the operator's commands from a pipe, one a line, as from a program that shows its panel; its log, with
-the guest's console in it, is what it prints. tools/testing/modules/hercules_channel.c is the guest's end of the
-channel: its text stands in the log, and the text for it is stored in the guest's memory.
+Hercules reads the operator's commands from a pipe, one a line, as from an external panel. It prints its log, which has
+the guest's console in it. tools/testing/modules/hercules_channel.c is the guest's end of the channel. It writes its
+text to that log. The runner stores text for it in the guest's memory.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ import urllib.parse
 from host import DIES_WITH_RUNNER
 from report import Failure
 
-# Where things are loaded, and where the kernel finds the initramfs's place and its command line.
+# Addresses of the initramfs and the command line, and those at which the kernel looks for the initramfs.
 INITRD = 0x4000000
 INITRD_ADDRESS, INITRD_SIZE, CMDLINE = 0x1040c, 0x10414, 0x10480
 CMDLINE_LIMIT = 896
@@ -44,9 +44,10 @@ DIAG8CMD ENABLE
 SHCMDOPT DISABLE NODIAG8
 """
 
-# Tests know these by their numbers. A disk works within START SUBCHANNEL unless it is told not to. There are several
-# card readers, for tests that may cost them one. The second console is for a test: a line that begins with a percent
-# sign would be its input. The last reader has many cards that are all the same: wherever a test begins, it reads that.
+# The tests know these devices by their numbers. With "nosyncio" a disk runs a program after START SUBCHANNEL, not
+# within it. There are several card readers, because a test may leave one unusable. The second console is for a test:
+# its input would be lines that begin with a percent sign. The last reader has many equal cards, so a test can begin at
+# any card.
 DEVICES = """\
 0009 3215-C / noprompt
 000a 3215-C % noprompt
@@ -60,53 +61,54 @@ DEVICES = """\
 0580 3480 {logs}/tape.aws
 """
 
-# The kernel's console is the 3215. Whatever z/VM has and Hercules has not is left alone.
+# The kernel's console is the 3215. hvc_iucv needs z/VM, which Hercules is not.
 CONSOLE = ("conmode=3215 condev=0x0009 initcall_blacklist=hvc_iucv_init nokaslr cryptomgr.notests loglevel=5 "
            "oops=panic log_buf_len=4M")
 
-# What Hercules says of a guest that has come to its end: a panic does in a disabled wait, and a power-off stops.
+# Hercules's messages at the end of a guest: a panic ends in a disabled wait, a power-off stops the processor.
 _DOWN = re.compile(rb"HHCCP011I|SIGP Stop \(05\)|HHCIN900I")
 _FRAME = re.compile(rb"=vm([=@])([0-9A-Za-z%]*)=\n?")
 
-# The page that the guest reads from, and how many bytes one of the operator's commands stores.
+# The size of the page that the guest reads from, and the bytes that one command of the operator stores.
 RING = 4096
 STORE = 24
 
 SAME_CARDS = 1000000
 
-# What devices write, and how much of its end a test can have.
+# Files that devices write, and the length of the end that a test can have.
 MADE_BY = ("punch.bin", "printer.txt")
 MADE = 400
 
-# Seconds that Hercules has for a command.
+# Seconds in which Hercules has to answer a command.
 LIMIT = 30
 
 
 class Hercules:
     channel = "/dev/hercules"
     channel_modules = ["hercules_channel"]
-    image_modules = ["loop", "crc32c_generic", "ext4"]     # for a disk of packages, which is a file of the initramfs
+    image_modules = ["loop", "crc32c_generic", "ext4"]     # to mount the file of the initramfs that is the disk
 
     def __init__(self, setup, test, logs):
-        """test: the first of those that share the boot, or None for a shell."""
+        """test: the first test of the boot, or None for a shell."""
         if setup.kvm or test and (test.qemu or test.packages or test.host):
-            raise Failure(f"{setup.target.name}: {test.name if test else 'this'} asks for what Hercules does not have")
+            raise Failure(f"{setup.target.name}: {test.name if test else 'this'} needs what Hercules does not have")
         self._setup = setup
         self._test = test
         self._logs = logs
         self._process = None
         self._console = None
-        self._ring = None       # the address of the guest's page, and where in it comes the next byte
+        self._ring = None       # address of the guest's page; _position: next byte
         self._position = 0
-        self._log = b""         # what Hercules said, from the last command on
+        self._log = b""         # Hercules's output since the last command
         self._rest = b""
-        # Channel text that came while a command was waited for. The answer's way into the guest has more to be read.
+        # Channel text that came while ask() waited for an answer. The guest sends more before it sees that answer, so
+        # received() is called again and returns this text.
         self._early = b""
         self._down = False
         self.console = logs / "console.log"
 
     def _media(self):
-        """Disks, a tape and cards, new for each boot."""
+        """Makes the disks, the tape and the cards anew."""
         for name, volume in (("disk0", "VFIO00"), ("disk1", "VFIO01")):
             (self._logs / f"{name}.cckd").unlink(missing_ok=True)
             self._tool("dasdinit", "-z", "-lfs", "-linux", f"{name}.cckd", "3390", volume, "10")
@@ -124,7 +126,7 @@ class Hercules:
             raise Failure(f"{' '.join(argv)} failed:\n{done.stdout}")
 
     def _arrange(self, initrd):
-        """All that Hercules reads. It takes no file from outside of the folder of the list of those to load."""
+        """Writes all files that Hercules reads. It loads files only from the folder of their list."""
         target, test = self._setup.target, self._test
         cmdline = f"{CONSOLE} {target.cmdline} {test.cmdline if test else ''}".encode() + b"\0"
         if len(cmdline) > CMDLINE_LIMIT:
@@ -141,7 +143,7 @@ class Hercules:
 
     @contextlib.contextmanager
     def running(self, initrd):
-        """It is up within this. Yields the pipe that received() has to be given the data of."""
+        """Runs the machine within the block. Yields the pipe; pass the data from it to received()."""
         self._arrange(initrd)
         with open(self._logs / "hercules.log", "w") as errors, open(self.console, "wb") as self._console:
             self._process = subprocess.Popen([*DIES_WITH_RUNNER, "hercules", "-d", "-f",
@@ -164,7 +166,7 @@ class Hercules:
             self._down = True
 
     def _split(self, data):
-        """Takes the channel's text out of what Hercules said; the rest is the console's, and Hercules's own."""
+        """Returns the channel's text in Hercules's output. The rest is the guest's console and Hercules's own."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         channel = b""
         for line in lines:
@@ -182,7 +184,7 @@ class Hercules:
         return channel
 
     def received(self, data):
-        """What of it came over the guest's channel, or None when the guest is down."""
+        """Returns the data of the guest's channel, or None if the guest is down."""
         if not data:
             return None
         self._log = b""
@@ -190,7 +192,7 @@ class Hercules:
         return channel or (None if self._down else b"")
 
     def send(self, text):
-        """To the guest, over its channel."""
+        """Sends text to the guest over its channel."""
         data = text.encode()
         while data and self._ring is not None:
             size = min(STORE, len(data), RING - self._position)
@@ -200,8 +202,8 @@ class Hercules:
 
     def ask(self, line):
         """
-        A command of Hercules's, or "made FILE": returns "ok" with what Hercules says, or what a device has written, in
-        hexadecimal; or "error".
+        Runs a command of Hercules, or "made FILE". Returns "ok" and Hercules's output, or the bytes that a device has
+        written in hexadecimal; or "error".
         """
         word, _, name = line.partition(" ")
         if word == "made":
@@ -223,7 +225,7 @@ class Hercules:
         return f"{'error' if failed else 'ok'} {' / '.join(text for text in said if text != line)}"
 
     def shell(self, initrd, gdb=False):
-        """A person has the console: lines are for the guest, or behind a dot for Hercules. Returns the exit code."""
+        """Gives the user the console. A line that begins with a dot goes to Hercules. Returns the exit code."""
         if gdb:
             raise Failure(f"{self._setup.target.name}: no debugger can reach a guest of Hercules")
         with self.running(initrd) as output:

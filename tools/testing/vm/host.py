@@ -1,21 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What a test in the guest asks of the host: commands for its QEMU, over QMP, or for a program beside that."""
+"""The host's side of a test's requests: commands for its QEMU by QMP, or for another program on the host."""
 
 import json
 import socket
 import subprocess
 
-# Seconds that QEMU has for an answer.
+# Seconds in which QEMU has to answer.
 LIMIT = 30
 
-# Before a command that runs until it is told to end: the kernel kills it when the runner ends, however that does.
+# Precedes a command that runs until it is told to end. The kernel kills the command when the runner ends for any
+# reason.
 DIES_WITH_RUNNER = ["setpriv", "--pdeathsig", "KILL"]
 
 
 class _Program:
     """
-    A program that is driven by lines, as s3270 is: the answer to one is lines that begin with "data: ", one that tells
-    how things are, and then "ok" or "error".
+    A program that is driven by lines, such as s3270. It answers a line with lines that begin with "data: ", a line of
+    status, and then "ok" or "error".
     """
 
     def __init__(self, argv, errors):
@@ -45,7 +46,7 @@ class _Program:
 
 class Host:
     def __init__(self, program, errors):
-        """program: what a test can talk to beside QEMU, by the name it is called by, or nothing."""
+        """program: another program that a test can talk to, by the program's name; or nothing."""
         self._program = _Program(program, errors) if program else None
         self._program_name = program[0] if program else None
         self._socket, self._qemus = socket.socketpair()
@@ -71,7 +72,7 @@ class Host:
         raise OSError("QEMU has closed its monitor")
 
     def ask(self, line):
-        """Takes "COMMAND KEY=VALUE…" or "PROGRAM LINE"; returns "ok" with the answer, or "error" with a reason."""
+        """Takes "COMMAND KEY=VALUE…" or "PROGRAM LINE"; returns "ok" and the answer, or "error" and a reason."""
         command, *words = line.split()
         arguments = dict(word.partition("=")[::2] for word in words)
         try:

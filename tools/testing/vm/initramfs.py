@@ -46,7 +46,7 @@ class Cpio:
 
 
 def _in_a_file(name):
-    """A pattern: a name has dashes in a file, and underscores everywhere else."""
+    """A pattern for file names: in the name of a file a module has dashes or underscores, elsewhere underscores."""
     return re.sub("[-_]", "[-_]", name)
 
 
@@ -65,8 +65,8 @@ def _is_built_in(kernel, name):
 
 def closure(kernel, names, have=()):
     """
-    Modules of the kernel's own and what they need, without what is there or built in: in the order in which they are
-    loaded.
+    Modules of the kernel's own with their dependencies, in the order in which they are loaded. Leaves out built-in
+    modules and those in have.
     """
     found = []
     for name in names:
@@ -79,11 +79,11 @@ def closure(kernel, names, have=()):
 
 
 def base_archive(target, kernel, modules, programs, peer):
-    """What all boots of a target share; a boot adds its plan as a second archive behind it."""
+    """The archive that all boots of a target share. A boot appends a second archive with its plan."""
     cpio = Cpio()
     for name in FOLDERS:
         cpio.folder(name)
-    # The kernel opens it for the first process, before anything is mounted.
+    # The kernel opens it for the first process, before any file system is mounted.
     cpio.device("dev/console", 5, 1)
     cpio.file("bin/busybox", next(kernel.root.glob("**/bin/busybox")).read_bytes())
     cpio.link("bin/sh", "busybox")

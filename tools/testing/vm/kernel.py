@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Builds a kernel of Debian's source with options of our own, for a target that names files of them."""
+"""Builds a kernel from Debian's source with our own options, for a target that names files of options."""
 
 import json
 import re
@@ -14,12 +14,12 @@ _OPTION = re.compile(r"^(?:# )?(CONFIG_\w+)(?:=(.*)| is not set)$", re.MULTILINE
 
 
 def _options(text):
-    """{name: value}, where an option that is not set has the value "n"."""
+    """Parses {name: value}. An option that is not set has the value "n"."""
     return {name: value or "n" for name, value in _OPTION.findall(text)}
 
 
 def _configure(tree, options, logs):
-    """The options on top of tinyconfig. One that has a dependency too few is dropped by kbuild, without a word."""
+    """Sets the options on top of tinyconfig. kbuild silently drops an option that lacks a dependency."""
     run_make(["-C", tree, "tinyconfig"], logs / "build-kernel-tinyconfig.log")
     with open(tree / ".config", "a") as file:
         file.writelines(f"{name}={value}\n" for name, value in options.items())
@@ -27,16 +27,16 @@ def _configure(tree, options, logs):
     have = _options((tree / ".config").read_text())
     if lost := [f"{name} is {have.get(name, 'n')}, not {value}" for name, value in options.items()
                 if have.get(name, "n") != value]:
-        raise Failure(f"the kernel's configuration is not what is asked for: {', '.join(lost)}")
+        raise Failure(f"kbuild has not taken these options: {', '.join(lost)}")
 
 
 def build(target, kernel, logs, report):
-    """Builds it where that is not yet done. The tree that it is built in is the headers, too."""
+    """Builds the kernel, unless that is done already. The tree is also the kernel's headers."""
     tree = target.dir / "linux"
     options = _options("".join((HERE / "targets" / name).read_text() for name in target.config))
     compiler = f"{target.arch.cross_compile}{target.compiler}"
     version = subprocess.run([compiler, "--version"], text=True, check=True, stdout=subprocess.PIPE).stdout
-    # Absolute names are in what kbuild leaves, so the folder counts too.
+    # kbuild leaves absolute paths in its files, so the folder counts, too.
     wanted = [str(tree), kernel.source_package.name, version, options]
     stamp = tree / ".built"
     have = json.loads(stamp.read_text()) if stamp.exists() else {}
@@ -45,7 +45,7 @@ def build(target, kernel, logs, report):
                    "ten minutes on two cores")
         packages.unpack_source(kernel.source_package, tree)
         stamp.unlink(missing_ok=True)
-        # Debian's Makefile reads this, for the modules too.
+        # Debian's Makefile reads this file, also for modules.
         (tree / ".kernelvariables").write_text(
             f"ARCH := {target.arch.kernel_name}\nCROSS_COMPILE := {target.arch.cross_compile}\n"
             f"CC := {compiler}\nHOSTCC := {target.compiler}\n")
@@ -58,5 +58,5 @@ def build(target, kernel, logs, report):
     kernel.release = have["kernelrelease"]
     kernel.image = tree / have["image_name"]
     kernel.headers = tree
-    # kbuild leaves each module in its folder.
+    # kbuild leaves each module in its folder of the tree.
     kernel.modules = tree / "drivers"

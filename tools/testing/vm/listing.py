@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What the tests are for: "./run list"."""
+"""Prints what each test is for: "./run list"."""
 
 import re
 
@@ -7,13 +7,13 @@ from config import TOP, load_target
 
 _TESTING = TOP / "tools/testing"
 
-# The comment at a program's head, behind the licence: C's or Python's.
+# The first comment of a program, after its licence, in C, Python or shell.
 _HEAD = re.compile(r'\A(?:#![^\n]*\n)?(?:(?://|#) SPDX[^\n]*\n)'
                    r'(?:/\*(.*?)\*/|"""(.*?)"""|((?:# ?[^\n]*\n)+))', re.DOTALL)
 
 
 def _source(test):
-    """The source of the program that is the test, or that its script calls."""
+    """The source of the test's program, or of the program that its script calls."""
     for name in [test.program, *(name for name in test.needs if name in test.script)]:
         for path in (_TESTING / name, _TESTING / f"{name}.c"):
             if name and path.is_file():
@@ -22,7 +22,7 @@ def _source(test):
 
 
 def purpose(test):
-    """What the list of tests says, or else the first paragraph of the program's own."""
+    """The purpose in the list of tests, or the first paragraph of the program's first comment."""
     if test.purpose:
         return test.purpose
     if test.expect:
@@ -36,7 +36,7 @@ def purpose(test):
 
 
 def show(tests, targets):
-    """Prints what is known of each test that one of the targets runs."""
+    """Prints the tests that run on one of the targets, with their properties."""
     targets = [load_target(name) for name in targets]
     for test in tests:
         if not (where := [target.name for target in targets if test.runs_on(target)]):

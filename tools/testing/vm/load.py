@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Loops that do nothing but keep the host's processors busy, beside the guests."""
+"""Loops that only keep the host's processors busy, beside the guests."""
 
 import contextlib
 import subprocess

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Debian packages of any suite and architecture, fetched and unpacked below build/.
+"""Fetches Debian packages of any suite and architecture, and unpacks them below build/.
 
-Neither root nor a change of the host: apt runs with a state, a cache and a list of sources of its own. Only the
-mirror, the network settings and the archive's keyring are the host's.
+This needs no root, and does not change the host: apt has its own state, cache and list of sources. Only the mirror, the
+network settings and the archive's keyring are the host's.
 """
 
 import hashlib
@@ -15,18 +15,19 @@ import subprocess
 from config import BUILD, locked
 from report import Failure
 
-# Debian 13 renamed it.
+# The keyring has another name in Debian 13.
 KEYRINGS = ("/usr/share/keyrings/debian-archive-keyring.gpg", "/usr/share/keyrings/debian-archive-keyring.pgp")
 
-# What checkpatch, kernel-doc, Sphinx, the kselftest harness and the kernel's own drivers need of the kernel's source.
+# The parts of the kernel's source that checkpatch, kernel-doc, Sphinx, the kselftest harness and the kernel's own
+# drivers need.
 SOURCE_PARTS = ("scripts", "Documentation/sphinx/kernel*.py",
                 "tools/testing/selftests/kselftest*.h", "samples/vfio-mdev", "drivers/vfio/mdev",
                 "drivers/s390/cio", "drivers/s390/crypto")
 
-# Where packages have all below /usr, these are links to there, which the packages' scripts would make.
+# If packages have all files below /usr, these are links into it. The packages' scripts would make the links.
 MERGED = ("bin", "sbin", "lib", "lib64")
 
-# What a kernel's image needs, where it is split.
+# Prefixes of the packages that a kernel's image depends on, if it is split.
 IMAGE_PARTS = ("linux-binary-", "linux-modules-")
 
 
@@ -38,13 +39,13 @@ def run(argv, **more):
 
 
 def _mirror(suite):
-    """The host's own mirror for a suite: the security archive has one of its own."""
+    """The host's own mirror of a suite. The security archive has a mirror of its own."""
     security = suite.endswith("-security")
     listing = run(["apt-get", "indextargets", "--format", "$(RELEASE)|$(REPO_URI)|$(ORIGIN)",
                    "Created-By: Packages"])
     for line in listing.splitlines():
         release, uri, origin = line.split("|")
-        # apt knows an archive's origin when it has read it once; before that the address has to do.
+        # apt knows the origin of an archive once it has read it. Before that, use the address.
         known = origin and not origin.startswith("$")
         ours = origin == "Debian" if known else "debian" in uri
         if ours and (release.endswith("-security") or not known and "security" in uri) == security:
@@ -58,7 +59,7 @@ def host_architecture():
 
 
 def host_acquire():
-    """The host's settings for apt's transfers: a proxy, for instance."""
+    """The host's settings for apt's transfers, such as a proxy."""
     return [line for line in run(["apt-config", "dump", "Acquire"]).splitlines() if line.startswith("Acquire")]
 
 
@@ -77,10 +78,10 @@ class Apt:
             raise Failure("the package debian-archive-keyring is missing")
         (self.dir / "sources.list").write_text("".join(
             f"deb [signed-by={keyring} arch={arch}] {_mirror(suite)} {suite} main\n" for suite in suites))
-        # The newest version in any of them, backports among them, which apt takes only where it is told to.
+        # Take the newest version of all suites. By default, apt would not take one from backports.
         (self.dir / "preferences").write_text("\n".join(
             f"Package: *\nPin: release n={suite}\nPin-Priority: 500\n" for suite in suites))
-        # The host's Acquire settings (a proxy, for instance) hold here too; its hooks do not.
+        # The host's Acquire settings apply here, such as a proxy; its hooks do not.
         settings = {
             "APT::Architecture": arch, "APT::Sandbox::User": "root", "Dir::State": self.dir,
             "Dir::State::lists": self.dir / "lists", "Dir::State::status": self.dir / "status",
@@ -98,7 +99,7 @@ class Apt:
         run(["apt-get", "-q", "update", "-o", "APT::Update::Error-Mode=any"], env=self._env)
 
     def depends(self, package, prefix):
-        """Names of a package's dependencies that start with the prefix."""
+        """The names of a package's dependencies that start with the prefix."""
         try:
             listing = run(["apt-cache", "depends", package], env=self._env)
         except Failure as failure:
@@ -106,7 +107,7 @@ class Apt:
         return [name for name in re.findall(r"Depends: (\S+)", listing) if name.startswith(prefix)]
 
     def closure(self, packages):
-        """The packages and all that they depend on."""
+        """The packages and all their dependencies."""
         listing = run(["apt-get", "install", "-qq", "--no-install-recommends", "--print-uris", *packages],
                       env=self._env)
         return sorted(re.findall(r"^'\S+' ([^_\s]+)_", listing, flags=re.M))
@@ -116,7 +117,7 @@ class Apt:
         run(["dpkg", "-x", deb, into])
 
     def download(self, packages):
-        """Returns the .deb files, in the order of the packages."""
+        """Downloads packages; returns the .deb files, in the order of the packages."""
         into = BUILD / "packages"
         files = []
         for line in run(["apt-get", "download", "--print-uris", *packages], env=self._env).splitlines():
@@ -129,7 +130,7 @@ class Apt:
 
 
 def unpack_source(deb, into, parts=("*",)):
-    """Parts of linux-source-*, or all of it."""
+    """Unpacks parts of linux-source-*, or all of it."""
     stamp = into / ".parts"
     wanted = f"{deb.stem}: {' '.join(parts)}"
     if stamp.exists() and stamp.read_text() == wanted:
@@ -146,7 +147,7 @@ def unpack_source(deb, into, parts=("*",)):
 
 
 def _relocate_headers(root):
-    """Debian's header trees name each other, and themselves, by absolute names; point them at where they are now."""
+    """Debian's header trees name each other and themselves by absolute paths. Make these lead to the unpacked trees."""
     for makefile in root.glob("usr/src/linux-headers-*/Makefile"):
         text = makefile.read_text()
         makefile.write_text(re.sub(r"^(include |KBUILD_OUTPUT=)/usr/src/", rf"\1{root}/usr/src/", text, flags=re.M))
@@ -154,13 +155,13 @@ def _relocate_headers(root):
 
 class Kernel:
     """
-    An unpacked kernel: where its image, modules, headers and parts of its source are. One that is yet to be built has
-    no release; see kernel.py.
+    An unpacked kernel: the places of its image, modules, headers and parts of its source. A kernel that has yet to be
+    built has no release; see kernel.py.
     """
 
     def __init__(self, target, release, sources, debs):
         self.release = release
-        # Image, headers, and what these need: what an administrator installs.
+        # The packages of image and headers, with dependencies, as an administrator would install them.
         self.debs = [BUILD / "packages" / name for name in debs]
         self.root = target.dir / "root"
         self.image, self.modules = self._places(release)
@@ -168,15 +169,15 @@ class Kernel:
         self.source = BUILD / sources[target.source]
         self.source_package = BUILD / "packages" / f"{sources[target.source]}.deb"
         self.tools = BUILD / sources[target.tools]
-        self.toolchain = None   # what kbuild is run in, if that is not the host; see toolchain.py
+        self.toolchain = None   # where kbuild runs, if not on the host; see toolchain.py
 
     def source_tree(self, name):
-        """A file of the kernel's source among the headers: those that all flavours share."""
+        """A file of the kernel's source in its headers, maybe in the part that all flavours share."""
         return next(path for folder in (self.headers, *self.root.glob("usr/src/linux-headers-*-common"))
                     if (path := folder / name).exists())
 
     def _places(self, release):
-        """The image and the modules: the place for kernels whose image is a package of its own, or the older one."""
+        """The image and the modules. Newer packages have the image beside the modules, older ones have it in /boot."""
         together = self.root / "usr/lib/modules" / release
         if (together / "vmlinuz").exists():
             return together / "vmlinuz", together
@@ -184,7 +185,7 @@ class Kernel:
 
 
 def fetch(target, report, refresh=False):
-    """The kernel of a target. Uses the network only where it is not there yet, or to refresh."""
+    """The kernel of a target. Uses the network only if the kernel is not unpacked yet, or to refresh it."""
     stamp = target.dir / "packages.json"
     wanted = [target.suites, target.image, target.headers, target.source, target.tools, target.packages,
               list(SOURCE_PARTS), list(IMAGE_PARTS)]
@@ -192,12 +193,12 @@ def fetch(target, report, refresh=False):
         have = json.loads(stamp.read_text())
         if have["wanted"] == wanted and have["top"] == str(BUILD) and "debs" in have:
             return Kernel(target, have["release"], have["sources"], have["debs"])
-    # Targets share the packages and the unpacked sources.
+    # Targets share the downloaded packages and the unpacked sources.
     with locked(BUILD / "packages"):
         report.say(target.name, f"reading the package lists of {', '.join(target.suites)}")
         apt = Apt(target.arch.name, target.suites)
         apt.update()
-        # The programs that kbuild runs are the host's.
+        # kbuild's own programs run on the host.
         host_arch = host_architecture()
         host_apt = apt
         if host_arch != target.arch.name:
@@ -225,7 +226,7 @@ def fetch(target, report, refresh=False):
         for deb in files:
             apt.unpack(deb, root)
         _relocate_headers(root)
-        # Architectures may have different versions: the folder has the package's full name.
+        # The version may differ between architectures, so the folder has the full name of the package.
         sources = {name: deb.stem for name, deb in zip(source_names, source_files)}
         for deb in source_files:
             unpack_source(deb, BUILD / deb.stem, SOURCE_PARTS)

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
-"""How far a run is: a line at the bottom of a terminal. Elsewhere there is none."""
+"""The progress of a run: a line at the bottom of a terminal, and nothing elsewhere."""
 
 import json
 import threading
 import time
 
 
-# How many jobs are named that took the longest.
+# The number of the longest jobs to name.
 LONGEST = 20
 
 
@@ -16,8 +16,8 @@ def minutes(seconds):
 
 class Progress:
     """
-    Jobs that are expected, run, and end. What each of them took is kept in a file, so that the next run can tell how
-    long it may take. Called from many threads.
+    Jobs that are expected, run, and end. A file keeps the time that each job took, so that the next run can estimate
+    its time. Called from many threads.
     """
 
     def __init__(self, path, at_once, clock=time.monotonic):
@@ -32,17 +32,17 @@ class Progress:
         self._done = []
 
     def expect(self, kernels):
-        """Their jobs will come: those that they had in the run before."""
+        """Expects the jobs that these kernels had in the previous run."""
         with self._lock:
             self._coming = [name for name in self._took if name.partition(" ")[0] in kernels]
 
     def have_come(self, kernel):
-        """There are no other jobs of this kernel's than those that were expected by job()."""
+        """All jobs of this kernel are known by job() now; forget the others that were expected."""
         with self._lock:
             self._coming = [name for name in self._coming if name.partition(" ")[0] != kernel]
 
     def job(self, name, function):
-        """Expects a job; returns what does it, with the same arguments."""
+        """Expects a job. Returns a function that runs it, with the same arguments."""
         with self._lock:
             self._waiting.append(name)
             self._coming = [other for other in self._coming if other != name]
@@ -62,7 +62,7 @@ class Progress:
         return run
 
     def _left(self, now):
-        """Seconds, from what jobs took before; None if nothing is known. A new job is taken for an average one."""
+        """The estimated seconds left, or None if no earlier run is known. A new job counts as an average one."""
         ahead = [*self._coming, *self._waiting]
         known = [took for name in (*ahead, *self._running, *self._done) if (took := self._took.get(name))]
         if not known:
@@ -84,7 +84,7 @@ class Progress:
         return text if len(text) < columns else f"{text[:columns - 2]}…"
 
     def longest(self):
-        """The jobs that have ended, with their seconds."""
+        """The jobs that have ended and took the longest, with their seconds."""
         took = {name: self._took[name] for name in self._done if name in self._took}
         return sorted(took.items(), key=lambda job: -job[1])[:LONGEST]
 

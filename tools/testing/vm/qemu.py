@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A guest's machine, as QEMU emulates it."""
+"""A guest's machine, emulated by QEMU."""
 
 import contextlib
 import subprocess
@@ -9,16 +9,16 @@ import packages
 from host import DIES_WITH_RUNNER, Host
 
 
-# A processor of the guest is said to be stuck after a minute: for 20 seconds, the kernel's limit, the whole machine may
-# stand still that QEMU runs on.
+# The kernel reports a stuck processor after a minute. Its default is 20 seconds, for which the whole host may stand
+# still.
 PATIENCE = "rcupdate.rcu_cpu_stall_timeout=60 watchdog_thresh=30"
 
 
 class Qemu:
-    image_modules: list = []    # disks of packages are disks of the machine
+    image_modules: list = []    # none: the machine has the disks
 
     def __init__(self, setup, test, logs):
-        """test: the first of those that share the boot, or None for a shell."""
+        """test: the first test of the boot, or None for a shell."""
         self._setup = setup
         self._test = test
         self._logs = logs
@@ -30,8 +30,8 @@ class Qemu:
 
     def _disks(self):
         """
-        QEMU's flags for the disks. A guest's changes of its root are its own; the serial number of the other disk is
-        its name, by which the guest finds it.
+        QEMU's flags for the disks. Each guest has its own changes of the root disk. The serial number of the other disk
+        is its name, by which the guest finds it.
         """
         test, device, flags = self._test, self._setup.target.arch.disk_device, []
         if test and test.root:
@@ -54,7 +54,7 @@ class Qemu:
                 *self._disks(), *more]
 
     def shell(self, initrd, gdb=False):
-        """A person has the console, and a debugger if there is to be one. Returns the exit code."""
+        """Gives the user the console, and lets a debugger attach if gdb is set. Returns the exit code."""
         with tempfile.TemporaryDirectory() as sockets:
             channel = self._logs / "channel.log"
             command = self._command(initrd, "stdio,id=console,signal=off", f"file,id=channel,path={channel}", sockets)
@@ -64,24 +64,25 @@ class Qemu:
             return subprocess.run(command).returncode
 
     def gdb_command(self):
-        """What a person types to have the debugger, in another terminal."""
+        """The command that starts the debugger, in another terminal."""
         name = "gdb" if self._setup.target.arch.name == packages.host_architecture() else "gdb-multiarch"
         return f"{name} -x {self._logs / 'gdb-script'}"
 
     def _write_gdb_script(self, socket, channel):
-        """gdb reads regular files only. The guest tells where its modules are when they are loaded."""
+        """gdb reads regular files only, so the channel is one. The guest reports there where its modules are."""
         symbols = self._logs / "gdb-symbols"
         lines = [f"target remote {socket}", f"shell grep ^add-symbol-file {channel} >{symbols}",
                  f"with pagination off -- source {symbols}"]
-        # Among Debian's headers it has no symbols of functions, but tells gdb the architecture and its byte order.
+        # Debian's vmlinux among the headers has no symbols of functions, but tells gdb the architecture and the byte
+        # order.
         if (kernel := self._setup.kernel.headers / "vmlinux").exists():
             lines.insert(0, f"file {kernel}")
         (self._logs / "gdb-script").write_text("".join(f"{line}\n" for line in lines))
 
     @contextlib.contextmanager
     def running(self, initrd):
-        """It is up within this. Yields the pipe that received() has to be given the data of."""
-        # The name of a socket has to be short.
+        """Runs the machine within the block. Yields the pipe; pass the data from it to received()."""
+        # The path of a socket is limited in length.
         with (open(self._logs / "qemu.log", "w") as errors, tempfile.TemporaryDirectory() as sockets,
               contextlib.closing(Host(self._test.host, errors)) as self._host):
             command = self._command(initrd, f"file,id=console,path={self.console}", "stdio,id=channel,signal=off",
@@ -98,13 +99,13 @@ class Qemu:
                     pipe.close()
 
     def received(self, data):
-        """What of it came over the guest's channel, or None when the guest is down."""
+        """Returns the data of the guest's channel, or None if the guest is down."""
         return data or None
 
     def send(self, text):
-        """To the guest, over its channel."""
+        """Sends text to the guest over its channel."""
         self._process.stdin.write(text.encode())
 
     def ask(self, line):
-        """What a test asks of its host; see Host."""
+        """Answers a test's command to the host; see Host."""
         return self._host.ask(line)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What the user sees: progress lines while the work goes on, results, and their sum."""
+"""The output for the user: progress, results, and their sum."""
 
 import shutil
 import sys
@@ -12,28 +12,28 @@ from progress import minutes
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 _LABEL = {PASSED: "ok", FAILED: "FAILED", SKIPPED: "skip"}
 
-# Seconds after which the line at the bottom of a terminal is written anew.
+# Seconds between two updates of the line at the bottom of a terminal.
 REFRESH = 1
 
-# How many logs are shown once more with the sum.
+# The number of logs that the sum shows again.
 LOGS_SHOWN = 5
 
-# Ends the name of a target whose boot has the kernel's own modules.
+# The suffix of a target's name for boots with the kernel's own modules.
 PEER = " peer"
 
 
 class Failure(Exception):
-    """Something that the user has to know about; its text is complete without a traceback."""
+    """An error to show to the user, whose text needs no traceback."""
 
 
 class Report:
-    """Collects results. Called from the threads of all targets, hence the lock around both."""
+    """Collects results and prints them. Many threads call it, so a lock protects both."""
 
     def __init__(self, progress=None):
-        """progress: what the last line of a terminal shows."""
+        """progress: provides the line at the bottom of the terminal."""
         self.progress = progress
         self._lock = threading.Lock()
-        # Held by a test while its output is shown as it comes.
+        # A test holds this while its output is shown at once.
         self.stage = threading.Lock()
         self._start = time.monotonic()
         self._results = []
@@ -50,14 +50,14 @@ class Report:
                 self._draw()
 
     def _draw(self):
-        """The line at the bottom: written over by what comes next."""
+        """Draws the line at the bottom. The next output overwrites it."""
         line = self.progress.line(shutil.get_terminal_size().columns) if self._has_line else ""
         if line or self._drawn:
             print(f"\r{line}\x1b[K\r", end="", flush=True)
         self._drawn = line
 
     def show(self, text):
-        """A line as it is."""
+        """Prints a line unchanged."""
         with self._lock:
             print(f"{text}\x1b[K" if self._drawn else text, flush=True)
             self._draw()
@@ -66,14 +66,14 @@ class Report:
         self.show(f"{time.monotonic() - self._start:6.1f}s [{who}] {text}")
 
     def more(self, who, lines):
-        """What a log says behind the line that a result names: the logs themselves may be gone when it is read."""
+        """Shows and keeps log lines that follow a reported line: the log file may not exist when the report is read."""
         with self._lock:
             self._logs.append((who, lines))
         for line in lines:
             self.say(who, f"       {line.rstrip()}")
 
     def result(self, who, name, status, text=""):
-        # What the kernel's own modules fail at, or go down with, is a difference to know of, and no failure of ours.
+        # A failure with the kernel's own modules is a difference to know of, not a failure of ours.
         if status == FAILED and who.endswith(PEER):
             status, text = SKIPPED, f"fails with the kernel's own modules: {text}"
         with self._lock:
@@ -84,7 +84,7 @@ class Report:
         return sum(1 for result in self._results if result[2] == status)
 
     def write_junit(self, path):
-        """The results as JUnit's XML, which CI systems read: a suite for each of who reported."""
+        """Writes the results as JUnit's XML, which CI systems read. Each reporter is a suite."""
         suites = xml.Element("testsuites")
         for who in dict.fromkeys(result[0] for result in self._results):
             results = [result[1:] for result in self._results if result[0] == who]
@@ -94,14 +94,14 @@ class Report:
             for name, status, text in results:
                 case = xml.SubElement(suite, "testcase", classname=who, name=name)
                 if status != PASSED:
-                    # XML has no way to write most control characters.
+                    # XML cannot represent most control characters.
                     text = "".join(char if char.isprintable() else " " for char in text)
                     xml.SubElement(case, "failure" if status == FAILED else "skipped", message=text)
         path.parent.mkdir(parents=True, exist_ok=True)
         xml.ElementTree(suites).write(path, encoding="utf-8", xml_declaration=True)
 
     def _summary(self):
-        """Often nobody sees more than the end of a run."""
+        """The lines at the end of a run, which are often all that is read: failures again, with their logs."""
         lines = []
         if failed := [result for result in self._results if result[2] == FAILED]:
             lines += ["", "What failed:", *(f"  [{who}] {name}: {text}" for who, name, _, text in failed)]
@@ -110,7 +110,7 @@ class Report:
         return [*lines, f"{self.count(PASSED)} passed, {len(failed)} failed, {self.count(SKIPPED)} skipped"]
 
     def finish(self, path):
-        """Tell the sum, here and in a file, and return the exit code: a run that tested nothing has not passed."""
+        """Prints the sum, writes it to a file, and returns the exit code. A run without results has not passed."""
         with self._lock:
             self._draw()
         lines = self._summary()

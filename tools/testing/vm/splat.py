@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Finds in the kernel's log what must not be there."""
+"""Finds error reports in the kernel's log."""
 
 import re
 
@@ -18,14 +18,14 @@ _SPLAT = re.compile("|".join((
 )))
 
 
-# How much of a report is shown.
+# The number of lines of a report to show.
 SHOWN = 40
 
 
 def find(lines, known=()):
     """
-    The report that is there, from its first line on, or an empty list: what follows it belongs to it, and tells more
-    than a mere "cut here". Reports that are known, each from its splat to its end, are none.
+    Returns a report from its first line on, with the lines behind it, or an empty list. A first line of "cut here" is
+    skipped. Reports that match a known pattern, from the first line to the last, do not count.
     """
     text = "\n".join(lines)
     for pattern in known:

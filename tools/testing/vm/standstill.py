@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Tells of times when this machine did not run: guests that stand still with it report stalls of their own."""
+"""Reports times in which this machine did not run. Guests stand still with it, and then report stalls of their own."""
 
 import threading
 import time
 
 BEAT = 1
-# Busy loops beside the guests delay a beat by less.
+# Busy loops beside the guests delay a beat by less than this.
 WORTH_TELLING = 5
 
 

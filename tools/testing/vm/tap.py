@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Reads a test program's TAP, as the kernel's selftests write it, and finds what is wrong with it."""
+"""Reads a test program's TAP in the format of the kernel's selftests, and finds errors in it."""
 
 import re
 
@@ -18,7 +18,7 @@ class Tap:
         self._problems = []
 
     def line(self, line):
-        """Returns (name, status, text) where the line is a result."""
+        """Returns (name, status, text) if the line is a result."""
         if match := _PLAN.match(line):
             if self._planned is not None:
                 self._problems.append("the TAP plan comes twice")
@@ -31,7 +31,7 @@ class Tap:
         elif match := _RESULT.match(line):
             return self._result(*match.groups())
         elif line.startswith("#"):
-            # The harness explains a failure before it reports it.
+            # The harness prints the reason before the failed result.
             self._notes.append(line[1:].strip())
         return None
 
@@ -51,12 +51,12 @@ class Tap:
         return name, PASSED, ""
 
     def running(self):
-        """The check that has begun and has no result, as the harness names it; or an empty text."""
+        """The harness's name of the check that has begun and has no result; or an empty text."""
         begun = [note.split()[1] for note in self._notes if re.match(r"RUN +\S", note)]
         return begun[-1] if begun else ""
 
     def problems(self, exit_status):
-        """What is wrong with the whole: the plan, silence, an exit code that no result explains."""
+        """Errors of the whole output: the plan, no results, an exit code that no result explains."""
         found = list(self._problems)
         if self._planned is None and not self._seen:
             found.append("the program reported nothing")
@@ -64,7 +64,7 @@ class Tap:
             found.append("there is no TAP plan")
         elif self._planned != self._seen:
             found.append(f"the TAP plan says {self._planned} results, {self._seen} came")
-        # 4 is the harness's code for a program that skipped.
+        # The harness exits with 4 if all checks were skipped.
         if exit_status not in ("0", "4") and not self._failed:
             found.append(f"the program ended with {exit_status or 'no status'}, but no result failed")
         return found

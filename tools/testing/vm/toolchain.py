@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """
-A compiler of another suite, with make and all that kbuild runs: Debian packages, unpacked below build/, which make is
-run in. A kernel is built for with the compiler that it was built with, and the host may have none of that version.
+A compiler of another suite, with make and all programs that kbuild runs: Debian packages, unpacked below build/, in
+which make is run. A kernel's modules need the compiler with which the kernel was built, and the host may not have that
+version.
 """
 
 import hashlib
@@ -13,15 +14,15 @@ from config import BUILD, TOP, locked
 from packages import MERGED, Apt, fetch, host_architecture, run
 from report import Failure
 
-# What kbuild needs beside the compiler. What apt takes for granted is named, too.
+# The packages that kbuild needs, beside the compiler. apt takes some of them for installed, so they are named.
 PACKAGES = ["base-files", "bash", "coreutils", "dash", "diffutils", "findutils", "grep", "gzip", "libc6", "libelf1t64",
             "make", "mawk", "pahole", "perl-base", "sed", "tar", "xz-utils", "zlib1g"]
 
-# What the packages' scripts would make: the places of old, and the name of what is one of several.
+# Links that the packages' scripts would make: those into /usr, and awk, which is one of several programs.
 LINKS = {**{name: f"usr/{name}" for name in MERGED}, "usr/bin/awk": "mawk"}
 
-# $0: the packages' folder, $1: the tree, which has the same name in there. objtool reads /proc. The PATH of a user who
-# is not root does not lead to chroot.
+# $0 is the folder of the packages. $1 is the tree, whose path inside is the same. objtool reads /proc. The PATH of a
+# user who is not root may lack chroot.
 _ENTER = """\
 PATH=$PATH:/usr/sbin:/sbin
 mkdir -p "$0$1" "$0/dev" "$0/proc" "$0/tmp" && mount --rbind "$1" "$0$1" && mount --rbind /dev "$0/dev" &&
@@ -34,7 +35,7 @@ class Toolchain:
         self._root = root
 
     def command(self, argv):
-        """What runs a command in there. Only root can do that without a user namespace."""
+        """Returns a command that runs argv in the toolchain. A user who is not root needs a user namespace for that."""
         user = [] if os.geteuid() == 0 else ["--map-root-user"]
         return ["unshare", *user, "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", _ENTER, self._root, TOP,
                 "/usr/bin/env", "PATH=/usr/sbin:/usr/bin", *map(str, argv)]
@@ -48,7 +49,7 @@ def _check(toolchain):
 
 
 def _fetch_toolchain(target, report, refresh):
-    """The target's toolchain, or None where the host's compiler is the right one."""
+    """The target's toolchain, or None if the host's compiler is used."""
     if not target.toolchain:
         return None
     names = sorted([*PACKAGES, *target.toolchain])
@@ -59,8 +60,8 @@ def _fetch_toolchain(target, report, refresh):
             apt = Apt(host_architecture(), target.suites)
             apt.update()
             closure = apt.closure(names)
-            report.say(target.name, f"fetching {len(closure)} packages: {' '.join(target.toolchain)}, make, and what "
-                       "they depend on")
+            report.say(target.name, f"fetching {len(closure)} packages: {' '.join(target.toolchain)}, make, and "
+                       "their dependencies")
             debs = apt.download(closure)
             shutil.rmtree(root, ignore_errors=True)
             for name, to in LINKS.items():
@@ -78,7 +79,7 @@ def _fetch_toolchain(target, report, refresh):
 
 
 def fetch_kernel(target, report, refresh=False):
-    """The kernel of a target, as packages.fetch() has it, with what kbuild is run in."""
+    """The kernel of a target, as packages.fetch() returns it, with its toolchain."""
     kernel = fetch(target, report, refresh)
     kernel.toolchain = _fetch_toolchain(target, report, refresh)
     return kernel

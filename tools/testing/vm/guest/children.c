@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Processes that have to end. */
+/* Ends the processes of a test. */
 #define _GNU_SOURCE
 #include <poll.h>
 #include <signal.h>
@@ -14,7 +14,7 @@
 /* How long a killed process may take to end, before it counts as stuck in the kernel. */
 #define KILL_LIMIT_MS	5000
 
-/* Says where in the kernel a process that was killed stays. */
+/* Reports the kernel stack of a process that was killed and does not end. */
 static void report_stuck(pid_t pid)
 {
 	char path[64], line[256];
@@ -29,7 +29,7 @@ static void report_stuck(pid_t pid)
 		fclose(file);
 }
 
-/* Kills a child; returns whether it went. */
+/* Kills a child; returns whether it ended. */
 bool end_child(pid_t pid, int *status)
 {
 	struct pollfd fd = { .fd = syscall(SYS_pidfd_open, pid, 0), .events = POLLIN };
@@ -45,7 +45,7 @@ bool end_child(pid_t pid, int *status)
 	return gone;
 }
 
-/* What the test started and did not wait for. We are its reaper, so these are our children now. */
+/* Kills processes that the test has left running. We are its reaper, so these are our children. */
 void end_leftovers(bool over_limit)
 {
 	char path[64], command[128];

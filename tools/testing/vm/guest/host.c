@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* How a test's processes ask the host. */
+/* Passes commands from a test's processes to the host. */
 #define _GNU_SOURCE
 #include <stdbool.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 
 #include "supervise.h"
 
-/* Where the test's processes ask the host. A packet is a command, the next one its answer. */
+/* The socket for commands to the host. A packet has a command, the next packet has its answer. */
 static const struct sockaddr_un host_address = { .sun_family = AF_UNIX, .sun_path = "/run/host" };
 
 int listen_for_host(void)
@@ -24,7 +24,7 @@ int listen_for_host(void)
 	return fd;
 }
 
-/* Returns whether the client is still there. */
+/* Returns false if the client has closed the socket. */
 bool pass_command(int client)
 {
 	char command[LINE_LIMIT];

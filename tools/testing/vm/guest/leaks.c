@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What a test has left behind: what there is before and after it. */
+/* Compares what exists before and after a test. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
@@ -22,7 +22,7 @@
 #define SETTLE_LIMIT_S	3
 #define SETTLE_PAUSE_US	20000
 
-/* The folders in which each entry is an object that a test made. */
+/* Folders in which each entry is an object that a test may have made. */
 static const char * const watched[] = {
 	"/sys/bus/mdev/devices",
 	"/sys/kernel/iommu_groups",
@@ -31,8 +31,8 @@ static const char * const watched[] = {
 };
 
 /*
- * Objects of the slab allocator count if one of the modules that the test has loaded allocated
- * them. Their names, with a blank before and after each.
+ * Returns the names of the modules that the test has loaded, with a blank before and after each.
+ * Only allocations by these modules count.
  */
 static const char *own_modules(void)
 {
@@ -41,7 +41,7 @@ static const char *own_modules(void)
 	return names ? names : "";
 }
 
-/* One thing that is there: its name, and how many of it. */
+/* The name of an object, and how many of it exist. */
 struct item {
 	char *name;
 	long count;
@@ -106,7 +106,7 @@ static void add_modules(struct snapshot *snapshot)
 	fclose(file);
 }
 
-/* The kernel gives a new eventfd the lowest free id: a leaked context below it moves it up. */
+/* A new eventfd gets the lowest free id. A leaked context has a lower id and so raises it. */
 static void add_eventfds(struct snapshot *snapshot)
 {
 	int fd = eventfd(0, 0);
@@ -127,7 +127,7 @@ static void add_eventfds(struct snapshot *snapshot)
 	close(fd);
 }
 
-/* KASAN keeps what was freed for a while, and the allocator counts it as alive until then. */
+/* KASAN keeps freed objects for a while. Until then the allocator counts them as live. */
 static void end_quarantine(const char *cache)
 {
 	char path[512];
@@ -162,7 +162,7 @@ static void add_slab_cache(struct snapshot *snapshot, const char *cache)
 	fclose(file);
 }
 
-/* With slub_debug=U the kernel tells how many objects live, for each place that allocates. */
+/* With slub_debug=U the kernel reports the live objects of each allocating function. */
 static void add_slab(struct snapshot *snapshot)
 {
 	DIR *dir = opendir(SLAB);
@@ -195,7 +195,7 @@ static void free_snapshot(struct snapshot *snapshot)
 	free(snapshot->items);
 }
 
-/* Returns whether nothing was left behind and nothing was lost. */
+/* Returns whether the counts are the same. */
 static bool compare(const struct snapshot *before, const struct snapshot *after, bool print)
 {
 	bool same = true;
@@ -237,7 +237,7 @@ void look_for_leaks(const struct snapshot *before)
 		free_snapshot(&after);
 		if (last)
 			return;
-		/* Returns after a grace period; what was freed in it needs a moment more. */
+		/* Wait for a grace period, and a little longer for RCU's callbacks. */
 		syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
 		usleep(SETTLE_PAUSE_US);
 	}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The kernel's log, passed on to the host. */
+/* Passes the kernel's log on to the host. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 
 #define LOG_POSITION	"/run/log-position"
 
-/* A record is "level,sequence,time,flags;text", and lines of details that start with a blank. */
+/* A record is "level,sequence,time,flags;text", then lines of details that start with a blank. */
 int pass_log(void)
 {
 	unsigned long long sequence, usec, next = 0;
@@ -31,7 +31,7 @@ int pass_log(void)
 	while ((len = read(fd, record, sizeof(record) - 1)) > 0 || errno == EPIPE) {
 		char *text;
 
-		/* Overwritten before we came: the next read has the oldest that is left. */
+		/* Records were overwritten. The next read returns the oldest that remains. */
 		if (len < 0)
 			continue;
 		record[len] = 0;

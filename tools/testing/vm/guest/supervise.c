@@ -3,12 +3,12 @@
  * Runs one test program in the guest, and reports what it left behind.
  *
  *   supervise NAME PROGRAM [ARGUMENT...]   run a test's program, then look for leaks
- *   supervise --log                        pass on what the kernel logged since the last time
- *   host COMMAND [KEY=VALUE...]            have the host do something (this program by that name)
+ *   supervise --log                        pass on the kernel's log since the last call
+ *   host COMMAND [KEY=VALUE...]            pass a command to the host (this program by that name)
  *
- * File descriptor 3 is the channel to the host. Lines from the program go out behind a "|", so that
- * they can't be taken for ours, which start with "@". A line from the host names the test whose
- * time limit is over, or is "host" and the answer to our line "@host COMMAND".
+ * File descriptor 3 is the channel to the host. Lines of the program are sent behind a "|", so that
+ * they differ from ours, which start with "@". A line from the host is the name of a test whose
+ * time limit is over, or "host" and the answer to our line "@host COMMAND".
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -33,7 +33,7 @@ void die(const char *what)
 	exit(1);
 }
 
-/* Passes on what the program has written; returns whether more may come. */
+/* Passes on the program's output; returns false at its end. */
 static bool pass_output(int from, bool *at_line_start)
 {
 	char in[4096], out[2 * sizeof(in)];
@@ -59,8 +59,8 @@ static bool pass_output(int from, bool *at_line_start)
 }
 
 /*
- * Returns whether the host has named this test; one that it named before may have ended in time.
- * Its answers go to the client.
+ * Returns whether the host has named this test. A line with an earlier test's name came too late.
+ * Answers of the host go to the client.
  */
 static bool told_to_stop(const char *name, int client)
 {
@@ -85,7 +85,7 @@ static bool told_to_stop(const char *name, int client)
 	return false;
 }
 
-/* Returns when the program has ended, or with false when its time is over. */
+/* Returns true when the program has ended, false when its time is over. */
 static bool watch(const char *name, pid_t pid, int output, int listener)
 {
 	struct pollfd fds[] = {
@@ -99,14 +99,14 @@ static bool watch(const char *name, pid_t pid, int output, int listener)
 	bool in_time = true;
 	int client = -1;
 
-	/* The end of the program, not of its output: what it left behind may hold the pipe. */
+	/* Wait for the end of the program, not of its output: a child may hold the pipe. */
 	while (!fds[2].revents && in_time) {
 		if (poll(fds, ARRAY_SIZE(fds), -1) < 0)
 			die("poll");
 		if (fds[0].revents && !pass_output(output, &at_line_start))
 			fds[0].fd = -1;
 		in_time = !fds[1].revents || !told_to_stop(name, client);
-		/* One client after the other: the answers bear no names. */
+		/* Serve one client at a time: an answer does not say whose it is. */
 		if (host->revents && client < 0) {
 			client = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 		} else if (host->revents && !pass_command(client)) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the parts of supervise share. */
+/* Declarations that the parts of supervise share. */
 #ifndef SUPERVISE_H
 #define SUPERVISE_H
 
@@ -7,14 +7,14 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* The descriptor that leads to the host; see supervise.c */
+/* The file descriptor of the channel to the host; see supervise.c */
 #define CHANNEL		3
 #define LINE_LIMIT	4096
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof(*(a)))
 
 struct item;
 
-/* What there is at one time */
+/* The objects that exist at one time */
 struct snapshot {
 	struct item *items;
 	size_t nr;
