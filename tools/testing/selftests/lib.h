@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the tests of mediated devices share: sysfs, VFIO, the kernel's log,
- * uevents, and the processes that hold or remove a device.
+ * The library of the tests of mediated devices: sysfs, VFIO, the kernel's log,
+ * uevents, and processes that hold or remove a device.
  *
- * Unless said otherwise, a function returns 0 (or a descriptor, or a length)
- * or a negative errno.
+ * Unless said otherwise, a function returns 0 (or a descriptor, or a length) or
+ * a negative errno.
  */
 #ifndef SELFTESTS_LIB_H
 #define SELFTESTS_LIB_H
@@ -20,8 +20,8 @@
 #include <linux/vfio_mdev.h>
 
 /*
- * How often the time that another kernel takes is needed by the one that this
- * is built for, and by a test of it, therefore. A debug kernel is slow.
+ * Time factor of the kernel that the tests are built for, compared with
+ * Debian's kernels. A debug kernel is slow.
  */
 #ifndef SLOWER
 #define SLOWER		1
@@ -32,13 +32,13 @@
 #endif
 
 /*
- * How long to wait for an event that comes at once, before the test fails. It
- * lies below MDEV_REQUEST_INTERVAL, so that a repetition isn't taken for the
- * first; emulation is slow, so it can't be short.
+ * How long to wait for an immediate event before the test fails. It is shorter
+ * than MDEV_REQUEST_INTERVAL, so that a repeated request is not taken for the
+ * first one. It cannot be short, because emulation is slow.
  */
 #define SOON_MS		(MDEV_REQUEST_INTERVAL * 1000 - 2000)
 
-/* The same, for what the next repetition brings */
+/* The same for an event that the next repetition brings */
 #define REPEAT_MS	(2 * MDEV_REQUEST_INTERVAL * 1000 + SOON_MS)
 
 __s64 now_ms(void);
@@ -47,8 +47,8 @@ int time_scale(void);
 bool wait_moment(__s64 *left);
 
 /*
- * What nothing tells of is looked for again and again: the value of @expression
- * once that is no longer @value, or after SOON_MS.
+ * Polls @expression, for conditions that have no event. Returns its value once
+ * that differs from @value, or after SOON_MS.
  */
 #define soon_not(value, expression) ({					\
 	__s64 soon_left = SOON_MS;					\
@@ -60,7 +60,7 @@ bool wait_moment(__s64 *left);
 	soon_value;							\
 })
 
-/* Whether it comes true */
+/* Returns whether @condition becomes true in time */
 #define soon(condition)	soon_not(false, condition)
 
 /* sysfs */
@@ -72,7 +72,7 @@ int file_mode(const char *path);
 bool file_exists(const char *path);
 int file_link_name(const char *path, char *name, size_t size);
 
-/* How long holders are given when a parent goes, in seconds; 0: for ever */
+/* The grace of holders when a parent goes, in seconds; 0 means without end */
 #define GRACE_FILE	"/sys/module/mdev/parameters/revoke_after"
 #define GRACE_DEFAULT	60
 
@@ -105,13 +105,13 @@ bool mdev_is_kernels_own(const struct uuid *uuid);
 bool driver_is_kernels_own(const struct uuid *uuid);
 int mdev_count(void);
 
-/* Why a test about requests is skipped: mdev_is_kernels_own() */
+/* The reason to skip a test about requests: see mdev_is_kernels_own() */
 #define ASKS_NOBODY	"the kernel's own mdev does not ask for release"
 
 /*
- * VFIO, in one of its ways: VFIO_WAY in the environment is "type1" or missing,
- * "iommufd", which stands in for the container, or "cdev": the device by its
- * own file, without a group, with iommufd.
+ * The way to open a device with VFIO. VFIO_WAY in the environment is "type1",
+ * which is the default; "iommufd", which replaces the container; or "cdev": the
+ * device's own file, with iommufd and without a group.
  */
 enum vfio_way {
 	VFIO_WAY_TYPE1,
@@ -121,15 +121,15 @@ enum vfio_way {
 
 enum vfio_way vfio_way(void);
 
-/* Why a test of groups, or of several descriptors, is skipped with cdev */
+/* The reason to skip a test of groups, or of several descriptors, with cdev */
 #define WITHOUT_GROUP	"this device is opened without a group"
 
-/* Why a test of what only type 1 does is skipped in the other ways */
+/* The reason to skip a test about type 1 with the other ways */
 #define WITHOUT_TYPE1	"this is about a container of type 1"
 
 /*
- * What there is for a further descriptor of a device that is open, in place of
- * @value: without a group there can be none
+ * The expected result of opening another descriptor of an open device: @value,
+ * or -EINVAL if the device has no group
  */
 static inline int vfio_further(int value)
 {
@@ -137,10 +137,10 @@ static inline int vfio_further(int value)
 }
 
 struct vfio_user {
-	int container;	/* or iommufd */
-	int group;	/* -1 without one */
+	int container;	/* or the iommufd */
+	int group;	/* -1 if the device has no group */
 	int device;
-	__u32 ioas;	/* iommufd's, of a device without a group */
+	__u32 ioas;	/* of the iommufd, if there is no group */
 };
 
 #define VFIO_USER_NONE	{ .container = -1, .group = -1, .device = -1 }
@@ -170,20 +170,20 @@ int vfio_set_eventfd(int device, __u32 index, int fd);
 int vfio_request_index(int device);
 int vfio_set_request(int device, int fd);
 
-/* Where nothing is mapped; the compiler doesn't know */
+/* Returns an unmapped address that the compiler does not know */
 void *bad_address(void);
 
-/* Can the kernel take away what is mapped of a device? Since 6.10 */
+/* Can the kernel zap the mappings of a device? It can since Linux 6.10 */
 bool vfio_mappings_can_be_taken(void);
-/* Why a test is skipped where it cannot */
+/* The reason to skip a test if it cannot */
 #define KEEPS_MAPPINGS	"this kernel cannot take a mapping away"
 
-/* Does /proc/PID/fdinfo show where a device is in sysfs? */
+/* Does /proc/PID/fdinfo show the path of a device in sysfs? */
 bool vfio_shows_path(void);
 
 /*
- * Memory that is not there, and does not come before the test says so: whoever
- * touches it waits, in user space or in the kernel.
+ * Memory that is not present until the test provides it. A thread that accesses
+ * this memory waits in a page fault, in user space or in the kernel.
  */
 struct missing {
 	void *memory;
@@ -205,42 +205,42 @@ __u64 eventfd_take(int fd);
 int eventfd_next_id(void);
 bool eventfd_ids_back_to(int id);
 
-/* The kernel's log, from the time of the open on */
+/* The kernel's log, from this call on */
 int kmsg_open(void);
 int kmsg_count(int fd, const char *first, const char *second);
 bool kmsg_wait(int fd, int timeout_ms, const char *first, const char *second,
 	       const char *third);
 
-/* Uevents, from the time of the open on */
+/* Uevents, from this call on */
 int uevent_open(void);
 bool uevent_wait(int fd, int timeout_ms, const char *action, const char *path,
 		 const char *variable);
 
 /*
- * Processes. A child has no descriptor of ours but those it is given: one that
- * inherits a device would hold it.
+ * Processes. A child inherits only the descriptors @keep1 and @keep2, because a
+ * child with a descriptor of a device would hold the device.
  */
 pid_t child_start(int (*run)(void *arg), void *arg, int keep1, int keep2);
 int child_wait(pid_t pid, int timeout_ms);
 void child_kill(pid_t pid);
 
-/* From now on it runs on this one only */
+/* Restricts the thread to one processor */
 int thread_use_processor(pthread_t thread, int processor);
 
-/* Write to "remove", "revoke" and "unbind"; the exit status is the errno */
+/* Processes that write to "remove", "revoke", "unbind"; they exit with errno */
 pid_t remover_start(const struct uuid *uuid);
 pid_t revoker_start(const struct uuid *uuid);
 pid_t unbinder_start(const char *parent);
 pid_t driver_unbinder_start(const struct uuid *uuid);
 int parent_bind(const char *parent);
 
-/* Modules, by their names; 0 or a negative errno */
+/* Modules, by name. Return 0 or a negative errno */
 int module_load(const char *name);
 int module_load_with(const char *name, const char *parameters);
 int module_unload(const char *name);
 long module_users(const char *name);
 
-/* A process that holds a device and does what it is told */
+/* A process that holds a device and obeys orders */
 struct holder {
 	pid_t pid;
 	int socket;
@@ -248,13 +248,13 @@ struct holder {
 };
 
 enum holder_order {
-	HOLDER_REGISTER,	/* its request eventfd */
+	HOLDER_REGISTER,	/* register the request eventfd */
 	HOLDER_UNREGISTER,
-	HOLDER_USE,		/* the device: one ioctl */
-	HOLDER_OPEN_AGAIN,	/* another descriptor of the device */
-	HOLDER_CLOSE_DEVICE,	/* but not its group */
-	HOLDER_CLOSE,		/* all descriptors */
-	HOLDER_HAND_OVER,	/* to a child, and exit */
+	HOLDER_USE,		/* make one ioctl of the device */
+	HOLDER_OPEN_AGAIN,	/* open another descriptor */
+	HOLDER_CLOSE_DEVICE,	/* keep the group open */
+	HOLDER_CLOSE,		/* close all descriptors */
+	HOLDER_HAND_OVER,	/* leave the device to a child, and exit */
 };
 
 #define HOLDER_NAME	"mdev-holder"
@@ -264,9 +264,9 @@ int holder_order(struct holder *holder, enum holder_order order);
 void holder_kill(struct holder *holder);
 
 /*
- * Has the host do something: "COMMAND KEY=VALUE...", of QEMU's monitor. The
- * answer (NULL: any) is what follows "ok", or with -EIO what follows "error".
- * -ENOENT where there is no host that could be asked.
+ * Lets the host execute a command: "COMMAND KEY=VALUE..." of QEMU's monitor.
+ * @answer gets the text behind "ok", or behind "error" if the result is -EIO;
+ * it may be NULL. Returns -ENOENT if there is no host to ask.
  */
 int host_ask(const char *command, char *answer, size_t size);
 

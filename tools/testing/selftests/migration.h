@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * VFIO's migration, as a holder sees it. What newer kernels' headers have is here
- * for older ones.
- */
+/* VFIO's migration interface for a holder. Has definitions that older kernels' headers lack. */
 #ifndef SELFTESTS_MIGRATION_H
 #define SELFTESTS_MIGRATION_H
 
@@ -13,7 +10,7 @@
 
 #include "lib.h"
 
-/* VFIO's states, by its numbers */
+/* VFIO's migration states, with VFIO's numbers */
 enum mig {
 	MIG_ERROR,
 	MIG_STOP,
@@ -44,7 +41,7 @@ struct mig_precopy {
 
 #define MIG_PRECOPY	_IO(VFIO_TYPE, VFIO_BASE + 21)
 
-/* The data, as mdev.ko writes it */
+/* The header of migration data, as mdev.ko writes it */
 struct mig_header {
 	char magic[8];
 	__u32 format;
@@ -54,7 +51,7 @@ struct mig_header {
 	__u32 reserved;
 };
 
-/* What there is of it before the device is stopped */
+/* The part of the data that can be read before the device is stopped */
 #define MIG_IDENTITY_SIZE	offsetof(struct mig_header, size)
 
 static inline int mig_feature(int device, __u32 flags, void *data, size_t size)
@@ -74,7 +71,7 @@ static inline int mig_feature(int device, __u32 flags, void *data, size_t size)
 	return ret;
 }
 
-/* What the device can do: MIG_FLAG_* */
+/* Returns the device's MIG_FLAG_* flags */
 static inline int mig_flags(int device)
 {
 	__u64 flags = 0;
@@ -89,10 +86,10 @@ static inline bool mig_has_precopy(int device)
 	return mig_flags(device) & MIG_FLAG_PRE_COPY;
 }
 
-/* Why a test is skipped without it */
+/* The reason to skip a test that needs pre-copy */
 #define NO_PRECOPY	"this kernel's VFIO has no pre-copy"
 
-/* The state; or a negative errno */
+/* Returns the migration state, or a negative errno */
 static inline int mig_get(int device)
 {
 	struct {
@@ -105,7 +102,7 @@ static inline int mig_get(int device)
 	return ret < 0 ? ret : (int)arg.state;
 }
 
-/* Into another state: @fd is that of the data, or -1 */
+/* Sets the migration state. *@fd is the descriptor of a new session, or -1 */
 static inline int mig_set(int device, __u32 state, int *fd)
 {
 	struct {
@@ -119,7 +116,7 @@ static inline int mig_set(int device, __u32 state, int *fd)
 	return ret;
 }
 
-/* Into a state in which no session begins */
+/* Sets a migration state that begins no session */
 static inline int mig_go(int device, __u32 state)
 {
 	int fd, ret = mig_set(device, state, &fd);
@@ -129,7 +126,7 @@ static inline int mig_go(int device, __u32 state)
 	return ret;
 }
 
-/* An estimate of the size of the data; or a negative errno */
+/* Returns an estimate of the size of the data, or a negative errno */
 static inline long mig_size(int device)
 {
 	__u64 size = 0;
@@ -159,7 +156,7 @@ static inline ssize_t mig_write(int fd, const void *data, size_t size)
 	return ret < 0 ? -errno : ret;
 }
 
-/* All data of a device, which is stopped for that, and remains so */
+/* Stops the device and reads all its data. The device remains in STOP_COPY */
 static inline ssize_t mig_save(int device, void *data, size_t size)
 {
 	size_t got = 0;
@@ -178,7 +175,7 @@ static inline ssize_t mig_save(int device, void *data, size_t size)
 	return ret < 0 ? ret : (ssize_t)got;
 }
 
-/* Into a device, which is in the state STOP afterwards, or in ERROR */
+/* Loads data into a device. Its state afterwards is STOP, or ERROR */
 static inline int mig_load(int device, const void *data, size_t size)
 {
 	ssize_t written;

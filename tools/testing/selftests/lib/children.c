@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Child processes: any, and those that remove, revoke and unbind. See lib.h. */
+/* Child processes, also those that remove, revoke and unbind. See lib.h. */
 #define _GNU_SOURCE
 #include <string.h>
 
@@ -41,7 +41,7 @@ pid_t child_start(int (*run)(void *arg), void *arg, int keep1, int keep2)
 	return pid;
 }
 
-/* The exit status, or 128 and the signal; -ETIMEDOUT where it goes on */
+/* Returns the exit status, 128 plus the signal, or -ETIMEDOUT if it runs */
 int child_wait(pid_t pid, int timeout_ms)
 {
 	int fd = syscall(SYS_pidfd_open, pid, 0);
@@ -89,7 +89,7 @@ pid_t revoker_start(const struct uuid *uuid)
 	return child_start(run_revoker, (void *)uuid, -1, -1);
 }
 
-/* Our test parents: "mdev_relay.0" is bound to the driver "mdev_relay" */
+/* For the test parents: "mdev_relay.0" is bound to the driver "mdev_relay" */
 static struct path parent_driver(const char *parent, const char *attr)
 {
 	return path_format("/sys/bus/platform/drivers/%.*s/%s",
@@ -113,7 +113,7 @@ static int run_driver_unbinder(void *arg)
 	return -file_puts(mdev_path(uuid, "driver/unbind").text, uuid->text);
 }
 
-/* The mdev loses its driver, not its parent */
+/* Unbinds the mdev from its driver. The parent keeps its driver */
 pid_t driver_unbinder_start(const struct uuid *uuid)
 {
 	return child_start(run_driver_unbinder, (void *)uuid, -1, -1);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Mediated devices, and their parents. See lib.h. */
+/* Mediated devices and their parents. See lib.h. */
 #include <dirent.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 #define MDEV_DEVICES	"/sys/bus/mdev/devices"
 #define MDEV_PARENTS	"/sys/class/mdev_bus"
 
-/* A UUID that no other test, process or run has used */
+/* Returns a UUID that no other test, process or run has used */
 struct uuid uuid_new(void)
 {
 	static __u32 count;
@@ -78,13 +78,13 @@ long instances(const char *parent, const char *type)
 	return file_number(type_path(parent, type, "available_instances").text);
 }
 
-/* Whether the mdev is one of the kernel's own mdev.ko, not of ours */
+/* Is the mdev.ko that created the device the kernel's own, not ours? */
 bool mdev_is_kernels_own(const struct uuid *uuid)
 {
 	return !file_exists(mdev_path(uuid, "holder").text);
 }
 
-/* Whether its driver is one of the kernel's own interface, with either mdev.ko */
+/* Is the device's driver one of the kernel's own interface, on either mdev.ko? */
 bool driver_is_kernels_own(const struct uuid *uuid)
 {
 	char name[64];
@@ -93,7 +93,7 @@ bool driver_is_kernels_own(const struct uuid *uuid)
 			      sizeof(name)) || strcmp(name, "vfio_mdev");
 }
 
-/* How many mediated devices there are, over all parents */
+/* Returns the number of mediated devices, over all parents */
 int mdev_count(void)
 {
 	DIR *dir = opendir(MDEV_DEVICES);

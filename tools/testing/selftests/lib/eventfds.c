@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Eventfds, and whether their contexts are gone. See lib.h. */
+/* Eventfds, and the end of their contexts. See lib.h. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,7 +22,7 @@ bool eventfd_wait(int fd, int timeout_ms)
 	return wait_input(fd, &left);
 }
 
-/* How often it was signalled since the last time */
+/* Returns the number of signals since the last call */
 __u64 eventfd_take(int fd)
 {
 	__u64 count = 0;
@@ -31,9 +31,8 @@ __u64 eventfd_take(int fd)
 }
 
 /*
- * The number that the kernel gives to the next eventfd context: the lowest
- * that is free, so a context that is leaked shows. -ENOENT where the kernel
- * doesn't tell.
+ * Returns the id of the next eventfd context, or -ENOENT if the kernel does not
+ * show ids. The id is the lowest free one, so a leaked context raises it.
  */
 int eventfd_next_id(void)
 {
@@ -54,8 +53,9 @@ int eventfd_next_id(void)
 }
 
 /*
- * Whether the contexts that were put are gone, a grace period later at the most.
- * Some of those before may have been on their way when @id was the next one.
+ * Returns whether the ids of freed contexts are free again, which may take a
+ * grace period. The next id may even be below @id: RCU may not have freed older
+ * contexts when @id was read.
  */
 bool eventfd_ids_back_to(int id)
 {

@@ -20,8 +20,8 @@ int kmsg_open(void)
 }
 
 /*
- * Reads on until a line has all three texts in it (NULL: any). With a timeout
- * of 0, whether one has come already.
+ * Reads lines until one has all three texts (NULL matches any). With a timeout
+ * of 0, only looks at lines that have come already.
  */
 bool kmsg_wait(int fd, int timeout_ms, const char *first, const char *second,
 	       const char *third)
@@ -33,7 +33,7 @@ bool kmsg_wait(int fd, int timeout_ms, const char *first, const char *second,
 		ssize_t len = read(fd, line, sizeof(line) - 1);
 
 		if (len < 0) {
-			/* Lines were overwritten before we came: go on */
+			/* Lines were overwritten before this read: go on */
 			if (errno == EPIPE || errno == EINTR)
 				continue;
 			if (errno != EAGAIN || !wait_input(fd, &left))
@@ -48,7 +48,7 @@ bool kmsg_wait(int fd, int timeout_ms, const char *first, const char *second,
 	}
 }
 
-/* How many of the lines that have come have both texts in them */
+/* Returns the number of lines so far that have both texts */
 int kmsg_count(int fd, const char *first, const char *second)
 {
 	int count = 0;
@@ -99,8 +99,8 @@ static bool uevent_matches(const char *message, size_t len, const char *action,
 }
 
 /*
- * Reads on until an event of that action comes from a device that has @path in
- * its path, with that variable (NULL: any).
+ * Reads until an event has that action, a device path with @path in it, and
+ * that variable (NULL matches any).
  */
 bool uevent_wait(int fd, int timeout_ms, const char *action, const char *path,
 		 const char *variable)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Files, and those of sysfs. See lib.h. */
+/* Files, mostly of sysfs. See lib.h. */
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -22,7 +22,7 @@ struct path path_format(const char *format, ...)
 	return path;
 }
 
-/* One write(2), as an administrator's echo does */
+/* Makes one write(2), like an administrator's echo */
 int file_write(const char *path, const void *data, size_t len)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
@@ -100,7 +100,7 @@ int grace_set(unsigned int seconds)
 	return file_puts(GRACE_FILE, text);
 }
 
-/* The last part of what a link points to */
+/* Gets the last component of a link's target */
 int file_link_name(const char *path, char *name, size_t size)
 {
 	char target[512];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A process that holds a device, and does what it is told. See lib.h. */
+/* A process that holds a device and obeys orders. See lib.h. */
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -58,7 +58,7 @@ static int run_holder(void *arg)
 	int ret;
 
 	prctl(PR_SET_NAME, HOLDER_NAME);
-	/* A holder whose test has ended is of no use to anybody */
+	/* The holder must end with its test */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	ret = vfio_open(&user, &life->uuid);
 	while (send(life->socket, &ret, sizeof(ret), MSG_NOSIGNAL) > 0 &&
@@ -79,13 +79,13 @@ static int holder_answer(struct holder *holder)
 	return ret;
 }
 
-/* Returns when the device is open; the errno is that of the open */
+/* Returns when the holder has tried to open the device, with the result */
 int holder_start(struct holder *holder, const struct uuid *uuid)
 {
 	struct holder_life life = { .uuid = *uuid };
 	int sockets[2];
 
-	/* Whom the holder leaves behind is ours to wait for */
+	/* The test reaps the children that a holder leaves behind */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	holder->pid = -1;
 	holder->eventfd = eventfd_new();
@@ -118,7 +118,7 @@ int holder_order(struct holder *holder, enum holder_order order)
 	return ret;
 }
 
-/* As kill -9 does; the device is closed when this returns */
+/* Kills the holder like kill -9. The device is closed when this returns */
 void holder_kill(struct holder *holder)
 {
 	child_kill(holder->pid);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What the host does for a test. See lib.h. */
+/* Commands to the host. See lib.h. */
 #include <stdio.h>
 
 #include <sys/socket.h>

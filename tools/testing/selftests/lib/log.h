@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the kernel's log says of mediated devices and their holders. */
+/* The kernel's log lines about mediated devices and their holders. */
 #ifndef SELFTESTS_LIB_LOG_H
 #define SELFTESTS_LIB_LOG_H
 
@@ -11,7 +11,7 @@
 #define LOG_NO_WAY	"no way to ask"
 #define LOG_BLIND	"cannot see or ask the holder of this device: "
 
-/* A removal that waits */
+/* A removal that waits for the holder */
 #define LOG_BLOCKED	"removal blocked until device is released by its holder"
 #define LOG_GROUP_OPEN	"removal blocked until its VFIO group is closed"
 #define LOG_DEVICE_OPEN	"removal blocked until its VFIO device is closed"
@@ -20,7 +20,7 @@
 #define LOG_UNLOAD_WAITS \
 	"cannot unload the parent driver yet: the former holder of this device is still in a system call of the driver"
 
-/* A revocation, and what keeps it from being made */
+/* Revocations, and the reasons that prevent one */
 #define LOG_REVOKED	"revoked from its holder: "
 #define LOG_STAYS	"; mdev.ko stays loaded until the holder closes the device"
 #define LOG_CLOSED	"former holder closed the revoked device"

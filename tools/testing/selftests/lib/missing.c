@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Memory that comes when a test says so. See lib.h. */
+/* Memory that is not present until a test provides it. See lib.h. */
 #include <fcntl.h>
 
 #include <linux/userfaultfd.h>
@@ -36,7 +36,7 @@ int missing_new(struct missing *missing, size_t size)
 	return 0;
 }
 
-/* Until somebody waits for the memory */
+/* Waits until a thread accesses the memory */
 bool missing_wait(struct missing *missing, int timeout_ms)
 {
 	__s64 left = timeout_ms;
@@ -48,7 +48,7 @@ bool missing_wait(struct missing *missing, int timeout_ms)
 	       message.event == UFFD_EVENT_PAGEFAULT;
 }
 
-/* The first of it, as zeros; whoever waited for that goes on */
+/* Provides the first @size bytes as zeros. Threads that wait for it go on */
 int missing_bring(struct missing *missing, size_t size)
 {
 	size_t page = sysconf(_SC_PAGESIZE);
@@ -67,7 +67,7 @@ int missing_bring(struct missing *missing, size_t size)
 	return 0;
 }
 
-/* Whoever still waited goes on as if nothing had been registered */
+/* Unregisters the memory. Threads that still wait for it go on */
 void missing_free(struct missing *missing)
 {
 	if (missing->fd >= 0)

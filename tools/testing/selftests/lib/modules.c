@@ -25,7 +25,7 @@ int module_load_with(const char *name, const char *parameters)
 	return err;
 }
 
-/* As rmmod does */
+/* Unloads a module like rmmod */
 int module_unload(const char *name)
 {
 	return syscall(SYS_delete_module, name, O_NONBLOCK) ? -errno : 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the files of the library share. */
+/* Declarations that the files of the library share. */
 #ifndef SELFTESTS_LIB_PRIVATE_H
 #define SELFTESTS_LIB_PRIVATE_H
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Threads, and where they run. See lib.h. */
+/* Threads, and the processors that they run on. See lib.h. */
 #define _GNU_SOURCE
 #include <sched.h>
 

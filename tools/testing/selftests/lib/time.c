@@ -18,8 +18,8 @@ __s64 now_ms(void)
 }
 
 /*
- * How much slower than Debian's kernels the one is that this runs on: what this
- * was built for, or TEST_TIME_SCALE in the environment.
+ * Returns the time factor of the running kernel, compared with Debian's
+ * kernels: SLOWER, or TEST_TIME_SCALE in the environment.
  */
 int time_scale(void)
 {
@@ -29,18 +29,19 @@ int time_scale(void)
 	return scale > 0 ? scale : SLOWER;
 }
 
-/* The steps of a wait, and by how much a machine that runs may delay one */
+/* The step of a wait, and the longest delay of a step on a machine that runs */
 #define STEP_MS		200
 #define DELAY_MS	2000
 
 /*
- * A watch that stands still with the machine: a thread makes steps, and what one
- * takes too long is no time that has passed.
+ * A clock that stops if the machine stands still. A thread sleeps in steps. A
+ * step that takes too long means that the machine stood still, and does not
+ * count.
  */
 static struct {
 	pthread_once_t begun;
-	__s64 last;	/* when the latest step began */
-	__s64 lost;	/* how long the machine has stood still */
+	__s64 last;	/* the time at which the last step began */
+	__s64 lost;	/* the time in which the machine stood still */
 } watch = { .begun = PTHREAD_ONCE_INIT };
 
 static void *watch_run(void *arg)
@@ -67,8 +68,9 @@ static void watch_begin(void)
 }
 
 /*
- * now_ms() without the times when the machine stood still. It can be late by
- * DELAY_MS. Not for a process that was forked after the first call.
+ * Like now_ms(), without the times in which the machine stood still. It can be
+ * late by DELAY_MS. A process that was forked after the first call must not
+ * call it.
  */
 __s64 watch_ms(void)
 {
@@ -83,15 +85,15 @@ __s64 watch_ms(void)
 }
 
 /*
- * A step has been made. If the machine stood still meanwhile, what is waited for
- * did, too: that time does not count.
+ * Counts a step of a wait. If the machine stood still meanwhile, so did the
+ * event that is awaited: that time does not count.
  */
 static void wait_step(__s64 *left, __s64 step, __s64 took)
 {
 	*left -= took > step + DELAY_MS ? step : took;
 }
 
-/* Waits for input for *@left ms, of which the rest is left. False if none comes */
+/* Waits for input for at most *@left ms, and reduces *@left. Returns false on timeout */
 bool wait_input(int fd, __s64 *left)
 {
 	for (;;) {
@@ -110,7 +112,7 @@ bool wait_input(int fd, __s64 *left)
 	}
 }
 
-/* Waits for a moment. False if nothing is left of *@left ms */
+/* Sleeps for a moment. Returns false if *@left ms are over */
 bool wait_moment(__s64 *left)
 {
 	__s64 start = now_ms();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A device as its holder has it: VFIO, in one of its ways. See lib.h. */
+/* A device as its holder uses it: VFIO, opened in one of its ways. See lib.h. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -21,8 +21,8 @@ int vfio_ioctl(int device, unsigned long cmd, void *arg)
 }
 
 /*
- * The interface of iommufd, and of a device's own file, which the headers of the
- * oldest distribution do not have; see linux/iommufd.h and linux/vfio.h.
+ * The interfaces of iommufd and of a device's own file. The headers of the
+ * oldest distribution lack them; see linux/iommufd.h and linux/vfio.h.
  */
 struct iommufd_ioas_alloc {
 	__u32 size;
@@ -84,7 +84,7 @@ int vfio_open_container(void)
 	return fd < 0 ? -errno : fd;
 }
 
-/* The device's own file, which is of no use before it is bound to an iommufd */
+/* Opens the device's own file. It needs to be bound to an iommufd before use */
 int vfio_open_unbound(const struct uuid *uuid)
 {
 	struct path folder = mdev_path(uuid, "vfio-dev");
@@ -106,7 +106,7 @@ int vfio_open_unbound(const struct uuid *uuid)
 	return fd;
 }
 
-/* Memory that is mapped by type 1's ioctls is mapped for this, too */
+/* Makes an I/O address space. Memory mapped by type 1's ioctls is mapped in it, too */
 int vfio_new_ioas(struct vfio_user *user)
 {
 	struct iommufd_ioas_alloc alloc = { .size = sizeof(alloc) };
@@ -197,7 +197,7 @@ static int vfio_prepare_group(struct vfio_user *user, const struct uuid *uuid)
 			  (void *)VFIO_TYPE1v2_IOMMU);
 }
 
-/* Opens the device in the present way. On failure, what was opened is closed */
+/* Opens the device in the current way. On failure, closes what it has opened */
 int vfio_open(struct vfio_user *user, const struct uuid *uuid)
 {
 	int err;
@@ -315,7 +315,7 @@ int vfio_set_irqs(int device, __u32 flags, __u32 index, __u32 start,
 	return vfio_ioctl(device, VFIO_DEVICE_SET_IRQS, &arg);
 }
 
-/* Sets the trigger of an interrupt; -1 takes it away */
+/* Sets the trigger of an interrupt; -1 removes it */
 int vfio_set_eventfd(int device, __u32 index, int fd)
 {
 	__s32 data = fd;
@@ -325,7 +325,7 @@ int vfio_set_eventfd(int device, __u32 index, int fd)
 			     sizeof(data));
 }
 
-/* The index of the request interrupt, by the kind of the device */
+/* Returns the index of the request interrupt for this kind of device */
 int vfio_request_index(int device)
 {
 	struct vfio_device_info info;
@@ -347,14 +347,14 @@ int vfio_set_request(int device, int fd)
 	return index < 0 ? index : vfio_set_eventfd(device, index, fd);
 }
 
-/* How many pages are pinned at the moment, by anybody */
+/* Returns the number of pages that are pinned at the moment, by any process */
 long pages_pinned(void)
 {
 	long acquired = 0, released = 0;
 	char line[128];
 	FILE *file;
 
-	/* Counted by each CPU for itself, and put together from time to time */
+	/* Each CPU has its own counters; this adds them up */
 	file_puts("/proc/sys/vm/stat_refresh", "1");
 	file = fopen("/proc/vmstat", "re");
 	if (!file)
