@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What a card of mpad's is: a page of memory, and PCI's configuration space. */
+/* A card of mpad: a page of memory, and PCI's configuration space. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A serial card of mtty, created and opened for a test. */
+/* A serial card of mtty. A test creates and opens it. */
 #ifndef SELFTESTS_MTTY_CARD_H
 #define SELFTESTS_MTTY_CARD_H
 
@@ -19,13 +19,13 @@
 struct card {
 	struct uuid uuid;
 	struct vfio_user user;
-	/* Where the regions begin in the descriptor */
+	/* Offsets of the regions in the descriptor */
 	__u64 bar[CARD_MAX_PORTS];
 	__u64 config;
 	__u64 config_size;
-	/* The kernel's own mtty, which is known to lack a few things */
+	/* The kernel's own mtty, which lacks some features */
 	bool kernels_own;
-	/* That of 6.1, which crashes where an interrupt has no trigger */
+	/* That of 6.1, which crashes if an interrupt has no trigger */
 	bool crashes;
 	int eventfd_id;
 };
@@ -40,10 +40,10 @@ static inline int card_use(struct card *card)
 	err = vfio_open(&card->user, &card->uuid);
 	if (err)
 		return err;
-	/* The kernel's own refuses interrupts before it was asked for this */
+	/* The kernel's own mtty refuses interrupts before this call */
 	if (card->kernels_own)
 		err = vfio_info(card->user.device, &device);
-	/* The old one says that it has a request interrupt, and has none */
+	/* The old mtty claims to have a request interrupt, but has none */
 	card->crashes = card->kernels_own &&
 			!vfio_irq(card->user.device, VFIO_PCI_REQ_IRQ_INDEX,
 				  &irq);
@@ -95,7 +95,7 @@ static inline ssize_t card_write(const struct card *card, const void *data,
 	return ret < 0 ? -errno : ret;
 }
 
-/* One register of a port: its value, or a negative errno */
+/* Returns the value of a port's register, or a negative errno */
 static inline int card_in(const struct card *card, int port, int reg)
 {
 	__u8 value = 0;
@@ -146,7 +146,7 @@ expect_set_eventfd(struct __test_metadata *_metadata, const struct card *card,
 	EXPECT_EQ(0, card_set_eventfd(card, index, fd));
 }
 
-/* One of the actions, with no data */
+/* Makes one of the actions of SET_IRQS, without data */
 static inline int card_act(const struct card *card, int index, __u32 action,
 			   int count)
 {
@@ -161,7 +161,7 @@ static inline int card_act_if(const struct card *card, int index, __u32 action,
 			     index, 0, 1, &value, sizeof(value));
 }
 
-/* The eventfd that unmasks INTx; -1 for none */
+/* Sets the eventfd that unmasks INTx; -1 removes it */
 static inline int card_set_unmask(const struct card *card, int fd)
 {
 	__s32 data = fd;
@@ -173,8 +173,9 @@ static inline int card_set_unmask(const struct card *card, int fd)
 }
 
 /*
- * Whether a card listens to an eventfd: one that does takes what is written
- * there within the write, and leaves it to be read where it does not.
+ * Returns whether a card listens to an eventfd. A card that listens consumes
+ * the written value within the write. Otherwise the value can be read
+ * afterwards.
  */
 static inline bool eventfd_is_heard(int fd)
 {
@@ -184,7 +185,7 @@ static inline bool eventfd_is_heard(int fd)
 	       !eventfd_take(fd);
 }
 
-/* Why a test is skipped: what the kernel's own mtty lacks is said behind it */
+/* The reason to skip a test, followed by what the kernel's own mtty lacks */
 #define CARD_KERNELS_OWN	"the kernel's own mtty "
 #define CARD_CRASHES		CARD_KERNELS_OWN "crashes here"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The ioctls of an mtty device, with good arguments and bad. */
+/* The ioctls of an mtty device, with valid and invalid arguments. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +15,7 @@
 FIXTURE(card)
 {
 	struct card card;
-	/* The end of a page; behind it nothing is mapped */
+	/* The end of a page. The page after it is not mapped */
 	char *page;
 	char *end;
 	size_t page_size;
@@ -98,7 +98,7 @@ TEST_F(card, regions_are_those_of_two_ports)
 	}
 }
 
-/* User space follows the offset where it is not 0, with what it had in there */
+/* User space follows cap_offset if it is not 0, even if it has set it itself */
 TEST_F(card, region_without_capabilities_says_so)
 {
 	struct vfio_region_info info = { .argsz = sizeof(info) };
@@ -201,7 +201,7 @@ TEST_F(card, reset_succeeds_whatever_its_argument)
 	EXPECT_EQ(0, vfio_ioctl(device, VFIO_DEVICE_RESET, bad_address()));
 }
 
-/* VFIO_DEVICE_SET_IRQS. Its structure stands at the end of the page. */
+/* VFIO_DEVICE_SET_IRQS. The argument is at the end of the page. */
 #define SET_MINSZ	((__u32)sizeof(struct vfio_irq_set))
 
 static int set(const FIXTURE_DATA(card) *self, size_t room, __u32 argsz,
@@ -243,7 +243,7 @@ TEST_F(card, set_irqs_with_short_argsz_fails)
 		EXPECT_EQ(-EINVAL, set(self, 4, argsz, EVENTFD | TRIGGER, INTX,
 				       0, 1, fd));
 	}
-	/* The structure is whole, its data isn't */
+	/* The structure is complete, its data is not */
 	for (; argsz < SET_MINSZ + 4; argsz++) {
 		EXPECT_EQ(-EINVAL, set(self, 4, argsz, EVENTFD | TRIGGER, INTX,
 				       0, 1, fd));
@@ -333,7 +333,7 @@ TEST_F(card, set_irqs_of_range_beyond_the_last_one_fails)
 		}
 		EXPECT_EQ(-EINVAL, set(self, 0, SET_MINSZ, NONE | MASK, INTX,
 				       ranges[i].start, ranges[i].count, 0));
-		/* The kernel's own copies the data before it looks */
+		/* The kernel's own mtty copies the data before this check */
 		if (self->card.kernels_own)
 			continue;
 		EXPECT_EQ(-EINVAL, set(self, 4, ~0U, EVENTFD | TRIGGER, MSI,
@@ -419,7 +419,7 @@ TEST_F(card, set_irqs_with_no_eventfd_fails)
 		EXPECT_EQ(-EBADF, card_set_eventfd(&self->card, i, -2));
 		EXPECT_EQ(-EBADF, card_set_eventfd(&self->card, i,
 						   -0x7fffffff - 1));
-		/* What was set stays set */
+		/* A failed call keeps the trigger */
 		EXPECT_EQ(0, card_set_eventfd(&self->card, i, fd));
 		EXPECT_EQ(-EINVAL, card_set_eventfd(&self->card, i, pipes[0]));
 		EXPECT_EQ(-EBADF, card_set_eventfd(&self->card, i, -2));
@@ -445,7 +445,7 @@ TEST_F(card, set_irqs_at_bad_address_fails)
 	EXPECT_EQ(-EFAULT, vfio_ioctl(device, VFIO_DEVICE_SET_IRQS, self->end));
 	EXPECT_EQ(-EFAULT, vfio_ioctl(device, VFIO_DEVICE_SET_IRQS,
 				      self->end - 8));
-	/* The data are where nothing is mapped, wholly or in part */
+	/* All or a part of the data is not mapped */
 	EXPECT_EQ(-EFAULT, set(self, 0, SET_MINSZ + 4, EVENTFD | TRIGGER, INTX,
 			       0, 1, fd));
 	EXPECT_EQ(-EFAULT, set(self, 2, SET_MINSZ + 4, EVENTFD | TRIGGER, INTX,
@@ -455,7 +455,7 @@ TEST_F(card, set_irqs_at_bad_address_fails)
 	close(fd);
 }
 
-/* A user that has asked for nothing: every ioctl is the first one */
+/* A holder that has made no ioctl yet: each one is the first */
 FIXTURE(fresh)
 {
 	struct uuid uuid;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The interrupts of an mtty device: INTx, a level, and MSI, a message. */
+/* The interrupts of an mtty device: INTx, which is a level, and MSI, which is a message. */
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
@@ -20,7 +20,7 @@
 #define MASK	VFIO_IRQ_SET_ACTION_MASK
 #define UNMASK	VFIO_IRQ_SET_ACTION_UNMASK
 
-/* Where the MSI capability is */
+/* The offset of the MSI capability */
 #define MSI_CAPABILITY	0x40
 
 FIXTURE(irq)
@@ -46,7 +46,7 @@ FIXTURE_SETUP(irq)
 	ASSERT_LE(0, self->req);
 }
 
-/* Every eventfd context that the device had a reference to is gone */
+/* The device has dropped all its references to eventfd contexts */
 FIXTURE_TEARDOWN(irq)
 {
 	EXPECT_EQ(0, card_remove(&self->card));
@@ -143,7 +143,7 @@ TEST_F(irq, access_that_raises_nothing_sends_no_message)
 	expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_RDI);
 	expect_out(_metadata, &self->card, 0, UART_TX, 'a');
 	EXPECT_EQ(1, eventfd_take(self->msi));
-	/* The byte stays, and its interrupt with it */
+	/* The byte stays, so its interrupt stays asserted */
 	expect_out(_metadata, &self->card, 0, UART_TX, 'b');
 	expect_out(_metadata, &self->card, 0, UART_SCR, 0x5a);
 	for (reg = UART_IER; reg <= UART_SCR; reg++)
@@ -152,7 +152,7 @@ TEST_F(irq, access_that_raises_nothing_sends_no_message)
 		card_in(&self->card, 1, reg);
 	card_in(&self->card, 0, UART_RX);
 	EXPECT_EQ(0, eventfd_take(self->msi));
-	/* Gone, and come again */
+	/* The interrupt ends, and is raised again */
 	EXPECT_EQ('b', card_in(&self->card, 0, UART_RX));
 	EXPECT_EQ(0, eventfd_take(self->msi));
 	expect_out(_metadata, &self->card, 0, UART_TX, 'c');
@@ -170,7 +170,7 @@ TEST_F(irq, each_byte_that_goes_out_sends_a_message)
 	expect_out(_metadata, &self->card, 0, UART_FCR, UART_FCR_ENABLE_FIFO);
 	expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_THRI);
 	EXPECT_EQ(1, eventfd_take(self->msi));
-	/* Nobody reads IIR: the interrupt is still asserted */
+	/* No read of IIR: the interrupt stays asserted */
 	for (i = 0; i < 3; i++) {
 		expect_out(_metadata, &self->card, 0, UART_TX, 'a' + i);
 		EXPECT_EQ(1, eventfd_take(self->msi));
@@ -190,7 +190,7 @@ TEST_F(irq, configuration_write_sends_no_message)
 	EXPECT_EQ(0, card_set_config32(&self->card, PCI_COMMAND,
 				       PCI_COMMAND_IO));
 	EXPECT_EQ(0, card_set_config32(&self->card, PCI_INTERRUPT_LINE, 11));
-	/* Its trigger has put MSI in use already */
+	/* The trigger has enabled MSI already */
 	EXPECT_EQ(0, card_set_config32(&self->card, MSI_CAPABILITY, msi));
 	EXPECT_EQ(0, card_set_config32(&self->card, MSI_CAPABILITY, msi));
 	EXPECT_EQ(0, card_set_config32(&self->card, MSI_CAPABILITY, 0));
@@ -207,7 +207,7 @@ TEST_F(irq, pending_interrupt_is_one_message_when_msi_is_enabled)
 	expect_out(_metadata, &self->card, 1, UART_IER, UART_IER_RDI);
 	expect_out(_metadata, &self->card, 0, UART_TX, 'a');
 	expect_out(_metadata, &self->card, 1, UART_TX, 'a');
-	/* The trigger first, or the capability, which nobody hears then */
+	/* First the trigger, then the capability; below, the other way round */
 	expect_set_eventfd(_metadata, &self->card, MSI, self->msi);
 	EXPECT_EQ(0, card_set_config32(&self->card, MSI_CAPABILITY, msi));
 	EXPECT_EQ(1, eventfd_take(self->msi));
@@ -216,7 +216,7 @@ TEST_F(irq, pending_interrupt_is_one_message_when_msi_is_enabled)
 	EXPECT_EQ(0, card_set_config32(&self->card, MSI_CAPABILITY, msi));
 	expect_set_eventfd(_metadata, &self->card, MSI, self->msi);
 	EXPECT_EQ(1, eventfd_take(self->msi));
-	/* Nothing pending, nothing sent */
+	/* Without a pending interrupt, no message */
 	card_in(&self->card, 0, UART_RX);
 	card_in(&self->card, 1, UART_RX);
 	expect_set_eventfd(_metadata, &self->card, MSI, -1);
@@ -232,7 +232,7 @@ TEST_F(irq, loopback_trigger_is_one_message)
 	expect_set_eventfd(_metadata, &self->card, MSI, self->msi);
 	expect_out(_metadata, &self->card, 0, UART_TX, 'a');
 	EXPECT_EQ(1, eventfd_take(self->msi));
-	/* With an interrupt pending, which has been sent */
+	/* An interrupt is pending, and its message has been sent */
 	act(_metadata, &self->card, MSI, TRIGGER);
 	EXPECT_EQ(1, eventfd_take(self->msi));
 	EXPECT_EQ(0, card_act_if(&self->card, MSI, TRIGGER, 1));
@@ -278,7 +278,7 @@ TEST_F(irq, intx_that_came_while_masked_is_not_lost)
 	expect_out(_metadata, &self->card, 0, UART_TX, 'b');
 	act(_metadata, &self->card, INTX, UNMASK);
 	EXPECT_EQ(1, eventfd_take(self->intx));
-	/* It is a level: as long as nobody takes the byte it comes again */
+	/* INTx is a level: it is signalled again until the byte is read */
 	act(_metadata, &self->card, INTX, UNMASK);
 	EXPECT_EQ(1, eventfd_take(self->intx));
 	EXPECT_EQ('b', card_in(&self->card, 0, UART_RX));
@@ -354,7 +354,7 @@ TEST_F(irq, eventfd_can_unmask_intx)
 	EXPECT_EQ(8, write(unmask, &one, sizeof(one)));
 	EXPECT_TRUE(eventfd_wait(self->intx, SOON_MS));
 	EXPECT_EQ(1, eventfd_take(self->intx));
-	/* And can be taken away, even twice */
+	/* The eventfd can be removed, even twice */
 	EXPECT_TRUE(eventfd_is_heard(unmask));
 	EXPECT_EQ(0, card_set_unmask(&self->card, -1));
 	EXPECT_FALSE(eventfd_is_heard(unmask));
@@ -371,7 +371,7 @@ TEST_F(irq, turning_intx_off_takes_its_unmask_eventfd_away)
 	unmask = eventfd_new();
 	expect_set_eventfd(_metadata, &self->card, INTX, self->intx);
 	EXPECT_EQ(0, card_set_unmask(&self->card, unmask));
-	/* The trigger alone may be replaced */
+	/* Replacing the trigger keeps the unmask eventfd */
 	expect_set_eventfd(_metadata, &self->card, INTX, -1);
 	expect_set_eventfd(_metadata, &self->card, INTX, self->intx);
 	EXPECT_TRUE(eventfd_is_heard(unmask));
@@ -392,14 +392,14 @@ TEST_F(irq, closing_the_device_takes_the_unmask_eventfd_away)
 	EXPECT_EQ(0, card_set_unmask(&self->card, unmask));
 	vfio_close(&self->card.user);
 	ASSERT_EQ(0, card_use(&self->card));
-	/* The next holder's interrupt is pending, and masked */
+	/* The interrupt of the next holder is pending and masked */
 	expect_set_eventfd(_metadata, &self->card, INTX, self->intx);
 	act(_metadata, &self->card, INTX, MASK);
 	expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_RDI);
 	expect_out(_metadata, &self->card, 0, UART_TX, 'a');
 	EXPECT_FALSE(eventfd_is_heard(unmask));
 	EXPECT_FALSE(eventfd_wait(self->intx, 200));
-	/* And has an eventfd of its own, for all that was left behind */
+	/* The next holder's own unmask eventfd works nevertheless */
 	EXPECT_EQ(0, card_set_unmask(&self->card, self->msi));
 	EXPECT_TRUE(eventfd_is_heard(self->msi));
 	EXPECT_TRUE(eventfd_wait(self->intx, SOON_MS));
@@ -421,10 +421,10 @@ TEST_F(irq, removing_the_device_takes_the_unmask_eventfd_away)
 	close(unmask);
 }
 
-/* What follows the name in /proc/PID/stat, up to the ticks in user and system */
+/* The fields behind the name in /proc/PID/stat, up to the user and system ticks */
 #define KWORKER_STAT ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu"
 
-/* The ticks that all kernel workers have run */
+/* Returns the ticks that all kernel workers have run */
 static long kworker_ticks(void)
 {
 	unsigned long user, system;
@@ -448,7 +448,7 @@ static long kworker_ticks(void)
 	return ticks;
 }
 
-/* A level that unmasks itself signals for ever, but not all the time */
+/* A level that unmasks itself signals for ever, but must not take all CPU time */
 TEST_F(irq, intx_that_unmasks_itself_is_slowed_down)
 {
 	long before, second = sysconf(_SC_CLK_TCK);
@@ -464,7 +464,7 @@ TEST_F(irq, intx_that_unmasks_itself_is_slowed_down)
 	EXPECT_EQ(8, write(self->intx, &one, sizeof(one)));
 	before = kworker_ticks();
 	sleep(2);
-	/* It would be all of the two seconds */
+	/* A worker that is not slowed down would run for all of the two seconds */
 	EXPECT_GT(second, kworker_ticks() - before);
 	TH_LOG("%ld of %ld ticks", kworker_ticks() - before, 2 * second);
 	EXPECT_EQ(1, card_in(&self->card, 0, UART_LSR) & UART_LSR_DR);
@@ -595,7 +595,7 @@ TEST_F(irq, next_opener_has_none_of_the_triggers)
 	EXPECT_EQ(0, eventfd_take(self->intx));
 	EXPECT_EQ(0, eventfd_take(self->req));
 	card_in(&self->card, 0, UART_RX);
-	/* And its own work: INTx is not masked any more */
+	/* INTx works for the new holder, because it is not masked */
 	expect_set_eventfd(_metadata, &self->card, INTX, self->msi);
 	expect_out(_metadata, &self->card, 0, UART_TX, 'a');
 	EXPECT_EQ(1, eventfd_take(self->msi));
@@ -678,7 +678,7 @@ TEST_F(irq, reset_keeps_the_mask)
 	EXPECT_EQ(0, eventfd_take(self->intx));
 	act(_metadata, &self->card, INTX, UNMASK);
 	EXPECT_EQ(1, eventfd_take(self->intx));
-	/* And the one that a signal has brought */
+	/* Also the mask that a signal of INTx has set */
 	ASSERT_EQ(0, vfio_ioctl(self->card.user.device, VFIO_DEVICE_RESET,
 				NULL));
 	expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_RDI);
@@ -688,7 +688,7 @@ TEST_F(irq, reset_keeps_the_mask)
 	EXPECT_EQ(1, eventfd_take(self->intx));
 }
 
-/* Threads that signal what another one sets, replaces and takes away */
+/* Threads signal while another one sets, replaces and removes the triggers */
 struct storm {
 	const struct card *card;
 	int over;
@@ -753,7 +753,7 @@ TEST_F_TIMEOUT(irq, triggers_change_while_they_are_signalled, 120 * SLOWER)
 	for (i = 0; i < 2; i++)
 		pthread_join(threads[i], NULL);
 	EXPECT_EQ(0, storm.bad);
-	/* All is as usual afterwards */
+	/* The interrupts work as before */
 	for (j = 0; j < 3; j++)
 		turn_off(_metadata, &self->card, indexes[j]);
 	card_in(&self->card, 0, UART_RX);
@@ -763,7 +763,7 @@ TEST_F_TIMEOUT(irq, triggers_change_while_they_are_signalled, 120 * SLOWER)
 	EXPECT_EQ(1, eventfd_take(self->intx));
 }
 
-/* Until the descriptor is gone */
+/* Signals until the descriptor is closed */
 static void *storm_close(void *arg)
 {
 	struct storm *storm = arg;

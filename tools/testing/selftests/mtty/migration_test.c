@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A serial card is migrated: each transition of the states, what arrives at the
- * other card, data that is cut, changed or of something else, and what is left
- * of a session when the card is gone.
+ * A serial card is migrated. Tests each transition of the states, the state
+ * that the other card gets, data that is truncated, changed or of another
+ * device, and the rest of a session whose card is gone.
  */
 #include <errno.h>
 #include <poll.h>
@@ -25,13 +25,13 @@
 #define FIFO_SIZE	16
 #define MAX_SIZE	4096
 
-/* For how long the kernel leaves lines out when there were too many, and more */
+/* Seconds, longer than the interval of the kernel's rate limit for log lines */
 #define RATELIMIT_S	6
 
-/* How often data is changed at random */
+/* Number of random changes of the data */
 #define CHANGES		3000
 
-/* A saved card */
+/* The data of a card */
 struct data {
 	__u8 bytes[MAX_SIZE];
 	ssize_t size;
@@ -39,7 +39,7 @@ struct data {
 
 FIXTURE(migration)
 {
-	/* From one to the other */
+	/* The source and the target */
 	struct card card;
 	struct card other;
 	struct data data;
@@ -83,7 +83,7 @@ static void reset_card(struct __test_metadata *_metadata,
 	EXPECT_EQ(0, vfio_ioctl(card->user.device, VFIO_DEVICE_RESET, NULL));
 }
 
-/* Of the card that is migrated */
+/* Begins a session of the card that is migrated */
 static void session(struct __test_metadata *_metadata,
 		    FIXTURE_DATA(migration) *self, int state)
 {
@@ -106,7 +106,7 @@ static void fill_fifo(const struct card *card, int port)
 	int i;
 
 	card_out(card, port, UART_FCR, UART_FCR_ENABLE_FIFO);
-	/* Across the end of the ring */
+	/* The bytes wrap around the end of the ring buffer */
 	for (i = 0; i < 5; i++)
 		card_out(card, port, UART_TX, 0xee);
 	for (i = 0; i < 5; i++)
@@ -135,7 +135,7 @@ TEST_F(migration, features_can_be_probed)
 				 VFIO_DEVICE_FEATURE_GET |
 				 VFIO_DEVICE_FEATURE_SET | MIG_FEATURE_STATE,
 				 &none, sizeof(none)));
-	/* Without iommufd the kernel has none of it, and QEMU would stumble */
+	/* Without iommufd, the kernel has no dirty logging. Offering it would confuse QEMU */
 	EXPECT_EQ(-ENOTTY, mig_feature(self->card.user.device,
 				       VFIO_DEVICE_FEATURE_PROBE |
 				       VFIO_DEVICE_FEATURE_SET |
@@ -143,7 +143,7 @@ TEST_F(migration, features_can_be_probed)
 				       sizeof(none)));
 }
 
-/* VFIO asks for the state when an administrator wants it, open or not */
+/* VFIO shows the state in debugfs, whether the device is open or not */
 #define DEBUGFS		"/sys/kernel/debug"
 
 static bool shows(const struct uuid *uuid, const char *state)
@@ -159,7 +159,7 @@ TEST_F(migration, administrator_sees_the_state_at_any_time)
 {
 	int i;
 
-	/* It may be there */
+	/* debugfs may be mounted already */
 	mount("debugfs", DEBUGFS, "debugfs", 0, NULL);
 	if (!file_exists(DEBUGFS "/vfio"))
 		SKIP(return, "this kernel's VFIO is not in debugfs");
@@ -173,7 +173,7 @@ TEST_F(migration, administrator_sees_the_state_at_any_time)
 	}
 }
 
-/* The state has changed, all the same: the holder knows, and goes back */
+/* The state has changed even so: the holder sees that, and sets the old state */
 TEST_F(migration, session_needs_a_descriptor)
 {
 	struct rlimit limit, none;
@@ -204,7 +204,7 @@ static bool saves(int state)
 	       state == MIG_PRE_COPY_P2P;
 }
 
-/* What VFIO's description of the states says of a transition */
+/* The result of a transition according to VFIO's description of the states */
 static int transition(int from, int to, bool has_precopy)
 {
 	if (to == MIG_ERROR || from == MIG_ERROR || to >= MIG_STATES)
@@ -217,7 +217,7 @@ static int transition(int from, int to, bool has_precopy)
 	return 0;
 }
 
-/* A descriptor comes when a session begins, and only then */
+/* A descriptor is returned only if a session begins */
 static bool begins(int from, int to)
 {
 	if (from == to)
@@ -273,7 +273,7 @@ TEST_F(migration, only_a_reset_leads_out_of_an_error)
 	EXPECT_EQ(0, mig_go(self->card.user.device, MIG_STOP));
 }
 
-/* The registers that reading does not change */
+/* Registers that reading does not change */
 static const int registers[] = { UART_IER, UART_LCR, UART_MCR, UART_SCR };
 
 static void set_up_card(const struct card *card)
@@ -328,7 +328,7 @@ TEST_F(migration, card_arrives_as_it_was)
 	}
 }
 
-/* What was there before does not stay */
+/* A load replaces the old state of the card */
 TEST_F(migration, card_that_arrives_replaces_all)
 {
 	save(&self->data, self->card.user.device);
@@ -376,7 +376,7 @@ TEST_F(migration, interrupt_that_was_pending_comes_where_it_runs)
 					      self->eventfd));
 		expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_RDI);
 		expect_out(_metadata, &self->card, 0, UART_TX, 'x');
-		/* The guest had no time to take notice */
+		/* The source signals, but the guest has no time to handle the interrupt */
 		EXPECT_EQ(1, eventfd_take(self->eventfd));
 		EXPECT_EQ(0, card_set_eventfd(&self->card, indexes[i], -1));
 		EXPECT_EQ(0, card_set_eventfd(&self->other, indexes[i],
@@ -402,7 +402,10 @@ TEST_F(migration, nothing_comes_where_nothing_was_pending)
 	EXPECT_EQ(0, eventfd_take(self->eventfd));
 }
 
-/* The guest may have an INTx raised that the first card has taken back */
+/*
+ * After a load, the target signals INTx once, even if the source has lowered
+ * the level: the guest may still have it raised
+ */
 TEST_F(migration, level_that_came_along_can_be_lowered)
 {
 	save(&self->data, self->card.user.device);
@@ -412,7 +415,7 @@ TEST_F(migration, level_that_came_along_can_be_lowered)
 	EXPECT_EQ(0, eventfd_take(self->eventfd));
 	EXPECT_EQ(0, mig_go(self->other.user.device, MIG_RUNNING));
 	EXPECT_EQ(1, eventfd_take(self->eventfd));
-	/* Once */
+	/* It is signalled once only */
 	EXPECT_EQ(0, card_act(&self->other, INTX, VFIO_IRQ_SET_ACTION_UNMASK, 1));
 	EXPECT_EQ(0, mig_go(self->other.user.device, MIG_STOP));
 	EXPECT_EQ(0, mig_go(self->other.user.device, MIG_RUNNING));
@@ -448,7 +451,7 @@ TEST_F(migration, identity_comes_before_the_card_is_stopped)
 	EXPECT_EQ(0, memcmp(header->magic, "mdev-mig", 8));
 	EXPECT_STREQ("mtty-2", header->type);
 
-	/* The end for the time being */
+	/* All data of pre-copy has been read */
 	EXPECT_EQ(0, mig_precopy(self->fd, &info));
 	EXPECT_EQ(0, info.initial_bytes);
 	EXPECT_EQ(0, poll_events(self->fd));
@@ -584,7 +587,7 @@ TEST_F(migration, data_of_another_type_is_refused_as_soon_as_it_shows)
 
 	ASSERT_EQ(0, card_create(&single, "mtty-1"));
 	save(&self->data, single.user.device);
-	/* Other tests have had more such lines than the kernel lets through */
+	/* Earlier tests may have used up the kernel's rate limit for these lines */
 	sleep(RATELIMIT_S);
 	log = kmsg_open();
 	session(_metadata, self, MIG_RESUMING);
@@ -602,7 +605,7 @@ TEST_F(migration, data_of_another_type_is_refused_as_soon_as_it_shows)
 	close(log);
 }
 
-/* Each bit of what precedes the state; versions are numbers, an older one may be */
+/* Each bit of the header counts. A lower version would be accepted, but mtty has only one */
 TEST_F(migration, no_bit_of_the_header_can_be_another)
 {
 	struct mig_header *header = (void *)self->data.bytes;
@@ -628,7 +631,7 @@ static void begin_random(void)
 	srand(seed);
 }
 
-/* From a few bits to all of it */
+/* Changes between one bit and many */
 static void change(struct data *data, size_t from)
 {
 	size_t state = data->size - from;
@@ -639,8 +642,8 @@ static void change(struct data *data, size_t from)
 }
 
 /*
- * Whatever is accepted is a state that a card can have: it is saved again as the
- * same bytes, and reading it out does no harm.
+ * Accepted data is a valid state of a card: it is saved again as the same
+ * bytes, and reads of the registers do no harm.
  */
 TEST_F(migration, state_at_random_is_refused_or_is_one)
 {
@@ -670,12 +673,12 @@ TEST_F(migration, state_at_random_is_refused_or_is_one)
 		ASSERT_EQ(0, vfio_ioctl(self->other.user.device,
 					VFIO_DEVICE_RESET, NULL));
 	}
-	/* Both have to be seen */
+	/* Both results have to occur */
 	EXPECT_LT(CHANGES / 100, loaded);
 	EXPECT_LT(loaded, CHANGES);
 }
 
-/* A byte that nobody will ever read is none of the card's, either */
+/* Bytes behind the FIFO's valid ones have to be 0: no card would read them */
 TEST_F(migration, bytes_behind_the_last_one_are_refused)
 {
 	save(&self->data, self->card.user.device);
@@ -705,7 +708,7 @@ TEST_F(migration, data_at_random_is_refused)
 	}
 }
 
-/* A write that is refused stays so, though the rest would be right */
+/* After a refused write, the session stays refused, even if the data is right */
 TEST_F(migration, session_that_was_refused_cannot_be_mended)
 {
 	save(&self->data, self->card.user.device);
@@ -716,7 +719,7 @@ TEST_F(migration, session_that_was_refused_cannot_be_mended)
 	EXPECT_EQ(-EINVAL, mig_go(self->card.user.device, MIG_STOP));
 }
 
-/* A write whose memory is missing has taken nothing */
+/* A write that fails with EFAULT has consumed nothing */
 TEST_F(migration, write_that_fails_can_be_made_again)
 {
 	save(&self->data, self->card.user.device);
@@ -743,7 +746,7 @@ static long call_poll(struct call *call)
 	return poll(&polled, 1, -1) == 1 ? polled.revents : -ETIMEDOUT;
 }
 
-/* A session whose data has been read, and a thread that waits for more */
+/* Begins a session, reads its data, and starts a thread that polls for more */
 static void poll_in_session(struct __test_metadata *_metadata,
 			    FIXTURE_DATA(migration) *self, struct call *call)
 {
@@ -756,7 +759,7 @@ static void poll_in_session(struct __test_metadata *_metadata,
 	EXPECT_TRUE(call_sleeps(call, SOON_MS));
 }
 
-/* More data, the end of the session, and a revocation */
+/* By more data, by the end of the session, and by a revocation */
 TEST_F(migration, poll_is_woken)
 {
 	struct call call;
@@ -796,7 +799,7 @@ TEST_F(migration, descriptor_is_dead_when_the_session_is_over)
 	EXPECT_EQ(MIG_RUNNING, mig_get(self->card.user.device));
 }
 
-/* The next session knows nothing of an old descriptor */
+/* An old descriptor does not reach the next session */
 TEST_F(migration, old_descriptors_do_not_reach_the_next_session)
 {
 	int fds[100], i;
@@ -821,7 +824,7 @@ TEST_F(migration, descriptor_is_dead_when_the_card_is_closed)
 	session(_metadata, self, MIG_STOP_COPY);
 	vfio_close(&self->card.user);
 	expect_dead(_metadata, self->fd);
-	/* The next holder's card runs */
+	/* After the next open, the card runs */
 	ASSERT_EQ(0, card_use(&self->card));
 	EXPECT_EQ(MIG_RUNNING, mig_get(self->card.user.device));
 	EXPECT_EQ(0, card_set_eventfd(&self->card, INTX, self->eventfd));
@@ -831,7 +834,7 @@ TEST_F(migration, descriptor_is_dead_when_the_card_is_closed)
 	EXPECT_EQ(0, card_set_eventfd(&self->card, INTX, -1));
 }
 
-/* Nor does it keep the card, or its driver */
+/* A descriptor keeps neither the card nor its driver */
 TEST_F(migration, descriptor_outlives_the_driver)
 {
 	session(_metadata, self, MIG_STOP_COPY);
@@ -843,7 +846,7 @@ TEST_F(migration, descriptor_outlives_the_driver)
 	EXPECT_EQ(0, module_load("mtty"));
 }
 
-/* Whichever way it goes */
+/* Reads or writes, whichever the descriptor allows */
 static ssize_t use_data(int fd)
 {
 	__u8 byte = 'm';
@@ -863,7 +866,7 @@ TEST_F(migration, revocation_ends_it_in_any_state)
 		EXPECT_EQ(0, child_wait(revoker_start(&self->card.uuid),
 					SOON_MS));
 		EXPECT_EQ(state, mig_get(self->card.user.device));
-		/* Nothing is left that could run, or could be saved */
+		/* The revoked device can only pretend to stop and to run */
 		EXPECT_EQ(0, mig_go(self->card.user.device, MIG_STOP));
 		EXPECT_EQ(0, mig_go(self->card.user.device, MIG_RUNNING));
 		EXPECT_EQ(-ENODEV, mig_go(self->card.user.device,
@@ -883,7 +886,7 @@ TEST_F(migration, revocation_ends_it_in_any_state)
 	}
 }
 
-/* QEMU stops its guest meanwhile, or goes on: it must not fail for that */
+/* QEMU may stop or continue its guest meanwhile, which must not fail */
 TEST_F(migration, session_of_a_revoked_card_can_go_on)
 {
 	if (!self->has_precopy)
@@ -899,7 +902,7 @@ TEST_F(migration, session_of_a_revoked_card_can_go_on)
 	EXPECT_EQ(-ENODEV, mig_go(self->card.user.device, MIG_PRE_COPY));
 }
 
-/* A card that is being migrated is asked for as any other */
+/* A card that is being migrated can be requested like any other */
 TEST_F(migration, request_comes_in_a_session)
 {
 	pid_t remover;
@@ -926,13 +929,13 @@ static long call_data_write(struct call *call)
 	return mig_write(call->at, call->data, call->len);
 }
 
-/* Its memory does not come: nobody waits for it but the holder's own thread */
+/* A call of the data waits for missing memory. Only the holder's thread waits */
 TEST_F(migration, call_that_is_stuck_delays_nobody)
 {
 	static const struct {
 		int state;
 		long (*run)(struct call *call);
-		/* Of the end of the session, and of the call then */
+		/* Result of ending the session, and of the call after that */
 		int ended;
 		long ret;
 	} ways[] = {
@@ -976,11 +979,11 @@ TEST_F(migration, call_that_is_stuck_delays_nobody)
 	}
 }
 
-/* Threads that change the state, and use what they get, all at once */
+/* Threads change the state and use the descriptors, all at once */
 struct racer {
 	int fd;
 	unsigned int seed;
-	/* How often each state was reached, and the first error of no reason */
+	/* How often each state was reached, and the first unexpected error */
 	int reached[MIG_STATES];
 	int unexpected;
 	bool stop;

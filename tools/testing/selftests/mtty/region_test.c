@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Reads and writes of the regions of an mtty device, within and beyond. */
+/* Reads and writes of an mtty device's regions, inside and out of bounds. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,7 +82,7 @@ TEST_F(card, bars_tell_their_size)
 	for (reg = PCI_BASE_ADDRESS_0; reg <= PCI_BASE_ADDRESS_5; reg += 4) {
 		bool there = reg < PCI_BASE_ADDRESS_0 + 4 * variant->ports;
 
-		/* The kernel's own keeps what was written to its last BAR */
+		/* The kernel's own mtty keeps a write to its last BAR */
 		if (card->kernels_own && reg == PCI_BASE_ADDRESS_5)
 			continue;
 		ASSERT_EQ(0, card_set_config32(card, reg, 0xffffffff));
@@ -141,7 +141,7 @@ TEST_F(card, identity_cannot_be_written)
 	EXPECT_EQ(0, card_config32(card, PCI_BASE_ADDRESS_5));
 	EXPECT_EQ(0xff, card_config32(card, PCI_INTERRUPT_LINE) & 0xff);
 	EXPECT_EQ(1, card_config32(card, PCI_INTERRUPT_LINE) >> 8 & 0xff);
-	/* Beyond the header, byte by byte: nothing can hold a secret */
+	/* Behind the header, each byte reads as 0 after a write of ones */
 	for (i = 0x80; i < 0x100; i++) {
 		ASSERT_EQ(1, card_write(card, ones, 1, card->config + i));
 		ASSERT_EQ(1, card_read(card, &value, 1, card->config + i));
@@ -279,7 +279,7 @@ TEST_F(card, access_of_a_gigabyte_ends_with_its_region)
 
 	if (card->kernels_own)
 		SKIP(return, CARD_KERNELS_OWN "goes on beyond the end");
-	/* Only the pages that are touched are there */
+	/* Only pages that are accessed get allocated */
 	data = mmap(NULL, GIGABYTE, PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	ASSERT_NE(MAP_FAILED, (void *)data);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A serial card that is taken from its holder: nothing of the old one reaches
- * the next one, and a call that is made again because of missing memory counts
+ * A serial card is revoked. Nothing of the former holder's state reaches the
+ * next holder. A call that is repeated because of missing memory takes effect
  * once.
  */
 #include <errno.h>
@@ -17,7 +17,7 @@
 #define INTX	VFIO_PCI_INTX_IRQ_INDEX
 #define MSI	VFIO_PCI_MSI_IRQ_INDEX
 
-/* What the holder does all the time, until it cannot any more */
+/* A step that the holder repeats until it fails */
 struct busy {
 	struct card *card;
 	int (*step)(struct busy *busy);
@@ -41,7 +41,7 @@ static void *run_busy(void *arg)
 FIXTURE(card)
 {
 	struct card card;
-	/* That of the next holder */
+	/* The card of the next holder */
 	struct card next;
 	struct busy busy;
 	struct missing missing;
@@ -94,7 +94,7 @@ static void expect_busy_ended(struct __test_metadata *_metadata,
 	EXPECT_EQ(-ENODEV, busy->ret);
 }
 
-/* The same UUID, for the next holder */
+/* Creates a device with the same UUID for the next holder */
 static void start_next(struct __test_metadata *_metadata,
 		       FIXTURE_DATA(card) *self)
 {
@@ -159,7 +159,7 @@ static int step_interrupt(struct busy *busy)
 	__u64 one = 1;
 	int ret;
 
-	/* INTx is signalled, and unmasked by the eventfd of the holder */
+	/* Signals INTx, and unmasks it by the holder's eventfd */
 	ret = card_out(busy->card, 0, UART_IER, UART_IER_THRI);
 	if (!ret)
 		ret = card_out(busy->card, 0, UART_TX, 'x');
@@ -183,18 +183,18 @@ TEST_F(card, interrupts_under_way_end)
 	EXPECT_TRUE(eventfd_wait(fds[0], SOON_MS));
 	revoke_card(_metadata, &self->card);
 	expect_busy_ended(_metadata, &self->busy);
-	/* What was signalled was signalled before */
+	/* Discard signals from before the revocation */
 	eventfd_take(fds[0]);
 	eventfd_take(fds[2]);
 	EXPECT_FALSE(eventfd_is_heard(fds[2]));
 	EXPECT_FALSE(eventfd_wait(fds[0], 200));
-	/* And is not the next holder's, nor does it have theirs */
+	/* The next holder's card does not signal the old eventfds */
 	start_next(_metadata, self);
 	EXPECT_EQ(0, card_out(&self->next, 0, UART_IER, UART_IER_THRI));
 	EXPECT_FALSE(eventfd_wait(fds[0], 200));
 	for (i = 0; i < 3; i++)
 		close(fds[i]);
-	/* No reference is left, with the shell open */
+	/* No reference to the contexts is left, while the shell is still open */
 	EXPECT_TRUE(eventfd_ids_back_to(self->eventfd_id));
 }
 
@@ -238,7 +238,7 @@ TEST_F_TIMEOUT(card, eventfds_set_meanwhile_are_dropped, 120)
 	EXPECT_TRUE(eventfd_ids_back_to(self->eventfd_id));
 }
 
-/* Reads or writes that wait for memory, of which the card has to know nothing */
+/* Reads or writes that wait for memory. Until it is present, the card does not change */
 struct access {
 	struct card *card;
 	void *data;
@@ -260,7 +260,7 @@ static void *run_access(void *arg)
 	return NULL;
 }
 
-/* Returns when it waits for what is missing */
+/* Returns when the access waits for the missing memory */
 static void start_access(struct __test_metadata *_metadata,
 			 struct missing *missing, struct access *access)
 {
@@ -289,7 +289,7 @@ TEST_F(card, read_that_waits_for_memory_loses_no_byte)
 	expect_out(_metadata, &self->card, 0, UART_TX, 'b');
 	expect_out(_metadata, &self->card, 0, UART_TX, 'c');
 	start_access(_metadata, &self->missing, &access);
-	/* It has not been read as long as it was not delivered */
+	/* The byte has not been consumed, because it was not delivered */
 	EXPECT_EQ('a', card_in(&self->card, 0, UART_RX));
 	EXPECT_EQ(1, end_access(_metadata, &self->missing, &access));
 	EXPECT_EQ('b', *data);
@@ -297,7 +297,7 @@ TEST_F(card, read_that_waits_for_memory_loses_no_byte)
 	EXPECT_EQ(0, card_in(&self->card, 0, UART_LSR) & UART_LSR_DR);
 }
 
-/* All registers at once: the first bytes of the answer could be delivered */
+/* All registers at once: only the first bytes of the result could be delivered */
 TEST_F(card, read_into_memory_half_of_which_is_missing_loses_no_byte)
 {
 	__u8 *data = (__u8 *)self->missing.memory + self->page - 4;
@@ -359,11 +359,11 @@ TEST_F(card, write_from_memory_half_of_which_is_missing_counts_once)
 	ASSERT_EQ(0, missing_bring(&self->missing, self->page));
 	expect_out(_metadata, &self->card, 0, UART_FCR, UART_FCR_ENABLE_FIFO);
 	*data = 'a';
-	/* A byte to transmit, and a 0 for each register behind it up to LCR */
+	/* A byte to transmit, and a 0 for each of the next registers up to LCR */
 	start_access(_metadata, &self->missing, &access);
 	EXPECT_EQ(0, card_in(&self->card, 0, UART_LSR) & UART_LSR_DR);
 	EXPECT_EQ(4, end_access(_metadata, &self->missing, &access));
-	/* FCR 0 has turned the FIFO off, and emptied it */
+	/* A write of 0 to FCR turns the FIFO off, and empties it */
 	EXPECT_EQ(0, card_in(&self->card, 0, UART_LSR) & UART_LSR_DR);
 	EXPECT_EQ(UART_IIR_NO_INT, card_in(&self->card, 0, UART_IIR));
 }
@@ -383,12 +383,12 @@ TEST_F(card, read_that_waits_does_not_outlive_the_revocation)
 	start_next(_metadata, self);
 	EXPECT_EQ(0, card_out(&self->next, 0, UART_TX, 'n'));
 	EXPECT_EQ(-ENODEV, end_access(_metadata, &self->missing, &access));
-	/* Nothing of the next holder's, and it has lost nothing */
+	/* The former holder got no byte of the next holder's, who has lost none */
 	EXPECT_EQ(0, *data);
 	EXPECT_EQ('n', card_in(&self->next, 0, UART_RX));
 }
 
-/* What only reads an argument does not need to write it */
+/* An ioctl that only reads its argument works with read-only memory */
 TEST_F(card, read_only_argument_is_enough)
 {
 	struct vfio_irq_set *set = mmap(NULL, self->page,
@@ -402,7 +402,7 @@ TEST_F(card, read_only_argument_is_enough)
 	set->index = INTX;
 	ASSERT_EQ(0, mprotect(set, self->page, PROT_READ));
 	EXPECT_EQ(0, vfio_ioctl(device, VFIO_DEVICE_SET_IRQS, set));
-	/* And where it does, it says so */
+	/* One that writes to it fails */
 	EXPECT_EQ(-EFAULT, vfio_ioctl(device, VFIO_DEVICE_GET_INFO, set));
 	EXPECT_EQ(-EFAULT, card_read(&self->card, set, 4, self->card.config));
 	EXPECT_EQ(4, card_write(&self->card, set, 4, self->card.config));

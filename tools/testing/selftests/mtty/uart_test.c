@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The 16550A of an mtty port, as a serial driver sees it. */
+/* The 16550A of an mtty port, as a serial driver uses it. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,7 +144,7 @@ TEST_F(port, seventeenth_byte_is_an_overrun)
 	send_bytes(_metadata, self, FIFO_SIZE + 1);
 	EXPECT_EQ(UART_LSR_OE | UART_LSR_DR,
 		  in(self, UART_LSR) & (UART_LSR_OE | UART_LSR_DR));
-	/* It is told once, and the sixteen are there */
+	/* The overrun is reported once, and the sixteen bytes are kept */
 	EXPECT_EQ(UART_LSR_DR,
 		  in(self, UART_LSR) & (UART_LSR_OE | UART_LSR_DR));
 	expect_bytes(_metadata, self, FIFO_SIZE);
@@ -203,7 +203,7 @@ TEST_F(port, turning_the_fifo_on_empties)
 	EXPECT_EQ(UART_LSR_DR, in(self, UART_LSR) & UART_LSR_DR);
 	out(_metadata, self, UART_FCR, UART_FCR_ENABLE_FIFO);
 	EXPECT_EQ(0, in(self, UART_LSR) & UART_LSR_DR);
-	/* And that it is on already does no harm to what comes then */
+	/* Enabling it again keeps the bytes */
 	send_bytes(_metadata, self, 3);
 	out(_metadata, self, UART_FCR, UART_FCR_ENABLE_FIFO);
 	expect_bytes(_metadata, self, 3);
@@ -244,7 +244,7 @@ TEST_F(port, divisor_can_be_changed)
 	out(_metadata, self, UART_DLM, 0x00);
 	EXPECT_EQ(0x01, in(self, UART_DLL));
 	EXPECT_EQ(0x00, in(self, UART_DLM));
-	/* And is still there another time */
+	/* The divisor keeps its value */
 	out(_metadata, self, UART_LCR, 0);
 	out(_metadata, self, UART_LCR, UART_LCR_DLAB);
 	EXPECT_EQ(0x01, in(self, UART_DLL));
@@ -295,10 +295,10 @@ TEST_F(port, interrupts_have_priorities)
 	EXPECT_EQ(UART_IIR_RLSI, in(self, UART_IIR) & IIR_SOURCE);
 	EXPECT_EQ(UART_IIR_RLSI, in(self, UART_IIR) & IIR_SOURCE);
 	EXPECT_EQ(UART_LSR_OE, in(self, UART_LSR) & UART_LSR_OE);
-	/* Data, until they are read */
+	/* Data, until the bytes are read */
 	EXPECT_EQ(UART_IIR_RDI, in(self, UART_IIR) & IIR_SOURCE);
 	expect_bytes(_metadata, self, FIFO_SIZE);
-	/* Transmitter empty, told once */
+	/* Transmitter empty, reported once */
 	EXPECT_EQ(UART_IIR_THRI, in(self, UART_IIR) & IIR_SOURCE);
 	/* Modem lines, until MSR is read */
 	EXPECT_EQ(UART_IIR_MSI, in(self, UART_IIR) & IIR_SOURCE);
@@ -357,10 +357,10 @@ TEST_F(port, enabling_the_empty_transmitters_interrupt_raises_it)
 	if (self->card.kernels_own)
 		SKIP(return, CARD_KERNELS_OWN "tells it for ever");
 	EXPECT_EQ(UART_IIR_NO_INT, in(self, UART_IIR) & IIR_SOURCE);
-	/* Each byte that goes out raises it again */
+	/* Each transmitted byte raises it again */
 	out(_metadata, self, UART_TX, 'a');
 	EXPECT_EQ(UART_IIR_THRI, in(self, UART_IIR) & IIR_SOURCE);
-	/* And so does enabling it anew: Linux's driver tests for that */
+	/* So does enabling it again, which Linux's driver tests */
 	out(_metadata, self, UART_IER, 0);
 	out(_metadata, self, UART_IER, UART_IER_THRI);
 	EXPECT_EQ(UART_IIR_THRI, in(self, UART_IIR) & IIR_SOURCE);
@@ -397,7 +397,7 @@ TEST_F(port, loop_drives_the_modem_lines)
 		}
 		EXPECT_EQ(mcr, in(self, UART_MCR));
 	}
-	/* The probe of Linux's driver */
+	/* Linux's driver probes in this way */
 	out(_metadata, self, UART_MCR,
 	    UART_MCR_LOOP | UART_MCR_OUT2 | UART_MCR_RTS);
 	EXPECT_EQ(UART_MSR_DCD | UART_MSR_CTS, in(self, UART_MSR) & 0xf0);
@@ -434,7 +434,7 @@ TEST_F(port, each_modem_line_has_its_change)
 	} lines[] = {
 		{ UART_MCR_RTS, UART_MSR_DCTS, UART_MSR_DCTS },
 		{ UART_MCR_DTR, UART_MSR_DDSR, UART_MSR_DDSR },
-		/* The ring's end is told, not its beginning */
+		/* TERI reports the end of the ring signal, not its start */
 		{ UART_MCR_OUT1, 0, UART_MSR_TERI },
 		{ UART_MCR_OUT2, UART_MSR_DDCD, UART_MSR_DDCD },
 	};
