@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * A guest of QEMU's that is loaded from a disk which is passed through, by QEMU's
- * firmware, and then uses that disk itself.
- */
+/* QEMU's firmware loads a guest from a passed-through disk, and the guest uses the disk. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <sched.h>
@@ -18,13 +15,13 @@
 
 #define DRIVER		"vfio-ccw,bootindex=0"
 
-/* Where the guest begins, as ccw_guest.lds has it, and how much is loaded */
+/* The guest's start address, as in ccw_guest.lds, and the size of its program */
 #define PROGRAM_START	0x10000U
 #define PROGRAM_HEAD	2
 #define PROGRAM_RECORDS	4
 #define PSW		"\x00\x08\x00\x00\x80\x01\x00\x00"
 
-/* Records that the guest reads and writes: the first, and the second */
+/* The first record, which the guest reads, and the second, which it writes */
 #define TEXT_HEAD	3
 #define TEXT_SIZE	80
 #define TEXT		"what was written for the guest"
@@ -35,7 +32,7 @@ FIXTURE(boot)
 	struct qemu qemu;
 };
 
-/* Channel subsystem 0, as QEMU looks for it, and where it is meanwhile */
+/* Channel subsystem 0, at the path where QEMU looks for it, and where this test moves it */
 #define CSS		"/sys/devices/css0"
 #define CSS_MEANWHILE	"/tmp/css0"
 
@@ -57,7 +54,7 @@ static int make_path(const char *name, unsigned int chpid)
 	return err;
 }
 
-/* Each path of the subchannel, of the type that FICON has */
+/* Makes each channel path of the subchannel, with the type of FICON */
 static int make_paths(const char *sch)
 {
 	char text[64], *at = text;
@@ -70,8 +67,9 @@ static int make_paths(const char *sch)
 }
 
 /*
- * QEMU reads of what type each channel path is. Hercules says nothing of paths, so
- * that sysfs has none: QEMU gets a /sys of its own, with the subchannel and paths
+ * QEMU reads the type of each channel path from sysfs. Hercules reports no
+ * channel paths, so sysfs has none. Give QEMU a /sys of its own, with the
+ * subchannel and its paths
  */
 static int show_paths(const char *sch)
 {
@@ -110,7 +108,7 @@ static int start(struct qemu *qemu, const struct ccw *ccw)
 	return err;
 }
 
-/* The guest's program as it is in memory; -ENOEXEC if there is no room for it */
+/* Loads the guest's program to memory. Returns -ENOEXEC if it does not fit */
 static int load_program(__u8 *memory)
 {
 	static __u8 file[128 * 1024];
@@ -138,7 +136,7 @@ static int load_program(__u8 *memory)
 	return 0;
 }
 
-/* Record 2: the CCWs that read the program */
+/* Writes record 2: the CCWs that read the program */
 static void make_loader(__u8 *record)
 {
 	__u8 *at = record + 24;
@@ -179,7 +177,7 @@ static void write_disk(struct __test_metadata *_metadata, struct ccw *ccw)
 	write_track(_metadata, ccw, TEXT_HEAD, texts, ARRAY_SIZE(texts));
 }
 
-/* What the guest has written, or not */
+/* Compares the record that the guest writes with @text */
 static void expect_written(struct __test_metadata *_metadata, struct ccw *ccw,
 			   const char *text)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * QEMU as the holder of a subchannel: a guest of our own works with the device
- * behind it, and whoever takes the device away finds that QEMU lets it go.
+ * QEMU holds a subchannel, and a guest of our own works with the device behind
+ * it. QEMU releases the device when it is removed, unbound or pulled.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 
 #define DRIVER		"vfio-ccw"
 
-/* The devices by their names, and how the host takes and gives them */
+/* The names of the devices, and the host's commands to pull and plug them */
 #define RNG		"0.0.1234"
 #define RNG_PULL	"device_del id=rng0"
 #define RNG_PLUG	"device_add driver=virtio-rng-ccw id=rng0 devno=fe.0.1234"
@@ -32,8 +32,8 @@ FIXTURE_VARIANT(client)
 	const char *device;
 	const char *pull;
 	const char *plug;
-	const char *command_line;	/* the guest's */
-	const char *at_work;		/* what it says as long as it works */
+	const char *command_line;	/* of the guest */
+	const char *at_work;		/* what the guest prints while it works */
 };
 
 FIXTURE_VARIANT_ADD(client, rng_idle)
@@ -74,13 +74,13 @@ static bool has_operator(const char *device)
 	return !strcmp(device, TERMINAL);
 }
 
-/* The terminal's operator, a tn3270 client beside QEMU on the host */
+/* Disconnects the terminal's operator, a tn3270 client on the host */
 static int operator_leave(void)
 {
 	return host_ask("s3270 Disconnect()", NULL, 0);
 }
 
-/* Returns when there is a screen: the guest has to be at work already */
+/* Connects the operator. Returns when there is a screen: the guest must run */
 static int operator_come(void)
 {
 	char answer[4096], command[128];
@@ -126,7 +126,7 @@ FIXTURE_SETUP(client)
 	ASSERT_EQ(0, ccw_grab(&self->ccw, variant->device));
 	if (self->ccw.kernels_own) {
 		ccw_release(&self->ccw);
-		SKIP(return, "the kernel's own mdev says nothing of its user");
+		SKIP(return, "the kernel's own mdev does not name the holder");
 	}
 	self->client.log = kmsg_open();
 	self->events = uevent_open();
@@ -149,7 +149,7 @@ FIXTURE_TEARDOWN(client)
 	ccw_tear_down(_metadata, &self->ccw);
 }
 
-/* QEMU has closed the device, and its guest has seen it go */
+/* QEMU has closed the device, and its guest has noticed that */
 static void expect_unplugged(struct __test_metadata *_metadata,
 			     struct qemu *qemu)
 {
@@ -158,7 +158,7 @@ static void expect_unplugged(struct __test_metadata *_metadata,
 	EXPECT_TRUE(qemu_says(qemu, "no device\n"));
 }
 
-/* The same guest gets a device again */
+/* The same guest can use a device again */
 static void expect_usable_again(struct __test_metadata *_metadata,
 				FIXTURE_DATA(client) *self,
 				const FIXTURE_VARIANT(client) *variant)
@@ -170,7 +170,7 @@ static void expect_usable_again(struct __test_metadata *_metadata,
 	expect_still_at_work(_metadata, &self->client);
 }
 
-/* Another QEMU does */
+/* Another QEMU can use a device */
 static void expect_startable_again(struct __test_metadata *_metadata,
 				   FIXTURE_DATA(client) *self,
 				   const FIXTURE_VARIANT(client) *variant)
@@ -230,7 +230,10 @@ client_test(stopped_qemu_is_named_and_waited_for)
 	expect_usable_again(_metadata, self, variant);
 }
 
-/* The removal was given up, QEMU has heard of it all the same */
+/*
+ * The removal is given up, but QEMU has seen the request and releases the
+ * device
+ */
 client_test(stopped_qemu_lets_go_later)
 {
 	ASSERT_EQ(0, qemu_stop(&self->client.qemu));
@@ -288,7 +291,7 @@ client_test(reset_machine_finds_the_device_again)
 	}
 }
 
-/* Its processors stand still, QEMU itself does not */
+/* The guest's processors are stopped, QEMU is not */
 client_test(paused_machine_has_qemu_unplug)
 {
 	EXPECT_EQ(0, qmp(&self->client.qemu, "{'execute': 'stop'}"));
@@ -331,7 +334,7 @@ client_test(pulled_device_has_qemu_unplug)
 	expect_usable_again(_metadata, self, variant);
 }
 
-/* QEMU was asked a last time: it unplugs what is left of the device */
+/* QEMU is asked a last time before a revocation, and unplugs the dead device */
 client_test(running_qemu_lives_through_a_revocation)
 {
 	revoke_from_qemu(_metadata, &self->client);
@@ -347,7 +350,7 @@ client_test(stopped_qemu_lives_through_a_revocation)
 	EXPECT_EQ(1, instances(self->ccw.sch, CCW_TYPE));
 	EXPECT_TRUE(kmsg_wait(self->client.log, SOON_MS, self->ccw.uuid.text,
 			      LOG_REVOKED, self->client.qemu.comm));
-	/* Somebody else can have it at once */
+	/* Another holder can have a new device at once */
 	ASSERT_EQ(0, ccw_create(&self->ccw));
 	ASSERT_EQ(0, ccw_open(&self->ccw));
 	ccw_close(&self->ccw);
@@ -370,13 +373,13 @@ client_test(stopped_qemu_does_not_hold_up_an_unbind)
 	expect_usable_again(_metadata, self, variant);
 }
 
-/* What the operator sees */
+/* Returns whether the operator's screen shows @text */
 static bool screen_shows(const char *text)
 {
 	char answer[4096];
 	int i;
 
-	/* There is no event for it: the terminal is another machine's */
+	/* The host sends no event when the screen changes */
 	for (i = 0; i < SOON_MS / 100; i++) {
 		if (host_ask("s3270 Ascii(0,0,4,79)", answer, sizeof(answer)))
 			return false;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * QEMU as the holder of a serial card of mtty's, with Linux as its guest: the
- * kernel's own driver takes the card, passes bytes through it, and lets it go.
- * The guest's first process is guests/linux_guest.sh.
+ * QEMU holds a serial card of mtty, with Linux as its guest. The kernel's own
+ * driver binds the card, passes bytes through it, and releases it. The guest's
+ * first process is guests/linux_guest.sh.
  */
 #include <errno.h>
 #include <string.h>
@@ -13,15 +13,15 @@
 
 #define DRIVER		"vfio-pci"
 
-/* Where this test's script in clients/tests.toml puts them */
+/* This test's script in clients/tests.toml makes these files */
 #define IMAGE		"/tmp/linux/image"
 #define INITRAMFS	"/tmp/linux/initramfs"
 
-/* It is there in one minute where the machine has nothing to do */
+/* On an idle machine the guest is up within a minute */
 #define LINUX_MS	(5 * QEMU_MS)
 #define STARTS		3
 
-/* It starts faster without what makes it safe */
+/* Options that make the guest start faster */
 #define COMMAND_LINE	"console=ttyS0 quiet nokaslr mitigations=off cryptomgr.notests"
 
 FIXTURE(guest)
@@ -36,9 +36,9 @@ FIXTURE(guest)
 #define PORTS(number)	"ports that pass bytes by interrupts: " #number "\n"
 
 /*
- * Returns when bytes pass through both ports. An emulated emulator is not
- * perfect: now and then the guest's kernel goes down by that, most often while
- * it starts, and patches itself.
+ * Returns when bytes pass through both ports. An emulator in an emulator is not
+ * reliable: now and then the guest's kernel crashes, most often while it
+ * patches its code at the start.
  */
 static int start(struct qemu *qemu, const struct uuid *uuid)
 {
@@ -74,8 +74,8 @@ static int start(struct qemu *qemu, const struct uuid *uuid)
 }
 
 /*
- * The card's own driver has it, finds all of its ports, and gets interrupts:
- * the guest says @ports
+ * The card's driver has bound it, has found all its ports, and gets interrupts:
+ * the guest prints @ports
  */
 static void expect_at_work(struct __test_metadata *_metadata, struct qemu *qemu,
 			   const char *ports)
@@ -85,10 +85,7 @@ static void expect_at_work(struct __test_metadata *_metadata, struct qemu *qemu,
 	ASSERT_TRUE(qemu_says_in(qemu, LINUX_MS, ports));
 }
 
-/*
- * The guest, as the kernel does by itself, has let go, and QEMU has closed the
- * device.
- */
+/* The guest's kernel has released the card, and QEMU has closed the device. */
 static void expect_unplugged(struct __test_metadata *_metadata,
 			     struct qemu *qemu)
 {
@@ -97,7 +94,7 @@ static void expect_unplugged(struct __test_metadata *_metadata,
 	EXPECT_TRUE(qemu_says(qemu, "no card\n"));
 }
 
-/* The guest is the one that had the card before */
+/* Plugs a new card into the guest that had the last one */
 static void plug(struct __test_metadata *_metadata, FIXTURE_DATA(guest) *self,
 		 const char *type)
 {
@@ -127,20 +124,21 @@ FIXTURE_TEARDOWN(guest)
 	EXPECT_TRUE(eventfd_ids_back_to(self->eventfd_id));
 }
 
-/* One start of the guest, which takes more time than all the rest */
+/* All steps use one start of the guest, which takes longer than all of them */
 TEST_F_TIMEOUT(guest, sees_card_after_card_come_and_go, 2 * QEMU_TEST_S)
 {
 	pid_t remover;
 
-	/* Not in the set-up, after which nobody tears down where it fails */
+	/* Not in the set-up: a failed set-up is not torn down */
 	ASSERT_EQ(0, start(&self->qemu, &self->uuid));
 	ASSERT_EQ(0, anchor_set(&self->anchor, &self->qemu, CARD_PARENT,
 				"mtty-1"));
 	expect_at_work(_metadata, &self->qemu, PORTS(2));
 
 	/*
-	 * Asked once, where a removal would ask a slow guest again: by that it
-	 * gives the next card away as well, as it is in the same slot.
+	 * Ask once. A removal would repeat the request while the guest is slow.
+	 * A repeated request would also make the guest give away the next card,
+	 * which has the same slot.
 	 */
 	EXPECT_EQ(0, file_puts(mdev_path(&self->uuid, "request").text, "1"));
 	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text,
@@ -148,11 +146,11 @@ TEST_F_TIMEOUT(guest, sees_card_after_card_come_and_go, 2 * QEMU_TEST_S)
 	expect_unplugged(_metadata, &self->qemu);
 	EXPECT_EQ(0, mdev_remove(&self->uuid));
 
-	/* The driver has to see that one of its ports isn't there */
+	/* The driver must notice that this card has only one port */
 	plug(_metadata, self, "mtty-1");
 	expect_at_work(_metadata, &self->qemu, PORTS(1));
 
-	/* A running QEMU is asked a last time, and may let go by that */
+	/* A running QEMU is asked a last time, and may release the device */
 	EXPECT_EQ(0, mdev_revoke(&self->uuid));
 	expect_unplugged(_metadata, &self->qemu);
 	plug(_metadata, self, "mtty-2");

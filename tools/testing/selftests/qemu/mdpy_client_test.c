@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * QEMU as the holder of a display of the kernel's sample mdpy, whose driver knows
- * nothing of requests: QEMU finds the interrupt that the framework adds, is
- * asked through it, and lets the display go if its guest agrees.
+ * QEMU holds a display of the kernel's sample mdpy, whose driver has no
+ * requests. QEMU finds the request interrupt that the framework adds, is asked
+ * through it, and releases the display if its guest agrees.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -23,7 +23,7 @@ FIXTURE(client)
 
 FIXTURE_VARIANT(client)
 {
-	const char *command_line;	/* the guest's */
+	const char *command_line;	/* of the guest */
 	bool agrees;			/* to an unplug */
 };
 
@@ -32,7 +32,7 @@ FIXTURE_VARIANT_ADD(client, agreeing)
 	.command_line = "display eject", .agrees = true,
 };
 
-/* As without an operating system */
+/* Like a guest without an operating system */
 FIXTURE_VARIANT_ADD(client, refusing)
 {
 	.command_line = "display",

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A guest that passes bytes through a serial card is migrated from one QEMU to
- * another, with the card: none is lost. And what becomes of the guest where the
- * card cannot go, or is taken away meanwhile.
+ * another, with the card. No byte is lost. Other tests are about a card that
+ * cannot be migrated, or is revoked during the migration.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -19,16 +19,16 @@
 #define SOCKET		"/tmp/migration"
 #define ADDRESS		"unix:" SOCKET
 
-/* All that a user has to say */
+/* The options with which a user enables migration */
 #define MIGRATES	DRIVER ",enable-migration=on"
 
-/* In the guest's words */
+/* Printed by the guest if it fails */
 #define FAILED		"\nfailed: "
 
-/* From here to there and back */
+/* Migrations to the target and back */
 #define ROUND_TRIPS	2
 
-/* From where the guest goes, and to where: in qemus and uuids, at first */
+/* Indexes in qemus and uuids of the first migration's source and target */
 enum {
 	SOURCE,
 	TARGET,
@@ -78,7 +78,7 @@ FIXTURE_TEARDOWN(migration)
 #define migration_test(name)						\
 	TEST_F_TIMEOUT(migration, name, QEMU_TEST_S)
 
-/* By events */
+/* Makes QEMU report the migration by events */
 static int tell_of_migration(struct qemu *qemu)
 {
 	return qmp(qemu,
@@ -91,7 +91,7 @@ static int migrate_to_address(struct qemu *qemu)
 		   "{'execute': 'migrate', 'arguments': {'uri': '" ADDRESS "'}}");
 }
 
-/* Nobody takes the data: the migration goes on until it is cancelled */
+/* Starts a migration whose data nobody reads, so that it ends only by a cancel */
 static int migrate_for_ever(struct qemu *qemu, int *listener)
 {
 	static const struct sockaddr_un address = {
@@ -106,7 +106,7 @@ static int migrate_for_ever(struct qemu *qemu, int *listener)
 	return migrate_to_address(qemu);
 }
 
-/* With @incoming, the guest comes from there */
+/* Starts a QEMU. With @incoming, its guest comes from that address */
 static void begin(struct __test_metadata *_metadata,
 		  FIXTURE_DATA(migration) *self, int nr,
 		  const char *command_line, const char *incoming)
@@ -136,7 +136,7 @@ static void expect_status(struct __test_metadata *_metadata, struct qemu *qemu,
 	ASSERT_TRUE(qmp_event(qemu, text));
 }
 
-/* It says more, and nothing is wrong with what it has said */
+/* The guest goes on, and has not printed an error */
 static void expect_rounds(struct __test_metadata *_metadata, struct qemu *qemu)
 {
 	ASSERT_TRUE(qemu_says(qemu, "round "));
@@ -187,7 +187,7 @@ migration_test(bytes_in_the_card_go_along)
 	ASSERT_EQ(NULL, strstr(target->console.text, FAILED));
 }
 
-/* The target says so before the guest is stopped: it goes on where it is */
+/* The target refuses the data before the guest is stopped, so the guest goes on */
 migration_test(card_of_another_type_is_refused)
 {
 	struct qemu *source = &self->qemus[SOURCE];
@@ -213,7 +213,7 @@ migration_test(card_can_be_revoked_meanwhile)
 	ASSERT_EQ(0, migrate_for_ever(source, &self->listener));
 	expect_status(_metadata, source, "active");
 	EXPECT_EQ(0, mdev_revoke(&self->uuids[SOURCE]));
-	/* The guest may be stopped before QEMU finds out */
+	/* The guest may be stopped before QEMU notices the revocation */
 	EXPECT_EQ(0, qmp(source, "{'execute': 'stop'}"));
 	EXPECT_EQ(0, qmp(source, "{'execute': 'cont'}"));
 	ASSERT_TRUE(qemu_says(source, "the card is gone"));
@@ -221,7 +221,7 @@ migration_test(card_can_be_revoked_meanwhile)
 	EXPECT_EQ(0, qmp(source, "{'execute': 'query-status'}"));
 }
 
-/* Its guest does not agree, or cannot: the removal waits, and can be given up */
+/* The guest does not agree, or cannot: the removal waits, and can be given up */
 migration_test(card_can_be_asked_for_meanwhile)
 {
 	struct qemu *source = &self->qemus[SOURCE];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * QEMU as the holder of a card of the smallest sample, mpad: its guest uses the
- * card's memory, QEMU is asked for the card, and loses it.
+ * QEMU holds a card of mpad, the smallest sample. Its guest uses the card's
+ * memory. QEMU is asked to release the card, and the card is revoked.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -22,7 +22,7 @@ FIXTURE(client)
 
 FIXTURE_VARIANT(client)
 {
-	const char *command_line;	/* the guest's */
+	const char *command_line;	/* of the guest */
 };
 
 FIXTURE_VARIANT_ADD(client, agreeing)
@@ -50,7 +50,10 @@ FIXTURE_SETUP(client)
 	ASSERT_LE(0, self->client.log);
 	start_qemu(_metadata, &self->client);
 	expect_at_work(_metadata, &self->client.qemu);
-	/* With the card, QEMU's container would go while QEMU still uses it */
+	/*
+	 * Without the anchor, the container's IOMMU would be freed with the
+	 * card, while QEMU still uses it
+	 */
 	ASSERT_EQ(0, anchor_set(&self->client.anchor, &self->client.qemu,
 				PARENT, TYPE));
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * QEMU as the holder of a serial card of mtty's: a guest of our own passes bytes
- * through the card by interrupts, and whoever takes the card away finds that
- * QEMU lets it go, where its guest agrees, or that it doesn't.
+ * QEMU holds a serial card of mtty, and a guest of our own passes bytes through
+ * the card by interrupts. When the card is removed or unbound, QEMU releases it
+ * if the guest agrees, and keeps it otherwise.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -24,8 +24,8 @@ FIXTURE(client)
 FIXTURE_VARIANT(client)
 {
 	const char *type;
-	const char *command_line;	/* the guest's */
-	const char *at_work;		/* what it says as long as it works */
+	const char *command_line;	/* of the guest */
+	const char *at_work;		/* what the guest prints while it works */
 	bool agrees;			/* to an unplug */
 };
 
@@ -41,7 +41,7 @@ FIXTURE_VARIANT_ADD(client, io)
 	.agrees = true,
 };
 
-/* As without an operating system */
+/* Like a guest without an operating system */
 FIXTURE_VARIANT_ADD(client, refusing_idle)
 {
 	.type = "mtty-2", .command_line = "", .at_work = "idle\n",
@@ -83,7 +83,7 @@ FIXTURE_SETUP(client)
 	create(_metadata, self, variant);
 	if (mdev_is_kernels_own(&self->uuid)) {
 		mdev_remove(&self->uuid);
-		SKIP(return, "the kernel's own mdev says nothing of its user");
+		SKIP(return, "the kernel's own mdev does not name the holder");
 	}
 	self->client.log = kmsg_open();
 	ASSERT_LE(0, self->client.log);
@@ -109,10 +109,7 @@ static void expect_asked(struct __test_metadata *_metadata,
 	EXPECT_TRUE(qemu_says(&client->qemu, "asked for the card: "));
 }
 
-/*
- * The one way that QEMU lets go of a card: its guest agrees, or else QEMU has
- * to end.
- */
+/* QEMU releases a card only if its guest agrees, or when QEMU ends. */
 static void expect_released(struct __test_metadata *_metadata,
 			    struct client *client, bool agrees)
 {
@@ -127,7 +124,7 @@ static void expect_released(struct __test_metadata *_metadata,
 	EXPECT_EQ(0, qemu_wait(&client->qemu, QEMU_MS));
 }
 
-/* By the same guest, or by another one where that one is gone */
+/* Usable by the same guest, or by another one if that has ended */
 static void expect_usable_again(struct __test_metadata *_metadata,
 				FIXTURE_DATA(client) *self,
 				const FIXTURE_VARIANT(client) *variant)
@@ -161,7 +158,7 @@ client_test(unbinding_has_qemu_unplug)
 	expect_asked(_metadata, &self->client);
 	expect_released(_metadata, &self->client, variant->agrees);
 	expect_child_done(_metadata, &self->client);
-	/* What no driver is bound to can still be removed */
+	/* A device without a driver can still be removed */
 	EXPECT_TRUE(mdev_exists(&self->uuid));
 	EXPECT_EQ(0, mdev_remove(&self->uuid));
 	expect_usable_again(_metadata, self, variant);
@@ -176,7 +173,7 @@ client_test(request_has_qemu_unplug)
 	expect_usable_again(_metadata, self, variant);
 }
 
-/* The device stays whole, and can be asked for again */
+/* The device still works, and can be requested again */
 client_test(removal_can_be_given_up)
 {
 	if (variant->agrees)
@@ -253,7 +250,7 @@ client_test(second_qemu_is_refused)
 	expect_second_qemu_refused(_metadata, &self->client);
 }
 
-/* The parent driver's module is in use as long as a device is that stays */
+/* The parent driver's module is in use while a device exists that is not revoked */
 client_test(module_stays_where_nothing_is_revoked)
 {
 	qemu_kill(&self->client.qemu);
@@ -267,11 +264,11 @@ client_test(module_stays_where_nothing_is_revoked)
 }
 
 /*
- * QEMU lives. It was asked a last time, so a guest that agrees has the card
- * unplugged. Another one may wait for an interrupt that does not come any more,
- * but works with a new card once it is started anew: only then does QEMU take
- * the old one out. Without the new one, QEMU 10.0 was seen to end in an assertion
- * of its own, now and then: in resettable_container_child_foreach().
+ * QEMU survives. It was asked a last time before the revocation. A guest that
+ * agrees has had the card unplugged. Another guest may wait for an interrupt of
+ * the revoked card for ever. It works with a new card after a reset, and only
+ * then does QEMU remove the old one. Without a new card, QEMU 10.0 sometimes
+ * fails an assertion in resettable_container_child_foreach().
  */
 static void expect_lost(struct __test_metadata *_metadata,
 			FIXTURE_DATA(client) *self,
@@ -308,7 +305,7 @@ client_test(stopped_qemu_lives_through_a_revocation)
 	revoke_from_qemu(_metadata, &self->client);
 	EXPECT_TRUE(kmsg_wait(self->client.log, SOON_MS, self->uuid.text,
 			      LOG_REVOKED, self->client.qemu.comm));
-	/* Somebody else can have it at once */
+	/* Another holder can have a new device at once */
 	create(_metadata, self, variant);
 	EXPECT_EQ(0, mdev_remove(&self->uuid));
 	qemu_continue(&self->client.qemu);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A QEMU for a PCI device, with our own program as its guest: guests/pci_guest.c */
+/* Starts QEMU with a PCI device, and our own program guests/pci_guest.c as its guest */
 #ifndef SELFTESTS_QEMU_PCI_CLIENT_H
 #define SELFTESTS_QEMU_PCI_CLIENT_H
 
@@ -7,7 +7,7 @@
 
 #define DRIVER		"vfio-pci"
 
-/* With @incoming, an address, the guest comes from there; else it begins anew */
+/* If @incoming is an address, the guest comes from there; otherwise it starts */
 static inline int start_pci(struct qemu *qemu, const char *driver,
 			    const struct uuid *uuid, const char *command_line,
 			    const char *incoming)
@@ -32,7 +32,7 @@ static inline int start(struct qemu *qemu, const struct uuid *uuid,
 	return start_pci(qemu, DRIVER, uuid, command_line, NULL);
 }
 
-/* QEMU has closed the device, and its guest has seen it go */
+/* QEMU has closed the device, and its guest has noticed that */
 static inline void expect_unplugged(struct __test_metadata *_metadata,
 				    struct qemu *qemu)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * QEMU as the user of a mediated device: started by a test, driven by QMP, with
- * a guest that tells on its console what it does.
+ * QEMU as the holder of a mediated device. A test starts QEMU, controls it by
+ * QMP, and reads the guest's reports from its console.
  *
  * Unless said otherwise, a function returns 0 or a negative errno.
  */
@@ -29,28 +29,28 @@
 #include "lib.h"
 #include "lib/log.h"
 
-/* Emulation within emulation: for what takes QEMU a second on bare metal */
+/* Emulation within emulation: limits for steps that take a second on bare metal */
 #define QEMU_MS		(60000 * SLOWER)
 #define QEMU_TEST_S	(600 * SLOWER)
 
 #define QEMU_MAX_ARGS	40
 #define QEMU_OUR_ARGS	8
 
-/* What Debian's QEMU has, and the guests that the runner has built */
+/* Files of Debian's QEMU, and the guests that the runner has built */
 #define QEMU_FILES	"/usr/share/qemu"
 #define GUEST_PROGRAM(name) "/tests/guests/" name
 
-/* Why a test is skipped without Debian's QEMU */
+/* The reason to skip a test without Debian's QEMU */
 #define NO_QEMU		"no QEMU in this guest"
 
-#define STREAM_PIECE	4096	/* less than half of what is kept */
+#define STREAM_PIECE	4096	/* less than half of a stream's text */
 
-/* Those of struct qemu that come from QEMU by sockets of their own */
+/* The streams of struct qemu that have a socket of their own */
 #define QEMU_STREAMS	3
 
-/* Text that comes from QEMU, and how much of it was looked at */
+/* Text from QEMU, and how much of it has been searched and shown */
 struct stream {
-	const char *name;	/* what it is called in the test's output */
+	const char *name;	/* its name in the test's output */
 	int fd;
 	bool ended;
 	char text[32768];
@@ -62,8 +62,8 @@ struct stream {
 struct qemu {
 	pid_t pid;
 	char comm[64];		/* as the kernel's log has it: "NAME (pid N)" */
-	struct stream console;	/* the guest's */
-	struct stream errors;	/* what QEMU itself has to say */
+	struct stream console;	/* of the guest */
+	struct stream errors;	/* of QEMU itself */
 	struct stream answers;	/* of QMP */
 	struct stream events;	/* of QMP; has no descriptor of its own */
 };
@@ -79,7 +79,7 @@ static inline void stream_init(struct stream *stream, const char *name, int fd)
 	stream->text[0] = '\0';
 }
 
-/* Keeps the text; if there is no room, without the oldest */
+/* Appends text. If there is no room, drops the older half of the old text */
 static inline void stream_add(struct stream *stream, const char *text,
 			      size_t len)
 {
@@ -95,7 +95,7 @@ static inline void stream_add(struct stream *stream, const char *text,
 	stream->text[stream->len] = '\0';
 }
 
-/* Whether there is such a text that was not looked at; looks beyond it */
+/* Searches text that was not searched yet, and continues behind it */
 static inline bool stream_find(struct stream *stream, const char *text)
 {
 	char *found = strstr(stream->text + stream->seen, text);
@@ -105,7 +105,7 @@ static inline bool stream_find(struct stream *stream, const char *text)
 	return found;
 }
 
-/* Copies whole lines to the test's output, with the name before each */
+/* Prints complete lines to the test's output, with the stream's name before each */
 static inline void stream_show(struct stream *stream)
 {
 	const char *line, *end;
@@ -142,9 +142,9 @@ static inline void stream_close(struct stream *stream)
 }
 
 /*
- * Takes what QEMU has to say, wherever it says it: one that waits for somebody
- * to read its console answers nobody. Returns false if nothing has come in that
- * time, or if nothing can come any more.
+ * Reads all streams of QEMU. It has to, because a QEMU that waits for a reader
+ * of its console does not answer on QMP. Returns false if no text comes in that
+ * time, or if all streams have ended.
  */
 static inline bool qemu_listen_for(struct qemu *qemu, int timeout_ms)
 {
@@ -175,7 +175,7 @@ static inline bool qemu_listen(struct qemu *qemu, __s64 deadline)
 	return left > 0 && qemu_listen_for(qemu, left);
 }
 
-/* Whether QEMU's guest, or QEMU itself, says that, after what it said before */
+/* Returns whether the guest or QEMU itself prints @text, behind text that was searched before */
 static inline bool qemu_says_in(struct qemu *qemu, int timeout_ms,
 				const char *text)
 {
@@ -193,7 +193,7 @@ static inline bool qemu_says(struct qemu *qemu, const char *text)
 	return qemu_says_in(qemu, QEMU_MS, text);
 }
 
-/* Forgets what was said up to now; one that never stops is not waited for */
+/* Skips all text up to now. Reads for at most a second, for a guest that never stops */
 static inline void qemu_hush(struct qemu *qemu)
 {
 	__s64 deadline = now_ms() + 1000;
@@ -205,8 +205,9 @@ static inline void qemu_hush(struct qemu *qemu)
 }
 
 /*
- * QMP: a line is an event or an answer. The next one, or NULL where none comes
- * until the deadline; it is there until the next call. Events are kept, too.
+ * Returns the next line of QMP, an event or an answer, or NULL if none comes
+ * before the deadline. The line is valid until the next call. Events are also
+ * kept.
  */
 static inline const char *qmp_line(struct qemu *qemu, __s64 deadline)
 {
@@ -226,7 +227,7 @@ static inline const char *qmp_line(struct qemu *qemu, __s64 deadline)
 	return line;
 }
 
-/* -EIO: QEMU refuses; -EPIPE: QEMU is no more; -ETIMEDOUT: no answer */
+/* Returns -EIO if QEMU refuses, -EPIPE if it has ended, -ETIMEDOUT if it does not answer */
 static inline int __attribute__((format(printf, 2, 3)))
 qmp(struct qemu *qemu, const char *format, ...)
 {
@@ -263,8 +264,8 @@ static inline bool qmp_event(struct qemu *qemu, const char *name)
 }
 
 /*
- * VFIO_WAY says how QEMU has the device: through its group and a container, or
- * through its own file and an iommufd, which is an object of QEMU's.
+ * By VFIO_WAY, QEMU opens the device through its group and a container, or
+ * through the device's own file and an iommufd, which is an object of QEMU.
  */
 #define QEMU_IOMMUFD	"iommu"
 
@@ -273,7 +274,7 @@ static inline bool qemu_has_iommufd(void)
 	return vfio_way() == VFIO_WAY_CDEV;
 }
 
-/* Both are what an administrator does; this id is also that of qemu_start()'s */
+/* These plug and unplug as an administrator does. qemu_start() uses this id, too */
 #define QEMU_DEVICE	"held"
 
 static inline int qemu_plug_as(struct qemu *qemu, const char *id,
@@ -305,8 +306,8 @@ static inline int qemu_quit(struct qemu *qemu)
 }
 
 /*
- * Starts QEMU with these arguments, the first of which is the program, and the
- * device. The guest's console has to go to the character device "console".
+ * Starts QEMU with these arguments, of which the first is the program, and with
+ * the device. The guest's console must be the character device "console".
  */
 static inline int qemu_start(struct qemu *qemu, const char * const *argv,
 			     const char *driver, const struct uuid *uuid)
@@ -339,7 +340,7 @@ static inline int qemu_start(struct qemu *qemu, const char * const *argv,
 	if (qemu->pid < 0)
 		return -errno;
 	if (qemu->pid == 0) {
-		/* One whose test has ended is of no use to anybody */
+		/* QEMU must end with its test */
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		fcntl(sockets[1], F_SETFD, 0);
 		dup2(output[1], STDOUT_FILENO);
@@ -361,7 +362,7 @@ static inline int qemu_start(struct qemu *qemu, const char * const *argv,
 	return 0;
 }
 
-/* The end of its greeting; QEMU has opened the device before */
+/* Waits for QEMU's greeting, which comes after it has opened the device */
 static inline int qemu_greet(struct qemu *qemu)
 {
 	if (!qmp_line(qemu, now_ms() + QEMU_MS))
@@ -369,7 +370,7 @@ static inline int qemu_greet(struct qemu *qemu)
 	return qmp(qemu, "{'execute': 'qmp_capabilities'}");
 }
 
-/* How it ended, like child_wait(); what it said last is shown */
+/* Waits for the end of QEMU like child_wait(), and shows its last text */
 static inline int qemu_wait(struct qemu *qemu, int timeout_ms)
 {
 	int ret = child_wait(qemu->pid, timeout_ms);
@@ -393,7 +394,7 @@ static inline void qemu_kill(struct qemu *qemu)
 	qemu_wait(qemu, QEMU_MS);
 }
 
-/* Returns when it has stopped */
+/* Stops QEMU. Returns when it has stopped */
 static inline int qemu_stop(struct qemu *qemu)
 {
 	int status;
@@ -410,12 +411,12 @@ static inline void qemu_continue(struct qemu *qemu)
 }
 
 /*
- * The kernel's VFIO frees the IOMMU of a container with the last group in it,
- * whatever ioctl of the container is under way (vfio_fops_unl_ioctl() takes no
- * lock). When a device is removed as soon as QEMU has closed it, that is while
- * QEMU still unmaps its memory, and the kernel crashes now and then. Another
- * group in QEMU's container keeps it: that of a device that is nobody's. An
- * iommufd does not go with its devices.
+ * Keeps the IOMMU of QEMU's container. The kernel's VFIO frees it with the last
+ * group in the container, even if an ioctl of the container is under way,
+ * because vfio_fops_unl_ioctl() takes no lock. If a device is removed as soon
+ * as QEMU has closed it, QEMU is still unmapping its memory, and the kernel
+ * crashes now and then. So put the group of another device into the container.
+ * An iommufd does not need this: it does not depend on its devices.
  */
 struct anchor {
 	struct uuid uuid;
@@ -425,7 +426,7 @@ struct anchor {
 
 #define ANCHOR_NONE	{ .container = -1, .group = -1 }
 
-/* A descriptor of QEMU's container */
+/* Returns a descriptor of QEMU's container */
 static inline int qemu_container(const struct qemu *qemu)
 {
 	char path[320], target[32];
@@ -482,18 +483,18 @@ static inline int anchor_raise(struct anchor *anchor)
 	return anchor->uuid.text[0] ? mdev_remove(&anchor->uuid) : 0;
 }
 
-/* What the tests share: each has a fixture "client" with such a member */
+/* State that the tests share: each one has a fixture "client" with a member of this type */
 struct client {
 	struct qemu qemu;
 	struct anchor anchor;
-	pid_t child;			/* removes the device, or unbinds it */
+	pid_t child;			/* removes or unbinds the device */
 	int log;
-	const struct uuid *uuid;	/* the device's */
+	const struct uuid *uuid;	/* of the device */
 	int (*start)(struct qemu *qemu, const struct uuid *uuid,
 		     const char *command_line);
 	/*
-	 * The guest's, and what it says as long as it works: one that has "io"
-	 * works all the time, any other is idle
+	 * Of the guest, and what it prints while it works. A guest with "io"
+	 * works all the time; any other one is idle after its start
 	 */
 	const char *command_line;
 	const char *at_work;
@@ -502,7 +503,7 @@ struct client {
 #define client_test(name)						\
 	TEST_F_TIMEOUT(client, name, QEMU_TEST_S)
 
-/* @uuid may be that of a device which does not exist yet */
+/* The device of @uuid need not exist yet */
 static inline void set_up_client(struct client *client, const struct uuid *uuid,
 				 const char *command_line)
 {
@@ -522,7 +523,7 @@ static inline void tear_down_client(struct __test_metadata *_metadata,
 	EXPECT_EQ(0, anchor_raise(&client->anchor));
 }
 
-/* QEMU has the device when this returns; its guest has only begun */
+/* Returns when QEMU has opened the device. Its guest may still be starting */
 static inline void start_qemu(struct __test_metadata *_metadata,
 			      struct client *client)
 {
@@ -531,7 +532,7 @@ static inline void start_qemu(struct __test_metadata *_metadata,
 	ASSERT_EQ(0, qemu_greet(&client->qemu));
 }
 
-/* The guest goes on; one that is idle says nothing */
+/* The guest still works. An idle guest prints nothing, so do not wait for it */
 static inline void expect_still_at_work(struct __test_metadata *_metadata,
 					struct client *client)
 {
@@ -542,10 +543,10 @@ static inline void expect_still_at_work(struct __test_metadata *_metadata,
 	ASSERT_TRUE(qemu_says(&client->qemu, client->at_work));
 }
 
-/* In QEMU's words, and which of its files it could not have */
+/* Part of QEMU's message if it cannot open the device */
 #define REFUSED	(qemu_has_iommufd() ? "error bind device" : "busy")
 
-/* The first one is not disturbed */
+/* A second QEMU is refused, and the first one is not disturbed */
 static inline void expect_second_qemu_refused(struct __test_metadata *_metadata,
 					      struct client *client)
 {
@@ -559,7 +560,7 @@ static inline void expect_second_qemu_refused(struct __test_metadata *_metadata,
 	expect_still_at_work(_metadata, client);
 }
 
-/* In the words of the kernel's log */
+/* The kernel's log has the line about the relayed request */
 static inline void expect_relayed(struct __test_metadata *_metadata,
 				  const struct client *client)
 {
@@ -567,7 +568,7 @@ static inline void expect_relayed(struct __test_metadata *_metadata,
 			      LOG_RELAYED " (#1)", client->qemu.comm));
 }
 
-/* A QEMU that runs may have let go when it is asked for the last time */
+/* Revokes the device. A running QEMU is asked a last time, and may release it instead */
 static inline void revoke_from_qemu(struct __test_metadata *_metadata,
 				    const struct client *client)
 {
