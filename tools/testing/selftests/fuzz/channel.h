@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Subchannels that are parents while the fuzzer runs, and channel programs at
- * random. The programs of all threads of a worker are in one page, which each of
- * them writes as it likes, also while vfio_ccw reads it.
+ * Random channel programs, and the subchannels that become parents while the
+ * fuzzer runs. All threads of a worker write their programs to one page, even
+ * while vfio_ccw reads it.
  */
 #ifndef SELFTESTS_FUZZ_CHANNEL_H
 #define SELFTESTS_FUZZ_CHANNEL_H
@@ -14,13 +14,13 @@
 #include "../vfio_ccw/ccw.h"
 #include "random.h"
 
-/* The page has room for so many programs, and for lists of addresses behind them */
+/* The page has room for this many programs, and for lists of addresses behind them */
 #define PROGRAMS	32
 #define PROGRAM_CCWS	8
 #define LISTS		(PROGRAM + PROGRAMS * PROGRAM_CCWS * 8)
 #define LISTS_SIZE	2048
 
-/* Where the guest memory is that the other calls map and unmap */
+/* The guest memory that other calls map and unmap */
 #define FUZZ_IOVA	0x200000U
 #define FUZZ_IOVAS	32
 
@@ -32,7 +32,7 @@ static int nr_channels;
 /* Whether a program that does not end can be stopped */
 static bool programs_may_loop;
 
-/* Each becomes a parent. @names: of devices, between spaces; NULL: none */
+/* Makes the devices parents. @names: devices' names, with spaces between; may be NULL */
 static inline int channels_take(const char *names)
 {
 	char name[32];
@@ -55,9 +55,10 @@ static inline const char *random_channel(void)
 }
 
 /*
- * And back to the host, where the device has to be usable again. One that does not
- * come to an end in time is given up by vfio_ccw, which says so, and the host finds
- * it when it answers: an administrator would try again.
+ * Gives the device back to the host, which must be able to use it again. If the
+ * device's program does not end in time, vfio_ccw logs that and gives up the
+ * subchannel. The host finds the device once it answers, so bind and unbind
+ * again, as an administrator would.
  */
 static inline bool channel_give_back(struct ccw *ccw)
 {
@@ -84,7 +85,7 @@ static inline bool channels_give_back(void)
 	return back;
 }
 
-/* Where data may be: mapped or not, the program itself too, anywhere */
+/* Returns a random address for data: mapped or not, or in the program itself */
 static inline __u32 random_data(void)
 {
 	if (chance(16))
@@ -95,8 +96,8 @@ static inline __u32 random_data(void)
 }
 
 /*
- * Where a program at @addr goes on by a TIC. QEMU runs a program to its end before
- * SSCH is done: one that goes back could keep the machine for ever.
+ * Returns a random target for a TIC at @addr. QEMU runs a program to its end
+ * within SSCH, so a TIC to an earlier CCW could stop the machine for ever.
  */
 static inline __u32 random_target(__u32 addr)
 {
@@ -106,8 +107,9 @@ static inline __u32 random_target(__u32 addr)
 }
 
 /*
- * No command that gives a virtio device addresses: it would use them as the
- * host's. What reads brings none of those commands either.
+ * Writes a random CCW. Its command must not give addresses to a virtio device,
+ * which would use them as the host's addresses. Data that a program reads
+ * contains no such command, either.
  */
 static inline void put_random_ccw(const struct ccw *ccw, __u32 orb, __u32 addr)
 {
@@ -154,7 +156,7 @@ static inline __u32 random_orb(void)
 	       (chance(4) ? ORB_MIDA : 0);
 }
 
-/* Writes a program, or a part of one, and starts it. @ccw: see channel_of() */
+/* Writes a program or a part of one, and starts it. @ccw: see channel_of() */
 static inline int start_random(const struct ccw *ccw)
 {
 	__u32 orb = random_orb();
@@ -167,7 +169,7 @@ static inline int start_random(const struct ccw *ccw)
 	return ccw_start(ccw, orb, chance(16) ? random_data() : addr);
 }
 
-/* @device: any descriptor; @page: where programs are written. False: no channel */
+/* @device: any descriptor. @page: for programs. Returns false if it is no channel device */
 static inline bool channel_of(struct ccw *ccw, int device, __u8 *page)
 {
 	struct vfio_region_info info;

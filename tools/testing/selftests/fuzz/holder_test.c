@@ -1,32 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Holders that call at random, from several threads of several processes, what
- * VFIO and sysfs have: with memory that is missing, read-only, shared or comes
- * when it likes, with descriptors that were passed on, and an administrator who
- * creates, removes, revokes, unbinds and kills meanwhile.
+ * Fuzzes the calls of holders. Several threads of several processes make random
+ * calls of VFIO and sysfs. Their memory may be missing, read-only or shared, or
+ * appear at any time. They also use descriptors that other processes have sent.
+ * Meanwhile administrators create, remove, revoke, unbind and kill.
  *
- * What has to hold: the kernel's log is silent (the runner sees to that), create
- * and remove of another device answer at all times, each process ends when it is
- * killed, each device can be removed then, and nothing is left behind.
+ * The test expects that the kernel's log is silent (the runner checks that);
+ * that another device can be created and removed at all times; that each
+ * process ends when it is killed; that each device can be removed then; and
+ * that nothing is left behind.
  *
- * A holder can crash the kernel's own VFIO, which is not what is looked for:
+ * A holder can crash the kernel's own VFIO. The fuzzer avoids these calls:
  *
- * - if the last group leaves a container while an ioctl of it is under way: each
- *   worker has one container, which a group of its own never leaves, and keeps
- *   it to itself;
- * - if two threads unmap one range of a container with several devices: see
+ * - The last group leaves a container while an ioctl of the container is under
+ *   way. So each worker has one container, which it shares with no other
+ *   process, and which one group never leaves.
+ * - Two threads unmap the same range of a container with several devices. See
  *   unmap_lock.
  *
- *	FUZZ_SECONDS	how long (30)
- *	FUZZ_SEED	of what is random; the threads' order is not (1)
- *	FUZZ_KERNELS_OWN	1 if all parents are of the kernel's own interface (0)
- *	FUZZ_CHANNELS	the host's names of channel devices that are passed through,
- *			between spaces (none)
- *	FUZZ_LOOPS	1 if channel programs may loop: not where QEMU runs them (0)
- *	VFIO_WAY	as in lib.h
+ * Environment, with defaults in parentheses:
+ *   FUZZ_SECONDS      how long the fuzzer runs (30)
+ *   FUZZ_SEED         seed of the random numbers; threads still run in varying
+ *                     order (1)
+ *   FUZZ_KERNELS_OWN  1 if all parents are of the kernel's own interface (0)
+ *   FUZZ_CHANNELS     host's names of channel devices to pass through, with
+ *                     spaces between (none)
+ *   FUZZ_LOOPS        1 if channel programs may loop, which QEMU cannot run (0)
+ *   VFIO_WAY          see lib.h
  *
- * With VFIO_WAY=cdev, what opens a group opens a device's own file, what sets
- * and unsets the container binds and detaches, and what gets a device attaches.
+ * With VFIO_WAY=cdev, calls for a group open a device's own file, calls that
+ * set and unset the container bind and detach, and calls that get a device
+ * attach.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -56,21 +60,22 @@
 #define ADMINISTRATORS	3
 #define THREADS		4
 #define DEVICES		6
-#define REVOCABLE	4	/* of them: the first ones */
+#define REVOCABLE	4	/* the first ones of them */
 #define SLOTS		4	/* descriptors of each sort, of one worker */
 #define PAGES		16	/* of each kind of memory */
 
 /*
- * How long another device's create and remove may take, and the last removals. In
- * a guest that gets no CPU all takes longer: as long as some twenty sleeps
+ * Limits for create and remove of the watched device, and for the last
+ * removals. They grow with the longest overrun of a sleep, because a guest may
+ * get little CPU time
  */
 #define ANSWER_MS	(3000 * time_scale() + 20 * lateness)
 #define LAST_MS		(5000 * time_scale() + 20 * lateness)
 
-/* How long a worker lives at most: then all that it holds goes, but what it sent */
+/* The longest life of a worker. At its end all descriptors that it has not sent are closed */
 #define LIFE_MS		(10000 * time_scale())
 
-/* Of calls: those of holders, and from CREATE on those of administrators */
+/* Kinds of calls: those of holders, and from CREATE on those of administrators */
 enum kind {
 	OPEN_CONTAINER, SET_IOMMU, OPEN_GROUP, SET_CONTAINER,
 	UNSET_CONTAINER, GET_DEVICE, CLOSE, MAP, UNMAP, DIRTY_PAGES,
@@ -82,7 +87,7 @@ enum kind {
 	NR_KINDS
 };
 
-/* Sorts of descriptors */
+/* Kinds of descriptors */
 enum sort { CONTAINER, GROUP, DEVICE, EVENTFD, STREAM, NR_SORTS };
 
 static const char *const kind_names[NR_KINDS] = {
@@ -134,8 +139,8 @@ static const char *const kind_names[NR_KINDS] = {
 };
 
 /*
- * Which may never succeed: they are wrong by intent, not every device has them,
- * or SETUP does them as well
+ * Kinds that may never succeed: calls that are wrong by intent, calls that not
+ * every device supports, and calls that SETUP makes, too
  */
 static const bool may_fail[NR_KINDS] = {
 	[MIGRATE] = true, [DATA_READ] = true, [DATA_WRITE] = true,
@@ -144,17 +149,17 @@ static const bool may_fail[NR_KINDS] = {
 	[SET_IOMMU] = true,
 };
 
-/* The same if no channel device is passed through */
+/* These kinds may never succeed, either, if no channel device is passed through */
 static bool needs_channel(enum kind kind)
 {
 	return kind == START || kind == FETCH || kind == HALT ||
 	       kind == UNBIND_CHANNEL || kind == BIND_CHANNEL;
 }
 
-/* From how many calls of a kind on one has to succeed */
+/* After this many calls of a kind, one must have succeeded */
 #define ENOUGH_CALLS	2000
 
-/* Of all processes */
+/* Shared by all processes */
 struct shared {
 	bool stop;
 	unsigned long calls[NR_KINDS];
@@ -170,7 +175,7 @@ struct shared {
 
 static struct shared *shared;
 
-/* The longest that a sleep of the test's first process has overrun */
+/* The longest overrun of a sleep in the test's first process */
 static __s64 lateness;
 
 /* A parent and one of its types */
@@ -184,7 +189,7 @@ struct parents {
 	int nr;
 };
 
-/* Where random devices come from, and one that is not for them */
+/* The parents of random devices, and one whose devices only the watcher uses */
 static struct parents revocable, unrevocable;
 static struct parent watched;
 
@@ -192,25 +197,26 @@ static struct parent watched;
 #define KERNELS_WATCHED	"mdev_relay_peer.0"
 #define UNREVOCABLE	"mdev_legacy"	/* its driver has no revoke callback */
 
-/* All drivers are of the kernel's own interface, which has no such callback */
+/* All drivers are of the kernel's own interface, which has no revoke callback */
 static bool kernels_own;
 
-/* Of one worker */
+/* Variables of a worker */
 static int slots[NR_SORTS][SLOTS];
 static int container;
-static __u32 ioas;		/* of a container that is an iommufd */
+static __u32 ioas;		/* if the container is an iommufd */
 static int post[2];
 static unsigned char *memories[5];
 static unsigned char *programs;		/* a page of channel programs */
-static unsigned char data[2 * 4096];	/* of a migration, as it was read last */
+static unsigned char data[2 * 4096];	/* migration data that was read last */
 static size_t data_size;
 static size_t page;
 
 /*
- * Held around each ioctl that may unmap a range of the worker's container. The
- * kernel's own VFIO drops its lock to tell each device of the range, and reads
- * the range anew for each: another unmap may have freed it. A thread that finds
- * the lock taken makes another call, so that all but unmaps still race with one.
+ * Held during each ioctl that may unmap a range of the worker's container. The
+ * kernel's own VFIO drops its lock to notify each device, and reads the range
+ * again for each of them: another unmap may have freed it. If the lock is
+ * taken, a thread makes another call instead, so that other calls still race
+ * with the unmap.
  */
 static pthread_mutex_t unmap_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -227,7 +233,7 @@ static void count(enum kind kind, long ret)
 				   __ATOMIC_RELAXED);
 }
 
-/* Now and then one of another sort */
+/* Sometimes returns a slot of another kind of descriptor */
 static int *random_slot(enum sort sort)
 {
 	if (chance(16))
@@ -235,7 +241,7 @@ static int *random_slot(enum sort sort)
 	return &slots[sort][below(SLOTS)];
 }
 
-/* Most often one that is open */
+/* Returns a descriptor, mostly an open one */
 static int random_fd(enum sort sort)
 {
 	int i, fd = -1;
@@ -245,7 +251,7 @@ static int random_fd(enum sort sort)
 	return fd;
 }
 
-/* What was there is closed: most often it has another thread in a call */
+/* Replaces a random descriptor, and closes that. Another thread often is in a call of it */
 static void keep(enum sort sort, int fd)
 {
 	int old;
@@ -257,7 +263,7 @@ static void keep(enum sort sort, int fd)
 		close(old);
 }
 
-/* One of the kinds of memory, or none */
+/* Returns memory of one of the kinds, or an unmapped address */
 static void *random_memory(void)
 {
 	unsigned int which = below(ARRAY_SIZE(memories) + 2);
@@ -339,7 +345,7 @@ static void fuzz_dirty_pages(void)
 	count(DIRTY_PAGES, ioctl(random_fd(CONTAINER), VFIO_IOMMU_DIRTY_PAGES, &arg));
 }
 
-/* An argument in one of the kinds of memory, filled as far as that goes */
+/* Makes an ioctl, sometimes with its argument in one of the kinds of memory */
 static void fuzz_ioctl(enum kind kind, enum sort sort, unsigned long cmd)
 {
 	__u32 arg[16] = { sizeof(arg), random_int(), random_int(),
@@ -379,7 +385,7 @@ static void fuzz_migrate(void)
 	keep(STREAM, fd);
 }
 
-/* Most often as much as there is */
+/* Mostly returns @length */
 static size_t random_length(size_t length)
 {
 	return chance(4) ? below(sizeof(data)) : length;
@@ -410,7 +416,7 @@ static void fuzz_data_write(void)
 				random_length(data_size)));
 }
 
-/* A call of VFIO's numbers, known or not, that is right for none of them */
+/* Makes a call with a number of VFIO's, known or not, and an argument that fits none */
 static void fuzz_junk(void)
 {
 	unsigned int cmd = _IO(VFIO_TYPE, below(256));
@@ -446,7 +452,7 @@ static void fuzz_mmap(void)
 	count(MMAP, memory == MAP_FAILED ? -1 : 0);
 	if (memory == MAP_FAILED)
 		return;
-	/* The kernel touches it: a signal would end the worker */
+	/* Let the kernel access the memory: a SIGBUS would end the worker */
 	if (!pipe(pipes)) {
 		count(TOUCH, write(pipes[1], memory, 8));
 		close(pipes[0]);
@@ -455,7 +461,7 @@ static void fuzz_mmap(void)
 	munmap(memory, page);
 }
 
-/* Programs cannot be found where no such page is mapped */
+/* The device finds its programs only if their page is mapped */
 static void map_programs(void)
 {
 	struct vfio_iommu_type1_dma_map map = {
@@ -502,7 +508,7 @@ static void fuzz_send(void)
 		.msg_controllen = sizeof(room),
 	};
 	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-	/* A number of its own: nobody makes a container of it meanwhile */
+	/* Use a duplicate: no other thread can turn that into a container meanwhile */
 	int fd = dup(random_fd(GROUP + below(NR_SORTS - GROUP)));
 
 	if (fd >= 0 && !is_container(fd)) {
@@ -534,7 +540,7 @@ static void fuzz_receive(void)
 	keep(below(NR_SORTS), fd);
 }
 
-/* All that has to be there for a device to be open */
+/* Makes all calls that open a device */
 static void fuzz_setup(void)
 {
 	struct vfio_user user = { .container = container, .ioas = ioas };
@@ -736,7 +742,7 @@ static void fuzz_call(enum kind kind)
 	}
 }
 
-/* What takes away what the others need */
+/* Kinds of calls that take something away from the others */
 static const bool rare[NR_KINDS] = {
 	[OPEN_CONTAINER] = true, [OPEN_GROUP] = true, [SET_CONTAINER] = true,
 	[UNSET_CONTAINER] = true, [CLOSE] = true, [RECEIVE] = true,
@@ -761,7 +767,7 @@ static void *run_thread(void *seed)
 	return NULL;
 }
 
-/* Memory that comes when it likes */
+/* Provides missing memory at random times */
 static void *run_pager(void *arg)
 {
 	struct missing *missing = arg;
@@ -771,7 +777,7 @@ static void *run_pager(void *arg)
 			continue;
 		usleep(below(2) ? 1000 : 400000);
 		missing_bring(missing, missing->size);
-		/* And goes again */
+		/* Remove the memory again */
 		madvise(missing->memory, missing->size, MADV_DONTNEED);
 	}
 	return NULL;
@@ -785,7 +791,7 @@ static unsigned char *memory_of(int prot, int flags)
 	return memory == MAP_FAILED ? bad_address() : memory;
 }
 
-/* The worker's container, with a group that nobody else has or removes */
+/* Opens the worker's container, with a group that only this worker uses */
 static int open_container(const struct uuid *anchor)
 {
 	struct vfio_user user = { .container = vfio_open_container() };
@@ -800,7 +806,7 @@ static int open_container(const struct uuid *anchor)
 		ioas = user.ioas;
 		return fd;
 	}
-	/* The worker before may still be on its way out */
+	/* The previous worker may still be exiting */
 	while (vfio_open_group(anchor, fd) < 0) {
 		if (now_ms() > end)
 			return -1;
@@ -841,7 +847,7 @@ static int run_worker(void *arg)
 		pthread_create(&thread, NULL, run_thread,
 			       (void *)(random64() | 1));
 	run_thread((void *)(random64() | 1));
-	/* Its descriptors go as with a process that is killed */
+	/* As for any killed process, the kernel closes the descriptors */
 	raise(SIGKILL);
 	return 0;
 }
@@ -861,7 +867,7 @@ static int run_remover(void *uuid)
 	return -mdev_remove(uuid);
 }
 
-/* One that waits is interrupted: the administrator does not wait for ever */
+/* Interrupts a removal that waits, so that the administrator does not wait for ever */
 static int remove_for(const struct uuid *uuid, int timeout_ms)
 {
 	pid_t child = child_start(run_remover, (void *)uuid, -1, -1);
@@ -879,7 +885,7 @@ static void administrate(void)
 	enum kind kind = CREATE + below(NR_KINDS - CREATE);
 	pid_t worker = shared->workers[below(WORKERS)];
 
-	/* Without devices nothing happens, nor with those that are not bound */
+	/* Mostly create and remove: without devices nothing happens */
 	if (chance(2))
 		kind = CREATE;
 	else if (chance(2))
@@ -899,8 +905,9 @@ static void administrate(void)
 				      chance(2) ? "1" : "0"));
 		break;
 	/*
-	 * An unbind waits for a holder from whom it cannot take the device, with
-	 * the driver core's lock of that device: others would wait behind it
+	 * An unbind waits for a holder if the device cannot be revoked.
+	 * Meanwhile it holds the driver core's lock of that device, for which
+	 * others would wait. So unbind only devices that can be revoked
 	 */
 	case UNBIND:
 	case BIND:
@@ -944,7 +951,7 @@ static int run_administrator(void *seed)
 	return 0;
 }
 
-/* Another parent's device comes and goes, whatever happens to the others */
+/* Creates and removes a device of another parent all the time */
 static int run_watcher(void *arg)
 {
 	const struct parent *parent = arg;
@@ -1007,7 +1014,7 @@ static void fuzz(__s64 end)
 	}
 }
 
-/* That of a parent of which there can be many devices, and they can be created */
+/* Finds a type of the parent with many instances, and whose create does not fail */
 static void find_type(struct parent *parent)
 {
 	struct dirent *entry;
@@ -1063,7 +1070,7 @@ static long setting(const char *name, long otherwise)
 	return text ? atol(text) : otherwise;
 }
 
-/* Where in the kernel the threads of a process that does not end are */
+/* Prints where in the kernel the threads of a process are, if it does not end */
 static void say_where(pid_t pid)
 {
 	char path[300], stack[2048], *line;
@@ -1095,7 +1102,7 @@ static bool process_ends(pid_t pid)
 	return false;
 }
 
-/* Those that wait for a holder, in an unbind, end with it */
+/* Ends the workers first, because an administrator in an unbind may wait for a holder */
 static bool processes_end(void)
 {
 	bool ended = true;
@@ -1103,7 +1110,7 @@ static bool processes_end(void)
 
 	for (i = 0; i < WORKERS; i++)
 		ended = process_ends(shared->workers[i]) && ended;
-	/* What is on its way in the socket is still held */
+	/* Descriptors that are in the socket are still open */
 	close(post[0]);
 	close(post[1]);
 	for (i = 0; i < ADMINISTRATORS; i++)
@@ -1111,7 +1118,7 @@ static bool processes_end(void)
 	return ended;
 }
 
-/* A writer of "remove" whose administrator was killed may come in between */
+/* A writer to "remove" whose administrator was killed may still be at work */
 static bool device_goes(const struct uuid *uuid)
 {
 	__s64 end = now_ms() + LAST_MS;
@@ -1188,9 +1195,9 @@ int main(void)
 	state = setting("FUZZ_SEED", 1) | 1;
 	end = now_ms() + setting("FUZZ_SECONDS", 30) * 1000;
 
-	/* An unbind waits for so long */
+	/* An unbind waits this long for holders */
 	grace_set(1);
-	/* And then for the parent's calls to return. Fails if there is no such parent */
+	/* Then it waits for calls of the parent. Ignore the error if mdev_relay is not loaded */
 	relay_set("sleep_max_ms", 500);
 	watcher = child_start(run_watcher, &watched, -1, -1);
 	fuzz(end);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What is random, of each thread: the same after the same seed */
+/* Random numbers of each thread. The same seed gives the same numbers */
 #ifndef SELFTESTS_FUZZ_RANDOM_H
 #define SELFTESTS_FUZZ_RANDOM_H
 
@@ -7,7 +7,7 @@
 
 #include <linux/types.h>
 
-/* The seed, which is not 0 */
+/* Starts as the seed, which must not be 0 */
 static __thread __u64 state;
 
 static inline __u64 random64(void)
