@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What user space is told: events, the name of the holder, the module parameter,
- * and what the log says of a parent driver that forgets something.
+ * The information for user space: events, the name of the holder, the module
+ * parameter, and the log lines about a parent driver that omits something.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -46,7 +46,7 @@ FIXTURE_TEARDOWN(answers)
 	tear_down_held(_metadata, &self->held);
 }
 
-/* The next event of the device, as it came, or NULL */
+/* Returns the next event of the device, unchanged, or NULL */
 static char *next_event(int events, const struct uuid *uuid, char *message,
 			size_t size, size_t *len)
 {
@@ -77,7 +77,7 @@ static bool event_has(const char *message, size_t len, const char *start)
 	return false;
 }
 
-/* A child that creates devices, one after the other, while their events are read */
+/* A child creates devices, one after the other, while the test reads their events */
 #define ROUNDS	100
 
 static int run_creator(void *uuids)
@@ -110,7 +110,7 @@ TEST_F(answers, add_event_comes_when_the_device_is_whole)
 		EXPECT_TRUE(file_exists(mdev_path(&uuids[i],
 						  "mdev_type").text));
 		EXPECT_TRUE(file_exists(mdev_path(&uuids[i], "driver").text));
-		/* And that it is bound is told next */
+		/* The next event says that the device is bound */
 		EXPECT_TRUE(uevent_wait(self->held.events, SOON_MS, "bind",
 					uuids[i].text, "SUBSYSTEM=mdev"));
 	}
@@ -119,7 +119,7 @@ TEST_F(answers, add_event_comes_when_the_device_is_whole)
 		EXPECT_EQ(0, mdev_remove(&uuids[i]));
 }
 
-/* libvirt looks at SUBSYSTEM only if there is no DEVTYPE */
+/* libvirt looks at SUBSYSTEM only if the event has no DEVTYPE */
 TEST_F(answers, events_carry_no_type)
 {
 	struct uuid uuid = uuid_new();
@@ -140,11 +140,11 @@ TEST_F(answers, events_carry_no_type)
 		removed = event_has(message, len, "ACTION=remove");
 	}
 	EXPECT_TRUE(removed);
-	/* add, bind, unbind, remove */
+	/* The events add, bind, unbind and remove */
 	EXPECT_EQ(4, of_mdev);
 }
 
-/* Whoever reads events is told of the removal, and not of a device that is free */
+/* Readers of events see the removal only, and never that the device became free */
 TEST_F(answers, release_for_a_removal_is_no_event)
 {
 	char message[8192];
@@ -193,7 +193,7 @@ static int run_setter(void *arg)
 	return 0;
 }
 
-/* A helper opens the device and passes it on: the process that can be asked counts */
+/* If a helper opens the device and passes it on, the holder is the process that set the eventfd */
 TEST_F(answers, holder_is_the_process_that_set_the_request_eventfd)
 {
 	struct setter setter = { .eventfd = eventfd_new() };
@@ -219,7 +219,7 @@ TEST_F(answers, holder_is_the_process_that_set_the_request_eventfd)
 			      LOG_RELAYED, shown));
 	EXPECT_EQ(1, eventfd_take(setter.eventfd));
 
-	/* Its number may soon be another process's: nobody is to be told of it */
+	/* The process ID may be reused soon, so it must not be reported */
 	child_kill(child);
 	EXPECT_TRUE(soon(file_read(mdev_path(&self->held.uuid, "holder").text,
 				   text, sizeof(text)) > 0 &&
@@ -234,7 +234,7 @@ TEST_F(answers, holder_is_the_process_that_set_the_request_eventfd)
 	close(setter.eventfd);
 }
 
-/* In bash, a job that is stopped and goes on; a debugger; the freezer */
+/* The same as bash's job control, a debugger or the freezer */
 TEST_F(answers, removal_goes_on_after_it_was_stopped)
 {
 	start_holder(_metadata, &self->held, true);
@@ -292,7 +292,7 @@ TEST_F(answers, wait_of_many_seconds_is_none_of_one)
 {
 	pid_t unbinder;
 
-	/* 17179870 * 250 is 2 to the 32nd, and a bit */
+	/* In jiffies at 250 Hz this is just above 2^32 */
 	ASSERT_EQ(0, set_revoke_after("17179870"));
 	start_holder(_metadata, &self->held, true);
 	unbinder = driver_unbinder_start(&self->held.uuid);
@@ -451,10 +451,10 @@ TEST_F(misuse, driver_and_what_it_forgets_are_named)
 	EXPECT_EQ(variant->result == 0, parent_exists(MISUSE));
 }
 
-/* What is wrong in a description, which is given when a device is created */
+/* Faults in a description. A parent driver describes each device that it creates */
 static const struct misdescription {
 	const char *what;
-	int result;		/* of a creation */
+	int result;		/* of a create */
 	const char *line;
 } misdescriptions[] = {
 	{ "described_nothing", 0, NULL },

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Calls of a device in threads of their own, which may be stuck; and what
- * mdev_relay tells about its devices.
+ * Makes calls of a device in threads of their own, because a call may get
+ * stuck. Also reads what mdev_relay reports about its devices.
  */
 #ifndef SELFTESTS_MDEV_CALL_H
 #define SELFTESTS_MDEV_CALL_H
@@ -18,13 +18,13 @@
 #include "mdev_relay.h"
 
 struct call {
-	/* What is called, and with what */
+	/* The function and its arguments */
 	long (*run)(struct call *call);
 	const struct vfio_user *user;
 	void *data;
 	size_t len;
 	__u64 at;
-	/* Its answer: a negative errno where it failed */
+	/* The result, or a negative errno */
 	long ret;
 	int done;
 	pid_t tid;
@@ -48,7 +48,7 @@ static inline long call_write(struct call *call)
 				 call->at));
 }
 
-/* The argument is where @data is, as it is there */
+/* The argument is in memory at @data; it is not filled in here */
 static inline long call_info(struct call *call)
 {
 	return vfio_ioctl(call->user->device, VFIO_DEVICE_GET_INFO, call->data);
@@ -80,7 +80,7 @@ static inline long call_pin(struct call *call)
 			 call->len);
 }
 
-/* @len milliseconds in the parent driver */
+/* Sleeps @len milliseconds in the parent driver */
 static inline long call_sleep(struct call *call)
 {
 	__u32 ms = call->len;
@@ -117,7 +117,7 @@ static inline int call_start(struct call *call, const struct call *what)
 	return -pthread_create(&call->thread, NULL, call_thread, call);
 }
 
-/* Its answer, or -ETIMEDOUT where it has none: then it goes on */
+/* Returns the result, or -ETIMEDOUT if the call has not returned. It goes on then */
 static inline long call_end(struct call *call, int timeout_ms)
 {
 	if (!eventfd_wait(call->done, timeout_ms))
@@ -128,7 +128,7 @@ static inline long call_end(struct call *call, int timeout_ms)
 	return call->ret;
 }
 
-/* Is its thread in this state, as /proc has it? */
+/* Is the call's thread in this state in /proc? */
 static inline bool call_is_in(const struct call *call, char wanted,
 			      int timeout_ms)
 {
@@ -151,19 +151,19 @@ static inline bool call_is_in(const struct call *call, char wanted,
 	return false;
 }
 
-/* Is it in a wait that no signal ends, of the kernel's for a lock? */
+/* Does the thread wait for a lock of the kernel, which no signal can interrupt? */
 static inline bool call_is_stuck(const struct call *call, int timeout_ms)
 {
 	return call_is_in(call, 'D', timeout_ms);
 }
 
-/* Is it in one that a signal ends? */
+/* Is the thread in a wait that a signal can interrupt? */
 static inline bool call_sleeps(const struct call *call, int timeout_ms)
 {
 	return call_is_in(call, 'S', timeout_ms);
 }
 
-/* One of the test parent's counters, over all its devices */
+/* Returns one of mdev_relay's counters, over all its devices */
 static inline long relay_counter(const char *name)
 {
 	char path[128];
@@ -173,25 +173,25 @@ static inline long relay_counter(const char *name)
 	return file_number(path);
 }
 
-/* As a counter of its own: it may take a grace period, or a call's last steps */
+/* Waits for a counter: a change may need a grace period, or the end of a call */
 static inline bool relay_counter_becomes(const char *name, long value)
 {
 	return soon(relay_counter(name) == value);
 }
 
-/* How many pages one of its devices has pinned */
+/* Returns the number of pages that one device has pinned */
 static inline long relay_pinned(const struct uuid *uuid)
 {
 	return mdev_number(uuid, "relay/pinned");
 }
 
-/* What uses mdev.ko goes some time after the last close */
+/* References to mdev.ko are dropped some time after the last close */
 static inline bool mdev_users_become(long users)
 {
 	return soon(module_users("mdev") == users);
 }
 
-/* The longest sleep that the relaying parent grants, if nobody has set another */
+/* The default limit of a sleep in mdev_relay */
 #define RELAY_SLEEP_MAX_MS	12000
 
 static inline int relay_set(const char *parameter, unsigned int value)
@@ -204,7 +204,7 @@ static inline int relay_set(const char *parameter, unsigned int value)
 	return file_puts(path, text);
 }
 
-/* A page of a device. Not in children: they would have it as well */
+/* Maps a page of a device. Children do not inherit it, so they do not hold the device */
 static inline unsigned char *relay_map(int device, int region)
 {
 	size_t page = sysconf(_SC_PAGESIZE);

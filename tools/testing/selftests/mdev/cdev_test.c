@@ -2,7 +2,7 @@
 /*
  * Devices that are opened by their own file, without a group: before they are
  * bound to an iommufd, and while they are detached from memory that is pinned.
- * Some of what iommufd warns of would be mdev's fault.
+ * Some of iommufd's warnings would be mdev's fault.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -22,7 +22,7 @@
 /* How long threads race */
 #define RACE_MS	5000
 
-/* A removal that nobody keeps waiting, in a machine that is busy */
+/* The limit of a removal that waits for no process, on a busy machine */
 #define REMOVE_MS	(SOON_MS * time_scale())
 
 FIXTURE(cdev)
@@ -63,7 +63,7 @@ static void open_and_map(struct __test_metadata *_metadata,
 	ASSERT_EQ(0, vfio_map(&self->user, self->memory, IOVA, self->size));
 }
 
-/* @at: a page of those that are mapped */
+/* @at: the index of the first page */
 static int pin_pages(const FIXTURE_DATA(cdev) *self, int at, int npage)
 {
 	return relay_pin(self->user.device, MDEV_RELAY_PIN,
@@ -80,7 +80,7 @@ TEST_F(cdev, unbound_descriptor_delays_no_removal)
 	self->user.container = vfio_open_container();
 	ASSERT_LE(0, self->user.container);
 	EXPECT_GT(0, vfio_cdev_bind(fd, self->user.container));
-	/* The same name is of use at once */
+	/* The UUID can be reused at once */
 	EXPECT_EQ(0, mdev_create(PARENT, TYPE, &self->uuid));
 	EXPECT_GT(0, vfio_cdev_bind(fd, self->user.container));
 	vfio_close(&self->user);
@@ -99,7 +99,7 @@ TEST_F(cdev, unbound_descriptors_delay_no_unbind_of_the_parent)
 	close(fd);
 }
 
-/* Unbinds and binds again: nothing of the last holder may be in the way */
+/* Unbinds and binds again. The last holder must not delay that */
 TEST_F(cdev, driver_can_be_bound_again_after_the_holder_closes)
 {
 	pid_t pid;
@@ -140,7 +140,7 @@ TEST_F(cdev, detach_unpins)
 	EXPECT_EQ(0, pin_pages(self, 0, 1));
 }
 
-/* The parent driver takes longer than VFIO's type 1 would be kept waiting */
+/* The parent driver takes longer to unpin than type 1 would wait for it */
 TEST_F(cdev, detach_waits_for_a_parent_driver_that_is_slow)
 {
 	open_and_map(_metadata, self);
@@ -190,7 +190,7 @@ TEST_F(cdev, second_holder_is_refused)
 	close(fd);
 }
 
-/* Neither one that is being asked, nor one that is going */
+/* No process can bind while the holder is asked or the device is removed */
 TEST_F(cdev, nobody_binds_while_a_removal_waits)
 {
 	int fd = vfio_open_unbound(&self->uuid);
@@ -213,7 +213,7 @@ TEST_F(cdev, nobody_binds_while_a_removal_waits)
 	close(log);
 }
 
-/* A thread of a race, which makes one kind of call again and again */
+/* A thread that makes one kind of call again and again */
 struct racer {
 	struct call call;
 	const bool *stop;
@@ -306,7 +306,7 @@ TEST_F_TIMEOUT(cdev, calls_of_all_kinds_race, 120)
 	EXPECT_EQ(0, relay_pinned(&self->uuid));
 }
 
-/* One whose driver is of the kernel's own interface: VFIO makes it wait */
+/* With a driver of the kernel's own interface, VFIO makes a removal wait */
 FIXTURE(kernel_cdev)
 {
 	struct uuid uuid;
@@ -318,7 +318,7 @@ FIXTURE(kernel_cdev)
 #define KERNEL_PARENT	"mdpy"
 #define KERNEL_TYPE	"mdpy-vga"
 
-/* How long a removal is seen to wait */
+/* How long the test watches a removal wait */
 #define WAITS_MS	1500
 
 FIXTURE_SETUP(kernel_cdev)
@@ -338,7 +338,7 @@ FIXTURE_SETUP(kernel_cdev)
 
 FIXTURE_TEARDOWN(kernel_cdev)
 {
-	/* If the child waits for that, no signal may end it */
+	/* A child that waits for this cannot be killed: close it first */
 	close(self->unbound);
 	child_kill(self->child);
 	close(self->log);
@@ -389,7 +389,7 @@ TEST_F(kernel_cdev, removal_waits_for_an_unbound_descriptor_and_can_be_killed)
 	EXPECT_FALSE(mdev_exists(&self->uuid));
 }
 
-/* It can be opened again a moment after the removal was given up */
+/* After the removal was given up, the device can be opened again soon */
 TEST_F(kernel_cdev, nobody_opens_it_while_a_removal_waits)
 {
 	struct vfio_user user = VFIO_USER_NONE;
@@ -410,7 +410,7 @@ TEST_F(kernel_cdev, revocation_waits_for_no_unbound_descriptor)
 	EXPECT_TRUE(mdev_exists(&self->uuid));
 }
 
-/* Nothing is taken apart meanwhile */
+/* Nothing is torn down while the unbind waits */
 TEST_F(kernel_cdev, unbind_waits_for_an_unbound_descriptor)
 {
 	self->child = driver_unbinder_start(&self->uuid);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Devices that their parent drivers describe by tables: whatever they are, the
- * framework treats ioctls, accesses and mappings alike, good ones and bad.
+ * Devices whose parent drivers describe them by tables. For all of them, the
+ * framework handles ioctls, accesses and mappings in the same way, valid and
+ * invalid ones.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -18,7 +19,7 @@ FIXTURE(described)
 	struct uuid uuid;
 	struct vfio_user user;
 	struct vfio_device_info info;
-	/* A page; behind it nothing is mapped */
+	/* A page. The page after it is not mapped */
 	char *page;
 	size_t page_size;
 	int log;
@@ -124,7 +125,7 @@ TEST_F(described, index_beyond_the_last_fails)
 	EXPECT_EQ(-EINVAL, vfio_irq(self->user.device, ~0U, &irq));
 }
 
-/* A read that a table's flags allow may still fail, of a device that is idle */
+/* A read that a table's flags allow may still fail on an idle device */
 #define for_each_region(self, region)					\
 	for (__u32 _i = 0; _i < (self)->info.num_regions &&		\
 	     !vfio_region((self)->user.device, _i, &(region)); _i++)
@@ -177,7 +178,7 @@ TEST_F(described, region_without_a_size_has_no_flags)
 			EXPECT_EQ(0, region.flags);
 }
 
-/* The end of a region is not always that of its part of the file's offset */
+/* A region may end before its part of the descriptor's offsets does */
 TEST_F(described, access_behind_a_region_fails)
 {
 	const __u64 behind[] = { 0, 1, 8, 255, 4096, 1 << 20 };
@@ -212,7 +213,7 @@ TEST_F(described, access_of_nothing_does_nothing)
 	}
 }
 
-/* Of devices of PCI: others may cost the machine more than a page to read */
+/* For PCI devices only: a read of others may cost more than a page of memory */
 TEST_F(described, access_ends_at_the_end_of_its_region)
 {
 	struct vfio_region_info region;
@@ -252,7 +253,7 @@ TEST_F(described, mapping_beyond_a_region_fails)
 	for ((irq).index = 0; (irq).index < (self)->info.num_irqs;	\
 	     (irq).index++)
 
-/* One that is not there has none of the actions; one that is has a trigger */
+/* An absent interrupt refuses all actions, a present one accepts a trigger */
 TEST_F(described, interrupts_take_what_they_say)
 {
 	struct vfio_irq_info irq = {};
@@ -298,7 +299,7 @@ TEST_F(described, interrupt_that_cannot_be_masked_refuses)
 	}
 }
 
-/* None of their drivers has a request callback */
+/* The drivers have no request callback */
 TEST_F(described, holder_is_asked_without_a_callback)
 {
 	int fd = eventfd_new();

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Memory that runs out. Each step in the life of a mediated device is taken
- * again and again, with its first allocation failing, then its second, until
- * none is left to fail: it fails, and all is as before, or it succeeds.
+ * Allocation failures. Each step in the life of a mediated device is repeated,
+ * first with its first allocation failing, then with its second, until all have
+ * failed once. Each time the step either fails and changes nothing, or
+ * succeeds.
  *
- * What leaks is seen by who counts objects: the VM runner, and kmemleak.
+ * The VM runner and kmemleak see leaks by counting objects.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,10 +25,10 @@
 #define MSI		VFIO_PCI_MSI_IRQ_INDEX
 #define REQ		VFIO_PCI_REQ_IRQ_INDEX
 
-/* An end, should a step never see all its memory */
+/* A limit, in case a step never gets all its memory */
 #define MAX_NTH		5000
 
-/* A device, and what the steps work with */
+/* A device, and the data of the steps */
 struct life {
 	struct uuid uuid;
 	struct vfio_user user;
@@ -35,7 +36,7 @@ struct life {
 	int index;
 	__u32 action;
 	int eventfd;
-	/* This thread's fail-nth */
+	/* A descriptor of this thread's fail-nth */
 	int nth;
 };
 
@@ -44,13 +45,13 @@ typedef int (*step_fn)(struct life *life);
 FIXTURE(fail_nth)
 {
 	struct life life;
-	/* As it was before */
+	/* The counts before the test */
 	long instances;
 	int mdevs;
 	int eventfd_id;
 };
 
-/* Where a function of the kernel begins, and where the next one does */
+/* Finds the start of a kernel function, and that of the next function */
 static int find_function(const char *name, __u64 *begin, __u64 *end)
 {
 	FILE *symbols = fopen("/proc/kallsyms", "re");
@@ -82,9 +83,9 @@ static int failslab_set(const char *attr, const char *format, __u64 value)
 }
 
 /*
- * Allocations that may wait are to fail too, and no failure is to be logged.
- * VFIO in Linux 6.12 leaks the IOMMU group, and warns, where it has no memory
- * for its own group: nothing that is allocated below that fails here.
+ * Lets allocations fail that may sleep, and logs no failure. VFIO in Linux 6.12
+ * leaks the IOMMU group, and warns, if it cannot allocate its own group. So
+ * allocations below that function never fail here.
  */
 static int failslab_set_up(void)
 {
@@ -133,8 +134,8 @@ FIXTURE_TEARDOWN(fail_nth)
 }
 
 /*
- * Takes a step with its n-th allocation failing. Returns false where it has
- * less than that: then all is done.
+ * Takes a step with its n-th allocation failing. Returns false if the step has
+ * fewer allocations, so that all have failed once.
  */
 static bool fails(struct life *life, int nth, step_fn step, int *ret)
 {
@@ -144,13 +145,13 @@ static bool fails(struct life *life, int nth, step_fn step, int *ret)
 	if (nth > MAX_NTH || pwrite(life->nth, text, len, 0) != len)
 		return false;
 	*ret = step(life);
-	/* What is left of n; the failure came where that is 0 */
+	/* The rest of n. It is 0 if an allocation has failed */
 	if (pread(life->nth, text, sizeof(text) - 1, 0) <= 0)
 		return false;
 	return pwrite(life->nth, "0", 1, 0) == 1 && !atoi(text);
 }
 
-/* All allocations had their turn, and the last time none failed */
+/* Each allocation has failed once, and none failed the last time */
 static void expect_over(struct __test_metadata *_metadata, int nth, int ret)
 {
 	EXPECT_LT(1, nth);
@@ -159,7 +160,7 @@ static void expect_over(struct __test_metadata *_metadata, int nth, int ret)
 	TH_LOG("%d allocations", nth - 1);
 }
 
-/* Whatever has failed before, the device can be used */
+/* The device can be used, whatever failed before */
 static int use(struct life *life)
 {
 	struct vfio_device_info info;
@@ -211,7 +212,7 @@ static int step_write_one(struct life *life)
 	return write(life->attr, "1", 1) < 0 ? -errno : 0;
 }
 
-/* What failed can be repeated */
+/* A remove that failed can be repeated */
 TEST_F_TIMEOUT(fail_nth, remove, 600 * SLOWER)
 {
 	struct life *life = &self->life;
@@ -301,7 +302,9 @@ TEST_F_TIMEOUT(fail_nth, set_irqs, 120 * SLOWER)
 		for (nth = 1; fails(life, nth, step_set_eventfd, &ret); nth++) {
 			if (ret)
 				EXPECT_EQ(-ENOMEM, ret);
-			/* A trigger is replaced too, unmasking refuses that */
+			/*
+			 * Unlike an unmask eventfd, a trigger can be replaced
+			 */
 			if (nth % 2 || life->action ==
 			    VFIO_IRQ_SET_ACTION_UNMASK) {
 				life->eventfd = -1;
@@ -313,7 +316,7 @@ TEST_F_TIMEOUT(fail_nth, set_irqs, 120 * SLOWER)
 	}
 }
 
-/* The user is asked, or whoever asks is told that it failed */
+/* Either the holder is asked, or the writer gets an error */
 TEST_F_TIMEOUT(fail_nth, request, 120 * SLOWER)
 {
 	struct life *life = &self->life;

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * One device that a process can hold, and a child removes, or revokes: what the
- * fixtures for that share.
- */
+/* A device for fixtures: a process holds it, a child removes or revokes it. */
 #ifndef SELFTESTS_MDEV_HELD_H
 #define SELFTESTS_MDEV_HELD_H
 
@@ -23,7 +20,7 @@ struct held {
 	int eventfd_id;
 };
 
-/* Whether there is one whose holder can be asked for it */
+/* Creates the device. Returns false if its holder cannot be asked */
 static inline bool
 set_up_held(struct __test_metadata *_metadata, struct held *held,
 	    const char *parent, const char *type)
@@ -65,14 +62,14 @@ static inline bool event(const struct held *held, const char *variable)
 			   variable);
 }
 
-/* As the kernel's log names a holder */
+/* Formats a holder as the kernel's log names it */
 static inline const char *named(char *text, size_t size, pid_t pid)
 {
 	snprintf(text, size, HOLDER_NAME " (pid %d)", pid);
 	return text;
 }
 
-/* A holder with its request eventfd, or without */
+/* Starts a holder, with or without its request eventfd */
 static inline void start_holder(struct __test_metadata *_metadata,
 				struct held *held, bool with_eventfd)
 {
@@ -93,7 +90,7 @@ static inline void expect_holder_shown(struct __test_metadata *_metadata,
 	EXPECT_STREQ(shown, text);
 }
 
-/* Returns when the removal is waiting */
+/* Starts a removal. Returns when it waits */
 static inline void
 start_remover(struct __test_metadata *_metadata, struct held *held)
 {

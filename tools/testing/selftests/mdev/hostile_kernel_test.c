@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Holders that mean harm, of devices whose driver is one of the kernel's own
- * interface. Such a driver cannot take a device from its holder: a removal waits,
- * can be killed, and can be repeated; and nobody waits but for that device.
+ * Hostile holders of devices whose driver is one of the kernel's own interface.
+ * Such a device cannot be revoked. A removal waits, can be killed, and can be
+ * repeated. Nothing else waits for that device.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -20,13 +20,13 @@
 #include "kselftest_harness.h"
 #include "stuck.h"
 
-/* The longest time that something takes which waits for no holder */
+/* The longest time of an operation that waits for no holder */
 #define MOMENT_MS	(5000 * time_scale())
 
-/* How long a removal is seen to wait */
+/* How long the test watches a removal wait */
 #define WAITS_MS	1500
 
-/* As many as mtty has */
+/* The number of devices that mtty has */
 #define NR_STUCK	20
 
 FIXTURE(kernel_way_out)
@@ -36,7 +36,7 @@ FIXTURE(kernel_way_out)
 	pid_t child;
 };
 
-/* A device, and one of another driver that has to go on meanwhile */
+/* A device, and a device of another driver that has to keep working */
 FIXTURE_VARIANT(kernel_way_out)
 {
 	const char *parent;
@@ -94,7 +94,7 @@ static int create_and_remove(void *arg)
 	return -(ret ? ret : mdev_remove(&uuid));
 }
 
-/* Of the other driver, and of the same one */
+/* Devices of the other driver and of the same one can be created and removed */
 static void
 expect_others_go_on(struct __test_metadata *_metadata,
 		    const FIXTURE_VARIANT(kernel_way_out) *variant)
@@ -111,7 +111,7 @@ expect_others_go_on(struct __test_metadata *_metadata,
 					MOMENT_MS));
 }
 
-/* A removal waits; one that is killed is over, and has changed nothing */
+/* A removal waits. If it is killed, it ends at once and has changed nothing */
 static void
 expect_removal_can_be_killed(struct __test_metadata *_metadata,
 			     FIXTURE_DATA(kernel_way_out) *self,
@@ -133,7 +133,7 @@ static void expect_removal_is_repeated(struct __test_metadata *_metadata,
 	EXPECT_FALSE(mdev_exists(uuid));
 }
 
-/* A thread is in VFIO with the group's lock, and waits for the container's */
+/* A thread in VFIO holds the group's lock, and waits for the container's lock */
 TEST_F(kernel_way_out, removal_waits_alone_for_a_group_that_is_stuck)
 {
 	ASSERT_EQ(0, stuck_in_group(&self->stuck));
@@ -143,7 +143,7 @@ TEST_F(kernel_way_out, removal_waits_alone_for_a_group_that_is_stuck)
 	expect_removal_is_repeated(_metadata, &self->stuck.uuid);
 }
 
-/* It is open, and nothing is being done with it */
+/* The group is open, and idle */
 TEST_F(kernel_way_out, removal_waits_alone_for_a_group_that_is_open)
 {
 	stuck_close_device(&self->stuck);
@@ -156,7 +156,7 @@ TEST_F(kernel_way_out, removal_waits_alone_for_a_group_that_is_open)
 	self->child = -1;
 }
 
-/* Nobody has ever opened the device, and the container waits */
+/* The device was never opened, and the container's lock is held */
 TEST_F(kernel_way_out, removal_waits_alone_for_a_group_without_its_device)
 {
 	struct vfio_user *user = &self->stuck.user;
@@ -185,7 +185,7 @@ TEST_F(kernel_way_out, removal_waits_alone_for_a_holder_that_is_stuck)
 	expect_removal_is_repeated(_metadata, &self->stuck.uuid);
 }
 
-/* It lies in a socket, and nobody can release it */
+/* The descriptor is in a socket, so no process can release the device */
 TEST_F(kernel_way_out, removal_waits_alone_for_a_device_that_no_process_has)
 {
 	struct stuck *stuck = &self->stuck;
@@ -202,7 +202,7 @@ TEST_F(kernel_way_out, removal_waits_alone_for_a_device_that_no_process_has)
 	expect_removal_is_repeated(_metadata, &self->stuck.uuid);
 }
 
-/* It cannot be killed, and holds up nobody else */
+/* The unbind cannot be killed, but delays nothing else */
 TEST_F(kernel_way_out, unbind_waits_alone_for_a_group_that_is_stuck)
 {
 	ASSERT_EQ(0, stuck_in_group(&self->stuck));
@@ -214,7 +214,7 @@ TEST_F(kernel_way_out, unbind_waits_alone_for_a_group_that_is_stuck)
 	self->child = -1;
 }
 
-/* Both want the group, and one of them gets the device */
+/* Both wait for the same group, and one of them removes the device */
 TEST_F(kernel_way_out, remove_and_unbind_wait_for_one_group)
 {
 	pid_t unbinder;
@@ -232,7 +232,7 @@ TEST_F(kernel_way_out, remove_and_unbind_wait_for_one_group)
 	EXPECT_FALSE(mdev_exists(&self->stuck.uuid));
 }
 
-/* Nothing changes for the holder when the removal is given up */
+/* For the holder, a removal that is given up changes nothing */
 TEST_F(kernel_way_out, group_can_be_used_after_a_removal_that_was_given_up)
 {
 	stuck_close_device(&self->stuck);
@@ -247,8 +247,8 @@ TEST_F(kernel_way_out, group_can_be_used_after_a_removal_that_was_given_up)
 }
 
 /*
- * A thread of mdev's that is slow: it runs when nobody else on its processor would,
- * and there is somebody who does. It can be made to stand still, nearly.
+ * A slow thread of mdev.ko: it runs at the lowest priority, on a processor with
+ * a busy thread. More busy threads make it almost stop.
  */
 #define NR_BUSY		40
 
@@ -310,7 +310,7 @@ static int slow_add(struct slow *slow)
 	return err;
 }
 
-/* From here on the thread @name is slow */
+/* Makes the thread @name slow */
 static int slow_begin(struct slow *slow, const char *name)
 {
 	int ret;
@@ -338,7 +338,7 @@ static bool slow_is_in(const struct slow *slow, const char *function)
 	       strstr(text, function);
 }
 
-/* Until it is in @function, where it stands still then; or is no more */
+/* Waits until the thread is in @function, and almost stops it there; or until it ends */
 static void slow_gets_to(struct slow *slow, const char *function,
 			 int timeout_ms)
 {
@@ -355,9 +355,10 @@ static void slow_gets_to(struct slow *slow, const char *function,
 }
 
 /*
- * The thread that was to take the group gives up, and wakes whoever waits for a
- * device. One of these goes first, and others have the processor then: meanwhile the
- * driver is unloaded, which has nothing to do with that thread any more.
+ * The thread that waits for the group gives up, and wakes all threads that wait
+ * for a device. The other removal preempts it. Then busy threads keep it from
+ * running, while the driver is unloaded. The driver's unload must not depend on
+ * that thread.
  */
 TEST_F_TIMEOUT(kernel_way_out,
 	       driver_is_unloaded_after_a_removal_that_was_given_up,
@@ -380,7 +381,7 @@ TEST_F_TIMEOUT(kernel_way_out,
 	ASSERT_EQ(0, kill(self->child, SIGKILL));
 	EXPECT_EQ(128 + SIGKILL, child_wait(self->child, MOMENT_MS));
 	self->child = -1;
-	/* A kernel without preemption has it come to its end, which is as well */
+	/* Without preemption in the kernel the thread may end instead, which is fine */
 	slow_gets_to(&slow, "__wake_up", 60000);
 	vfio_close(&self->stuck.user);
 	EXPECT_EQ(0, module_unload(variant->parent));
@@ -393,7 +394,7 @@ TEST_F_TIMEOUT(kernel_way_out,
 	EXPECT_EQ(0, mdev_remove(&other.uuid));
 }
 
-/* What one holder keeps waiting is not what another one's removal needs */
+/* A removal does not wait for the holders of other devices */
 TEST_F_TIMEOUT(kernel_way_out, many_that_are_stuck_keep_nobody, 120 * SLOWER)
 {
 	struct stuck many[NR_STUCK];
@@ -411,7 +412,7 @@ TEST_F_TIMEOUT(kernel_way_out, many_that_are_stuck_keep_nobody, 120 * SLOWER)
 		removers[i] = remover_start(&many[i].uuid);
 	}
 	expect_others_go_on(_metadata, variant);
-	/* This one's holder does as it is asked */
+	/* The holder of this device releases it */
 	self->child = remover_start(&self->stuck.uuid);
 	ASSERT_TRUE(soon(mdev_number(&self->stuck.uuid, "request") == 1));
 	vfio_close(&self->stuck.user);

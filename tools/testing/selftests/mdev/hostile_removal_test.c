@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Ways out of a device that its holder tries to block: a group that stays open,
- * descriptors that no process has, an open or a close that VFIO does not end,
- * and many of them at once. Removal, unbind and unload end in a moment, and a
- * thread that waits can be killed.
+ * A holder tries to block the removal of its device: by a group that stays
+ * open, by descriptors that no process has, by an open or a close that VFIO
+ * does not finish, and by many of them at once. Removal, unbind and unload end
+ * soon, and a waiting thread can be killed.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -19,16 +19,16 @@
 #define OTHER	"mdev_relay.1"
 #define TYPE	"mdev_relay-relay"
 
-/* The longest time that a removal takes, in a machine that is busy */
+/* The longest time of a removal, on a busy machine */
 #define MOMENT_MS	(5000 * time_scale())
 
-/* How long a holder goes on with its container after it has closed the device */
+/* How long a holder uses its container after it has closed the device */
 #define LEAVING_MS	300
 
-/* More than a work queue runs at once for one CPU */
+/* More work items than a workqueue runs at once on one CPU */
 #define NR_STUCK	40
 
-/* After an unload, or an unbind */
+/* Undoes an unload or an unbind of the parent */
 static int parent_bring_back(void)
 {
 	if (module_users("mdev_relay") == -ENOENT)
@@ -68,7 +68,7 @@ FIXTURE_TEARDOWN(way_out)
 	EXPECT_TRUE(pages_pinned_become(0));
 }
 
-/* @child ends with @status, in a moment */
+/* Waits for @child, which must end soon and with @status */
 static void expect_ends(struct __test_metadata *_metadata, pid_t child,
 			int status)
 {
@@ -101,7 +101,7 @@ static void expect_others_go_on(struct __test_metadata *_metadata)
 		    0);
 }
 
-/* The holder uses its container, of which nothing is taken from it meanwhile */
+/* Maps and unmaps for a while. Removing the device must not disturb that */
 static int use_container(const struct stuck *stuck, void *memory)
 {
 	__s64 end = now_ms() + LEAVING_MS;
@@ -125,12 +125,12 @@ TEST_F(way_out, group_that_stays_open_is_not_waited_for)
 	EXPECT_EQ(0, use_container(&self->stuck, self->memory));
 	expect_removed(_metadata, &self->stuck.uuid, self->child);
 	self->child = -1;
-	/* It is the group of nothing, and the container's memory is the holder's */
+	/* The group has no device. The container's memory still belongs to the holder */
 	EXPECT_GT(0, vfio_get_device(&self->stuck.user, &self->stuck.uuid));
 	EXPECT_EQ(0, vfio_unmap(&self->stuck.user, STUCK_IOVA, 4 * self->page));
 }
 
-/* The group of a container that is locked is open, but no process has it */
+/* The group is open and its container's lock is held, but no process has the group */
 TEST_F(way_out, descriptors_that_no_process_has_are_not_waited_for)
 {
 	struct stuck *stuck = &self->stuck;
@@ -151,7 +151,7 @@ TEST_F(way_out, descriptors_that_no_process_has_are_not_waited_for)
 	close(sockets[1]);
 }
 
-/* The device itself lies there, and nobody can release it */
+/* The descriptor of the device is in a socket, so no process can release it */
 TEST_F(way_out, device_that_no_process_has_can_be_revoked)
 {
 	struct stuck *stuck = &self->stuck;
@@ -183,7 +183,7 @@ TEST_F(way_out, remover_that_waits_for_a_stuck_holder_can_be_killed)
 		       revoker_start(&self->stuck.uuid));
 }
 
-/* It may be removing it, but it does not stay */
+/* The remover may already be past its wait, but must not get stuck */
 TEST_F(way_out, remover_of_a_device_whose_group_is_stuck_can_be_killed)
 {
 	int status;
@@ -241,7 +241,7 @@ TEST_F(way_out, unload_does_not_wait_for_an_open_that_is_stuck)
 	EXPECT_EQ(-ENOENT, module_users("mdev_relay"));
 }
 
-/* Each has a container of its own, the lock of which is held */
+/* Each device has a container of its own, whose lock is held */
 static int many_stick(struct stuck *many, void *memory)
 {
 	int i, ret = 0;
@@ -255,7 +255,7 @@ static int many_stick(struct stuck *many, void *memory)
 	return ret;
 }
 
-/* What one holder keeps waiting is not what another one's removal needs */
+/* A removal does not wait for the holders of other devices */
 TEST_F_TIMEOUT(way_out, many_that_are_stuck_keep_nobody, 120)
 {
 	struct stuck many[NR_STUCK];
@@ -270,7 +270,7 @@ TEST_F_TIMEOUT(way_out, many_that_are_stuck_keep_nobody, 120)
 	for (i = 0; i < NR_STUCK; i++)
 		expect_removed(_metadata, &many[i].uuid, revokers[i]);
 	expect_others_go_on(_metadata);
-	/* This one's holder does as it is asked */
+	/* The holder of this device releases it */
 	self->child = remover_start(&self->stuck.uuid);
 	ASSERT_TRUE(soon(mdev_number(&self->stuck.uuid, "request") == 1));
 	vfio_close(&self->stuck.user);

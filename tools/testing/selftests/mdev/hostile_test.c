@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A holder that means harm: threads that pin and unmap at once, and memory that
- * does not come, for which VFIO waits with the locks of a container and a group
- * held. The host stays as it is, nobody else waits, and the administrator gets
- * the device back in a moment.
+ * A hostile holder: its threads pin and unmap at the same time, and its memory
+ * is missing, so that VFIO waits for it while it holds the locks of a container
+ * and a group. The host stays intact, no other process waits, and the
+ * administrator gets the device back soon.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,15 +26,15 @@
 #define TYPE	"mdev_relay-relay"
 #define IOVA	0x100000ULL
 
-/* What the administrator waits for at most: a moment, in a machine that is busy */
+/* The longest wait of an administrator, on a busy machine */
 #define MOMENT_MS	(5000 * time_scale())
 
-/* The longest unmap: it waits for nobody but its own container */
+/* The longest time of an unmap: it waits only for its own container */
 #define UNMAP_MS	(5000 * time_scale())
 
 /*
- * A close that waits for an unmap is woken by iommufd in a way that does not
- * reach it, and looks by itself after a minute
+ * iommufd does not properly wake a close that waits for an unmap. The close
+ * looks again after a minute
  */
 #define CLOSE_MS	(SOON_MS + 65000)
 
@@ -54,7 +54,7 @@ FIXTURE(hostile)
 	pid_t child;
 };
 
-/* From here to unlock() a thread has the container's lock. */
+/* Until unlock(), a thread holds the container's lock. */
 static int lock(FIXTURE_DATA(hostile) *self)
 {
 	return stall_begin(&self->stall, &self->user, IOVA, 4 * self->page);
@@ -95,7 +95,7 @@ FIXTURE_TEARDOWN(hostile)
 	vfio_close(&self->user);
 	if (mdev_exists(&self->uuid))
 		EXPECT_EQ(0, mdev_remove(&self->uuid));
-	/* What is left of it goes with the last descriptor */
+	/* The last close frees the rest of the device */
 	EXPECT_TRUE(pages_pinned_become(0));
 	close(self->log);
 }
@@ -123,7 +123,7 @@ static int create_and_remove(void *parent)
 	return -(ret ? ret : mdev_remove(&uuid));
 }
 
-/* Nobody else notices */
+/* Other devices can be created and removed */
 static void expect_others_go_on(struct __test_metadata *_metadata)
 {
 	expect_moment(_metadata,
@@ -137,7 +137,7 @@ static void expect_revoked(struct __test_metadata *_metadata,
 	EXPECT_FALSE(mdev_exists(uuid));
 }
 
-/* Threads that go on until they are told to stop */
+/* Threads that run until they are stopped */
 struct racer {
 	const struct vfio_user *user;
 	void *memory;
@@ -167,7 +167,7 @@ static void *run_pinner(void *arg)
 	return NULL;
 }
 
-/* One map and unmap, with a pin in between if @pin */
+/* Maps and unmaps once, and also pins if @pin is set */
 static void racer_round(struct racer *racer, bool pin)
 {
 	__s64 start, took;
@@ -198,7 +198,7 @@ static void *run_mapper(void *arg)
 	return NULL;
 }
 
-/* The parent driver gives back what it had pinned when the device is closed already */
+/* The parent driver unpins when the device has already been closed */
 TEST_F(hostile, close_while_a_range_is_unmapped)
 {
 	struct call call, close;
@@ -283,7 +283,7 @@ TEST_F(hostile, many_threads_unmap_what_they_pinned)
 	EXPECT_EQ(0, relay_pinned(&self->uuid));
 }
 
-/* The unmap waits in the parent driver while the device is closed and removed */
+/* An unmap waits in the parent driver while the device is closed and removed */
 TEST_F_TIMEOUT(hostile, removal_while_a_range_is_unmapped, 120)
 {
 	struct call call, close;
@@ -297,7 +297,7 @@ TEST_F_TIMEOUT(hostile, removal_while_a_range_is_unmapped, 120)
 	}));
 	usleep(200000);
 	self->child = remover_start(&self->uuid);
-	/* Then it has no descriptor any more that it has from us */
+	/* The child has closed its copies of our descriptors by then */
 	EXPECT_TRUE(soon(mdev_number(&self->uuid, "request_count") > 0));
 	ASSERT_EQ(0, call_start(&close, &(struct call){
 		.run = call_close_device, .user = &self->user,
@@ -310,7 +310,7 @@ TEST_F_TIMEOUT(hostile, removal_while_a_range_is_unmapped, 120)
 	self->user.device = -1;
 }
 
-/* Release is outside of the gate, comes back too late, and leaves all to revoke */
+/* Release runs outside of the gate, returns too late, and leaves the pins to revoke */
 TEST_F(hostile, revocation_during_release)
 {
 	long revokes = relay_counter("revokes");
@@ -331,7 +331,7 @@ TEST_F(hostile, revocation_during_release)
 	EXPECT_TRUE(pages_pinned_become(0));
 }
 
-/* As QEMU leaves a device: first that, then its memory, its group, its container */
+/* Like QEMU: it closes the device first, then its memory, group and container */
 TEST_F(hostile, holder_that_was_asked_can_unmap_after_it_has_closed)
 {
 	__s64 end;
@@ -351,7 +351,7 @@ TEST_F(hostile, holder_that_was_asked_can_unmap_after_it_has_closed)
 	self->child = -1;
 }
 
-/* No device is open, but its group, and the container's lock is kept */
+/* The group is open but not the device, and the container's lock is held */
 TEST_F(hostile, container_that_is_locked_keeps_nobody)
 {
 	if (vfio_way() != VFIO_WAY_TYPE1)
@@ -363,7 +363,7 @@ TEST_F(hostile, container_that_is_locked_keeps_nobody)
 	expect_moment(_metadata, remover_start(&self->uuid));
 	EXPECT_FALSE(mdev_exists(&self->uuid));
 	expect_others_go_on(_metadata);
-	/* The name is free for another one, while VFIO still has the former */
+	/* The UUID can be reused while VFIO still has the old device */
 	EXPECT_EQ(0, mdev_create(PARENT, TYPE, &self->uuid));
 	unlock(_metadata, self);
 }
@@ -381,7 +381,7 @@ TEST_F(hostile, close_that_is_stuck_keeps_nobody)
 		.run = call_close_device, .user = &self->user,
 	}));
 	ASSERT_TRUE(call_is_stuck(&call, SOON_MS));
-	/* It was released, as far as the parent driver is concerned */
+	/* For the parent driver, the device has been released */
 	expect_moment(_metadata, remover_start(&self->uuid));
 	EXPECT_FALSE(mdev_exists(&self->uuid));
 	expect_others_go_on(_metadata);
@@ -435,7 +435,7 @@ TEST_F(hostile, locked_container_keeps_no_unbind)
 	EXPECT_NE(-ETIMEDOUT, call_end(&call, SOON_MS));
 }
 
-/* The pages that release gives back are unpinned when the lock is free again */
+/* Pages that release unpins stay pinned until the lock is free */
 TEST_F(hostile, release_does_not_wait_to_unpin)
 {
 	struct call call;
@@ -462,7 +462,7 @@ static void jump(int number)
 	siglongjmp(after_signal, number);
 }
 
-/* The signal that a read gives, or 0 */
+/* Returns the signal that a read raises, or 0 */
 static int touch(const unsigned char *at)
 {
 	struct sigaction action = { .sa_handler = jump }, old;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Threads that unmap at once what is pinned in many pieces: VFIO looks eleven
- * times whether a range is unpinned, and the threads keep each other from the
- * lock that unpinning takes. Each unmap comes to its end, in a moment.
+ * Several threads unmap, at the same time, ranges with many separate pins. VFIO
+ * checks at most eleven times whether a range is unpinned, and the threads
+ * compete for the lock that unpinning takes. Each unmap has to end soon.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -23,8 +23,8 @@
 #define RACE_MS		10000
 
 /*
- * The longest unmap in a machine that is busy. One that is not settled by unpins
- * takes all the time that its notices have, which is ten seconds and more.
+ * The longest time of an unmap, on a busy machine. An unmap whose pages are not
+ * unpinned in time waits for all its notices, which take ten seconds and more.
  */
 #define UNMAP_MS	(8000 * time_scale())
 
@@ -53,7 +53,7 @@ FIXTURE_TEARDOWN(unmap)
 	EXPECT_TRUE(pages_pinned_become(0));
 }
 
-/* A thread with a range of its own, of @pins pages, with a page between them */
+/* A thread with its own range, of @pins pages that are not adjacent */
 struct mapper {
 	struct call call;
 	const bool *stop;

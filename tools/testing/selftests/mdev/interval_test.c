@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a removal does as time goes by: the holder is asked again, and the log
- * repeats what it said. Most of it is waiting, some 100 seconds in all.
+ * A removal that lasts: the holder is asked again, and the log repeats its
+ * lines. The test mostly waits, for about 100 seconds.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -79,7 +79,7 @@ static void start_remover(struct __test_metadata *_metadata, int events,
 				MDEV_UEVENT_REQUEST_PENDING));
 }
 
-/* All at once, so that the waits are shared */
+/* All removals run at once, so that they share the wait */
 TEST_F_TIMEOUT(removals, repeat_what_they_ask_and_say, 240 * SLOWER)
 {
 	struct removal *asked = &self->r[0];
@@ -97,19 +97,19 @@ TEST_F_TIMEOUT(removals, repeat_what_they_ask_and_say, 240 * SLOWER)
 	start_remover(_metadata, self->events, unasked);
 	start_remover(_metadata, self->events, asked);
 
-	/* A user that takes its eventfd away, and stays, is no longer asked */
+	/* A holder that removes its eventfd and keeps the device is not asked again */
 	ASSERT_TRUE(eventfd_wait(turned->holder.eventfd, SOON_MS));
 	EXPECT_EQ(1, eventfd_take(turned->holder.eventfd));
 	EXPECT_EQ(0, kmsg_count(turned->log, turned->uuid.text, LOG_BLOCKED));
 	EXPECT_EQ(0, holder_order(&turned->holder, HOLDER_UNREGISTER));
 	EXPECT_TRUE(kmsg_wait(turned->log, REPEAT_MS, turned->uuid.text,
 			      LOG_BLOCKED, HOLDER_NAME));
-	/* But it may change its mind, and is asked at once */
+	/* If it registers an eventfd again, it is asked at once */
 	EXPECT_EQ(0, eventfd_take(turned->holder.eventfd));
 	EXPECT_EQ(0, holder_order(&turned->holder, HOLDER_REGISTER));
 	EXPECT_TRUE(eventfd_wait(turned->holder.eventfd, SOON_MS));
 
-	/* The others: every 10 seconds, a line the first and each tenth time */
+	/* The others are asked every 10 seconds; the log has the first and each tenth time */
 	while (asks < 11) {
 		ASSERT_TRUE(eventfd_wait(asked->holder.eventfd, REPEAT_MS));
 		asks += eventfd_take(asked->holder.eventfd);
@@ -122,7 +122,7 @@ TEST_F_TIMEOUT(removals, repeat_what_they_ask_and_say, 240 * SLOWER)
 	}
 	EXPECT_EQ(2, relayed);
 
-	/* After 100 seconds: the line that came at once, and one a minute later */
+	/* After 100 seconds the log has the first line, and one after a minute */
 	EXPECT_EQ(2, kmsg_count(unasked->log, unasked->uuid.text, LOG_BLOCKED));
 	EXPECT_EQ(1, mdev_number(&unasked->uuid, "request"));
 
@@ -135,7 +135,7 @@ TEST_F_TIMEOUT(removals, repeat_what_they_ask_and_say, 240 * SLOWER)
 	}
 }
 
-/* Nobody asks on behalf of a written request again */
+/* A request by a write to "request" is not repeated */
 TEST_F_TIMEOUT(removals, written_request_is_not_repeated, 60 * SLOWER)
 {
 	struct removal *written = &self->r[0];
@@ -147,7 +147,7 @@ TEST_F_TIMEOUT(removals, written_request_is_not_repeated, 60 * SLOWER)
 	ASSERT_EQ(0, holder_order(&clock->holder, HOLDER_REGISTER));
 	EXPECT_EQ(0, file_puts(mdev_path(&written->uuid, "request").text, "1"));
 	EXPECT_EQ(1, eventfd_take(written->holder.eventfd));
-	/* A removal that was made later tells when an interval is over */
+	/* The repetition of a later removal shows that the interval is over */
 	start_remover(_metadata, self->events, clock);
 	EXPECT_EQ(1, eventfd_take(clock->holder.eventfd));
 	EXPECT_TRUE(eventfd_wait(clock->holder.eventfd, REPEAT_MS));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Drivers of the kernel's own interface, unchanged: what the framework adds to
- * their devices, and what it leaves as it is with the kernel's own mdev. What
- * they share with all others is seen by lifecycle_test.c and removal_test.c.
+ * Unchanged drivers of the kernel's own interface: what the framework adds to
+ * their devices, and what stays as with the kernel's own mdev. lifecycle_test.c
+ * and removal_test.c also run on these drivers.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -20,14 +20,14 @@
 #define BUS_DRIVER	"/sys/bus/mdev/drivers/"
 #define PARAMETERS	"/sys/module/mdev_relay_peer/parameters/"
 
-/* A device is created so often while so many threads try to revoke it */
+/* Number of creates, while so many threads try to revoke the device */
 #define CREATIONS	100
 #define REVOKERS	4
 
 #define PEER		"mdev_relay_peer.0"
 #define PEER_TYPE	"platform-relay"
 
-/* A type of a sample, as the sample's source has it */
+/* A type of a sample, as in the sample's source */
 FIXTURE(type)
 {
 	struct uuid uuids[32];
@@ -128,7 +128,7 @@ TEST_F(type, instances_are_counted_exactly)
 				 &self->uuids[i]));
 }
 
-/* A device of the vfio-pci kind, open */
+/* An open device of the vfio-pci kind */
 FIXTURE(sample)
 {
 	struct held held;
@@ -207,7 +207,7 @@ TEST_F(sample, malformed_arguments_are_refused)
 	EXPECT_EQ(-EFAULT, vfio_ioctl(device, VFIO_DEVICE_GET_IRQ_INFO,
 				      bad_address()));
 	EXPECT_GT(0, vfio_ioctl(device, VFIO_DEVICE_SET_IRQS, bad_address()));
-	/* No eventfds; two of them; one more than there are; another action */
+	/* Not an eventfd; two eventfds; beyond the last one; another action */
 	EXPECT_GT(0, vfio_set_irqs(device, set, index, 0, 1, fds, 4));
 	EXPECT_EQ(-EINVAL, vfio_set_irqs(device, set, index, 0, 2, fds, 8));
 	EXPECT_EQ(-EINVAL, vfio_set_irqs(device, set, index, 1, 1, fds, 4));
@@ -217,7 +217,7 @@ TEST_F(sample, malformed_arguments_are_refused)
 	EXPECT_EQ(0, mdev_number(&self->held.uuid, "request"));
 }
 
-/* An argument that ends with a page that is not there, or cannot be written */
+/* The page behind the argument is not mapped, or its own page is read-only */
 TEST_F(sample, argument_at_the_end_of_memory_is_no_hole)
 {
 	const size_t page = sysconf(_SC_PAGESIZE);
@@ -243,7 +243,7 @@ TEST_F(sample, argument_at_the_end_of_memory_is_no_hole)
 	EXPECT_EQ(0, munmap(memory, page));
 }
 
-/* The driver's own interrupts are the driver's */
+/* The framework passes the driver's own interrupts on to the driver */
 TEST_F(sample, other_interrupts_are_the_drivers)
 {
 	struct vfio_device_info info;
@@ -251,7 +251,7 @@ TEST_F(sample, other_interrupts_are_the_drivers)
 	int fd = eventfd_new();
 
 	ASSERT_EQ(0, vfio_open(&self->user, &self->held.uuid));
-	/* Before that, the samples know of no interrupt */
+	/* The samples have no interrupts before this call */
 	ASSERT_EQ(0, vfio_info(self->user.device, &info));
 	EXPECT_EQ(0, vfio_irq(self->user.device, VFIO_PCI_INTX_IRQ_INDEX, &irq));
 	EXPECT_EQ(VFIO_PCI_INTX_IRQ_INDEX, irq.index);
@@ -260,7 +260,7 @@ TEST_F(sample, other_interrupts_are_the_drivers)
 		EXPECT_EQ(0, vfio_set_eventfd(self->user.device,
 					      VFIO_PCI_INTX_IRQ_INDEX, fd));
 		EXPECT_EQ(0, mdev_number(&self->held.uuid, "request"));
-		/* That of 6.1 would keep the eventfd */
+		/* The kernel's mtty of 6.1 would keep the eventfd */
 		EXPECT_EQ(0, vfio_set_irqs(self->user.device,
 					   VFIO_IRQ_SET_DATA_NONE |
 					   VFIO_IRQ_SET_ACTION_TRIGGER,
@@ -279,12 +279,12 @@ TEST_F(sample, revocation_is_refused_with_the_reason)
 	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_USE));
 	EXPECT_EQ(0, eventfd_take(self->held.holder.eventfd));
 	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE));
-	/* Nobody has to give it up now */
+	/* Without a holder, the device can be removed */
 	EXPECT_EQ(0, mdev_revoke(&self->held.uuid));
 	EXPECT_FALSE(mdev_exists(&self->held.uuid));
 }
 
-/* The same wait, without a signal that ends it; then it can be bound again */
+/* An unbind waits like a removal; then the device can be bound again */
 TEST_F(sample, unbind_asks_and_waits)
 {
 	struct path bind;
@@ -312,7 +312,7 @@ TEST_F(sample, unbind_asks_and_waits)
 	EXPECT_FALSE(file_exists(mdev_path(&self->held.uuid, "driver").text));
 	EXPECT_NE(0, vfio_open(&self->user, &self->held.uuid));
 
-	/* By its own driver, and no other */
+	/* Only its own driver binds to the device */
 	EXPECT_EQ(-ENODEV, file_puts(MDEV_DRIVER "bind", self->held.uuid.text));
 	ASSERT_EQ(0, file_puts(bind.text, self->held.uuid.text));
 	start_holder(_metadata, &self->held, true);
@@ -323,8 +323,9 @@ TEST_F(sample, unbind_asks_and_waits)
 }
 
 /*
- * QEMU unmaps its memory after it has closed the device; and while a holder has
- * the group, the driver's removal could wait for it
+ * QEMU unmaps its memory after it has closed the device. And as long as a
+ * holder has the group open, the driver's removal of the device could wait for
+ * it
  */
 TEST_F(sample, holder_that_has_released_it_is_waited_for_to_leave_its_group)
 {
@@ -358,7 +359,7 @@ static void *revoke_at_once(void *arg)
 	return NULL;
 }
 
-/* Before its driver is bound, a device is its creator's */
+/* A revocation must not disturb a create that has not bound the driver yet */
 TEST_F(sample, revocation_spoils_no_creation)
 {
 	struct revoker revoker = { .uuid = uuid_new() };
@@ -396,7 +397,7 @@ TEST_F(sample, driver_binds_to_no_device_of_another_parent)
 	EXPECT_EQ(0, mdev_remove(&other));
 }
 
-/* As with the kernel's own mdev: VFIO holds the driver of what is open */
+/* Like on the kernel's own mdev, an open device keeps its module in use */
 TEST_F(sample, driver_that_is_in_use_stays)
 {
 	start_holder(_metadata, &self->held, true);
@@ -406,7 +407,7 @@ TEST_F(sample, driver_that_is_in_use_stays)
 	EXPECT_TRUE(soon(!module_users(variant->parent)));
 }
 
-/* A device that nobody has open does not hold the driver: it goes with it */
+/* A device that is not open is removed when its driver's module is unloaded */
 TEST_F(sample, unload_removes_the_devices)
 {
 	char module[64];
@@ -420,7 +421,7 @@ TEST_F(sample, unload_removes_the_devices)
 	EXPECT_TRUE(parent_exists(variant->parent));
 }
 
-/* A driver that asks holders itself, or cannot, or hides its device */
+/* A driver that asks holders itself, or cannot ask, or hides its device */
 FIXTURE(peer)
 {
 	struct held held;
@@ -485,7 +486,7 @@ TEST_F(peer, driver_that_cannot_ask_is_said_to_be_so)
 	expect_removed(_metadata, &self->held);
 }
 
-/* What cannot be watched is as with the kernel's own mdev, and said once */
+/* A device that cannot be watched works as on the kernel's own mdev */
 TEST_F(peer, device_that_cannot_be_seen_works)
 {
 	EXPECT_EQ(0, file_puts(PARAMETERS "unseen", "1"));
@@ -508,7 +509,7 @@ TEST_F(peer, device_that_was_opened_too_early_works)
 	EXPECT_FALSE(mdev_exists(&self->held.uuid));
 }
 
-/* For the kernel's own mdev, that is a parent like others */
+/* The kernel's own mdev accepts a parent without types */
 TEST_F(peer, parent_without_types_registers)
 {
 	ASSERT_EQ(0, module_unload("mdev_relay_peer"));
@@ -523,7 +524,7 @@ TEST_F(peer, parent_without_types_registers)
 #define MANY	500
 #define MANY_S	(120 * SLOWER)
 
-/* So many at once; they go one by one, and with their driver */
+/* Many devices, removed one by one and with their driver */
 TEST_F_TIMEOUT(peer, five_hundred_devices, MANY_S)
 {
 	static struct uuid uuids[MANY];
@@ -542,7 +543,7 @@ TEST_F_TIMEOUT(peer, five_hundred_devices, MANY_S)
 	EXPECT_EQ(0, module_load("kernel/mdev_relay_peer"));
 }
 
-/* The same of a sample, which has memory for as many as it is told */
+/* The same with a sample, whose memory for devices is a module parameter */
 TEST_F_TIMEOUT(peer, five_hundred_devices_of_a_sample, MANY_S)
 {
 	static struct uuid uuids[MANY];

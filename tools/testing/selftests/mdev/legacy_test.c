@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A parent driver that knows nothing but the interface of Linux 5.10 works:
- * its attributes, its devices, and a driver of its own on the mdev bus.
+ * A parent driver that knows nothing but the interface of Linux 5.10 works: its
+ * attributes, its devices, and a driver of its own on the mdev bus.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -119,7 +119,7 @@ TEST_F(legacy, device_reads_writes_and_maps)
 	EXPECT_EQ(0, munmap(page, region.size));
 }
 
-/* A mapping is a reference to the descriptor: it holds the device */
+/* A mapping has a reference to the descriptor, so it holds the device */
 TEST_F(legacy, mapping_holds_the_device)
 {
 	int events = uevent_open();
@@ -134,7 +134,7 @@ TEST_F(legacy, mapping_holds_the_device)
 	self->user.device = -1;
 
 	remover = remover_start(&self->uuid);
-	/* The child has a copy of the mapping, and is gone only with it */
+	/* The child has a copy of the mapping until the child ends */
 	ASSERT_LT(0, remover);
 	EXPECT_TRUE(uevent_wait(events, SOON_MS, "change", self->uuid.text,
 				MDEV_UEVENT_REQUEST_PENDING));

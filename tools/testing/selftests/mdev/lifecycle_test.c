@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Creating and removing mediated devices that nobody uses: types, attributes,
- * bad input, the count of instances, uevents.
+ * Creates and removes mediated devices that are not held: types, attributes,
+ * invalid input, the number of instances, uevents.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -31,7 +31,7 @@ FIXTURE_VARIANT(mdev)
 	const char *parent;
 	const char *type;
 	const char *api;
-	/* How many of the instances one device takes */
+	/* The number of instances that one device takes */
 	int cost;
 };
 
@@ -50,7 +50,7 @@ FIXTURE_VARIANT_ADD(mdev, mpad)
 	.parent = "mpad", .type = "mpad-page", .api = "vfio-pci", .cost = 1,
 };
 
-/* Samples of the kernel's */
+/* Samples of the kernel */
 FIXTURE_VARIANT_ADD(mdev, mdpy)
 {
 	.parent = "mdpy", .type = "mdpy-vga", .api = "vfio-pci", .cost = 1,
@@ -98,7 +98,7 @@ FIXTURE_SETUP(mdev)
 
 FIXTURE_TEARDOWN(mdev)
 {
-	/* Whatever the test did, no device and no instance may be lost */
+	/* No test may lose a device or an instance */
 	if (mdev_exists(&self->uuid))
 		EXPECT_EQ(0, mdev_remove(&self->uuid));
 	EXPECT_EQ(self->count, mdev_count());
@@ -160,7 +160,7 @@ TEST_F(mdev, type_name_begins_with_the_parents_driver)
 
 	ret = file_link_name(parent_path(variant->parent, "driver").text,
 			     driver, sizeof(driver));
-	/* A parent without a driver has the name of its bus or class there */
+	/* If the parent has no driver, its bus or class gives the name */
 	if (ret == -ENOENT)
 		ASSERT_EQ(0, file_link_name(parent_path(variant->parent,
 							"subsystem").text,
@@ -176,7 +176,7 @@ TEST_F(mdev, created_device_is_where_mdevctl_looks)
 
 	ASSERT_EQ(0, create(variant, &self->uuid));
 	EXPECT_TRUE(mdev_exists(&self->uuid));
-	/* Under its parent */
+	/* The device is a child of its parent */
 	EXPECT_TRUE(file_exists(parent_path(variant->parent,
 					    self->uuid.text).text));
 	EXPECT_EQ(0, file_link_name(mdev_path(&self->uuid, "mdev_type").text,
@@ -248,13 +248,13 @@ TEST_F(mdev, create_of_upper_case_uuid_makes_lower_case_name)
 	char upper[UUID_LEN + 1];
 	int i;
 
-	/* One letter at least */
+	/* The UUID has at least one letter */
 	self->uuid.text[0] = 'c';
 	for (i = 0; i <= UUID_LEN; i++)
 		upper[i] = toupper(self->uuid.text[i]);
 	ASSERT_EQ(0, write_create(variant, upper, UUID_LEN));
 	EXPECT_TRUE(mdev_exists(&self->uuid));
-	/* And it is the same device, not another one */
+	/* The UUID in capitals names the same device */
 	EXPECT_EQ(-EEXIST, create(variant, &self->uuid));
 }
 
@@ -527,7 +527,7 @@ TEST_F(mdev, request_takes_zero_and_one_only)
 	memset(data, '1', MEGABYTE);
 	EXPECT_EQ(-EINVAL, file_write(path.text, data, MEGABYTE));
 	free(data);
-	/* Nobody has it open: there is nothing to ask, and nothing pending */
+	/* No process has it open: nobody can be asked, nothing is pending */
 	EXPECT_EQ(0, file_puts(path.text, "0"));
 	EXPECT_EQ(0, file_puts(path.text, "0\n"));
 	if (strcmp(variant->api, "vfio-platform")) {
@@ -547,7 +547,7 @@ TEST_F(mdev, read_only_attributes_refuse_to_be_written)
 	if (self->kernels_own)
 		SKIP(return, KERNELS_OWN);
 	ASSERT_EQ(0, create(variant, &self->uuid));
-	/* Root opens any file for writing, but sysfs does not */
+	/* Root may open any file for writing, but sysfs refuses this */
 	for (i = 0; i < ARRAY_SIZE(attrs); i++)
 		EXPECT_EQ(-EACCES, file_puts(mdev_path(&self->uuid,
 						       attrs[i]).text, "0"));
@@ -576,7 +576,7 @@ TEST_F(mdev, removal_without_user_is_no_request)
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, create(variant, &self->uuid));
 	ASSERT_EQ(0, mdev_remove(&self->uuid));
-	/* Events are sent before the write returns: no more will come */
+	/* Events are sent before the write returns, so no more will come */
 	EXPECT_FALSE(uevent_wait(fd, 0, "change", self->uuid.text, NULL));
 	close(fd);
 }
@@ -605,7 +605,7 @@ TEST_F(mdev, fdinfo_shows_where_the_device_is)
 	snprintf(fdinfo, sizeof(fdinfo), "/proc/self/fdinfo/%d", user.device);
 	EXPECT_LT(0, file_read(fdinfo, text, sizeof(text)));
 	snprintf(line, sizeof(line), "vfio-device-syspath: %s\n", path);
-	/* Its last newline is not read */
+	/* file_read() removes the last newline */
 	strcat(text, "\n");
 	EXPECT_NE(NULL, strstr(text, line)) {
 		TH_LOG("%s is not in '%s'", line, text);
@@ -613,7 +613,7 @@ TEST_F(mdev, fdinfo_shows_where_the_device_is)
 	vfio_close(&user);
 }
 
-/* mtty: two types share one number of ports */
+/* mtty: two types share the same ports */
 FIXTURE(ports)
 {
 	struct uuid uuids[24];
@@ -668,7 +668,7 @@ TEST_F(ports, create_beyond_the_last_one_fails)
 	for (i = 0; i < 23; i++) {
 		ASSERT_EQ(0, mdev_create("mtty", "mtty-1", &self->uuids[i]));
 	}
-	/* One left, and two wanted */
+	/* One port is left, but the type needs two */
 	EXPECT_EQ(-ENOSPC, mdev_create("mtty", "mtty-2", &self->uuids[23]));
 	EXPECT_EQ(1, instances("mtty", "mtty-1"));
 	EXPECT_EQ(0, mdev_create("mtty", "mtty-1", &self->uuids[23]));
@@ -683,7 +683,7 @@ TEST_F(ports, create_beyond_the_last_one_fails)
 	EXPECT_EQ(0, instances("mtty", "mtty-1"));
 }
 
-/* The parents of our test modules: two of one driver, that can be unbound */
+/* Parents of our test modules: two of one driver, which can be unbound */
 FIXTURE(parents)
 {
 	struct uuid uuid;
@@ -737,7 +737,7 @@ TEST_F(parents, create_beyond_the_last_instance_fails)
 	EXPECT_EQ(-ENOSPC, mdev_create("mdev_relay.0", "mdev_relay-limited",
 				       &self->other));
 	EXPECT_FALSE(mdev_exists(&self->other));
-	/* The UUID of the failure is free */
+	/* The UUID of the failed create can be reused */
 	EXPECT_EQ(0, mdev_create("mdev_relay.0", "mdev_relay-relay",
 				 &self->other));
 }
@@ -764,7 +764,7 @@ TEST_F(parents, refused_create_names_the_device_in_the_log)
 	int tries;
 
 	ASSERT_LE(0, log);
-	/* Tests before this one may have used up what the rate limit allows */
+	/* Earlier tests may have used up the rate limit */
 	for (tries = 0; tries < 10 && !found; tries++) {
 		EXPECT_EQ(-EIO, mdev_create("mdev_relay.0",
 					    "mdev_relay-failing", &self->uuid));

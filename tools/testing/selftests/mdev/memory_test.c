@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Guest memory through a mediated device: mdev_dma_rw(), mdev_pin_pages(),
- * mdev_unpin_pages() and the dma_unmap callback, with a type 1 container. The
- * regions of mdev_relay's devices give access to them.
+ * Access to guest memory through a mediated device: mdev_dma_rw(),
+ * mdev_pin_pages(), mdev_unpin_pages() and the dma_unmap callback, with a type
+ * 1 container. The regions of mdev_relay's devices call these functions.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -80,7 +80,7 @@ static int unpin_pages(const FIXTURE_DATA(memory) *self, __u64 iova,
 	return relay_pin(self->user.device, MDEV_RELAY_UNPIN, iova, npage);
 }
 
-/* Nothing ends a call that a parent keeps: the fuzzer's numbers are no such */
+/* No signal ends a call in the parent, so the fuzzer's random times must be refused */
 TEST_F(memory, the_parent_of_the_tests_sleeps_no_longer_than_it_may)
 {
 	struct call call = { .user = &self->user };
@@ -233,13 +233,13 @@ TEST_F(memory, pin_across_the_end_of_a_mapping_leaves_nothing)
 {
 	EXPECT_GT(0, pin_pages(self, IOVA + self->size - self->page, 2));
 	EXPECT_EQ(0, relay_pinned(&self->uuid));
-	/* Nothing stayed pinned in the container either */
+	/* The container has no pinned pages, either */
 	EXPECT_EQ(0, vfio_unmap(&self->user, IOVA, self->size));
 }
 
 TEST_F(memory, pin_of_too_many_pages_fails)
 {
-	/* The VFIO core's limit: a page full of pointers */
+	/* The VFIO core's limit is a page full of pointers */
 	EXPECT_EQ(-E2BIG, pin_pages(self, IOVA, self->page / sizeof(long) + 1));
 	EXPECT_EQ(0, relay_pinned(&self->uuid));
 }
@@ -268,8 +268,9 @@ TEST_F(memory, unmap_of_another_range_unpins_nothing)
 }
 
 /*
- * VFIO holds its list of devices while it has the first one unpinned, and the
- * second one holds what unpinning takes while it waits for that list.
+ * VFIO holds its list of devices while the first unmap waits for the parent.
+ * The second unmap waits for that list, and holds the lock that unpinning
+ * takes.
  */
 TEST_F(memory, unmaps_at_once_end)
 {
@@ -299,8 +300,8 @@ TEST_F(memory, unmaps_at_once_end)
 }
 
 /*
- * The container tells each device that is open, also one that was taken from its
- * holder, whose driver was unloaded then: that is not called, nor looked at.
+ * The container notifies each open device. One of them was revoked, and its
+ * driver was unloaded: the framework must not call that driver.
  */
 TEST_F(memory, unmap_after_another_devices_driver_is_gone)
 {
@@ -402,7 +403,7 @@ TEST_F(memory, pinned_page_does_not_block_the_removal)
 	EXPECT_EQ(0, mdev_create(PARENT, TYPE, &self->uuid));
 }
 
-/* A driver that leaves them pinned may be gone when that is found */
+/* Forgotten pages are found when the device is closed, after the driver is gone */
 TEST_F(memory, pages_that_the_driver_has_forgotten_are_unpinned)
 {
 	EXPECT_EQ(0, pin_pages(self, IOVA, 2));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Migration as the framework has it, of a parent driver whose steps can fail: the
- * device is then as it was, or in the state ERROR, and never in between.
+ * The framework's migration, with a parent driver whose steps can fail. After a
+ * failure the device has its old state or the state ERROR, and no other.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@
 
 #define TYPE	"mdev_relay-relay"
 
-/* What a device may do by itself, as the driver was told last */
+/* What a device may do by itself: the last value that the driver was told */
 enum run {
 	RUN_STOPPED,
 	RUN_NO_P2P,
@@ -90,7 +90,7 @@ static void expect_state(struct __test_metadata *_metadata, int device,
 	EXPECT_EQ(run, relay_counter("level"));
 }
 
-/* A device with a page of which each byte is @byte */
+/* Makes the data of a device whose page is filled with @byte */
 static ssize_t made_up(__u8 *data, size_t page_size, __u32 version, __u8 byte)
 {
 	struct mig_header header = {
@@ -100,7 +100,7 @@ static ssize_t made_up(__u8 *data, size_t page_size, __u32 version, __u8 byte)
 	__u8 *number;
 	int i;
 
-	/* Little endian, whatever this machine is */
+	/* Little endian on any machine */
 	for (i = 0; i < 4; i++) {
 		number = (__u8 *)&header.format;
 		number[i] = i ? 0 : 1;
@@ -123,7 +123,7 @@ TEST_F(relay, device_without_p2p_has_none_of_its_states)
 	expect_state(_metadata, self->user.device, MIG_RUNNING, RUN_FULL);
 }
 
-/* With some kernels VFIO would look for a way for ever */
+/* On some kernels VFIO would look for such a transition for ever */
 TEST_F(relay, there_is_no_way_back_to_pre_copy)
 {
 	EXPECT_EQ(0, mig_go(self->user.device, MIG_STOP_COPY));
@@ -181,7 +181,7 @@ TEST_F(relay, driver_is_told_of_an_older_version)
 	EXPECT_EQ(-EINVAL, mig_load(self->user.device, self->data, self->size));
 }
 
-/* A state can be of no bytes at all */
+/* The state of a device may have no bytes */
 TEST_F(relay, empty_state_is_one)
 {
 	self->size = mig_save(self->user.device, self->data,
@@ -200,7 +200,7 @@ TEST_F(relay, stop_that_fails_has_not_happened)
 	expect_state(_metadata, self->user.device, MIG_RUNNING, RUN_FULL);
 	if (!self->has_precopy)
 		return;
-	/* The session goes on */
+	/* The pre-copy session goes on */
 	ASSERT_EQ(0, mig_set(self->user.device, MIG_PRE_COPY, &self->fd));
 	EXPECT_EQ(-EIO, mig_go(self->user.device, MIG_STOP_COPY));
 	expect_state(_metadata, self->user.device, MIG_PRE_COPY, RUN_FULL);
@@ -213,7 +213,7 @@ TEST_F(relay, start_that_fails_has_not_happened)
 	ASSERT_EQ(0, set_fails(MDEV_RELAY_START_FAILS));
 	EXPECT_EQ(-EIO, mig_go(self->user.device, MIG_RUNNING));
 	expect_state(_metadata, self->user.device, MIG_STOP, RUN_STOPPED);
-	/* Nor does a reset start it, then */
+	/* A reset cannot start the device, either */
 	EXPECT_EQ(-EIO, vfio_ioctl(self->user.device, VFIO_DEVICE_RESET, NULL));
 	expect_state(_metadata, self->user.device, MIG_ERROR, RUN_STOPPED);
 	ASSERT_EQ(0, set_fails(0));
@@ -231,7 +231,7 @@ TEST_F(relay, save_that_fails_leaves_the_device_as_it_was)
 			      "mdev_relay cannot save the state of the device",
 			      "(error -5)"));
 	close(log);
-	/* On the way it was stopped, and it remains so */
+	/* The device was stopped before the save, and stays stopped */
 	expect_state(_metadata, self->user.device, MIG_STOP, RUN_STOPPED);
 	EXPECT_EQ(0, mig_go(self->user.device, MIG_RUNNING));
 	if (!self->has_precopy)
@@ -245,7 +245,7 @@ TEST_F(relay, save_that_fails_leaves_the_device_as_it_was)
 		  mig_read(self->fd, self->data, self->page_size));
 }
 
-/* What a save that failed had begun is not part of the next one */
+/* The partial state of a failed save is not part of the next one */
 TEST_F(relay, save_that_failed_leaves_nothing_behind)
 {
 	__u8 again[3 * self->page_size];
@@ -264,7 +264,7 @@ TEST_F(relay, save_that_failed_leaves_nothing_behind)
 	EXPECT_EQ(0, memcmp(self->data, again, self->size));
 }
 
-/* Nobody knows what it does now */
+/* A device whose state is unknown is in ERROR */
 TEST_F(relay, device_that_cannot_go_back_is_in_error)
 {
 	if (!self->has_precopy)
@@ -290,7 +290,7 @@ TEST_F(relay, load_that_fails_is_an_error)
 	expect_state(_metadata, self->user.device, MIG_RUNNING, RUN_FULL);
 }
 
-/* The next holder's device runs, whatever the last one's did */
+/* After the next open, the device runs, whatever state it had */
 TEST_F(relay, close_ends_it_in_any_state)
 {
 	static const int states[] = {
@@ -311,7 +311,7 @@ TEST_F(relay, close_ends_it_in_any_state)
 	}
 }
 
-/* Of its length the framework knows as much as the driver: this is its mistake */
+/* The length comes from the driver, so the framework has to check it */
 TEST_F(relay, driver_that_saves_too_much_is_stopped)
 {
 	int log = kmsg_open();

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Suspend, while the unload of a parent driver waits for a holder that does not
- * release its device: nobody is kept from going to sleep by it. With RESTART in
- * its environment, it restarts the machine while an unbind waits without a limit.
+ * Suspends the machine while the unload of a parent driver waits for a holder
+ * that does not release its device: the wait must not prevent the suspend. With
+ * RESTART in its environment, the program restarts the machine while an unbind
+ * waits without a limit.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +26,7 @@ static int run_unloader(void *arg)
 	return -module_unload(arg);
 }
 
-/* A device whose holder has stopped */
+/* Creates a device, and stops its holder */
 static int start(struct uuid *uuid, struct holder *holder, const char *parent,
 		 const char *type)
 {
@@ -40,7 +41,7 @@ static int start(struct uuid *uuid, struct holder *holder, const char *parent,
 	return ret ? ret : kill(holder->pid, SIGSTOP);
 }
 
-/* The child waits for the holder, before and after; then the holder ends */
+/* The child waits for the holder before and after the suspend, until the holder ends */
 static void expect_wait_through_suspend(struct __test_metadata *_metadata,
 					const struct uuid *uuid,
 					struct holder *holder, pid_t child)
@@ -73,7 +74,7 @@ TEST(machine_can_be_suspended_while_an_unload_waits)
 	close(log);
 }
 
-/* A freezer wakes whoever waits; that is no signal that gives the removal up */
+/* The freezer wakes waiting threads. That is not a signal that gives the removal up */
 TEST(removal_waits_on_after_a_suspend)
 {
 	struct holder holder;
@@ -89,7 +90,7 @@ TEST(removal_waits_on_after_a_suspend)
 	expect_wait_through_suspend(_metadata, &uuid, &holder, child);
 }
 
-/* Does not come back from it */
+/* Restarts the machine; returns only on failure */
 static int restart(void)
 {
 	struct holder holder;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The ioctls that describe a device: each fills in a structure that begins with
- * argsz. Whatever the device is, they treat argsz and the memory alike.
+ * The ioctls that describe a device. Each one fills in a structure that begins
+ * with argsz. All devices must handle argsz and the memory in the same way.
  */
 #ifndef SELFTESTS_MDEV_QUERIES_H
 #define SELFTESTS_MDEV_QUERIES_H
@@ -37,7 +37,7 @@ static const struct query {
 #define for_each_query(query)						\
 	for (query = queries; query < queries + ARRAY_SIZE(queries); query++)
 
-/* Of the first region, and the first interrupt */
+/* Fills in the argument, for the first region and the first interrupt */
 static inline void query_fill(char *arg, size_t size, __u32 argsz)
 {
 	memset(arg, 0, size);
@@ -64,7 +64,7 @@ expect_short_queries_fail(struct __test_metadata *_metadata, int device)
 	}
 }
 
-/* @end: behind it nothing is mapped */
+/* @end: the end of mapped memory */
 static inline void expect_exact_queries(struct __test_metadata *_metadata,
 					int device, char *end)
 {
@@ -113,7 +113,7 @@ static inline void expect_long_queries(struct __test_metadata *_metadata,
 	}
 }
 
-/* @page: one page; behind it nothing is mapped */
+/* @page: a page. The page after it is not mapped */
 static inline void
 expect_misplaced_queries_fail(struct __test_metadata *_metadata, int device,
 			      char *page)
@@ -130,10 +130,10 @@ expect_misplaced_queries_fail(struct __test_metadata *_metadata, int device,
 					      bad_address()));
 		EXPECT_EQ(-EFAULT, vfio_ioctl(device, query->cmd, end));
 		EXPECT_EQ(-EFAULT, vfio_ioctl(device, query->cmd, (void *)-1L));
-		/* Half of it is there */
+		/* Half of the argument is mapped */
 		query_fill(arg, query->minsz / 2, query->minsz);
 		EXPECT_EQ(-EFAULT, vfio_ioctl(device, query->cmd, arg));
-		/* It can be read, but not written */
+		/* The argument is read-only */
 		arg = end - query->minsz;
 		query_fill(arg, query->minsz, query->minsz);
 		ASSERT_EQ(0, mprotect(page, page_size, PROT_READ));

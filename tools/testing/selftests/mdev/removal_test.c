@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Removing mediated devices that are in use: the holder is asked, the writer
- * waits, and whatever happens meanwhile ends in a defined way. What takes more
- * than the first request is in interval_test.c.
+ * Removes mediated devices that are held: the holder is asked, the writer
+ * waits, and each event meanwhile has a defined result. interval_test.c has the
+ * tests that need more than the first request.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -21,7 +21,7 @@
 #include "lib.h"
 #include "lib/log.h"
 
-/* One device, which one process can hold and another one remove */
+/* A device that one process holds and another one removes */
 FIXTURE(held)
 {
 	struct held held;
@@ -43,7 +43,7 @@ FIXTURE_VARIANT_ADD(held, mpad)
 	.parent = "mpad", .type = "mpad-page",
 };
 
-/* Samples of the kernel's */
+/* Samples of the kernel */
 FIXTURE_VARIANT_ADD(held, mdpy)
 {
 	.parent = "mdpy", .type = "mdpy-vga",
@@ -125,7 +125,7 @@ TEST_F(held, user_without_eventfd_is_named_as_blocking)
 	expect_waiting(_metadata, &self->held);
 	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE));
 	expect_removed(_metadata, &self->held);
-	/* Once a minute, not more */
+	/* The line comes once a minute at most */
 	EXPECT_EQ(0, kmsg_count(self->held.log, self->held.uuid.text,
 				LOG_BLOCKED));
 }
@@ -205,7 +205,7 @@ static void ignore_signal(int number)
 	(void)number;
 }
 
-/* Whether the system call is to be restarted after the handler */
+/* SA_RESTART or 0: whether the system call is restarted after the handler */
 static int handler_flags;
 
 static int run_handling_remover(void *arg)
@@ -219,7 +219,7 @@ static int run_handling_remover(void *arg)
 	return -mdev_remove(arg);
 }
 
-/* The mdev is as it was before the removal that was given up */
+/* The device is as before the removal, which was given up */
 static void expect_whole(struct __test_metadata *_metadata, struct held *held)
 {
 	EXPECT_TRUE(event(held, MDEV_UEVENT_REQUEST_CANCELLED));
@@ -286,7 +286,7 @@ TEST_F(held, killed_removal_leaves_all_as_it_was)
 	expect_whole(_metadata, &self->held);
 }
 
-/* The holder is asked some times at once; then it is left alone for a while */
+/* The holder is asked at once a few times, and then only once an interval */
 TEST_F(held, interrupted_removal_can_be_repeated_at_will)
 {
 	__u64 asked = 0;
@@ -303,18 +303,18 @@ TEST_F(held, interrupted_removal_can_be_repeated_at_will)
 		self->held.child = -1;
 		ASSERT_TRUE(event(&self->held, MDEV_UEVENT_REQUEST_CANCELLED));
 	}
-	/* In a machine that is busy, the loop may take longer than an interval */
+	/* On a busy machine, the loop may take longer than an interval */
 	EXPECT_GT(20, asked);
 	EXPECT_GT(20, kmsg_count(self->held.log, self->held.uuid.text,
 				 LOG_RELAYED));
 }
 
-/* More than a counter of one byte knows of */
+/* More than a counter of one byte can hold */
 #define MANY_REMOVALS	300
 
 static int run_impatient_remover(void *arg)
 {
-	/* Again and again: one signal may come before the wait */
+	/* Repeated signals, because the first one may come before the wait */
 	const struct itimerval often = {
 		.it_value.tv_usec = 5000, .it_interval.tv_usec = 5000,
 	};
@@ -369,7 +369,7 @@ TEST_F(held, group_kept_open_does_not_block)
 	start_remover(_metadata, &self->held);
 	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE_DEVICE));
 	expect_removed(_metadata, &self->held);
-	/* And what is left to the user is of no use */
+	/* The holder still has the group, but it cannot open the device */
 	EXPECT_GT(0, holder_order(&self->held.holder, HOLDER_OPEN_AGAIN));
 }
 
@@ -390,7 +390,7 @@ TEST_F(held, last_descriptor_counts)
 	expect_waiting(_metadata, &self->held);
 	EXPECT_EQ(1, mdev_number(&self->held.uuid, "request"));
 	close(second);
-	/* The removal waits for the group of such a driver's, too */
+	/* For a driver of the kernel's own interface, the removal waits for the group, too */
 	if (kernels_own)
 		vfio_close(&user);
 	expect_removed(_metadata, &self->held);
@@ -479,10 +479,10 @@ TEST_F(held, written_request_asks_once_and_removes_nothing)
 			      LOG_RELAYED, self->held.name));
 	EXPECT_EQ(1, mdev_number(&self->held.uuid, "request"));
 	EXPECT_EQ(1, mdev_number(&self->held.uuid, "request_count"));
-	/* It keeps nobody out */
+	/* The device can still be opened */
 	EXPECT_EQ(vfio_further(0),
 		  holder_order(&self->held.holder, HOLDER_OPEN_AGAIN));
-	/* Again, while it is pending: one more time, and one event */
+	/* A second request: it asks again, but there is no second event */
 	EXPECT_EQ(0, file_puts(mdev_path(&self->held.uuid, "request").text,
 			       "1"));
 	EXPECT_EQ(1, eventfd_take(self->held.holder.eventfd));
@@ -505,7 +505,7 @@ TEST_F(held, written_request_can_be_cancelled)
 	EXPECT_EQ(0, mdev_number(&self->held.uuid, "request"));
 	EXPECT_EQ(0, mdev_number(&self->held.uuid, "request_count"));
 	EXPECT_EQ(0, mdev_number(&self->held.uuid, "request_since"));
-	/* Nothing is left to be cancelled */
+	/* Nothing to cancel */
 	EXPECT_EQ(0, file_puts(mdev_path(&self->held.uuid, "request").text,
 			       "0"));
 	EXPECT_FALSE(uevent_wait(self->held.events, 0, "change",
@@ -543,7 +543,7 @@ TEST_F(held, request_cannot_be_cancelled_while_a_removal_waits)
 				    "0"));
 	EXPECT_EQ(1, mdev_number(&self->held.uuid, "request"));
 	expect_waiting(_metadata, &self->held);
-	/* But it can be made again */
+	/* The request can be repeated */
 	EXPECT_EQ(1, eventfd_take(self->held.holder.eventfd));
 	EXPECT_EQ(0, file_puts(mdev_path(&self->held.uuid, "request").text,
 			       "1"));
@@ -579,7 +579,7 @@ TEST_F(held, open_while_written_request_is_pending_succeeds)
 	first = self->held.holder;
 	holder_kill(&first);
 	start_holder(_metadata, &self->held, true);
-	/* The request was met by the death of the first */
+	/* The end of the first holder has met the request */
 	EXPECT_EQ(0, mdev_number(&self->held.uuid, "request"));
 	EXPECT_EQ(0, eventfd_take(self->held.holder.eventfd));
 }
@@ -630,7 +630,7 @@ TEST_F(unasked, written_request_fails)
 	EXPECT_EQ(0, file_puts(request.text, "0"));
 	EXPECT_TRUE(kmsg_wait(self->held.log, SOON_MS, self->held.uuid.text,
 			      LOG_NO_WAY, self->held.name));
-	/* With nobody to ask there is nothing that can fail */
+	/* Without a holder, a request cannot fail */
 	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE));
 	EXPECT_EQ(0, file_puts(request.text, "1"));
 }
@@ -647,7 +647,7 @@ TEST_F(unasked, interrupted_removal_can_be_repeated)
 	expect_removed(_metadata, &self->held);
 }
 
-/* A parent that is unbound while its devices are in use */
+/* A parent that is unbound while its devices are held */
 #define PARENT	"mdev_relay.1"
 #define TYPE	"mdev_relay-relay"
 #define DEVICES	4
@@ -663,7 +663,7 @@ FIXTURE(unbound)
 	int eventfd_id;
 };
 
-/* Devices 0 to 2 are held, 2 without a request eventfd; 3 is not */
+/* Devices 0 to 2 are held, device 2 without a request eventfd; device 3 is not held */
 FIXTURE_SETUP(unbound)
 {
 	int i;
@@ -811,7 +811,7 @@ TEST_F(unbound, unbind_overtakes_a_removal_that_waits)
 	expect_asked(_metadata, &self->holders[0]);
 	start_unbinder(_metadata, self);
 	expect_asked(_metadata, &self->holders[1]);
-	/* The removal gives up; the unbinding doesn't */
+	/* The removal gives up, the unbind does not */
 	child_kill(remover);
 	EXPECT_EQ(1, mdev_number(&self->uuids[0], "request"));
 	EXPECT_EQ(-EBUSY, file_puts(mdev_path(&self->uuids[0], "request").text,
@@ -823,7 +823,7 @@ TEST_F(unbound, unbind_overtakes_a_removal_that_waits)
 	EXPECT_TRUE(ret == -ENOENT || ret == -ENODEV);
 }
 
-/* The mdev loses its driver, and gets it back */
+/* Unbinds a device from its driver, and binds it again */
 TEST_F(unbound, device_unbound_from_its_driver_asks_too)
 {
 	pid_t pid = driver_unbinder_start(&self->uuids[0]);
@@ -846,19 +846,19 @@ TEST_F(unbound, device_unbound_from_its_driver_asks_too)
 }
 
 /*
- * Races: threads that do without a pause what others undo. Each call may end
- * in one of a few defined ways; and at the end nothing is lost.
+ * Races: threads repeat opposite operations without a pause. Each call must end
+ * in one of a few defined ways, and nothing may be lost at the end.
  */
 #define ROUNDS 300
-#define REMOVALS 30	/* so many rounds have to find a device */
+#define REMOVALS 30	/* rounds that have to find a device */
 
 struct race {
 	const char *parent;
 	const char *type;
 	struct uuid uuid;
-	/* Set when the thread that bounds the race is done */
+	/* Set when the thread that ends the race is done */
 	int over;
-	/* The first errno that is none of the allowed ones */
+	/* The first errno that is not allowed */
 	int bad;
 	const char *bad_call;
 	int done;
@@ -915,9 +915,10 @@ static void *race_open(void *arg)
 	while (!race_over(race)) {
 		ret = vfio_open(&user, &race->uuid);
 		/*
-		 * From VFIO: the device went between the look-up of its name
-		 * and its open, and took the group's container with it. From
-		 * open(2): the group went after its node had been found.
+		 * -EINVAL is from VFIO: the device went after its name was
+		 * looked up and before it was opened, and took the group's
+		 * container with it. -ENXIO is from open(2): the group went
+		 * after its node was found.
 		 */
 		if (ret == -EINVAL || ret == -ENXIO)
 			ret = -ENODEV;
@@ -971,7 +972,7 @@ FIXTURE_TEARDOWN(race)
 		EXPECT_EQ(0, mdev_remove(&self->race.uuid));
 	EXPECT_EQ(self->count, mdev_count());
 	EXPECT_EQ(1, instances(PARENT, "mdev_relay-limited"));
-	/* And the UUID is free */
+	/* The UUID can be reused */
 	EXPECT_EQ(0, mdev_create(PARENT, "mdev_relay-limited",
 				 &self->race.uuid));
 	EXPECT_EQ(0, mdev_remove(&self->race.uuid));
@@ -997,7 +998,7 @@ static void end_race(struct __test_metadata *_metadata,
 	EXPECT_LT(0, self->race.done);
 }
 
-/* The creator may not have run yet: rounds that find no device are not enough */
+/* The creator may not run at first, so rounds that find no device do not count */
 static void remove_in_rounds(FIXTURE_DATA(race) *self)
 {
 	int removals = 0;
@@ -1053,7 +1054,7 @@ TEST_F_TIMEOUT(race, unbind_against_all, 120 * SLOWER)
 	end_race(_metadata, self);
 }
 
-/* Whoever sees a device in the moment of its creation may remove it */
+/* A device can be removed as soon as its add event is seen */
 TEST_F_TIMEOUT(race, remove_in_the_moment_of_creation, 120 * SLOWER)
 {
 	int events = uevent_open();
@@ -1065,7 +1066,7 @@ TEST_F_TIMEOUT(race, remove_in_the_moment_of_creation, 120 * SLOWER)
 		ASSERT_TRUE(uevent_wait(events, SOON_MS, "add",
 					self->race.uuid.text, NULL));
 		race_note(&self->race, "remove", mdev_remove(&self->race.uuid));
-		/* One that came too early is in the way of the next */
+		/* If the removal came too early, remove the device before the next round */
 		while (mdev_exists(&self->race.uuid) &&
 		       mdev_remove(&self->race.uuid) == -EAGAIN)
 			;
@@ -1075,15 +1076,15 @@ TEST_F_TIMEOUT(race, remove_in_the_moment_of_creation, 120 * SLOWER)
 }
 
 /*
- * The slow creator: it shares its processor with a thread that removes the
- * device, which goes first, and with one that is busy. Once it has told of the
- * device, it runs when nobody else would.
+ * A slow creator shares its processor with a thread that removes the device and
+ * has a higher priority, and with a busy thread. Once it has sent the add
+ * event, it runs only when these do not.
  */
 struct slow_creator {
 	struct race *race;
 	pthread_t creator;
 	pthread_t busy;
-	/* Where the busy one waits for the begin of each round, and for its end */
+	/* The busy thread waits here for the start of a round, and reads @over for its end */
 	sem_t begin;
 	int over;
 	int ret;
@@ -1129,7 +1130,7 @@ static void end_slow_creator(struct __test_metadata *_metadata,
 	EXPECT_EQ(0, slow->ret);
 }
 
-/* The device is gone before its creator is done with it */
+/* The device is removed before its creator has returned */
 TEST_F_TIMEOUT(race, remove_before_the_creator_goes_on, 120 * SLOWER)
 {
 	static const struct sched_param first = { .sched_priority = 1 };
@@ -1140,7 +1141,7 @@ TEST_F_TIMEOUT(race, remove_before_the_creator_goes_on, 120 * SLOWER)
 
 	ASSERT_LE(0, events);
 	ASSERT_EQ(0, thread_use_processor(pthread_self(), 0));
-	/* The threads that it starts are ordinary ones */
+	/* Threads that it starts have the normal policy */
 	ASSERT_EQ(0, sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK,
 					&first));
 	for (i = 0; i < ROUNDS / 30; i++) {

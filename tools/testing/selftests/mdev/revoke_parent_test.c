@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A parent that goes, or vfio_mdev that is unbound, while devices are in use:
- * their holders are asked, and lose the devices after the time that the module
- * parameter gives. Modules that are unloaded come last.
+ * A parent is unregistered, or vfio_mdev is unbound, while devices are held.
+ * The holders are asked, and lose the devices after the grace that the module
+ * parameter sets. The tests of unloaded modules are last.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,10 +22,10 @@
 
 #define WAITING		LOG_WAITING "; revoking them after "
 
-/* What comes on top of the time that is given: emulation is slow */
+/* How much longer than the grace it may take: emulation is slow */
 #define MORE_MS		(2500 * time_scale())
 
-/* Devices, each of which a process holds that has stopped */
+/* Devices whose holders have stopped */
 FIXTURE(parent)
 {
 	struct uuid uuids[DEVICES];
@@ -133,7 +133,7 @@ TEST_F(parent, users_share_their_time)
 	for (i = 0; i < DEVICES; i++) {
 		int log = kmsg_open();
 
-		/* Lines come in the order of the devices, or not */
+		/* The order of the lines may differ from that of the devices */
 		lseek(log, 0, SEEK_SET);
 		snprintf(name, sizeof(name),
 			 LOG_REVOKED HOLDER_NAME " (pid %d)",
@@ -143,10 +143,10 @@ TEST_F(parent, users_share_their_time)
 		EXPECT_FALSE(mdev_exists(&self->uuids[i]));
 		EXPECT_EQ(-ENODEV, order(self, i, HOLDER_USE));
 		EXPECT_EQ(-ENODEV, order(self, i, HOLDER_OPEN_AGAIN));
-		/* Asked, once more, and told that it is over */
+		/* Asked by the unbind, asked again by the revocation, and signalled at its end */
 		EXPECT_EQ(3, eventfd_take(self->holders[i].eventfd));
 	}
-	/* The parent can come back while all of the shells are there */
+	/* The parent can be bound again while all shells still exist */
 	EXPECT_EQ(0, parent_bind(PARENT));
 	EXPECT_EQ(0, mdev_create(PARENT, TYPE, &self->uuids[0]));
 }
@@ -170,7 +170,7 @@ TEST_F(parent, events_tell_of_the_end)
 	ASSERT_EQ(0, grace_set(1));
 	start_unbinder(_metadata, self);
 	expect_unbound(_metadata, self, SOON_MS);
-	/* In the order of their creation */
+	/* In the order in which the devices were created */
 	for (i = 0; i < DEVICES; i++)
 		EXPECT_TRUE(event(self, i, MDEV_UEVENT_REQUEST_REVOKED));
 	EXPECT_TRUE(uevent_wait(self->events, SOON_MS, "change", PARENT,
@@ -198,7 +198,7 @@ TEST_F(parent, time_can_be_shortened_meanwhile)
 	ASSERT_EQ(0, grace_set(0));
 	start_unbinder(_metadata, self);
 	expect_waits(_metadata, self, 2000);
-	/* It began when the wait did */
+	/* The grace counts from the start of the wait */
 	ASSERT_EQ(0, grace_set(1));
 	expect_unbound(_metadata, self, 1000 + MORE_MS);
 }
@@ -210,7 +210,7 @@ TEST_F(parent, time_can_be_prolonged_meanwhile)
 	ASSERT_EQ(0, grace_set(0));
 	expect_waits(_metadata, self, 5000);
 	EXPECT_EQ(0, order(self, 4, HOLDER_USE));
-	/* The longest is no time that is over */
+	/* The longest grace must not count as elapsed */
 	ASSERT_EQ(0, grace_set(365 * 24 * 3600));
 	expect_waits(_metadata, self, 2000);
 	EXPECT_EQ(0, order(self, 4, HOLDER_USE));
@@ -248,7 +248,7 @@ TEST_F(parent, parent_that_is_gone_gives_no_time)
 
 	ASSERT_EQ(0, grace_set(0));
 	EXPECT_EQ(0, file_puts(parent_path(PARENT, "relay/gone").text, "1"));
-	/* It says nothing but how it will end */
+	/* mdev_parent_gone() itself revokes nothing. It only decides how an unbind will end */
 	EXPECT_EQ(0, order(self, 0, HOLDER_USE));
 	start = now_ms();
 	start_unbinder(_metadata, self);
@@ -267,7 +267,7 @@ TEST_F(parent, parent_that_goes_meanwhile_ends_the_wait)
 	EXPECT_EQ(-ENODEV, order(self, 0, HOLDER_USE));
 }
 
-/* At once, and while the time runs out: whoever comes first */
+/* At the same time, near the end of the grace: either may come first */
 TEST_F(parent, revocations_by_hand_and_by_time_race)
 {
 	pid_t pids[DEVICES];
@@ -305,7 +305,7 @@ TEST_F(parent, device_loses_its_driver_and_gets_it_back)
 	EXPECT_FALSE(file_exists(mdev_path(uuid, "driver").text));
 	EXPECT_TRUE(event(self, 2, MDEV_UEVENT_REQUEST_REVOKED));
 	EXPECT_EQ(0, mdev_number(uuid, "request"));
-	/* A driver that has not let go of it keeps others, and itself, out */
+	/* The driver cannot bind again while the former holder has the device open */
 	EXPECT_EQ(-EBUSY, file_puts(MDEV_DRIVER "bind", uuid->text));
 	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, uuid->text, LOG_NOT_BOUND,
 			      NULL));
@@ -316,7 +316,7 @@ TEST_F(parent, device_loses_its_driver_and_gets_it_back)
 						uuid->text)));
 	EXPECT_EQ(0, vfio_open(&user, uuid));
 	vfio_close(&user);
-	/* The others noticed nothing */
+	/* The other holders are not affected */
 	EXPECT_EQ(0, order(self, 3, HOLDER_USE));
 }
 
@@ -342,14 +342,14 @@ TEST_F(parent, unbind_of_the_driver_waits_with_no_limit)
 	self->child = driver_unbinder_start(uuid);
 	expect_waits(_metadata, self, 3000);
 	EXPECT_EQ(0, order(self, 2, HOLDER_USE));
-	/* And a revocation by hand does not wait for it */
+	/* A revocation by hand does not wait for the unbind */
 	EXPECT_EQ(0, child_wait(revoker_start(uuid), SOON_MS));
 	EXPECT_FALSE(mdev_exists(uuid));
 	EXPECT_EQ(0, child_wait(self->child, SOON_MS));
 	self->child = -1;
 }
 
-/* Who cannot be revoked is waited for, as ever */
+/* An unbind waits for a device that cannot be revoked */
 TEST_F(parent, mapping_that_cannot_be_taken_is_waited_for)
 {
 	struct uuid uuid = uuid_new();
@@ -366,17 +366,17 @@ TEST_F(parent, mapping_that_cannot_be_taken_is_waited_for)
 	ASSERT_EQ(0, grace_set(1));
 	start_unbinder(_metadata, self);
 	expect_waits(_metadata, self, 4000);
-	/* The others went in time */
+	/* The other devices were revoked in time */
 	EXPECT_FALSE(mdev_exists(&self->uuids[0]));
 	EXPECT_FALSE(mdev_exists(&self->uuids[4]));
 	EXPECT_TRUE(mdev_exists(&uuid));
 	munmap(memory, getpagesize());
-	/* Now it can be, and is */
+	/* Without the mapping, the device can be revoked, and is */
 	expect_unbound(_metadata, self, MORE_MS);
 	vfio_close(&user);
 }
 
-/* Without the callback */
+/* A parent driver without a revoke callback */
 FIXTURE(unrevocable)
 {
 	struct uuid uuid;
@@ -418,14 +418,14 @@ TEST_F(unrevocable, user_is_waited_for)
 	EXPECT_EQ(-ETIMEDOUT, child_wait(pid, 4000));
 	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuid.text,
 			      LOG_NO_REVOKE, NULL));
-	/* Not once a second */
+	/* The line does not come once a second */
 	EXPECT_EQ(0, kmsg_count(self->log, self->uuid.text, LOG_NO_REVOKE));
 	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_USE));
 	EXPECT_EQ(0, holder_order(&self->holder, HOLDER_CLOSE));
 	EXPECT_EQ(0, child_wait(pid, SOON_MS));
 }
 
-/* Modules. Whatever happens, all are there again at the end */
+/* The teardown loads all of these modules again */
 static const char * const modules[] = {
 	"mdev", "mtty", "mpad", "mdev_relay", "mdev_legacy",
 };
@@ -492,7 +492,7 @@ TEST_F(module, driver_with_a_user_is_unloaded_after_its_time)
 	EXPECT_LE(2000, now_ms() - start);
 	EXPECT_GE(2000 + MORE_MS, now_ms() - start);
 	EXPECT_FALSE(module_is_loaded("mtty"));
-	/* It can come back, and so can the device */
+	/* The module can be loaded again, and the device created again */
 	EXPECT_EQ(0, module_load("mtty"));
 	EXPECT_EQ(0, mdev_create("mtty", "mtty-2", &self->uuid));
 	EXPECT_EQ(0, kill(self->holder.pid, SIGCONT));
@@ -511,7 +511,7 @@ TEST_F(module, driver_whose_user_releases_is_unloaded)
 	self->child = -1;
 }
 
-/* As without revocation; and what the parameter says now counts */
+/* An open while the grace is unlimited holds the module. The current value counts */
 TEST_F(module, driver_with_a_user_stays_with_no_limit)
 {
 	ASSERT_EQ(0, grace_set(0));
@@ -538,7 +538,7 @@ TEST_F(module, driver_that_cannot_revoke_stays)
 	EXPECT_EQ(0, mdev_remove(&uuid));
 }
 
-/* A device of the test parent, and a call of it that waits for its user's memory */
+/* A device of mdev_relay, and a call outside of the gate that waits for its holder's memory */
 struct outside {
 	struct uuid uuid;
 	struct vfio_user user;
@@ -563,7 +563,7 @@ static void start_call_outside(struct __test_metadata *_metadata,
 	ASSERT_TRUE(missing_wait(&outside->missing, SOON_MS));
 }
 
-/* Its memory comes, but the device is gone */
+/* The memory appears, but the device is gone */
 static void expect_call_outside_fails(struct __test_metadata *_metadata,
 				      struct outside *outside)
 {
@@ -578,7 +578,7 @@ TEST_F(module, driver_with_a_call_outside_stays)
 	ASSERT_EQ(0, grace_set(1));
 	start_call_outside(_metadata, &outside);
 	EXPECT_EQ(0, child_wait(revoker_start(&outside.uuid), SOON_MS));
-	/* The call returns through its code */
+	/* The call returns through the module's code */
 	EXPECT_EQ(-EAGAIN, module_unload("mdev_relay"));
 	expect_call_outside_fails(_metadata, &outside);
 	EXPECT_EQ(0, module_unload("mdev_relay"));
@@ -586,7 +586,7 @@ TEST_F(module, driver_with_a_call_outside_stays)
 	missing_free(&outside.missing);
 }
 
-/* It takes the device all the same, and then has to stay until the call is out */
+/* The unload revokes the device, but then has to wait until the call has returned */
 TEST_F_TIMEOUT(module, unloading_waits_for_a_call_outside, 60)
 {
 	struct outside outside;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Revocation against whatever its holders are doing: threads that read, write,
- * set interrupts, pin, map, fault and open, or wait for memory that never comes,
- * and are killed before, after or meanwhile. Each round ends with the device
- * gone; at the end nothing is lost or left over.
+ * Revokes devices while their holders use them in many ways: their threads
+ * read, write, set interrupts, pin, map, fault and open, or wait for memory
+ * that never appears. They are killed before, during or after the revocation.
+ * Each round ends without the device, and at the end nothing is lost or left.
  *
- * REVOKE_ROUNDS in the environment is the number of rounds, TEST_TIME_SCALE how
- * much slower the kernel is than one without debugging.
+ * REVOKE_ROUNDS in the environment is the number of rounds. TEST_TIME_SCALE is
+ * the time factor of the kernel, compared with one without debugging.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -27,7 +27,7 @@
 #include "lib.h"
 #include "mdev_relay.h"
 
-#define ROUNDS		100	/* where nobody says more */
+#define ROUNDS		100	/* the default */
 #define WORKERS		2
 #define THREADS		4
 #define PAGES		16
@@ -35,7 +35,7 @@
 #define IOVA		0x100000ULL
 #define MISSING_IOVA	0x10000000ULL
 
-/* One day: what ends a test that hangs is the limit of whoever runs it */
+/* One day: the runner's time limit ends a test that hangs */
 #define NO_LIMIT	86400
 
 #define END_MS		(SOON_MS * time_scale())
@@ -58,14 +58,14 @@ static int rounds(void)
 	return number > 0 ? number : 1;
 }
 
-/* A generator of its own for each thread, so that a run can be repeated */
+/* A random number generator for each thread, so that a run can be repeated */
 static unsigned int next_random(unsigned int *state, unsigned int below)
 {
 	*state = *state * 1103515245 + 12345;
 	return (*state >> 16 & 0x7fff) % below;
 }
 
-/* A user: a process whose threads use one device, or two in one container */
+/* A holder: its threads use one device, or two in one container */
 struct use {
 	struct uuid uuid;
 	struct vfio_user user;
@@ -99,7 +99,7 @@ static void touch(unsigned char *memory, int times)
 	}
 }
 
-/* Touches the device's page some times, or until that gives SIGBUS */
+/* Accesses the device's page a few times, or until that raises SIGBUS */
 static int do_mmap(struct use *use, unsigned int *random)
 {
 	unsigned char *memory = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
@@ -129,8 +129,9 @@ static int do_open(struct use *use)
 }
 
 /*
- * One at a time: where two unmap pinned memory at once, VFIO's type 1 IOMMU has
- * them wait for seconds (memory_test sees that they end).
+ * Unmaps one range at a time. If two threads unmap pinned memory at once,
+ * VFIO's type 1 IOMMU lets them wait for seconds; memory_test checks that this
+ * ends.
  */
 static int unmap(struct use *use, __u64 iova)
 {
@@ -164,7 +165,7 @@ static int do_fork(void)
 	return 0;
 }
 
-/* One thing of many: 0, or -ENODEV when the device has been taken away */
+/* Makes one of many calls. Returns 0, or -ENODEV when the device was revoked */
 static int do_something(struct use *use, unsigned int *random)
 {
 	int device = use->user.device;
@@ -198,7 +199,7 @@ static int do_something(struct use *use, unsigned int *random)
 	case 46 ... 48:
 		return do_map(use, random);
 	case 49 ... 53:
-		/* Else it would keep the device from being revoked */
+		/* Otherwise the mapping would prevent the revocation */
 		return use->can_map ? do_mmap(use, random) : 0;
 	case 54 ... 56:
 		return do_open(use);
@@ -219,7 +220,7 @@ static int do_something(struct use *use, unsigned int *random)
 		ret = pwrite(device, use->missing.memory, 64, IOVA);
 		break;
 	case 62:
-		/* Under VFIO's lock: now and then, the others wait for it */
+		/* VFIO holds its lock meanwhile, and the other threads wait. So do it rarely */
 		if (!next_random(random, 8))
 			ret = pread(device, data, 64, MISSING_IOVA);
 		break;
@@ -253,7 +254,7 @@ static int run_user(void *arg)
 			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (missing_new(&use->missing, PAGES * PAGE))
 		return 1;
-	/* It may be gone already */
+	/* The device may be revoked already */
 	if (vfio_open(&use->user, &use->uuid))
 		return 0;
 	use->index = vfio_request_index(use->user.device);
@@ -271,7 +272,7 @@ static int run_user(void *arg)
 	return 0;
 }
 
-/* What a round ends with, where it does not go as it should */
+/* Prints the reason why a round fails */
 static int __attribute__((format(printf, 1, 2))) fail(const char *format, ...)
 {
 	va_list args;
@@ -289,7 +290,7 @@ static void some_time(unsigned int *random)
 		usleep(next_random(random, 30000) * time_scale());
 }
 
-/* The process that revokes may be the one that is killed */
+/* Revokes the device, sometimes with a revoker that is killed */
 static int revoke_anyhow(const struct uuid *uuid, unsigned int *random)
 {
 	pid_t revoker = revoker_start(uuid), other = -1;
@@ -303,7 +304,7 @@ static int revoke_anyhow(const struct uuid *uuid, unsigned int *random)
 	ret = child_wait(revoker, END_MS);
 	if (ret && ret != ENODEV && ret != ENOENT && ret != 128 + SIGKILL)
 		return fail("the revocation ended with %d\n", ret);
-	/* Killed before it had begun, or it lost */
+	/* The revoker was killed before it began, or while it waited */
 	if (ret == 128 + SIGKILL) {
 		ret = child_wait(revoker_start(uuid), END_MS);
 		if (ret && ret != ENODEV && ret != ENOENT)
@@ -358,7 +359,7 @@ static int one_round(unsigned int *random)
 		return ret;
 	if (!gone(&use.uuid))
 		return fail("%s is still there\n", use.uuid.text);
-	/* The UUID is free, whatever the user does */
+	/* The UUID can be reused, whatever the holder does */
 	if (!next_random(random, 4)) {
 		ret = mdev_create(target->parent, target->type, &use.uuid);
 		if (ret)
@@ -371,7 +372,7 @@ static int one_round(unsigned int *random)
 	}
 	if (stopped)
 		kill(user, SIGCONT);
-	/* It ends by itself, or is stuck in memory that never comes */
+	/* The holder ends by itself, or waits for memory that never appears */
 	if (next_random(random, 2) && child_wait(user, 20) != -ETIMEDOUT)
 		return 0;
 	kill(user, SIGKILL);
@@ -402,7 +403,7 @@ static int run_worker(void *arg)
 	return 0;
 }
 
-/* What has to be as before, whatever happened */
+/* Counts that must be the same at the end */
 FIXTURE(stress)
 {
 	int mdevs;
@@ -457,7 +458,7 @@ TEST_F_TIMEOUT(stress, revocation_against_everything, NO_LIMIT)
 		EXPECT_EQ(0, child_wait(pids[i], NO_LIMIT * 1000));
 }
 
-/* A parent whose devices are all in use, and which is gone from one to the next */
+/* A parent whose devices are all held reports that its hardware is gone */
 TEST_F_TIMEOUT(stress, parent_that_is_gone_against_everything, NO_LIMIT)
 {
 	struct use uses[3];
@@ -482,7 +483,7 @@ TEST_F_TIMEOUT(stress, parent_that_is_gone_against_everything, NO_LIMIT)
 					2 * END_MS));
 		for (i = 0; i < 3; i++)
 			EXPECT_FALSE(mdev_exists(&uses[i].uuid));
-		/* With the shells open, or without */
+		/* Bind with or without open shells */
 		if (next_random(&random, 2))
 			EXPECT_EQ(0, parent_bind("mdev_relay.1"));
 		for (i = 0; i < 3; i++) {
@@ -495,13 +496,13 @@ TEST_F_TIMEOUT(stress, parent_that_is_gone_against_everything, NO_LIMIT)
 }
 
 /*
- * More than a workqueue of the kernel's runs at once. Where the kernel looks for
- * errors, each has VFIO's lock for so long that the last one of as many would be
- * told of as blocked.
+ * More than a workqueue of the kernel runs at once. On a debug kernel each
+ * shell holds VFIO's lock for so long that the last one of as many would be
+ * reported as blocked.
  */
 #define SHELLS	(600 / time_scale())
 
-/* VFIO has them take turns; that lasts as long as there are fewer and fewer */
+/* VFIO closes one shell after another. Waits as long as their number decreases */
 static bool shells_go(long users)
 {
 	long left = module_users("mdev");

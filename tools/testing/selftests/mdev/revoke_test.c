@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Revocation: a mediated device is taken from a holder that does not release it,
- * by a write to "revoke". What revokes by itself, when a parent goes, is in
- * revoke_parent_test.c.
+ * Revocation: a write to "revoke" takes a mediated device from a holder that
+ * does not release it. revoke_parent_test.c has the revocations when a parent
+ * goes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -35,11 +35,11 @@ static int revoke_write(const struct uuid *uuid, const char *text)
 	return file_puts(mdev_path(uuid, "revoke").text, text);
 }
 
-/* One device, which a process holds */
+/* A device that a process holds */
 FIXTURE(held)
 {
 	struct held held;
-	long users; /* of mdev.ko */
+	long users; /* references to mdev.ko */
 };
 
 FIXTURE_VARIANT(held)
@@ -74,7 +74,7 @@ FIXTURE_TEARDOWN(held)
 	EXPECT_TRUE(mdev_users_become(self->users));
 }
 
-/* In a process of its own, so that one that hangs does not keep us */
+/* Revokes in a child, so that a revocation that hangs does not block the test */
 static int revoke_in_child(const struct uuid *uuid)
 {
 	return child_wait(revoker_start(uuid), SOON_MS);
@@ -92,7 +92,7 @@ static bool said(int log, const struct uuid *uuid, const char *line)
 	return kmsg_wait(log, SOON_MS, uuid->text, line, NULL);
 }
 
-/* That it was taken from its holder, by the name of that */
+/* Does the log name the holder from which the device was revoked? */
 static bool said_revoked(const struct held *held)
 {
 	char line[160];
@@ -135,7 +135,7 @@ TEST_F(held, attribute_takes_a_number)
 						"revoke").text, "1\0", 2));
 	EXPECT_EQ(0, revoke_write(&self->held.uuid, "0"));
 	EXPECT_EQ(0, revoke_write(&self->held.uuid, "0\n"));
-	/* None of which has done anything */
+	/* None of these writes had an effect */
 	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_USE));
 	EXPECT_EQ(0, eventfd_take(self->held.holder.eventfd));
 	EXPECT_EQ(0, mdev_number(&self->held.uuid, "request"));
@@ -208,7 +208,7 @@ TEST_F(held, user_that_is_stopped_is_not_waited_for)
 	EXPECT_EQ(-ENODEV, holder_order(&self->held.holder, HOLDER_USE));
 }
 
-/* Once to ask it once more, and once when it is over */
+/* The first signal asks again, the second one comes at the end */
 TEST_F(held, user_is_told_a_last_time)
 {
 	start_holder(_metadata, &self->held, true);
@@ -223,7 +223,7 @@ TEST_F(held, user_without_eventfd_is_not_told)
 	EXPECT_EQ(0, revoke_in_child(&self->held.uuid));
 	EXPECT_TRUE(said_revoked(&self->held));
 	EXPECT_EQ(0, eventfd_take(self->held.holder.eventfd));
-	/* Nor can it be asked to be */
+	/* The holder cannot register an eventfd, either */
 	EXPECT_EQ(-ENODEV, holder_order(&self->held.holder, HOLDER_REGISTER));
 }
 
@@ -257,7 +257,7 @@ TEST_F(held, framework_stays_until_the_shell_is_closed)
 	EXPECT_EQ(0, revoke_in_child(&self->held.uuid));
 	EXPECT_LT(self->users, module_users("mdev"));
 	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE_DEVICE));
-	/* The group is the user's, too */
+	/* The group of the holder has a reference, too */
 	EXPECT_LT(self->users, module_users("mdev"));
 	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE));
 	EXPECT_TRUE(mdev_users_become(self->users));
@@ -273,7 +273,7 @@ TEST_F(held, uuid_can_be_used_at_once)
 				 &self->held.uuid));
 	old = self->held.holder;
 	start_holder(_metadata, &self->held, true);
-	/* The old user has a shell, the new one a device */
+	/* The former holder has a shell, the new one a device */
 	EXPECT_EQ(-ENODEV, holder_order(&old, HOLDER_USE));
 	EXPECT_EQ(vfio_further(-ENODEV),
 		  holder_order(&old, HOLDER_OPEN_AGAIN));
@@ -286,7 +286,7 @@ TEST_F(held, uuid_can_be_used_at_once)
 			       "1"));
 	EXPECT_EQ(1, eventfd_take(self->held.holder.eventfd));
 	EXPECT_EQ(0, eventfd_take(old.eventfd));
-	/* And what becomes of the old one does not matter to the new one */
+	/* The end of the former holder does not affect the new one */
 	holder_kill(&old);
 	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_USE));
 	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE));
@@ -344,7 +344,7 @@ TEST_F(held, user_that_was_killed_had_released_it)
 			       LOG_REVOKED, NULL));
 }
 
-/* At one point or another; each ends in a device that is gone */
+/* The holder is killed at various points. The device is gone each time */
 TEST_F_TIMEOUT(held, user_killed_meanwhile_is_no_matter, 120)
 {
 	int i, j;
@@ -373,7 +373,7 @@ TEST_F(held, removal_that_waits_ends_with_enodev)
 	self->held.child = -1;
 	EXPECT_FALSE(mdev_exists(&self->held.uuid));
 	EXPECT_TRUE(event(&self->held, MDEV_UEVENT_REQUEST_REVOKED));
-	/* The removal, the revocation, and that it is over */
+	/* Signalled by the removal, by the revocation, and at its end */
 	EXPECT_EQ(3, eventfd_take(self->held.holder.eventfd));
 }
 
@@ -482,7 +482,7 @@ struct used {
 	unsigned char *memory;
 	size_t page;
 	size_t size;
-	/* Where something can be read and written */
+	/* An offset that can be read and written */
 	__u64 at;
 	int log;
 	long relays;
@@ -574,7 +574,7 @@ FIXTURE_TEARDOWN(used)
 	tear_down_used(_metadata, &self->used);
 }
 
-/* Memory comes; what was called gives ENODEV */
+/* The memory appears, and the call returns -ENODEV */
 static void expect_call_fails(struct __test_metadata *_metadata,
 			      struct used *used)
 {
@@ -613,7 +613,7 @@ TEST_F(used, shell_gives_enodev)
 	EXPECT_EQ(-ENODEV, vfio_ioctl(device, VFIO_DEVICE_RESET, NULL));
 	EXPECT_EQ(-ENODEV, vfio_ioctl(device, 0x1234, NULL));
 	EXPECT_EQ(-ENODEV, vfio_ioctl(device, VFIO_DEVICE_FEATURE, &arg));
-	/* There is nothing left of the interrupts, as those wish who take them away */
+	/* The interrupts are gone, so a call that removes them succeeds */
 	EXPECT_EQ(0, vfio_set_irqs(device, VFIO_IRQ_SET_DATA_NONE |
 				   VFIO_IRQ_SET_ACTION_TRIGGER, 0, 0, 0, NULL,
 				   0));
@@ -624,7 +624,7 @@ TEST_F(used, shell_gives_enodev)
 				   device, (off_t)MDEV_RELAY_FAULT_REGION <<
 				   MDEV_RELAY_INDEX_SHIFT));
 	EXPECT_EQ(ENODEV, errno);
-	/* The container is the user's, and works */
+	/* The container belongs to the holder, and still works */
 	EXPECT_EQ(0, vfio_unmap(&self->used.user, IOVA, self->used.size));
 	EXPECT_EQ(0, vfio_map(&self->used.user, self->used.memory, IOVA,
 			      self->used.size));
@@ -653,7 +653,7 @@ TEST_F(used, each_descriptor_is_a_shell)
 			       LOG_CLOSED, NULL));
 	EXPECT_EQ(-ENODEV, vfio_info(second, &info));
 	close(second);
-	/* VFIO takes the container apart with its last group, used or not */
+	/* VFIO frees the container with its last group, so the shell keeps the group */
 	EXPECT_FALSE(kmsg_wait(self->used.log, 300, self->used.uuid.text,
 			       LOG_CLOSED, NULL));
 	EXPECT_EQ(0, vfio_unmap(&self->used.user, IOVA, self->used.size));
@@ -661,7 +661,7 @@ TEST_F(used, each_descriptor_is_a_shell)
 	EXPECT_TRUE(said(self->used.log, &self->used.uuid, LOG_CLOSED));
 }
 
-/* In no process at all, but on its way from one to another */
+/* The descriptor is in a socket, and no process has it */
 TEST_F(used, descriptor_that_was_sent_is_a_shell)
 {
 	char room[CMSG_SPACE(sizeof(int))] = {};
@@ -730,7 +730,7 @@ TEST_F(used, ioctl_that_waits_for_memory_is_not_waited_for)
 	expect_call_fails(_metadata, &self->used);
 }
 
-/* The header is there, the eventfd's number is not */
+/* The header is present, the number of the eventfd is missing */
 TEST_F(used, eventfd_that_waits_for_memory_is_not_waited_for)
 {
 	char *end = (char *)self->used.missing.memory + self->used.page;
@@ -802,11 +802,11 @@ TEST_F(used, eventfds_set_meanwhile_are_dropped)
 	eventfd_take(setter.fd);
 	EXPECT_FALSE(eventfd_wait(setter.fd, 100));
 	close(setter.fd);
-	/* That none is left is seen by the teardown, while the shell is open */
+	/* The contexts are freed while the shell is still open */
 	EXPECT_TRUE(eventfd_ids_back_to(self->used.eventfd_id));
 }
 
-/* The same with the test parent, which reaches guest memory */
+/* The same with mdev_relay, which accesses guest memory */
 FIXTURE(guest)
 {
 	struct used used;
@@ -824,7 +824,7 @@ FIXTURE_TEARDOWN(guest)
 	tear_down_used(_metadata, &self->used);
 }
 
-/* In the kernel, for some time: inside the gate, so it is waited for */
+/* The call is in the parent driver, inside the gate */
 TEST_F(guest, call_in_the_parent_driver_is_waited_for)
 {
 	__s64 start = now_ms();
@@ -855,7 +855,7 @@ TEST_F(guest, call_that_takes_long_is_told_of)
 
 #define MISSING_IOVA	0x10000000ULL
 
-/* What the device reaches of the user's memory is not there: under VFIO's lock */
+/* The device accesses missing memory of the holder, and VFIO holds its lock meanwhile */
 static void start_stuck_access(struct __test_metadata *_metadata,
 			       struct used *used)
 {
@@ -891,7 +891,7 @@ TEST_F(guest, pin_of_guest_memory_is_not_waited_for)
 	EXPECT_EQ(0, vfio_unmap(&self->used.user, IOVA, self->used.size));
 }
 
-/* Type 1 does not wait for such a page: a kernel that did would show here */
+/* Type 1 does not wait for such a page. This test also covers a kernel that does */
 TEST_F(guest, pin_of_memory_that_is_missing_leaves_nothing)
 {
 	ASSERT_EQ(0, vfio_map(&self->used.user, self->used.missing.memory,
@@ -919,12 +919,12 @@ TEST_F(guest, pages_are_unpinned)
 			       2));
 	EXPECT_EQ(self->used.pinned + PAGES, pages_pinned());
 	expect_revoked(_metadata, &self->used.uuid);
-	/* With the shell open */
+	/* The shell is still open */
 	EXPECT_TRUE(pages_pinned_become(self->used.pinned));
 	EXPECT_EQ(0, vfio_unmap(&self->used.user, IOVA, self->used.size));
 }
 
-/* The revocation ends, and unpins when VFIO lets it */
+/* The revocation ends. The pages are unpinned once VFIO's lock is free */
 TEST_F(guest, pages_are_unpinned_when_that_can_be)
 {
 	ASSERT_EQ(0, relay_pin(self->used.user.device, MDEV_RELAY_PIN, IOVA,
@@ -932,7 +932,7 @@ TEST_F(guest, pages_are_unpinned_when_that_can_be)
 	start_stuck_access(_metadata, &self->used);
 	expect_revoked(_metadata, &self->used.uuid);
 	EXPECT_EQ(self->used.pinned + PAGES, pages_pinned());
-	/* The user asks for its memory back meanwhile */
+	/* The holder unmaps its memory meanwhile */
 	ASSERT_EQ(0, call_start(&self->used.second, &(struct call){
 		.run = call_unmap, .user = &self->used.user, .at = IOVA,
 		.len = self->used.size,
@@ -988,7 +988,7 @@ TEST_F(guest, user_stuck_in_a_call_can_be_killed)
 	EXPECT_TRUE(pages_pinned_become(self->used.pinned));
 }
 
-/* Pins race with it: each fails, or is undone */
+/* Pins race with the revocation: each one fails or is undone */
 TEST_F_TIMEOUT(guest, pages_pinned_meanwhile_are_unpinned, 120)
 {
 	int i;
@@ -1039,7 +1039,7 @@ TEST_F_TIMEOUT(guest, dma_unmap_meanwhile_finds_nothing_pinned, 120)
 	}
 }
 
-/* Another device's group, if there are groups, in the same container */
+/* Opens another device's group, if there are groups, in the same container */
 static int vfio_join(struct vfio_user *user, const struct vfio_user *first,
 		     const struct uuid *uuid)
 {
@@ -1053,7 +1053,7 @@ static int vfio_join(struct vfio_user *user, const struct vfio_user *first,
 	return user->group < 0 ? user->group : 0;
 }
 
-/* And the other device */
+/* Opens the other device in the same container, too */
 static int vfio_open_in(struct vfio_user *user, const struct vfio_user *first,
 			const struct uuid *uuid)
 {
@@ -1081,7 +1081,7 @@ TEST_F(guest, device_in_the_container_of_one_that_is_stuck_can_be_revoked)
 	EXPECT_EQ(0, revoke_in_child(&uuid));
 	EXPECT_FALSE(mdev_exists(&uuid));
 	EXPECT_EQ(-ENODEV, vfio_info(other.device, &info));
-	/* The one that is stuck is whole */
+	/* The device that is stuck still works */
 	EXPECT_TRUE(mdev_exists(&self->used.uuid));
 	EXPECT_EQ(0, vfio_info(self->used.user.device, &info));
 	EXPECT_EQ(0, missing_bring(&self->used.missing, self->used.size));
@@ -1107,13 +1107,13 @@ TEST_F(guest, device_that_is_stuck_leaves_the_others_of_its_container)
 	expect_call_fails(_metadata, &self->used);
 	EXPECT_EQ(64, pread(other.device, data, sizeof(data), IOVA));
 	EXPECT_EQ(self->used.pinned + 4, pages_pinned());
-	/* Of which the shell is asked, too */
+	/* VFIO asks the shell to unpin, too */
 	EXPECT_EQ(0, vfio_unmap(&self->used.user, IOVA, self->used.size));
 	vfio_close(&other);
 	EXPECT_EQ(0, mdev_remove(&uuid));
 }
 
-/* An open that has got stuck in VFIO on its way to us, and then comes */
+/* An open that is stuck in VFIO before it reaches mdev.ko, and then continues */
 static long call_open(struct call *call)
 {
 	int fd = vfio_get_device(call->user, call->data);
@@ -1150,7 +1150,7 @@ TEST_F(guest, device_that_is_being_opened_can_be_revoked)
 	vfio_close(&other);
 }
 
-/* Opens and closes that take their time in the parent driver */
+/* Opens and closes the device. The parent driver may be slow at both */
 static int run_opener(void *arg)
 {
 	struct vfio_device_info info;
@@ -1195,7 +1195,7 @@ TEST_F(guest, close_under_way_is_waited_for)
 	EXPECT_EQ(0, revoke_in_child(&self->used.uuid));
 	EXPECT_EQ(0, relay_set("release_ms", 0));
 	EXPECT_EQ(0, child_wait(pid, SOON_MS));
-	/* It was released: nothing was left to be revoked */
+	/* The device was released, so there was nothing to revoke */
 	EXPECT_EQ(revokes, relay_counter("revokes"));
 	EXPECT_FALSE(kmsg_wait(self->used.log, 0, self->used.uuid.text,
 			       LOG_REVOKED, NULL));
@@ -1213,7 +1213,7 @@ TEST_F(guest, release_is_not_called_after_a_revocation)
 	EXPECT_EQ(releases, relay_counter("releases"));
 }
 
-/* The revocation takes its time: who comes meanwhile finds the gate closed */
+/* The revocation takes a while: calls made meanwhile find the gate closed */
 TEST_F(guest, calls_during_a_revocation_fail)
 {
 	struct vfio_device_info info;
@@ -1227,11 +1227,11 @@ TEST_F(guest, calls_during_a_revocation_fail)
 		usleep(1000);
 	EXPECT_EQ(-ENODEV, ret);
 	EXPECT_EQ(-ETIMEDOUT, child_wait(pid, 0));
-	/* It is being removed, and the UUID is in use till then */
+	/* The device is being removed. Until the end its UUID is in use */
 	EXPECT_EQ(-ENODEV, mdev_revoke(&uuid));
 	EXPECT_EQ(-ENODEV, mdev_remove(&uuid));
 	EXPECT_EQ(-EEXIST, mdev_create("mdev_relay.0", RELAY_TYPE, &uuid));
-	/* A close does not wait for it */
+	/* A close does not wait for the revocation */
 	other = child_start(run_opener, &uuid, -1, -1);
 	ret = child_wait(other, SOON_MS);
 	EXPECT_TRUE(ret == ENODEV || ret == EBUSY || ret == ENOENT ||
@@ -1279,7 +1279,7 @@ static void jump(int number)
 	siglongjmp(after_signal, number);
 }
 
-/* The signal that an access gives, or 0 */
+/* Returns the signal that an access raises, or 0 */
 static int touch(unsigned char *at, bool write)
 {
 	struct sigaction action = { .sa_handler = jump }, old_bus, old_segv;
@@ -1312,7 +1312,7 @@ TEST_F(mapped, mapping_gives_sigbus)
 	expect_revoked(_metadata, &self->uuid);
 	EXPECT_EQ(SIGBUS, touch(memory, false));
 	EXPECT_EQ(SIGBUS, touch(memory, true));
-	/* The page is not the next device's, and neither is the mapping */
+	/* Neither the page nor the mapping is of the next device */
 	EXPECT_EQ(0, mdev_create("mdev_relay.0", RELAY_TYPE, &self->uuid));
 	EXPECT_EQ(SIGBUS, touch(memory, false));
 	munmap(memory, self->page);
@@ -1331,7 +1331,7 @@ TEST_F(mapped, mapping_not_touched_before_gives_sigbus)
 	munmap(memory, self->page);
 }
 
-/* The system calls that are given its address get EFAULT */
+/* System calls with an address in the mapping return EFAULT */
 TEST_F(mapped, mapping_is_no_memory_for_the_kernel_either)
 {
 	unsigned char *memory;
@@ -1423,7 +1423,7 @@ TEST_F(mapped, inherited_mapping_gives_sigbus)
 	close(mapping.go);
 }
 
-/* Faults race with it */
+/* Faults race with the revocation */
 static void *run_toucher(void *arg)
 {
 	while (!touch(arg, true))
@@ -1446,7 +1446,7 @@ TEST_F(mapped, mapping_touched_meanwhile_gives_sigbus)
 					    memory));
 		usleep(5000 * (i % 5));
 		expect_revoked(_metadata, &self->uuid);
-		/* It ends with the signal, and with nothing else */
+		/* The thread ends by the signal */
 		pthread_join(thread, NULL);
 		EXPECT_EQ(SIGBUS, touch(memory, false));
 		munmap(memory, self->page);
@@ -1460,7 +1460,7 @@ TEST_F(mapped, mapping_touched_meanwhile_gives_sigbus)
 	munmap(memory, self->page);
 }
 
-/* For as long as a region is mapped */
+/* A device cannot be revoked while the region is mapped */
 static void expect_not_revocable(struct __test_metadata *_metadata,
 				 FIXTURE_DATA(mapped) *self, int region)
 {
@@ -1472,7 +1472,7 @@ static void expect_not_revocable(struct __test_metadata *_metadata,
 	EXPECT_EQ(0, touch(memory, true));
 	EXPECT_EQ(EBUSY, revoke_in_child(&self->uuid));
 	EXPECT_TRUE(said(self->log, &self->uuid, LOG_MAPPED));
-	/* Said once, and nothing has changed */
+	/* The line is logged once, and nothing has changed */
 	EXPECT_EQ(EBUSY, revoke_in_child(&self->uuid));
 	EXPECT_EQ(1, kmsg_count(again, self->uuid.text, LOG_MAPPED));
 	close(again);
@@ -1497,7 +1497,7 @@ TEST_F(mapped, mapping_cannot_be_taken_by_an_old_kernel)
 	expect_not_revocable(_metadata, self, MDEV_RELAY_FAULT_REGION);
 }
 
-/* A parent driver without the callback */
+/* A parent driver without a revoke callback */
 FIXTURE(unrevocable)
 {
 	struct held held;

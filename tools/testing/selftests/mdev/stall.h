@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Holders that keep VFIO waiting: a call that copies to memory that does not
- * come, with the lock of a container's type 1 IOMMU held; and descriptors that
- * lie in a socket, so that no process has them.
+ * Makes VFIO wait: a call copies to missing memory, and holds the lock of a
+ * container's type 1 IOMMU meanwhile. Also sends descriptors to a socket, so
+ * that no process has them.
  */
 #ifndef SELFTESTS_MDEV_STALL_H
 #define SELFTESTS_MDEV_STALL_H
@@ -22,7 +22,7 @@ struct stall {
 
 #define STALL_NONE	{ .bitmap = MISSING_NONE }
 
-/* GET_BITMAP of @len bytes at the IOVA @at, into @data */
+/* Makes a GET_BITMAP of @len bytes at the IOVA @at, into @data */
 static inline long call_get_bitmap(struct call *call)
 {
 	struct {
@@ -52,8 +52,8 @@ static inline int stall_track_writes(const struct vfio_user *user)
 }
 
 /*
- * From here to stall_end() a thread holds the lock of the container of @user,
- * in which @size bytes at @iova are mapped: up to 64 pages.
+ * Until stall_end(), a thread holds the lock of @user's container, in which
+ * @size bytes are mapped at @iova: up to 64 pages.
  */
 static inline int stall_begin(struct stall *stall, const struct vfio_user *user,
 			      __u64 iova, size_t size)
@@ -76,7 +76,7 @@ static inline int stall_begin(struct stall *stall, const struct vfio_user *user,
 	return missing_wait(&stall->bitmap, SOON_MS) ? 0 : -ETIMEDOUT;
 }
 
-/* Whether the lock is free again */
+/* Ends the stall. Returns whether the lock is free */
 static inline bool stall_end(struct stall *stall)
 {
 	if (!stall->held)
@@ -86,7 +86,7 @@ static inline bool stall_end(struct stall *stall)
 	return call_end(&stall->call, SOON_MS) != -ETIMEDOUT;
 }
 
-/* A copy of the descriptor @fd, into @socket */
+/* Sends a copy of the descriptor @fd to @socket */
 static inline int fd_send(int socket, int fd)
 {
 	char control[CMSG_SPACE(sizeof(fd))] = {}, byte = 0;
@@ -104,7 +104,7 @@ static inline int fd_send(int socket, int fd)
 	return sendmsg(socket, &message, 0) < 0 ? -errno : 0;
 }
 
-/* The next descriptor that lies in @socket */
+/* Receives the next descriptor from @socket */
 static inline int fd_receive(int socket)
 {
 	char control[CMSG_SPACE(sizeof(int))], byte;

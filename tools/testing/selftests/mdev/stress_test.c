@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Mediated devices under load: many of them, and processes that create, open,
- * remove and are killed at any point. At the end nothing is lost or left over.
- * The work is bounded by rounds, not by time.
+ * Mediated devices under load: many devices, and processes that create, open
+ * and remove them, and are killed at any point. At the end nothing is lost or
+ * left. The number of rounds limits the work, not the time.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -23,7 +23,7 @@
 #define MANY		1000
 #define WORKERS		3
 #define ROUNDS		40
-#define SHARED		3	/* UUIDs that all workers fight for */
+#define SHARED		3	/* UUIDs that all workers use */
 
 static const struct target {
 	const char *parent;
@@ -35,7 +35,7 @@ static const struct target {
 	{ "mtty", "mtty-2" },
 };
 
-/* What has to be as before, whatever happened */
+/* Counts that must be the same at the end */
 struct inventory {
 	int mdevs;
 	int eventfd_id;
@@ -127,7 +127,7 @@ TEST_F_TIMEOUT(many, devices_exist_at_once, 120 * SLOWER)
 		EXPECT_EQ(-EEXIST, mdev_create("mdev_relay.1",
 					       "mdev_relay-limited",
 					       &self->uuids[i]));
-	/* The oldest first */
+	/* Remove the oldest device first */
 	EXPECT_EQ(0, remove_many(self->uuids));
 }
 
@@ -142,7 +142,7 @@ TEST_F_TIMEOUT(many, devices_go_with_their_parent, 120 * SLOWER)
 	EXPECT_EQ(0, parent_bind("mdev_relay.0"));
 }
 
-/* KASAN keeps what was freed for a while, unless its cache is to shrink */
+/* KASAN keeps freed objects for a while, unless their cache is shrunk */
 static void shrink_slab(void)
 {
 	DIR *dir = opendir("/sys/kernel/slab");
@@ -159,13 +159,13 @@ static void shrink_slab(void)
 		closedir(dir);
 }
 
-/* Kilobytes of slab that cannot be reclaimed */
+/* Returns the kilobytes of slab memory that cannot be reclaimed */
 static long unreclaimable(void)
 {
 	char text[8192];
 	char *found;
 
-	/* What waits for a grace period has been freed then */
+	/* After this, objects that waited for a grace period are freed */
 	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
 	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
 	shrink_slab();
@@ -176,9 +176,9 @@ static long unreclaimable(void)
 }
 
 /*
- * After a warm-up. What the kernel does besides moves the figure too, so what
- * is seen is 256 bytes a device, and more: what is smaller is left to those
- * who count objects.
+ * Leaks are measured after a warm-up. Other work of the kernel changes the
+ * figure, too, so the test only finds leaks of 256 bytes and more for each
+ * device. The leak scan finds smaller ones.
  */
 #define LEAK_DEVICES	250
 #define LEAK_ROUNDS	4
@@ -223,7 +223,7 @@ TEST_F_TIMEOUT(many, devices_leave_no_memory_behind, 240 * SLOWER)
 	EXPECT_GT(before + LEAK_KIB, after);
 }
 
-/* A generator of its own for each process, so that a run can be repeated */
+/* A random number generator for each process, so that a run can be repeated */
 static unsigned int next_random(unsigned int *state)
 {
 	*state = *state * 1103515245 + 12345;
@@ -235,7 +235,7 @@ struct work {
 	unsigned int random;
 };
 
-/* A user of a device, for as long as it lives */
+/* Uses a device until it is killed */
 static int run_victim(void *arg)
 {
 	struct work *work = arg;
@@ -246,7 +246,7 @@ static int run_victim(void *arg)
 	int fd = eventfd_new();
 	int i;
 
-	/* Not for ever: a test that fails must not leave it behind */
+	/* Not for ever: if the test fails, this process must end */
 	for (i = 0; i < 2000; i++) {
 		if (vfio_open(&user, uuid)) {
 			sched_yield();
@@ -271,7 +271,7 @@ static int run_shared_remover(void *arg)
 	return -mdev_remove(&work->uuids[next_random(&work->random) % SHARED]);
 }
 
-/* Creates, lets others use and remove, and kills them at any point */
+/* Creates devices, lets children use and remove them, and kills the children */
 static int run_worker(void *arg)
 {
 	struct work *work = arg;

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * Devices whose open or close is stuck in VFIO: their holder lets their container
- * wait, with its lock held.
- */
+/* Devices whose open or close is stuck in VFIO: their container's lock is held. */
 #ifndef SELFTESTS_MDEV_STUCK_H
 #define SELFTESTS_MDEV_STUCK_H
 
@@ -13,7 +10,7 @@
 #include "lib.h"
 #include "stall.h"
 
-/* A device in which its holder, this process, can get stuck */
+/* A device whose holder is this process, which can get stuck */
 struct stuck {
 	struct uuid uuid;
 	struct vfio_user user;
@@ -21,7 +18,7 @@ struct stuck {
 	struct call call;
 };
 
-/* Where its memory is for the device: four pages */
+/* The IOVA of the holder's memory: four pages */
 #define STUCK_IOVA	0x100000ULL
 
 #define STUCK_NONE { .user = VFIO_USER_NONE, .stall = STALL_NONE,	\
@@ -68,7 +65,7 @@ static inline long call_open_device(struct call *call)
 	return vfio_get_device(call->user, call->data);
 }
 
-/* A thread is in a call, until the container's lock is free */
+/* Starts a call in a thread, which then waits for the container's lock */
 static inline int stuck_in(struct stuck *stuck, long (*run)(struct call *call))
 {
 	int ret = stuck_lock(stuck);
@@ -93,14 +90,14 @@ static inline int stuck_in_open(struct stuck *stuck)
 	return stuck_in(stuck, call_open_device);
 }
 
-/* With the group's lock held, too */
+/* Gets stuck in the same way, with the group's lock held, too */
 static inline int stuck_in_group(struct stuck *stuck)
 {
 	stuck_close_device(stuck);
 	return stuck_in(stuck, call_close_group);
 }
 
-/* Whether all that was stuck has come to its end */
+/* Ends the stall. Returns whether all stuck calls have returned */
 static inline bool stuck_free(struct stuck *stuck)
 {
 	bool ended = stall_end(&stuck->stall);
