@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Channel programs that are active, on a machine that runs them beside its
- * processors: how they are ended, in all ways and in time, and what is seen of
- * them meanwhile.
+ * Channel programs that stay active, on a machine whose channels run beside its
+ * processors: all ways to end them, each in time, and what the holder sees
+ * meanwhile.
  */
 #include <errno.h>
 #include <signal.h>
@@ -11,17 +11,14 @@
 #include "kselftest_harness.h"
 #include "life.h"
 
-/*
- * Card readers: they do nothing by themselves. A test that fails may lose one, so
- * the next takes another
- */
+/* Card readers do nothing by themselves. A failed test may lose one; the next test takes another */
 #define READERS		20
 #define FIRST_READER	0x10
 
-/* A second is what the driver has; the rest is for a slow machine */
+/* The driver has a second. The rest is for a slow machine */
 #define BOUND_MS	(2000 * SLOWER)
 
-/* Word 1 of the ORB, and word 0 of the SCSW, which has some of it too */
+/* Word 1 of the ORB, and word 0 of the SCSW, which has some of its bits */
 #define ORB_INITIAL	0x00200000U
 #define SCSW_FMT1	0x00800000U
 
@@ -58,7 +55,7 @@ FIXTURE_TEARDOWN(active)
 	life_tear_down(_metadata, &self->life);
 }
 
-/* Sense data and again, for ever; its memory is used as long as it runs */
+/* Reads sense data for ever. The program's memory is in use as long as it runs */
 static int start_loop(const struct ccw *ccw, __u32 flags)
 {
 	__u32 at;
@@ -85,14 +82,14 @@ static void start_looping(struct __test_metadata *_metadata,
 	EXPECT_LT(ccw->pinned, pages_pinned());
 }
 
-/* Memory is given back with the response, or with what ended the program */
+/* Memory is unpinned with the response, or by the call that ends the program */
 static void expect_nothing_pinned(struct __test_metadata *_metadata,
 				  const struct ccw *ccw)
 {
 	EXPECT_EQ(ccw->pinned, pages_pinned());
 }
 
-/* The driver has ended the program, whose end is that of a start */
+/* The driver has ended the program. The response is that of a start */
 static void expect_lost_program(struct __test_metadata *_metadata,
 				const struct response *response)
 {
@@ -168,13 +165,13 @@ TEST_F(active, reset_ends_it)
 	EXPECT_EQ(0, vfio_ioctl(ccw->user.device, VFIO_DEVICE_RESET, NULL));
 	EXPECT_GE(BOUND_MS, now_ms() - begun);
 	expect_nothing_pinned(_metadata, ccw);
-	/* QEMU would wait for it for ever */
+	/* Without a response, QEMU would wait for ever */
 	ASSERT_EQ(0, ccw_response(ccw, &ccw->response));
 	expect_lost_program(_metadata, &ccw->response);
 	expect_usable(_metadata, ccw);
 }
 
-/* What was stopped is told once */
+/* A reset reports a stopped program once */
 TEST_F(active, second_reset_signals_nothing)
 {
 	struct ccw *ccw = &self->life.ccw;
@@ -200,7 +197,7 @@ TEST_F(active, unmap_ends_it)
 	EXPECT_GE(BOUND_MS, now_ms() - begun);
 	expect_nothing_pinned(_metadata, ccw);
 	ASSERT_EQ(0, vfio_map(&ccw->user, ccw->memory, GUEST_BASE, GUEST_SIZE));
-	/* The user hears of it: not as of a clear, which it did not issue */
+	/* The response is not that of a clear, which the holder did not issue */
 	ASSERT_EQ(0, ccw_response(ccw, &ccw->response));
 	expect_lost_program(_metadata, &ccw->response);
 	expect_usable(_metadata, ccw);
@@ -237,7 +234,7 @@ TEST_F(active, close_ends_it)
 	expect_usable(_metadata, ccw);
 }
 
-/* A user with an active program, which says when it has begun */
+/* A holder with an active program. Reports when the program has begun */
 static int run_looping_user(void *arg)
 {
 	struct ccw *ccw = arg;
@@ -294,7 +291,7 @@ TEST_F(active, revocation_ends_it)
 	EXPECT_GE(BOUND_MS, now_ms() - begun);
 	expect_nothing_pinned(_metadata, ccw);
 	EXPECT_FALSE(mdev_exists(&ccw->uuid));
-	/* And the subchannel is as good as new */
+	/* The subchannel can be used again */
 	ASSERT_EQ(0, ccw_create(ccw));
 	ASSERT_EQ(0, ccw_open(ccw));
 	expect_usable(_metadata, ccw);
@@ -331,7 +328,7 @@ TEST_F(active, unbind_ends_it_and_the_host_has_the_device)
 	EXPECT_TRUE(soon(file_exists(ccw_path(self->reader, "cutype").text)));
 }
 
-/* What is seen of it */
+/* What the holder sees of an active program */
 
 TEST_F(active, subchannel_has_the_users_format)
 {
@@ -361,7 +358,7 @@ TEST_F(active, initial_status_does_not_end_it)
 	EXPECT_LT(ccw->pinned, pages_pinned());
 }
 
-/* More of them than are kept: some intermediate ones are lost, the end is not */
+/* There are more responses than are kept. Intermediate ones may be lost, the end may not */
 TEST_F(active, responses_come_in_order_and_the_end_is_last)
 {
 	struct ccw *ccw = &self->life.ccw;
@@ -373,7 +370,7 @@ TEST_F(active, responses_come_in_order_and_the_end_is_last)
 			     0);
 	at = put_ccw(ccw, at, CMD_NOP, CCW_SLI, 1, 0);
 	ASSERT_EQ(0, ccw_start(ccw, ORB_FORMAT1, PROGRAM));
-	/* Read late */
+	/* Fetch the responses late */
 	ASSERT_TRUE(soon(!(schib_scsw(ccw) & SCSW_ACTIVE)));
 	usleep(200000);
 	do {

@@ -27,7 +27,7 @@
 #define CSS_DEVICES	"/sys/bus/css/devices/"
 #define CCW_DEVICES	"/sys/bus/ccw/devices/"
 
-/* Control-unit types, as sysfs has them: what the virtual machine offers */
+/* Control-unit types of the virtual machine's devices, as in sysfs */
 #define CU_RNG		"3832/04"
 #define CU_BLOCK	"3832/02"
 #define CU_TERMINAL	"3270/00"
@@ -44,12 +44,12 @@
 #define GUEST_SIZE	0x400000U
 #define GUEST_END	(GUEST_BASE + GUEST_SIZE)
 
-/* Where in it a test's program, lists of addresses and data lie */
+/* A test's program, lists of addresses and data lie here */
 #define PROGRAM		GUEST_BASE
 #define LIST		(GUEST_BASE + 0x40000)
 #define DATA		(GUEST_BASE + 0x80000)
 
-/* Nothing is ever mapped there */
+/* Nothing is mapped there, unless a test does it */
 #define NOWHERE		0x800000U
 
 /* How long the host's driver may take for a device that it gets back */
@@ -110,7 +110,7 @@
 #define CSTAT_PROGRAM	0x20
 #define CSTAT_INTERFACE	0x02	/* control check */
 
-/* What an interrupt has brought */
+/* The response that an interrupt announces */
 struct response {
 	__u32 fctl;
 	__u32 stctl;
@@ -118,18 +118,18 @@ struct response {
 	__u8 dstat;
 	__u8 cstat;
 	__u16 count;
-	__u8 sense;		/* the first byte, where sense data came too */
+	__u8 sense;		/* the first byte, if there is sense data */
 };
 
 struct ccw {
 	char sch[32];		/* the subchannel */
-	char device[32];	/* the device that it is to the host */
+	char device[32];	/* the host's name of its device */
 	bool bound;
 	struct uuid uuid;
 	bool created;
-	/* The kernel's own vfio_ccw, which is known to differ */
+	/* The driver is the kernel's own, which is known to differ */
 	bool kernels_own;
-	/* And it is on the kernel's own mdev.ko, too */
+	/* mdev.ko is the kernel's own, too */
 	bool kernels_mdev;
 	struct vfio_user user;
 	__u64 offset[NR_REGIONS];
@@ -138,7 +138,7 @@ struct ccw {
 	__u8 *memory;
 	long pinned;
 	int eventfd_id;
-	struct response response;	/* the last that a test looks at */
+	struct response response;	/* the last one fetched */
 };
 
 static inline struct path css_path(const char *sch, const char *attr)
@@ -159,7 +159,7 @@ static inline struct path ccw_path(const char *device, const char *attr)
 	return path;
 }
 
-/* Whether a device is of that name, or of that control-unit type */
+/* Does the device have this name, or this control-unit type? */
 static inline bool ccw_matches(const char *device, const char *wanted)
 {
 	char text[32];
@@ -170,7 +170,7 @@ static inline bool ccw_matches(const char *device, const char *wanted)
 			 sizeof(text)) > 0 && !strcmp(text, wanted);
 }
 
-/* Finds a device by its name or its control-unit type, or -ENODEV */
+/* Finds a device by its name or its control-unit type. Returns -ENODEV if there is none */
 static inline int ccw_find(struct ccw *ccw, const char *wanted)
 {
 	DIR *dir = opendir(CCW_DEVICES);
@@ -221,7 +221,7 @@ static inline pid_t sch_unbinder_start(const char *sch)
 	return child_start(run_sch_unbinder, (void *)sch, -1, -1);
 }
 
-/* The host's driver gives the subchannel to vfio_ccw */
+/* Takes the subchannel from the host's driver, and gives it to vfio_ccw */
 static inline int ccw_bind(struct ccw *ccw)
 {
 	int err = sch_unbind(ccw->sch);
@@ -235,10 +235,11 @@ static inline int ccw_bind(struct ccw *ccw)
 }
 
 /*
- * The kernel's own virtio_ccw brings a new device online from a thread of its
- * own, which may touch the device after it was freed (virtio_ccw_auto_online()
- * takes no reference): let it come to its end. There is no event for that. On a
- * busy machine, a device that had just come was also seen to be missing for a moment.
+ * The kernel's own virtio_ccw brings a new device online in a thread of its
+ * own. That thread may touch the device after it was freed, because
+ * virtio_ccw_auto_online() takes no reference. So wait until it has ended.
+ * There is no event for that. On a busy machine, a new device may also be
+ * missing for a moment.
  */
 static inline int ccw_settle(const char *device)
 {
@@ -262,7 +263,7 @@ static inline int ccw_settle(const char *device)
 	return ret;
 }
 
-/* And takes it back; the device is there again when this returns */
+/* Gives the subchannel back to the host's driver. The device is there again on return */
 static inline int ccw_unbind(struct ccw *ccw)
 {
 	int events = uevent_open();
@@ -329,7 +330,7 @@ static inline void ccw_close(struct ccw *ccw)
 {
 	__u32 i;
 
-	/* It keeps the eventfds for the next opener */
+	/* The kernel's own driver would keep the eventfds for the next holder */
 	for (i = 0; ccw->kernels_own && i < VFIO_CCW_NUM_IRQS; i++)
 		vfio_set_eventfd(ccw->user.device, i, -1);
 	vfio_close(&ccw->user);
@@ -337,7 +338,7 @@ static inline void ccw_close(struct ccw *ccw)
 	eventfd_take(ccw->crw);
 }
 
-/* Bound, with its mediated device; not open. -ENODEV: no such device */
+/* Binds a device, without opening it. Returns -ENODEV if there is none */
 static inline int ccw_grab(struct ccw *ccw, const char *wanted)
 {
 	int err;
@@ -359,7 +360,7 @@ static inline int ccw_grab(struct ccw *ccw, const char *wanted)
 	return err ? err : ccw_create(ccw);
 }
 
-/* All as it was: returns 0, or what went wrong first */
+/* Undoes ccw_grab(). Returns 0 or the first error */
 static inline int ccw_release(struct ccw *ccw)
 {
 	int err = 0, ret;
@@ -369,7 +370,7 @@ static inline int ccw_release(struct ccw *ccw)
 	ccw_close(ccw);
 	if (ccw->created && mdev_exists(&ccw->uuid))
 		err = ccw_remove(ccw);
-	/* It may have been pulled */
+	/* The device may have been pulled */
 	if (ccw->bound && parent_exists(ccw->sch)) {
 		ret = ccw_unbind(ccw);
 		err = err ? err : ret;
@@ -388,7 +389,7 @@ static inline void *guest(const struct ccw *ccw, __u32 addr)
 	return ccw->memory + (addr - GUEST_BASE);
 }
 
-/* Returns the address behind the CCW */
+/* Puts a CCW. Returns the address behind it */
 static inline __u32 put_ccw(const struct ccw *ccw, __u32 addr, __u8 cmd,
 			    __u8 flags, __u16 count, __u32 data)
 {
@@ -401,7 +402,7 @@ static inline __u32 put_ccw(const struct ccw *ccw, __u32 addr, __u8 cmd,
 	return addr + sizeof(words);
 }
 
-/* The same in format 0 */
+/* Puts a CCW of format 0. Returns the address behind it */
 static inline __u32 put_ccw0(const struct ccw *ccw, __u32 addr, __u8 cmd,
 			     __u8 flags, __u16 count, __u32 data)
 {
@@ -414,7 +415,7 @@ static inline __u32 put_ccw0(const struct ccw *ccw, __u32 addr, __u8 cmd,
 	return addr + sizeof(words);
 }
 
-/* In the format that word 1 of the ORB, @orb, says */
+/* Puts a CCW of the format in @orb, word 1 of the ORB */
 static inline __u32 put_ccw_of(const struct ccw *ccw, __u32 orb, __u32 addr,
 			       __u8 cmd, __u8 flags, __u16 count, __u32 data)
 {
@@ -439,7 +440,7 @@ static inline void put_idaw2(const struct ccw *ccw, __u32 list, int index,
 	memcpy(guest(ccw, list + index * sizeof(word)), &word, sizeof(word));
 }
 
-/* In the format that word 1 of the ORB, @orb, says */
+/* Puts an address of the format in @orb, word 1 of the ORB */
 static inline void put_idaw(const struct ccw *ccw, __u32 orb, __u32 list,
 			    int index, __u64 data)
 {
@@ -484,7 +485,7 @@ static inline void fill_region(struct ccw_io_region *region, __u32 flags,
 	memcpy(region->scsw_area, &scsw, sizeof(scsw));
 }
 
-/* START SUBCHANNEL, as a virtual machine does it */
+/* Asks for START SUBCHANNEL, as a virtual machine does */
 static inline int ccw_start(const struct ccw *ccw, __u32 flags, __u32 program)
 {
 	struct ccw_io_region region;
@@ -493,7 +494,7 @@ static inline int ccw_start(const struct ccw *ccw, __u32 flags, __u32 program)
 	return region_write(ccw, REGION_IO, &region, sizeof(region));
 }
 
-/* HALT or CLEAR SUBCHANNEL */
+/* Asks for HALT or CLEAR SUBCHANNEL */
 static inline int ccw_async(const struct ccw *ccw, __u32 command)
 {
 	struct ccw_cmd_region region = { .command = command };
@@ -501,7 +502,7 @@ static inline int ccw_async(const struct ccw *ccw, __u32 command)
 	return region_write(ccw, REGION_CMD, &region, sizeof(region));
 }
 
-/* What the last write of the region has come to */
+/* Returns the result of the last write to the region */
 static inline int ret_code(const struct ccw *ccw, int region)
 {
 	__u64 offset = ccw->offset[region] +
@@ -535,7 +536,7 @@ static inline int read_irb(const struct ccw *ccw, struct response *response)
 	return 0;
 }
 
-/* Without what it tells of what it has stopped, if there was something */
+/* Resets the device. Drops the response for a program that the reset has ended */
 static inline int ccw_reset(const struct ccw *ccw)
 {
 	struct response response;
@@ -547,7 +548,7 @@ static inline int ccw_reset(const struct ccw *ccw)
 	return err;
 }
 
-/* Waits for an interrupt, and takes what it brings */
+/* Waits for an interrupt, and fetches its response */
 static inline int ccw_response(const struct ccw *ccw, struct response *response)
 {
 	if (!eventfd_wait(ccw->io, SOON_MS))
@@ -556,7 +557,7 @@ static inline int ccw_response(const struct ccw *ccw, struct response *response)
 	return read_irb(ccw, response);
 }
 
-/* Start, and wait for the end */
+/* Starts a program, and waits for its end */
 static inline int ccw_run(const struct ccw *ccw, __u32 flags, __u32 program,
 			  struct response *response)
 {

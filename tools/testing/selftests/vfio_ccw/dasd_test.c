@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The requests of Linux's driver of 3390 disks, dasd_eckd, with the same
- * commands, flags, counts and parameters. Each runs translated by vfio_ccw and
- * as it is on the hardware, and has to do the same. What every such disk knows
- * must also work; the rest may be rejected, alike on both sides.
+ * The requests of dasd_eckd, Linux's driver of 3390 disks, with the same
+ * commands, flags, counts and parameters. Each request runs twice: translated
+ * by vfio_ccw, and as it is on the hardware. Both must do the same. A request
+ * that all such disks know must also work. Others may be rejected, but alike on
+ * both sides.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -13,10 +14,10 @@
 #include "ipl.h"
 #include "raw.h"
 
-/* All of the driver's requests allow for prefetching, and have 64-bit IDAWs */
+/* All of the driver's requests allow prefetching, and have 64-bit IDAWs */
 #define ORB_DRIVER	(ORB_FORMAT1 | ORB_IDA64)
 
-/* The memory's parts, from its begin on */
+/* The parts of the memory, from its beginning on */
 #define PROGRAM_AT	0x0
 #define RECOVERY_AT	0x800
 #define SECOND_RECOVERY_AT 0x900
@@ -37,14 +38,14 @@
 #define DISK_RELEASE	0x94
 #define DISK_WRITE_TRACK 0x95
 #define DISK_WRITE_CKD_MT 0x9d
-#define DISK_READ_DATA	0xa6	/* of a track */
+#define DISK_READ_DATA	0xa6	/* data of a track */
 #define DISK_RESERVE	0xb4
 #define DISK_PREFIX	0xe7
 #define DISK_DCTL	0xf3	/* diagnostic control */
 #define DISK_DSO	0xf7	/* define subsystem operation */
 #define DISK_RSCK	0xf9	/* reset summary unit check */
 
-/* With the record's key, too: for the first records of the volume */
+/* A command's flag for the record's key, for the volume's first records */
 #define DISK_WITH_KEY	0x08
 
 /* Sizes of parameters */
@@ -56,7 +57,7 @@
 #define COUNT_SIZE	8
 #define SENSE_SIZE	32
 
-/* What a track's data has at most */
+/* The most data that a track has */
 #define TRACK_SIZE	57326
 
 /* Tracks for tests that write or format them */
@@ -113,7 +114,7 @@ static void put_half(__u8 *to, __u16 value)
 	memcpy(to, &value, sizeof(value));
 }
 
-/* Room for parameters, all zero */
+/* Returns room for parameters, all zero */
 static __u32 parameters(FIXTURE_DATA(dasd) *self, __u32 size)
 {
 	__u32 offset = self->data;
@@ -122,7 +123,7 @@ static __u32 parameters(FIXTURE_DATA(dasd) *self, __u32 size)
 	return offset;
 }
 
-/* The next CCW, which the one before it chains to */
+/* Appends a CCW. The one before it chains to it */
 static void command(FIXTURE_DATA(dasd) *self, __u8 cmd, __u8 flags,
 		    __u16 count, __u32 offset)
 {
@@ -151,7 +152,7 @@ static bool is_format(__u8 cmd)
 	return cmd == DISK_WRITE_CKD || cmd == DISK_WRITE_R0;
 }
 
-/* What define extent says of the commands that follow */
+/* Fills in the parameters of define extent for a command that follows */
 static void fill_extent(__u8 *extent, int first, int last, __u8 cmd)
 {
 	if (cmd == DISK_WRITE_R0)
@@ -185,7 +186,7 @@ static int quotient_up(int a, int b)
 	return (a + b - 1) / b;
 }
 
-/* Where a record begins on a track of a 3390, in its sectors */
+/* Returns the sector of a 3390's track in which a record begins */
 static __u8 sector_of(int record, int size)
 {
 	int blocks = quotient_up(size + 6, 232);
@@ -194,7 +195,7 @@ static __u8 sector_of(int record, int size)
 	return record ? (49 + (record - 1) * (10 + cells)) / 8 : 0;
 }
 
-/* Orientation and operation of the commands that follow */
+/* Returns the orientation and operation for locate record */
 static __u8 operation_of(__u8 cmd)
 {
 	if (cmd == DISK_WRITE_R0)
@@ -231,7 +232,7 @@ static __u8 *locate_record(FIXTURE_DATA(dasd) *self, int track, int record,
 
 /* Both sides */
 
-/* A client makes condition code 3 of each of these */
+/* A program like QEMU turns -EACCES and -ENODEV into condition code 3 */
 static int as_condition(int err)
 {
 	return err == -EACCES ? -ENODEV : err;
@@ -284,7 +285,7 @@ static bool run_both(struct __test_metadata *_metadata,
 	return expect_same(_metadata, self, name);
 }
 
-/* Runs the request, which has to do the same, whatever that is */
+/* Runs the request. Both sides must do the same, whatever that is */
 static bool run_alike(struct __test_metadata *_metadata,
 		      FIXTURE_DATA(dasd) *self, const char *name)
 {
@@ -297,7 +298,7 @@ static bool ended_well(FIXTURE_DATA(dasd) *self)
 	       status_of(&self->outcomes[1]) >> 16 == DSTAT_END << 8;
 }
 
-/* What is not known, or not liked, ends otherwise: for a person to read */
+/* For a person to read: the disk may not know the request, or may reject it */
 static void note_refusal(struct __test_metadata *_metadata,
 			 FIXTURE_DATA(dasd) *self, const char *name)
 {
@@ -318,7 +319,7 @@ static void expect_done(struct __test_metadata *_metadata,
 		tell(_metadata, self, name);
 }
 
-/* It has to work, too */
+/* Runs the request. Both sides must do the same, and it must work */
 static void run_well(struct __test_metadata *_metadata,
 		     FIXTURE_DATA(dasd) *self, const char *name)
 {
@@ -326,7 +327,7 @@ static void run_well(struct __test_metadata *_metadata,
 	expect_done(_metadata, self, name);
 }
 
-/* What it left in memory */
+/* Returns the memory at an offset, as the request has left it */
 static const __u8 *result(FIXTURE_DATA(dasd) *self, __u32 offset)
 {
 	return self->outcomes[1].memory + offset;
@@ -337,9 +338,9 @@ static bool has_block(FIXTURE_DATA(dasd) *self, int index, const __u8 *block)
 	return !memcmp(result(self, BLOCKS + index * RECORD), block, RECORD);
 }
 
-/* What the disk is */
+/* Properties of the disk */
 
-/* The caller says by "V1.0" in EBCDIC what it understands */
+/* "V1.0" in EBCDIC is the version that the caller knows */
 static __u32 read_configuration(FIXTURE_DATA(dasd) *self)
 {
 	__u32 offset;
@@ -362,7 +363,7 @@ TEST_F(dasd, configuration_is_read)
 			    "\x40\x40\xf3\xf3\xf9\xf0", 6));
 }
 
-/* Once by each path alone, also by those that the disk does not have */
+/* Runs once on each path alone, including paths that the disk does not have */
 TEST_F(dasd, each_path_is_verified)
 {
 	int path, operational = 0;
@@ -393,7 +394,7 @@ TEST_F(dasd, characteristics_are_read)
 	EXPECT_EQ(0, memcmp(result(self, offset) + 12, "\0\x0a\0\x0f", 4));
 }
 
-/* Commands that are a request of their own */
+/* Requests of one command */
 
 struct single {
 	const char *name;
@@ -401,7 +402,7 @@ struct single {
 	__u8 flags;
 	__u16 count;
 	bool works;		/* on every such disk */
-	__u8 data[4];		/* what its parameters begin with */
+	__u8 data[4];		/* its first parameters */
 };
 
 static void run_singles(struct __test_metadata *_metadata,
@@ -425,7 +426,7 @@ static void run_singles(struct __test_metadata *_metadata,
 	}
 }
 
-/* Each of them brings sense data, like a SENSE */
+/* Each of these commands reads sense data, like SENSE */
 static const struct single reservations[] = {
 	{ "reserve", DISK_RESERVE, CCW_SLI, SENSE_SIZE, true, { } },
 	{ "reserve again", DISK_RESERVE, CCW_SLI, SENSE_SIZE, true, { } },
@@ -507,7 +508,7 @@ struct record {
 	__u16 size;
 };
 
-/* The first records have keys, as on volumes that z/OS knows, too */
+/* The first records have keys, as on volumes for z/OS */
 static struct record record_at(int track, int number)
 {
 	static const __u16 sizes[] = { 24, 144, 80 };
@@ -555,7 +556,7 @@ static void format(FIXTURE_DATA(dasd) *self, int track, int n)
 	}
 }
 
-/* Reads the counts of @n records of a track; returns where they come to */
+/* Reads the counts of @n records of a track. Returns the offset of the first */
 static __u32 read_counts(FIXTURE_DATA(dasd) *self, int track, int n)
 {
 	__u32 offset;
@@ -632,14 +633,14 @@ TEST_F(dasd, track_is_invalidated)
 	offset = read_counts(self, TRACK_FORMAT, 2);
 	run_alike(_metadata, self, "counts of an invalid track");
 	note_refusal(_metadata, self, "counts of an invalid track");
-	/* There is no second one */
+	/* The track has no second record */
 	EXPECT_FALSE(is_count(self, offset + COUNT_SIZE, TRACK_FORMAT, 2));
 	format(self, TRACK_FORMAT, 1);
 	run_well(_metadata, self, "format of a track");
 	expect_formatted(_metadata, self, TRACK_FORMAT);
 }
 
-/* As the driver finds out how a disk is formatted */
+/* Reads what the driver reads to find out how a disk is formatted */
 static __u32 analyse(FIXTURE_DATA(dasd) *self)
 {
 	__u32 offset;
@@ -673,7 +674,7 @@ TEST_F(dasd, layout_is_recognised)
 
 /* Blocks */
 
-/* Where a block's data is: in a list of one address if that is wanted */
+/* Reads or writes a block, with a list of one address if @list */
 static void transfer(FIXTURE_DATA(dasd) *self, __u8 cmd, __u16 count,
 		     int index, bool list)
 {
@@ -688,7 +689,7 @@ static void transfer(FIXTURE_DATA(dasd) *self, __u8 cmd, __u16 count,
 	command(self, cmd, CCW_IDA, count, offset);
 }
 
-/* @n blocks, from one of the disk's on; the last comes first in memory */
+/* Moves @n blocks from @block on. The last one comes first in memory */
 static void move_blocks(FIXTURE_DATA(dasd) *self, __u8 cmd, int block, int n,
 			bool lists)
 {
@@ -730,12 +731,12 @@ TEST_F(dasd, blocks_are_written_and_read)
 	expect_blocks(_metadata, self, block + 2, 1, false);
 	expect_blocks(_metadata, self, block + 2, 1, true);
 	expect_blocks(_metadata, self, block, RECORDS, true);
-	/* Over the end of a track */
+	/* Across the end of a track */
 	expect_blocks(_metadata, self, block + 7, RECORDS, false);
 	expect_blocks(_metadata, self, block + 7, RECORDS, true);
 }
 
-/* Define extent has the time of day behind it if a server sets the clock */
+/* If a server sets the clock, define extent has the time of day behind it */
 TEST_F(dasd, blocks_are_written_with_the_time_of_day)
 {
 	__u8 *extent = define_extent(self, TRACK_BLOCKS, TRACK_BLOCKS,
@@ -751,7 +752,7 @@ TEST_F(dasd, blocks_are_written_with_the_time_of_day)
 	note_refusal(_metadata, self, "write with the time of day");
 }
 
-/* Each record of the first two tracks is located, and some have a key */
+/* Locates records of the first two tracks one by one. Some have a key */
 static void move_special(FIXTURE_DATA(dasd) *self, __u8 cmd)
 {
 	static const int blocks[] = { 0, 1, 2, 3, RECORDS, RECORDS + 1 };
@@ -788,7 +789,7 @@ TEST_F(dasd, records_with_keys_are_written_and_read)
 			    sizeof(record)));
 }
 
-/* Whole tracks, and what newer control units have in place of the pair */
+/* Whole tracks, and the prefix command of newer control units */
 
 static __u32 put_track_list(FIXTURE_DATA(dasd) *self)
 {
@@ -835,7 +836,7 @@ TEST_F(dasd, raw_tracks_are_read_and_written)
 	raw_track(self, DISK_WRITE_TRACK, DISK_LOCATE_EXT);
 	run_alike(_metadata, self, "write full track");
 	note_refusal(_metadata, self, "write full track");
-	/* The same with what all control units know */
+	/* The same with a command that all control units know */
 	raw_track(self, DISK_READ_TRACK, DISK_LOCATE);
 	run_well(_metadata, self, "read track after locate record");
 }
@@ -875,7 +876,7 @@ TEST_F(dasd, prefix_and_track_data_are_as_the_disk_has_them)
 
 /* Errors, and how the driver goes on after them */
 
-/* Writes records 3, 4 and 5, but promises two; record 6 comes behind them */
+/* Writes four records from record 3 on, but promises two */
 static void write_one_too_many(FIXTURE_DATA(dasd) *self)
 {
 	int i;
@@ -887,7 +888,7 @@ static void write_one_too_many(FIXTURE_DATA(dasd) *self)
 		transfer(self, DISK_WRITE_MT, RECORD, i, i % 2);
 }
 
-/* A program of its own, beside the one that failed */
+/* Begins another program, beside the one that failed */
 static void begin_recovery(FIXTURE_DATA(dasd) *self, __u32 offset)
 {
 	self->at = offset;
@@ -899,7 +900,7 @@ static void go_to(FIXTURE_DATA(dasd) *self, __u32 offset)
 	command(self, CMD_TIC, 0, 0, offset);
 }
 
-/* Runs the request, which has to fail */
+/* Runs the request. It must end with a unit check */
 static void run_into_check(struct __test_metadata *_metadata,
 			   FIXTURE_DATA(dasd) *self, const char *name)
 {
@@ -912,7 +913,7 @@ static void run_into_check(struct __test_metadata *_metadata,
 	       status_of(side) >> 16, be32toh(side->irb[8]));
 }
 
-/* Sense data, as both sides have it in the IRB */
+/* Returns the sense data in the IRB. It is the same on both sides */
 static const __u8 *sense_of(FIXTURE_DATA(dasd) *self)
 {
 	return (const __u8 *)&self->outcomes[1].irb[8];
@@ -922,13 +923,13 @@ TEST_F(dasd, unit_check_comes_with_sense_data)
 {
 	write_one_too_many(self);
 	run_into_check(_metadata, self, "a write too many");
-	/* Sense data of 32 bytes is there, and says: command reject */
+	/* The IRB has 32 bytes of sense data: command reject */
 	EXPECT_EQ(0x01000000 | SENSE_SIZE << 16,
 		  be32toh(self->outcomes[1].irb[4]) & 0x013f0000);
 	EXPECT_EQ(0x80, sense_of(self)[0]);
 }
 
-/* A SENSE, as a guest has it that does not look into the IRB */
+/* A guest that does not read the sense data in the IRB asks for it by SENSE */
 TEST_F(dasd, sense_follows_a_unit_check)
 {
 	struct raw *raw = &self->raw;
@@ -947,14 +948,14 @@ TEST_F(dasd, sense_follows_a_unit_check)
 	expect_done(_metadata, self, "sense");
 }
 
-/* What the driver does first: the same once more, from a program of its own */
+/* The driver first retries a request by another program that jumps to it */
 TEST_F(dasd, program_is_retried_by_a_jump_to_it)
 {
 	move_blocks(self, DISK_READ_MT, TRACK_BLOCKS * RECORDS + 3, 3, true);
 	begin_recovery(self, RECOVERY_AT);
 	command(self, CMD_NOP, 0, 0, 0);
 	go_to(self, PROGRAM_AT);
-	/* And if that fails, too, a jump to the jump */
+	/* If the retry fails, too, the driver jumps to the retry */
 	begin_recovery(self, SECOND_RECOVERY_AT);
 	command(self, CMD_NOP, 0, 0, 0);
 	go_to(self, RECOVERY_AT);
@@ -965,13 +966,13 @@ TEST_F(dasd, program_is_retried_by_a_jump_to_it)
 	expect_done(_metadata, self, "second retry");
 }
 
-/* The CCW that the SCSW names, as an offset */
+/* Returns the offset of the CCW that the SCSW names */
 static __u32 failing_ccw(FIXTURE_DATA(dasd) *self)
 {
 	return be32toh(self->outcomes[1].irb[1]) - self->raw.base;
 }
 
-/* The rest of a write, from where it ended */
+/* Puts a program that continues a write where it ended */
 static void put_rest(FIXTURE_DATA(dasd) *self, const __u8 *locate,
 		     __u32 failing)
 {
@@ -988,7 +989,7 @@ static void put_rest(FIXTURE_DATA(dasd) *self, const __u8 *locate,
 	go_to(self, failing);
 }
 
-/* As sense data of 32 bytes has it */
+/* Makes parameters of locate record from 32 bytes of sense data */
 static void locate_from_sense(__u8 *locate, const __u8 *sense)
 {
 	locate[0] = sense[7];
@@ -1014,7 +1015,7 @@ TEST_F(dasd, write_goes_on_where_it_failed)
 	write_one_too_many(self);
 	run_into_check(_metadata, self, "a write too many");
 	failing = failing_ccw(self);
-	/* Behind the third write, which was rejected */
+	/* The CCW is the one behind the third write, which was rejected */
 	EXPECT_EQ(PROGRAM_AT + 5 * 8, failing);
 
 	locate_from_sense(locate, sense_of(self));
@@ -1037,11 +1038,11 @@ TEST_F(dasd, write_goes_on_where_it_failed)
 	EXPECT_TRUE(has_block(self, 0, block));
 }
 
-/* A record that is not there, and what the extent does not allow */
+/* A record that does not exist, and accesses that the extent does not allow */
 TEST_F(dasd, errors_are_the_disks_own)
 {
 	move_blocks(self, DISK_READ_MT, TRACK_BLOCKS * RECORDS, 1, true);
-	/* Locate record's number */
+	/* The number of the record in locate record */
 	at_offset(self, REQUEST_DATA + EXTENT_TIMED)[12] = RECORDS + 1;
 	run_into_check(_metadata, self, "no record found");
 	EXPECT_EQ(0x08, sense_of(self)[1]);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Channel programs for real kinds of devices, as Hercules has them: a disk of
- * the type 3390, a tape, a card reader, a punch and a printer. What they bring is
- * compared with what was written, or with what the machine was set up with.
+ * Channel programs for real kinds of devices, as Hercules has them: a 3390
+ * disk, a tape, a card reader, a punch and a printer. The tests compare what
+ * programs read with what was written, or with the machine's configuration.
  */
 #include <errno.h>
 #include <string.h>
@@ -26,7 +26,7 @@
 #define TAPE_BACKWARD	0x0c
 #define TAPE_MARK	0x1f
 
-/* And of unit-record devices */
+/* Commands of unit-record devices */
 #define CARD_READ	0x02
 #define CARD_PUNCH	0x01
 #define PRINT_LINE	0x09
@@ -49,7 +49,7 @@ FIXTURE_TEARDOWN(device)
 	life_tear_down(_metadata, &self->life);
 }
 
-/* The device that a test is about, open; false: there is none */
+/* Opens the device of a test. Returns false if there is none */
 static bool open_device(struct __test_metadata *_metadata, struct life *life,
 			const char *name)
 {
@@ -61,7 +61,7 @@ static bool open_device(struct __test_metadata *_metadata, struct life *life,
 
 /* Disks */
 
-/* Seek, and a search for a record that loops until it is found */
+/* Puts a seek, and a search that loops until the record is found */
 static __u32 put_search(const struct ccw *ccw, __u16 cylinder, __u16 head,
 			__u8 record)
 {
@@ -97,14 +97,14 @@ TEST_F(device, disk_says_what_it_is)
 	expect_end(_metadata, ccw);
 	EXPECT_EQ(0, memcmp(data, "\x39\x90", 2));
 	EXPECT_EQ(0, memcmp(data + 3, "\x33\x90", 2));
-	/* Cylinders, and tracks of each */
+	/* Cylinders, and tracks of each cylinder */
 	EXPECT_EQ(10, data[12] << 8 | data[13]);
 	EXPECT_EQ(HEADS, data[14] << 8 | data[15]);
 
 	memset(data, 0, 256);
 	put_ccw(ccw, PROGRAM, DISK_CONFIGURATION, CCW_SLI, 256, DATA);
 	expect_end(_metadata, ccw);
-	/* The element of the device, with its type in EBCDIC */
+	/* The element of the device has its type in EBCDIC */
 	EXPECT_EQ(0xc0, data[0] & 0xc0);
 	EXPECT_EQ(0, memcmp(data + 4, "\x40\x40\xf3\xf3\xf9\xf0", 6));
 }
@@ -144,7 +144,7 @@ TEST_F(device, disk_reads_a_whole_track)
 	at = put_locate(ccw, EXTENT_READ, LOCATE_TRACK, 3, 1, 0);
 	put_ccw(ccw, at, DISK_READ_TRACK, CCW_SLI, size, DATA + 0x10000);
 	expect_end(_metadata, ccw);
-	/* Behind record 0: the count field of the first, and its data */
+	/* The count field and the data of record 1 follow record 0 */
 	data = guest(ccw, DATA + 0x10000);
 	EXPECT_EQ(0, memcmp(data, "\0\3\0\1\1\0\x10\0", 8));
 	EXPECT_TRUE(filled(ccw, DATA + 0x10000 + 8, RECORD, 77));
@@ -182,7 +182,7 @@ TEST_F(device, disk_does_not_find_a_record_that_is_not_there)
 	EXPECT_EQ(0xa5, *(__u8 *)guest(ccw, DATA));
 }
 
-/* In pieces of its own size for each CCW, in a chain of data */
+/* Each CCW of a chain of data has another size */
 TEST_F(device, disk_chains_and_skips_data)
 {
 	struct ccw *ccw = &self->life.ccw;
@@ -209,7 +209,7 @@ TEST_F(device, disk_chains_and_skips_data)
 	EXPECT_EQ(0xa5, *(__u8 *)guest(ccw, DATA + 0x10000 + RECORD));
 }
 
-/* Backwards through memory, a piece a page or half a page */
+/* The pieces lie backwards in memory. Each is a page or half a page */
 static __u32 piece(int i)
 {
 	return DATA + 0x20000 - i * 0x2000;
@@ -287,7 +287,7 @@ TEST_F(device, tape_reads_forwards_and_backwards)
 	}
 	put_ccw(ccw, PROGRAM, TAPE_READ, CCW_SLI, 0x4000, DATA + 0x20000);
 	expect_status(_metadata, ccw, DSTAT_END | DSTAT_EXCEPTION);
-	/* The mark again, then the records from their ends on */
+	/* Backwards, the mark comes first, then the records from their ends on */
 	put_ccw(ccw, PROGRAM, TAPE_BACKWARD, CCW_SLI, 0x4000,
 		DATA + 0x24000 - 1);
 	expect_status(_metadata, ccw, DSTAT_END | DSTAT_EXCEPTION);
@@ -321,7 +321,7 @@ TEST_F(device, reader_reads_cards_in_pieces)
 	EXPECT_EQ(0xf1, data[5]);
 	EXPECT_EQ(0x40, data[6]);
 
-	/* The second card, of which the word is left out */
+	/* Skip the word on the second card */
 	memset(data, 0xa5, 0x2000);
 	at = put_ccw(ccw, PROGRAM, CARD_READ, CCW_DC | CCW_SKIP, 5, NOWHERE);
 	at = put_ccw(ccw, at, 0, CCW_DC, 1, DATA);
@@ -335,7 +335,7 @@ TEST_F(device, reader_reads_cards_in_pieces)
 	EXPECT_EQ(0xa5, data[0x1000 - 8 + CARD - 6]);
 }
 
-/* Whether the machine says that @hex was the last that went to a file */
+/* Does the machine report that @hex was the last data written to a file? */
 static bool device_made(const char *file, const char *hex)
 {
 	char command[64], answer[1024];
@@ -377,7 +377,7 @@ TEST_F(device, printer_prints_lines)
 	at = put_ccw(ccw, PROGRAM, PRINT_LINE, CCW_DC, 4, DATA);
 	put_ccw(ccw, at, 0, CCW_SLI, 4, DATA + 0x5000);
 	expect_end(_metadata, ccw);
-	/* HERCULES */
+	/* The text is HERCULES */
 	EXPECT_TRUE(device_made("printer.txt", "48455243554c4553"));
 }
 

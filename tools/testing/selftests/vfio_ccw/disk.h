@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * Channel programs that come to a device's end, and those of 3390 disks.
- */
+/* Runs channel programs until device end, and puts those of 3390 disks. */
 #ifndef SELFTESTS_VFIO_CCW_DISK_H
 #define SELFTESTS_VFIO_CCW_DISK_H
 
@@ -28,7 +26,7 @@
 #define DISK_READ_TRACK	0xde
 #define DISK_CONFIGURATION 0xfa
 
-/* In the parameters of define extent and locate record */
+/* Parameters of define extent and locate record */
 #define EXTENT_READ	0x40
 #define EXTENT_WRITE	0x80
 #define EXTENT_ECKD	0xc0
@@ -37,10 +35,10 @@
 #define LOCATE_TRACK	0x0c
 #define LOCATE_LENGTH	0x80
 
-/* Where the parameters of commands lie */
+/* The parameters of commands lie here */
 #define PARAMETERS	LIST
 
-/* Runs a program up to the device's end, which may come later */
+/* Runs a program until device end, which may come after channel end */
 static inline int run_to_end(const struct ccw *ccw, __u32 flags,
 			     struct response *response)
 {
@@ -95,7 +93,7 @@ static inline void put16(const struct ccw *ccw, __u32 addr, __u16 value)
 	memcpy(guest(ccw, addr), &word, sizeof(word));
 }
 
-/* Define extent and locate record; returns where the program goes on */
+/* Puts define extent and locate record. Returns the address behind them */
 static inline __u32 put_locate(const struct ccw *ccw, __u8 mask, __u8 operation,
 			       __u16 cylinder, __u16 head, __u8 record)
 {

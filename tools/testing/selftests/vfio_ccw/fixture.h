@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The part of a fixture that has a subchannel, for the harness: ccw.h itself is
- * also for programs that are no tests.
+ * The part of a fixture that has a subchannel, for the harness. Programs that
+ * are not tests use ccw.h alone.
  */
 #ifndef SELFTESTS_VFIO_CCW_FIXTURE_H
 #define SELFTESTS_VFIO_CCW_FIXTURE_H
@@ -9,7 +9,7 @@
 #include "kselftest_harness.h"
 #include "ccw.h"
 
-/* For a fixture whose tests are run with one device of each kind */
+/* For a fixture whose tests run with one device of each kind */
 #define CCW_VARIANTS(fixture)						\
 FIXTURE_VARIANT(fixture)						\
 {									\
@@ -26,7 +26,7 @@ FIXTURE_VARIANT_ADD(fixture, terminal)					\
 	.device = CU_TERMINAL,						\
 }
 
-/* The device is not open. Returns false, for a SKIP(), if there is none */
+/* Prepares a device, without opening it. Returns false if there is none */
 static inline bool ccw_set_up(struct __test_metadata *_metadata,
 			      struct ccw *ccw, const char *wanted)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The host's own driver of a disk, dasd_eckd, and the user of vfio_ccw: they
+ * The host's own driver of a disk, dasd_eckd, and a holder of vfio_ccw's device
  * hand the subchannel to each other.
  */
 #ifndef SELFTESTS_VFIO_CCW_HOST_DISK_H
@@ -12,7 +12,7 @@
 #define DISK_ONLINE	"/sys/bus/ccw/devices/" DISK "/online"
 #define DISK_NODE	"/dev/dasda"
 
-/* The kernel's own: they keep references to themselves, and stay loaded */
+/* Loads modules that stay loaded: they keep references to themselves */
 static inline int host_driver_load(void)
 {
 	static const char *const modules[] = { "dasd_mod", "dasd_eckd_mod" };
@@ -27,7 +27,7 @@ static inline int host_driver_load(void)
 	return err;
 }
 
-/* The disk, open by its user; false: there is none */
+/* Opens the disk by vfio_ccw. Returns false if there is none */
 static inline bool host_disk_set_up(struct __test_metadata *_metadata,
 				    struct life *life)
 {
@@ -43,7 +43,7 @@ static inline void host_takes_disk(struct __test_metadata *_metadata,
 {
 	ccw_close(ccw);
 	ASSERT_EQ(0, ccw_unbind(ccw));
-	/* The device comes first, and its driver after that */
+	/* The device appears first, and then its driver */
 	ASSERT_TRUE(soon(file_exists(DISK_DRIVER)));
 	ASSERT_EQ(0, file_puts(DISK_ONLINE, "1"));
 	ASSERT_TRUE(soon(file_exists(DISK_NODE)));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The host's own driver of a disk and a holder of vfio_ccw's read each other's
- * records, one after the other on the same subchannel.
+ * The host's own driver of a disk and a holder of vfio_ccw's device take turns
+ * on the same subchannel, and read each other's records.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A file system that the host makes on a disk's partition: a holder of vfio_ccw's
- * finds a file in it by the file system's own structures, reads it and changes
- * it, and the host's fsck and its file system find what they expect.
+ * A file system that the host makes on a disk's partition. A holder of
+ * vfio_ccw's device finds a file by the file system's own structures, reads it
+ * and changes it. The host's fsck and its file system must find what they
+ * expect.
  */
 #include <assert.h>
 #include <endian.h>
@@ -26,18 +27,18 @@
 #define FILE_NAME	"records"
 #define FILE_BLOCKS	3
 
-/* The volume's table of contents, on track 1, whose records have a key */
+/* The volume's table of contents, on track 1. Its records have a key */
 #define DISK_WRITE_KD	0x0d
 #define DISK_READ_KD	0x0e
 #define TABLE_HEAD	1
 #define LABEL_SIZE	140
-#define LABEL_KIND	44	/* where a label says what it is; 0: it is free */
+#define LABEL_KIND	44	/* the offset of a label's kind; 0: free */
 #define LABEL_EXTENT	105
 #define KIND_DATA	0xf1
 #define FIRST_HEAD	2	/* of the partition, in cylinder 0 */
 #define LAST_CYLINDER	9
 
-/* What a command has said */
+/* The output of the last command */
 #define SAID		"/tmp/said"
 
 /* fsck's exit codes */
@@ -56,7 +57,7 @@ struct ext2_super {
 	__u32 free_blocks;
 	__u32 free_inodes;
 	__u32 first_block;
-	__u32 block_size;	/* 1024 times two to the power of it */
+	__u32 block_size;	/* 1024 << this */
 	__u32 fragment_size;
 	__u32 blocks_per_group;
 	__u32 fragments_per_group;
@@ -77,7 +78,7 @@ static_assert(offsetof(struct ext2_super, inode_size) == 88,
 
 #define SUPER_OFFSET	1024
 
-/* A group of blocks: the size of what describes it, and where its inodes are */
+/* A group of blocks: the size of its description, and the offset of its table of inodes */
 #define GROUP_SIZE	32
 #define GROUP_INODES	8
 
@@ -141,7 +142,7 @@ static void expect_exit(struct __test_metadata *_metadata, int code,
 		print_said(_metadata);
 }
 
-/* How often the last command asked, and was told no */
+/* Returns how many repairs the last command offered, but did not do */
 static int repairs_declined(void)
 {
 	char line[200];
@@ -155,14 +156,14 @@ static int repairs_declined(void)
 	return n;
 }
 
-/* It repairs nothing; some errors do not count for its exit code */
+/* fsck repairs nothing. Its exit code ignores some errors, but not its offers to repair them */
 static void expect_fsck(struct __test_metadata *_metadata, int code)
 {
 	expect_exit(_metadata, code, "e2fsck.static -f -n " PARTITION);
 	EXPECT_EQ(code != FSCK_CLEAN, repairs_declined() > 0);
 }
 
-/* And the driver finds the partition */
+/* Gives the disk to the host, whose driver must find the partition */
 static void host_takes_partition(struct __test_metadata *_metadata,
 				 FIXTURE_DATA(files) *self)
 {
@@ -176,7 +177,7 @@ static void host_takes_partition(struct __test_metadata *_metadata,
 
 static void host_mounts(struct __test_metadata *_metadata, bool write)
 {
-	/* No thread that goes on after the end */
+	/* These options start no thread that may still run after the unmount */
 	ASSERT_EQ(0, mount(PARTITION, MOUNT_POINT, "ext2",
 			   write ? 0 : MS_RDONLY,
 			   "noinit_itable,no_prefetch_block_bitmaps"));
@@ -187,7 +188,7 @@ static void host_unmounts(struct __test_metadata *_metadata)
 	ASSERT_EQ(0, umount(MOUNT_POINT));
 }
 
-/* What a block of the file has */
+/* Fills a block of the file */
 static void fill_block(__u8 *block, __u8 seed)
 {
 	int i;
@@ -224,9 +225,9 @@ static void host_expects(struct __test_metadata *_metadata, int index,
 	close(fd);
 }
 
-/* The user of vfio_ccw */
+/* The holder of vfio_ccw's device */
 
-/* A label of the volume's table, from or to DATA */
+/* Reads a label of the volume's table to DATA, or writes it from there */
 static void move_label(struct __test_metadata *_metadata, struct ccw *ccw,
 		       bool write, __u8 record)
 {
@@ -240,7 +241,7 @@ static void move_label(struct __test_metadata *_metadata, struct ccw *ccw,
 	expect_end(_metadata, ccw);
 }
 
-/* A partition from the first free track to the last, as fdasd makes it */
+/* Makes a partition from the first free track to the last, as fdasd does */
 static void user_makes_partition(struct __test_metadata *_metadata,
 				 struct ccw *ccw)
 {
@@ -251,7 +252,7 @@ static void user_makes_partition(struct __test_metadata *_metadata,
 		ASSERT_GT(RECORDS, record++);
 		move_label(_metadata, ccw, false, record);
 	} while (label[LABEL_KIND]);
-	/* A name of spaces */
+	/* The name is spaces */
 	memset(label, 0x40, LABEL_KIND);
 	label[LABEL_KIND] = KIND_DATA;
 	label[LABEL_EXTENT] = 1;
@@ -262,7 +263,7 @@ static void user_makes_partition(struct __test_metadata *_metadata,
 	move_label(_metadata, ccw, true, record);
 }
 
-/* Blocks are the file system's */
+/* Numbers of blocks are those of the file system */
 
 static void *read_block(struct __test_metadata *_metadata,
 			FIXTURE_DATA(files) *self, int block)
@@ -300,7 +301,7 @@ static __u32 le32_at(const __u8 *data)
 	return le32toh(value);
 }
 
-/* The number of a block of a file, or of a directory */
+/* Returns the number of a block of a file or directory */
 static int block_of(struct __test_metadata *_metadata,
 		    FIXTURE_DATA(files) *self, __u32 inode, int index)
 {
@@ -316,7 +317,7 @@ static int block_of(struct __test_metadata *_metadata,
 	return le32_at(data + at % RECORD + INODE_BLOCKS + index * 4);
 }
 
-/* A name in the root directory, whose block is then at DATA; NULL for none */
+/* Finds a name in the root directory, whose block then is at DATA, or NULL */
 static struct ext2_entry *find_name(struct __test_metadata *_metadata,
 				    FIXTURE_DATA(files) *self, const char *name)
 {
@@ -366,7 +367,7 @@ static void user_finds_file(struct __test_metadata *_metadata,
 	}
 }
 
-/* fsck is awake: the file gets an inode that is not in use */
+/* Gives the file an inode that is not in use. fsck must find that */
 static void user_damages(struct __test_metadata *_metadata,
 			 FIXTURE_DATA(files) *self)
 {

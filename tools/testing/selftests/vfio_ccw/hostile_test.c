@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Threads that start channel programs while others unmap the memory of their
- * data: each unmap is done in a moment, whoever wins, and the host goes on.
+ * Threads start channel programs while others unmap the memory of their data.
+ * Each unmap must end soon, whichever thread wins, and the host must go on.
  */
 #include "kselftest_harness.h"
 #include "life.h"
 #include "mdev/call.h"
 
-/* Where the memory is that comes and goes: a range for each that unmaps it */
+/* The memory that comes and goes: a range for each thread that unmaps it */
 #define RANGE		0x1000000U
 #define RANGE_SIZE	8192U
 
 /* How long threads race */
 #define RACE_MS		15000
 
-/* The longest unmap in a machine that is busy */
+/* The longest unmap on a busy machine */
 #define UNMAP_MS	(5000 * time_scale())
 
 #define NR_STARTERS	8
@@ -39,13 +39,13 @@ FIXTURE_TEARDOWN(hostile)
 	life_tear_down(_metadata, &self->life);
 }
 
-/* Threads that go on until they are told to stop */
+/* A thread that goes on until it is told to stop */
 struct racer {
 	const struct ccw *ccw;
 	const bool *stop;
-	__u32 at;		/* of its program, or of its range */
+	__u32 at;		/* its program, or its range */
 	void *memory;
-	bool idle;		/* the others run first, whenever they can */
+	bool idle;		/* the others run first, if they can */
 	const int *pinner;	/* another device, which pins its range */
 	long rounds;
 	__s64 longest;
@@ -68,7 +68,7 @@ static void *run_starter(void *arg)
 	return NULL;
 }
 
-/* Whoever starts one has to fetch the last one's response first */
+/* A start needs the last response to be fetched first */
 static void *run_reader(void *arg)
 {
 	struct racer *racer = arg;
@@ -122,7 +122,7 @@ static __u32 range(int i)
 	return RANGE + i * 2 * RANGE_SIZE;
 }
 
-/* Each reads what the device is into one of the ranges */
+/* Each program reads the device's SENSE ID into one of the ranges */
 static void put_programs(const struct ccw *ccw, int ranges)
 {
 	int i;
@@ -143,12 +143,12 @@ static void expect_unmapped(struct __test_metadata *_metadata,
 {
 	EXPECT_EQ(0, mapper->error);
 	EXPECT_LT(0, mapper->rounds);
-	/* One that has to be last may take its time */
+	/* If a thread lets all others run first, its unmaps may take longer */
 	if (!mapper->idle)
 		EXPECT_GT(UNMAP_MS, mapper->longest);
 }
 
-/* @ranges of them, each with a thread that maps and unmaps it, as the @last */
+/* Runs starters and @ranges mappers. The mappers run last if @last */
 static void race(struct __test_metadata *_metadata, const struct ccw *ccw,
 		 int ranges, bool last)
 {
@@ -204,7 +204,7 @@ TEST_F_TIMEOUT(hostile, ranges_are_unmapped_while_programs_start, 120)
 	race(_metadata, &self->life.ccw, NR_MAPPERS, false);
 }
 
-/* Between two looks of VFIO's, all the others start programs */
+/* VFIO looks repeatedly for pinned pages. The others run in between */
 TEST_F_TIMEOUT(hostile, range_is_unmapped_when_nothing_else_runs, 120)
 {
 	if (self->life.ccw.kernels_own)
@@ -212,7 +212,7 @@ TEST_F_TIMEOUT(hostile, range_is_unmapped_when_nothing_else_runs, 120)
 	race(_metadata, &self->life.ccw, 1, true);
 }
 
-/* One CCW after the other, so that translating them takes a while */
+/* Puts one CCW after the other, so that translating them takes a while */
 static void put_long_program(const struct ccw *ccw)
 {
 	__u32 addr = PROGRAM;
@@ -224,7 +224,7 @@ static void put_long_program(const struct ccw *ccw)
 	put_ccw(ccw, addr, CMD_SENSE_ID, CCW_SLI, 64, DATA);
 }
 
-/* VFIO tells each device of the container of what any of them has pinned */
+/* VFIO tells all devices of a container about an unmap of pinned memory */
 TEST_F_TIMEOUT(hostile, other_memory_that_goes_away_fails_no_program, 120)
 {
 	struct ccw *ccw = &self->life.ccw;

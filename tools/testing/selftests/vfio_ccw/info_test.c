@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What vfio-ccw says about itself, and what it makes of arguments and accesses */
+/* What vfio_ccw reports about itself, and how it handles bad arguments */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -39,7 +39,7 @@ FIXTURE_TEARDOWN(info)
 	ccw_tear_down(_metadata, &self->ccw);
 }
 
-/* Whatever the arguments were, the device works */
+/* The device works, whatever the arguments were */
 static void expect_usable(struct __test_metadata *_metadata,
 			  const struct ccw *ccw)
 {
@@ -74,7 +74,7 @@ TEST_F(info, device_info_wants_its_argsz)
 		arg.info.argsz = argsz;
 		EXPECT_EQ(argsz < INFO_MIN ? -EINVAL : 0,
 			  vfio_ioctl(self->device, VFIO_DEVICE_GET_INFO, &arg));
-		/* What is beyond the known fields stays the caller's */
+		/* Bytes behind the known fields are not written */
 		EXPECT_EQ(0xa5, arg.more[0]);
 	}
 	EXPECT_EQ(-EFAULT, vfio_ioctl(self->device, VFIO_DEVICE_GET_INFO,
@@ -143,7 +143,7 @@ TEST_F(info, regions_name_their_types)
 		EXPECT_EQ(subtypes[i], arg.type.subtype);
 		EXPECT_EQ(0xa5, arg.more[0]);
 	}
-	/* The first one needs none */
+	/* The first region needs no capability */
 	memset(&arg, 0, sizeof(arg));
 	arg.info.argsz = sizeof(arg);
 	ASSERT_EQ(0, vfio_ioctl(self->device, VFIO_DEVICE_GET_REGION_INFO,
@@ -167,7 +167,7 @@ TEST_F(info, region_info_wants_its_argsz)
 				     &arg));
 		if (argsz < REGION_MIN)
 			continue;
-		/* Without room for the capability, how much it takes */
+		/* Without room for the capability, argsz is what both need */
 		EXPECT_EQ(argsz < whole ? whole : argsz, arg.info.argsz);
 		EXPECT_EQ(argsz < whole ? 0 : sizeof(arg.info),
 			  arg.info.cap_offset);
@@ -270,7 +270,7 @@ TEST_F(info, interrupts_refuse_what_is_wrong)
 						 index, 0, 1, NULL, 0));
 	EXPECT_EQ(-EINVAL, vfio_set_irqs(self->device, TRIGGER | NONE,
 					 0xffffffff, 0, 1, NULL, 0));
-	/* Some of them were right, and signalled it, or took it away */
+	/* Some of the calls are valid, and signal the eventfd or remove it */
 	EXPECT_EQ(0, vfio_set_eventfd(self->device, VFIO_CCW_IO_IRQ_INDEX,
 				      self->ccw.io));
 	eventfd_take(self->ccw.io);
@@ -341,7 +341,7 @@ TEST_F(info, trigger_must_be_an_eventfd)
 		EXPECT_GT(0, vfio_set_eventfd(self->device, index, -2));
 	}
 	close(null);
-	/* What was set before is set still */
+	/* The eventfds are still set */
 	expect_usable(_metadata, &self->ccw);
 }
 
@@ -387,7 +387,7 @@ TEST_F(info, io_without_a_trigger_runs)
 	EXPECT_EQ(0, eventfd_take(self->ccw.io));
 	EXPECT_EQ(0, vfio_set_eventfd(self->device, VFIO_CCW_IO_IRQ_INDEX,
 				      self->ccw.io));
-	/* Its response is fetched by whoever reads next */
+	/* The next read fetches the response */
 	do {
 		EXPECT_EQ(0, read_irb(&self->ccw, &response));
 	} while (!response.dstat);
@@ -461,7 +461,7 @@ TEST_F_TIMEOUT(info, reads_stay_within_their_region, 120)
 					   (int)len : -EINVAL;
 				int ret;
 
-				/* Beyond its end, for nothing: nothing */
+				/* Beyond the region's end, a read of 0 bytes may succeed */
 				if (!len && offset > sizes[i])
 					continue;
 				data[len] = 0xa5;
@@ -494,7 +494,7 @@ TEST_F(info, regions_beyond_the_last_are_not_there)
 	unsigned int i;
 
 	for (i = 0; i < sizeof(offsets) / sizeof(*offsets); i++) {
-		/* An index of 32 bits comes round to the first region */
+		/* The kernel's own driver uses 32 bits of the index, those of region 0 */
 		if (self->ccw.kernels_own && offsets[i] >> 42)
 			continue;
 		EXPECT_EQ(-EINVAL, access_read(self->device, offsets[i], data,
@@ -549,7 +549,7 @@ TEST_F(info, huge_accesses_fail)
 	expect_usable(_metadata, &self->ccw);
 }
 
-/* A response is taken by the read that succeeds, whatever is read in between */
+/* Only a read that succeeds takes a response, whatever is read in between */
 TEST_F(info, response_that_could_not_be_read_is_the_next)
 {
 	struct response response;
@@ -583,7 +583,7 @@ TEST_F(info, bad_addresses_fail)
 			  access_write(self->device, self->ccw.offset[i],
 				       bad_address(), sizes[i]));
 	}
-	/* Nothing was started by half of a region */
+	/* Half of a region starts nothing */
 	EXPECT_EQ(0, eventfd_take(self->ccw.io));
 	EXPECT_EQ(0, read_irb(&self->ccw, &response));
 	EXPECT_EQ(0, response.dstat);
@@ -664,7 +664,7 @@ TEST_F_TIMEOUT(info, junk_ends_in_a_defined_errno, 240)
 		}
 	}
 	EXPECT_EQ(0, bad);
-	/* All that it may have started and halted is over */
+	/* End what the junk may have started or halted */
 	EXPECT_EQ(0, ccw_reset(&self->ccw));
 	expect_usable(_metadata, &self->ccw);
 }

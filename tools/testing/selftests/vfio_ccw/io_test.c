@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Channel programs through vfio-ccw: what they bring, how they end, and what
- * is refused. QEMU's channel subsystem runs a program within START SUBCHANNEL,
- * so that one that stays active cannot be had here, and one that loops for
- * ever over data must not be tried.
+ * Channel programs through vfio_ccw: their data, their ends, and refusals.
+ * QEMU's channel subsystem runs a program within START SUBCHANNEL. So no
+ * program can stay active here, and none may loop over data for ever.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -19,21 +18,21 @@
 #include "kselftest_harness.h"
 #include "fixture.h"
 
-/* What SENSE ID says of virtio-rng, of the 256 bytes that it has */
+/* The first of the 256 bytes of virtio-rng's SENSE ID */
 static const __u8 sense_id[] = { 0xff, 0x38, 0x32, 0x04, 0, 0, 0 };
 #define SENSE_ID_SIZE	256
 
-/* What the host's own vfio_ccw takes in one piece */
+/* The most CCWs that the kernel's own vfio_ccw takes in one piece */
 #define PEER_CCWS	256
 
 /* The bounds of CCWs and of pieces, see vfio_ccw_cp.h of the driver */
 #define MAX_CCWS	512
 #define MAX_PIECES	128
 
-/* In the kernel's log, of a program that is refused */
+/* Part of the log line about a program that is refused */
 #define NOT_STARTED	"not started"
 
-/* All that a program used is free, and not only by the close */
+/* The device frees all that a program has used, not only at the close */
 static void tear_down_io(struct __test_metadata *_metadata, struct ccw *ccw)
 {
 	if (ccw->memory)
@@ -59,7 +58,7 @@ FIXTURE_TEARDOWN(io)
 	tear_down_io(_metadata, &self->ccw);
 }
 
-/* Runs to its end, which is behind the CCW before @end, without complaint */
+/* The program runs to its end, behind the CCW before @end, without errors */
 static void expect_end(struct __test_metadata *_metadata, struct ccw *ccw,
 		       __u32 flags, __u32 program, __u32 end)
 {
@@ -71,7 +70,7 @@ static void expect_end(struct __test_metadata *_metadata, struct ccw *ccw,
 	EXPECT_EQ(0, ret_code(ccw, REGION_IO));
 }
 
-/* Starts, and ends in a program check behind the CCW before @end */
+/* The program starts, and ends in a program check behind the CCW before @end */
 static void expect_program_check(struct __test_metadata *_metadata,
 				 struct ccw *ccw, __u32 flags, __u32 program,
 				 __u32 end)
@@ -87,7 +86,7 @@ static void expect_sense_id(struct __test_metadata *_metadata,
 	EXPECT_EQ(0, memcmp(guest(ccw, addr), sense_id, sizeof(sense_id)));
 }
 
-/* Whatever was before this, the device works */
+/* The device works, whatever came before */
 static void expect_usable(struct __test_metadata *_metadata, struct ccw *ccw)
 {
 	const __u32 program = PROGRAM + 0x3f000, data = DATA + 0x3f000;
@@ -98,7 +97,7 @@ static void expect_usable(struct __test_metadata *_metadata, struct ccw *ccw)
 	expect_sense_id(_metadata, ccw, data);
 }
 
-/* It is refused, or the channel gives up: it does not go on for ever */
+/* The start is refused, or the channel ends the program. It does not run for ever */
 static void expect_error(struct __test_metadata *_metadata, struct ccw *ccw,
 			 __u32 program)
 {
@@ -112,16 +111,13 @@ static void expect_error(struct __test_metadata *_metadata, struct ccw *ccw,
 	expect_usable(_metadata, ccw);
 }
 
-/*
- * Is refused, starts nothing, and leaves nothing behind; as data that cannot be
- * pinned has it
- */
+/* As expect_refused(), for data that cannot be pinned */
 static void expect_not_pinned(struct __test_metadata *_metadata,
 			      struct ccw *ccw, __u32 flags, __u32 program)
 {
 	int err = ccw_start(ccw, flags, program);
 
-	/* The kernel's own has both */
+	/* The kernel's own driver returns either */
 	EXPECT_TRUE(err == -EINVAL || (ccw->kernels_own && err == -EFAULT));
 	EXPECT_EQ(err, ret_code(ccw, REGION_IO));
 	EXPECT_EQ(0, eventfd_take(ccw->io));
@@ -129,7 +125,7 @@ static void expect_not_pinned(struct __test_metadata *_metadata,
 	expect_usable(_metadata, ccw);
 }
 
-/* Is refused, starts nothing, and leaves nothing behind */
+/* The start is refused, starts nothing, and leaves nothing behind */
 static void expect_refused(struct __test_metadata *_metadata, struct ccw *ccw,
 			   int err, __u32 flags, __u32 program)
 {
@@ -141,8 +137,8 @@ static void expect_refused(struct __test_metadata *_metadata, struct ccw *ccw,
 }
 
 /*
- * Bytes of SENSE ID in another block than the first: QEMU 7.2, for one, begins
- * anew with the device's data in each block, whatever the driver is.
+ * Are these bytes of SENSE ID, in a block that is not the first? QEMU 7.2, for
+ * one, starts again with the device's data in each block.
  */
 static bool goes_on(const struct ccw *ccw, __u32 addr, int from, int len)
 {
@@ -172,7 +168,7 @@ TEST_F(io, nop_ends_at_once)
 	put_ccw(&self->ccw, PROGRAM, CMD_NOP, CCW_SLI, 0, 0);
 	expect_end(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM, PROGRAM + 8);
 	EXPECT_EQ(1, self->ccw.response.stctl & SCSW_PENDING);
-	/* Data that it does not have may be anywhere */
+	/* A NOP has no data, so its address may be anywhere */
 	put_ccw(&self->ccw, PROGRAM, CMD_NOP, CCW_SLI, 1, NOWHERE);
 	if (!self->ccw.kernels_own)
 		expect_end(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM,
@@ -194,7 +190,7 @@ TEST_F(io, suppressed_length_brings_a_part)
 	touch_nothing(&self->ccw, DATA, 0x1000);
 	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 2, DATA + 1);
 	expect_end(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM, PROGRAM + 8);
-	/* QEMU: 0xff is for those who have room for the type */
+	/* QEMU stores 0xff only if there is room for the type */
 	EXPECT_EQ(0, memcmp(guest(&self->ccw, DATA + 1), "\0\x38", 2));
 	EXPECT_TRUE(untouched(&self->ccw, DATA, 1));
 	EXPECT_TRUE(untouched(&self->ccw, DATA + 3, 0x100));
@@ -281,7 +277,7 @@ TEST_F(io, unknown_command_gives_unit_check_and_sense_data)
 			     &self->ccw.response));
 	EXPECT_EQ(DSTAT_UNITCHECK, self->ccw.response.dstat & DSTAT_UNITCHECK);
 	EXPECT_EQ(PROGRAM + 8, self->ccw.response.cpa);
-	/* Command reject; it came with the response, and is not told twice */
+	/* The response has the sense data, command reject. SENSE does not get it again */
 	EXPECT_EQ(0x80, self->ccw.response.sense);
 	memset(guest(&self->ccw, DATA), 0xa5, 64);
 	put_ccw(&self->ccw, PROGRAM, CMD_SENSE, CCW_SLI, 32, DATA);
@@ -318,7 +314,7 @@ TEST_F(io, format_0_reaches_its_data)
 	expect_end(_metadata, &self->ccw, ORB_FORMAT0, PROGRAM, PROGRAM + 8);
 	expect_sense_id(_metadata, &self->ccw, DATA + 3);
 
-	/* TIC has no count, and four bits of its command are of no account */
+	/* A TIC has no count, and four bits of its command are ignored */
 	at = put_ccw0(&self->ccw, PROGRAM, CMD_NOP, CCW_CC | CCW_SLI, 1, DATA);
 	put_ccw0(&self->ccw, at, CMD_TIC | 0x50, 0xff, 0x1234, PROGRAM + 0x800);
 	put_ccw0(&self->ccw, PROGRAM + 0x800, CMD_SENSE_ID, CCW_SLI | CCW_IDA,
@@ -379,9 +375,9 @@ TEST_F(io, each_command_of_a_chain_brings_its_data)
 }
 
 /*
- * QEMU's channel takes the first CCW of a data chain as if it were alone, and
- * does not allow for a wrong length there. What the others bring can be told
- * only by a channel that knows data chains; here, that they do no harm.
+ * QEMU's channel runs the first CCW of a data chain as if it were alone, and
+ * does not allow a wrong length there. So this test checks only that the other
+ * CCWs do no harm.
  */
 TEST_F(io, data_chain_is_accepted)
 {
@@ -403,7 +399,7 @@ TEST_F(io, data_chain_is_accepted)
 	EXPECT_TRUE(untouched(&self->ccw, DATA + 0x3004, 0x100));
 }
 
-/* Lists of indirect data addresses, by their forms */
+/* Each form of lists of indirect data addresses */
 FIXTURE(list)
 {
 	struct ccw ccw;
@@ -454,7 +450,7 @@ static __u32 idaw_size(const FIXTURE_VARIANT(list) *variant)
 	return variant->wide ? 8 : 4;
 }
 
-/* One command with a list */
+/* Puts a command with a list */
 static void put_listed(const struct ccw *ccw, __u32 orb, __u16 count,
 		       __u32 list)
 {
@@ -478,7 +474,7 @@ TEST_F(list, first_word_may_be_unaligned)
 	put_listed(&self->ccw, variant->flags, 7, LIST + idaw_size(variant));
 	put_idaw(&self->ccw, variant->flags, LIST, 1,
 		 DATA + variant->block - 7);
-	/* This one does not belong to it */
+	/* This word is not part of the list */
 	put_idaw(&self->ccw, variant->flags, LIST, 2, NOWHERE);
 	expect_end(_metadata, &self->ccw, variant->flags, PROGRAM, PROGRAM + 8);
 	expect_sense_id(_metadata, &self->ccw, DATA + variant->block - 7);
@@ -512,7 +508,7 @@ TEST_F(list, longest_list_works)
 	put_listed(&self->ccw, variant->flags, 0xffff, LIST);
 	put_idaw(&self->ccw, variant->flags, LIST, 0,
 		 DATA + 2 * variant->block - 100);
-	/* Downwards, each other one */
+	/* Every other block, downwards */
 	for (i = 1; i <= words; i++)
 		put_idaw(&self->ccw, variant->flags, LIST, i,
 			 DATA + 0x30000 - 2 * i * variant->block);
@@ -526,7 +522,7 @@ TEST_F(list, longest_list_works)
 	EXPECT_TRUE(untouched(&self->ccw, DATA + 2 * variant->block, 100));
 }
 
-/* Two bytes are where the first word of the list at @list says, and five more */
+/* Two bytes go where the first word of the list says, and five where the second does */
 static void expect_both_words_followed(struct __test_metadata *_metadata,
 				       struct ccw *ccw,
 				       const FIXTURE_VARIANT(list) *variant,
@@ -553,7 +549,7 @@ TEST_F(list, list_may_end_where_memory_ends)
 	if (self->ccw.kernels_own && !variant->wide)
 		SKIP(return, "the kernel's own says EINVAL now and then");
 	expect_both_words_followed(_metadata, &self->ccw, variant, list);
-	/* And a list of one word */
+	/* A list of one word */
 	put_listed(&self->ccw, variant->flags, 7,
 		   GUEST_END - idaw_size(variant));
 	put_idaw(&self->ccw, variant->flags, GUEST_END - idaw_size(variant), 0,
@@ -593,7 +589,7 @@ TEST_F(list, address_beyond_memory_fails)
 	}
 }
 
-/* The channel reports these; ours are copied as they are wrong */
+/* vfio_ccw copies an unaligned address as it is, and the channel reports it */
 TEST_F(list, unaligned_second_word_gives_a_program_check)
 {
 	if (self->ccw.kernels_own)
@@ -621,7 +617,7 @@ TEST_F(list, unaligned_list_gives_a_program_check)
 	expect_usable(_metadata, &self->ccw);
 }
 
-/* The configuration of a virtio disk: its first word is its size in sectors */
+/* The configuration of a virtio disk begins with its size in sectors */
 #define DISK_SECTORS	2048
 #define CONF_SIZE	60
 
@@ -660,13 +656,13 @@ TEST_F(disk, configuration_is_the_same_by_every_address)
 	const __u32 end_of_4k = DATA + 0x1000 - CONF_SIZE;
 	__u64 sectors;
 
-	/* How long it is depends on what the disk can do */
+	/* Its length depends on what the disk can do */
 	touch_nothing(&self->ccw, DATA, CONF_SIZE);
 	put_ccw(&self->ccw, PROGRAM, CMD_READ_CONF, CCW_SLI, CONF_SIZE, DATA);
 	expect_end(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM, PROGRAM + 8);
 	memcpy(self->conf, guest(&self->ccw, DATA), CONF_SIZE);
 	memcpy(&sectors, self->conf, sizeof(sectors));
-	/* In which order depends on the revision that was agreed on */
+	/* The byte order depends on the revision that was negotiated */
 	EXPECT_TRUE(be64toh(sectors) == DISK_SECTORS ||
 		    le64toh(sectors) == DISK_SECTORS);
 
@@ -692,7 +688,7 @@ TEST_F(disk, configuration_is_the_same_by_every_address)
 
 static __u32 put_nops(const struct ccw *ccw, __u32 at, int n)
 {
-	/* QEMU has a bound on those with a count of 0 */
+	/* QEMU limits the number of NOPs with a count of 0 */
 	while (n--)
 		at = put_ccw(ccw, at, CMD_NOP, CCW_SLI | (n ? CCW_CC : 0), 1,
 			     DATA);
@@ -767,17 +763,17 @@ TEST_F(io, loops_end)
 {
 	__u32 at;
 
-	/* To itself; at first, and behind something */
+	/* A TIC to itself, at first and behind a NOP */
 	put_ccw(&self->ccw, PROGRAM, CMD_TIC, 0, 0, PROGRAM);
 	expect_error(_metadata, &self->ccw, PROGRAM);
 	at = put_ccw(&self->ccw, PROGRAM, CMD_NOP, CCW_CC | CCW_SLI, 0, 0);
 	put_ccw(&self->ccw, at, CMD_TIC, 0, 0, at);
 	expect_error(_metadata, &self->ccw, PROGRAM);
-	/* To a TIC, and back */
+	/* A TIC to a TIC, which leads back */
 	put_ccw(&self->ccw, at, CMD_TIC, 0, 0, PROGRAM + 0x1000);
 	put_ccw(&self->ccw, PROGRAM + 0x1000, CMD_TIC, 0, 0, at);
 	expect_error(_metadata, &self->ccw, PROGRAM);
-	/* From a TIC behind a command to its TIC */
+	/* A TIC to a TIC, which leads to itself */
 	put_ccw(&self->ccw, PROGRAM + 0x1000, CMD_TIC, 0, 0, PROGRAM + 0x1000);
 	expect_error(_metadata, &self->ccw, PROGRAM);
 }
@@ -825,7 +821,7 @@ TEST_F(io, data_may_end_where_memory_ends)
 	expect_not_pinned(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM);
 }
 
-/* Memory at the very end of what a CCW can address */
+/* The last page that a CCW can address */
 TEST_F(io, last_page_below_2g_is_reached)
 {
 	const __u32 base = 0x7ffff000;
@@ -844,7 +840,7 @@ TEST_F(io, last_page_below_2g_is_reached)
 	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 7, base + 4089);
 	expect_end(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM, PROGRAM + 8);
 	EXPECT_EQ(0, memcmp(page + 4089, sense_id, sizeof(sense_id)));
-	/* And not one byte more */
+	/* One byte more does not fit */
 	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 8, base + 4089);
 	expect_error(_metadata, &self->ccw, PROGRAM);
 	EXPECT_EQ(0, vfio_unmap(&self->ccw.user, base, 4096));
@@ -884,14 +880,14 @@ TEST_F(io, data_that_is_nowhere_fails)
 
 	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 7, NOWHERE);
 	expect_not_pinned(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM);
-	/* Its first page is there, its second is not; and the reverse */
+	/* Only the first page is mapped, and then only the second */
 	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 0x1000,
 		GUEST_END - 0x800);
 	expect_not_pinned(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM);
 	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 0x1000,
 		GUEST_BASE - 0x800);
 	expect_not_pinned(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM);
-	/* In the second of two commands */
+	/* The second of two commands has such data */
 	at = put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_CC | CCW_SLI, 7,
 		     DATA);
 	put_ccw(&self->ccw, at, CMD_SENSE_ID, CCW_SLI, 7, NOWHERE);
@@ -920,7 +916,7 @@ TEST_F(io, memory_that_cannot_be_written_fails)
 	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 7, base);
 	expect_not_pinned(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM);
 	EXPECT_EQ(0, vfio_unmap(&self->ccw.user, base, 4096));
-	/* What was mapped and is gone is no longer there, either */
+	/* After the unmap, the address is like any other that is not mapped */
 	munmap(page, 4096);
 	expect_not_pinned(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM);
 }
@@ -936,13 +932,13 @@ TEST_F(io, memory_whose_owner_took_it_back_fails)
 	munmap(page, 4096);
 	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 7, base);
 	expect_not_pinned(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM);
-	/* The program itself */
+	/* The program itself lies there */
 	expect_not_pinned(_metadata, &self->ccw, ORB_FORMAT1, base);
 	EXPECT_EQ(0, vfio_unmap(&self->ccw.user, base, 4096));
 	expect_usable(_metadata, &self->ccw);
 }
 
-/* Sets whether this process may lock more memory than its limit allows for */
+/* Sets whether this process may lock more memory than its limit allows */
 static int set_ipc_lock(bool may)
 {
 	struct __user_cap_header_struct header = {
@@ -969,28 +965,28 @@ TEST_F(io, memory_beyond_the_limit_is_told_once)
 	ASSERT_NE(MAP_FAILED, memory);
 	ASSERT_EQ(0, set_ipc_lock(false));
 	ASSERT_EQ(0, setrlimit(RLIMIT_MEMLOCK, &limit));
-	/* Which holds for this memory, whatever the process may do later */
+	/* VFIO remembers this for the mapping, whatever the process may do later */
 	ASSERT_EQ(0, vfio_map(&self->ccw.user, memory, base, 0x20000));
 	ASSERT_EQ(0, set_ipc_lock(true));
 
 	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 0xfff0, base);
 	expect_refused(_metadata, &self->ccw, -ENOMEM, ORB_FORMAT1, PROGRAM);
 	EXPECT_EQ(1, kmsg_count(vfio_log, "RLIMIT_MEMLOCK", "exceeded"));
-	/* Those of the tests before may be enough for some seconds */
+	/* Lines of earlier tests may use up the limit of the log for some seconds */
 	while (!self->ccw.kernels_own &&
 	       !kmsg_wait(log, 1000, NOT_STARTED, "RLIMIT_MEMLOCK is reached",
 			  NULL))
 		EXPECT_EQ(-ENOMEM, ccw_start(&self->ccw, ORB_FORMAT1, PROGRAM));
 	close(vfio_log);
 	close(log);
-	/* Up to there it works, but not in the kernel's own after that */
+	/* Within the limit, a program works. In the kernel's own driver it fails after that */
 	if (self->ccw.kernels_own)
 		return;
 	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 0x3000, base);
 	expect_end(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM, PROGRAM + 8);
 }
 
-/* What a user does wrong, again and again, is not all that the log has */
+/* If one holder repeats its errors, the log still has those of other devices */
 TEST_F(io, refusals_hide_no_other_devices)
 {
 	const char *one = "0.0.1234", *two = "0.0.1235";
@@ -1011,7 +1007,7 @@ TEST_F(io, refusals_hide_no_other_devices)
 	close(log);
 }
 
-/* At most ten lines in five seconds, also of what the channel refuses to start */
+/* At most ten lines in five seconds, also if the channel refuses the start */
 TEST_F(io, refusals_do_not_fill_the_log)
 {
 	__s64 begun = now_ms();
@@ -1030,7 +1026,7 @@ TEST_F(io, refusals_do_not_fill_the_log)
 	close(log);
 }
 
-/* The host's administrator sees where its interrupts are */
+/* /proc/interrupts shows the interrupts to the administrator */
 static long irqs_of(const char *column)
 {
 	FILE *file = fopen("/proc/interrupts", "re");
@@ -1060,7 +1056,7 @@ TEST_F(io, interrupts_are_counted)
 	EXPECT_LE(before + 10, irqs_of("CIO"));
 }
 
-/* What is not supported is refused by name */
+/* Features that are not supported */
 
 TEST_F(io, orb_bits_that_are_not_supported_are_refused)
 {
@@ -1090,7 +1086,7 @@ TEST_F(io, orb_bits_that_are_not_supported_are_refused)
 	}
 }
 
-/* QEMU's channel subsystem has none, as START SUBCHANNEL says */
+/* QEMU's channel subsystem has no MIDAWs, and refuses them at START SUBCHANNEL */
 TEST_F(io, midaws_that_the_machine_lacks_are_named)
 {
 	int log = kmsg_open(), seconds = 10;
@@ -1100,7 +1096,7 @@ TEST_F(io, midaws_that_the_machine_lacks_are_named)
 	put_ccw(&self->ccw, PROGRAM, CMD_NOP, CCW_SLI, 1, DATA);
 	expect_refused(_metadata, &self->ccw, -EOPNOTSUPP,
 		       ORB_FORMAT1 | ORB_MIDA, PROGRAM);
-	/* Those of the tests before may be enough for some seconds */
+	/* Lines of earlier tests may use up the limit of the log for some seconds */
 	while (!kmsg_wait(log, 1000, self->ccw.sch, "not started",
 			  "has no MIDAWs")) {
 		ASSERT_LE(0, --seconds);
@@ -1109,7 +1105,7 @@ TEST_F(io, midaws_that_the_machine_lacks_are_named)
 						 PROGRAM));
 	}
 	close(log);
-	/* Nothing is left of it */
+	/* The refusal leaves nothing behind */
 	expect_end(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM, PROGRAM + 8);
 }
 
@@ -1153,7 +1149,7 @@ TEST_F(io, intermediate_interruption_is_allowed)
 {
 	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI | CCW_PCI, 7, DATA);
 	EXPECT_EQ(0, ccw_start(&self->ccw, ORB_FORMAT1, PROGRAM));
-	/* Whether there is one is the channel's business; the last one ends it */
+	/* The channel need not interrupt in between. The last response ends the program */
 	do {
 		ASSERT_EQ(0, ccw_response(&self->ccw, &self->ccw.response));
 	} while (!self->ccw.response.dstat);
@@ -1187,7 +1183,7 @@ TEST_F(io, clear_of_an_idle_subchannel_answers)
 	EXPECT_EQ(0, ccw_response(&self->ccw, &self->ccw.response));
 	EXPECT_EQ(SCSW_CLEAR, self->ccw.response.fctl);
 	EXPECT_EQ(0, self->ccw.response.cstat);
-	/* The kernel's own tells an address of the host here */
+	/* The kernel's own driver reports an address of the host here */
 	if (!self->ccw.kernels_own)
 		EXPECT_EQ(0, self->ccw.response.cpa);
 	expect_usable(_metadata, &self->ccw);
@@ -1231,7 +1227,7 @@ TEST_F(io, halt_after_a_clear_answers_too)
 	}
 }
 
-/* Responses that nobody has fetched yet */
+/* Responses that have not been fetched yet */
 
 static void expect_response(struct __test_metadata *_metadata, struct ccw *ccw,
 			    __u32 end, __u32 function)
@@ -1241,7 +1237,7 @@ static void expect_response(struct __test_metadata *_metadata, struct ccw *ccw,
 	EXPECT_EQ(end, ccw->response.cpa);
 }
 
-/* Starts until it is not busy any more */
+/* Repeats a start as long as the device is busy */
 static int start_again(const struct ccw *ccw, __u32 program)
 {
 	int ret;
@@ -1303,11 +1299,11 @@ TEST_F(io, responses_that_nobody_fetches_do_no_harm)
 		put_nops(&self->ccw, PROGRAM + i * 0x100, 1);
 		EXPECT_EQ(0, start_again(&self->ccw, PROGRAM + i * 0x100));
 	}
-	/* The latest is among those that are kept */
+	/* The latest response is among those that are kept */
 	do {
 		ASSERT_EQ(0, ccw_response(&self->ccw, &self->ccw.response));
 	} while (self->ccw.response.cpa != last + 8);
-	/* The kernel's own shows a response before it signals that */
+	/* The kernel's own driver shows a response before it signals the eventfd */
 	if (self->ccw.kernels_own && eventfd_wait(self->ccw.io, 1000))
 		eventfd_take(self->ccw.io);
 	EXPECT_EQ(0, eventfd_take(self->ccw.io));
@@ -1325,7 +1321,7 @@ TEST_F(io, response_stays_until_the_next)
 	EXPECT_EQ(0, eventfd_take(self->ccw.io));
 }
 
-/* A program is over when user space hears of it: the next may start at once */
+/* A program is over before its response is signalled. So the next start must succeed */
 TEST_F_TIMEOUT(io, next_start_is_not_refused, 120)
 {
 	int i;
@@ -1342,7 +1338,7 @@ TEST_F_TIMEOUT(io, next_start_is_not_refused, 120)
 	}
 }
 
-/* Threads that start, halt, clear, reset, read and unmap at once */
+/* Threads start, halt, clear, reset, read and unmap at once */
 #define ROUNDS		1500
 #define RACE_BASE	0x1000000U
 
@@ -1370,7 +1366,7 @@ static void race_note(struct race *race, const char *call, int ret)
 		__atomic_add_fetch(&race->done, 1, __ATOMIC_RELAXED);
 		break;
 	default:
-		/* The data's memory was not there */
+		/* The memory of the data was not mapped */
 		if (ret == -EINVAL && !strcmp(call, "start of data"))
 			break;
 		if (!__atomic_exchange_n(&race->bad, ret, __ATOMIC_RELAXED))
@@ -1424,7 +1420,7 @@ static void *race_read(void *arg)
 
 	while (!race_over(race)) {
 		race_note(race, "read", read_irb(race->ccw, &response));
-		/* The guest's addresses, or none: never the host's */
+		/* An address is the guest's or 0, never the host's */
 		if (response.cpa > GUEST_END)
 			race_note(race, "address", -ERANGE);
 		race_note(race, "schib", region_read(race->ccw, REGION_SCHIB,

@@ -1,34 +1,31 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * The records of a disk that a guest is loaded from: they hold the CCWs that read
- * the others.
- */
+/* A guest is loaded from these records of a disk. Each holds the CCWs that read the next ones. */
 #ifndef SELFTESTS_VFIO_CCW_IPL_H
 #define SELFTESTS_VFIO_CCW_IPL_H
 
 #include "disk.h"
 
-/* A disk that tests format tracks of: no other one keeps something there */
+/* A disk whose tracks the tests format. No other test keeps data there */
 #define SCRATCH		"0.0.0121"
 
-/* The firmware's programs are of format 0, and allow for prefetching or not */
+/* The firmware's programs have format 0. Some allow prefetching */
 #define ORB_STRICT	(ORB_LPM | ORB_IDA64)
 #define ORB_FIRMWARE	(ORB_STRICT | ORB_PREFETCH)
 
 #define DISK_WRITE_CKD	0x1d
 #define LOCATE_FORMAT	0x03
 
-/* Where the guest's memory gets record 2; its parameters are behind the CCWs */
+/* The address of record 2 in the guest's memory. Its parameters are behind its CCWs */
 #define LIST_OF_LOADER	0x1000
 #define LOADER_SEEK	(LIST_OF_LOADER + 0x40)
 
-/* Records of track 0, as volumes have them */
+/* Sizes of the records of track 0, as volumes have them */
 #define KEY_SIZE	4
 #define IPL1_SIZE	24
 #define IPL2_SIZE	144
 #define LABEL_SIZE	80
 
-/* What the CCWs in the records are made for: their format, and the memory */
+/* The format and the memory for which the CCWs in the records are made */
 struct place {
 	__u32 orb;
 	__u32 base;
@@ -52,8 +49,8 @@ static inline void put_ccw_at(__u8 *to, const struct place *place, __u8 cmd,
 }
 
 /*
- * Four CCWs that read a record, and go on at the next one; their parameters are
- * at @seek: in memory, and at @parameters in what is written now
+ * Puts CCWs that find a record and go on behind them. Their parameters will lie
+ * at @seek in the guest's memory. They are written at @parameters
  */
 static inline void put_read_record(const struct place *place, __u8 *list,
 				   __u8 *parameters, __u32 address, __u32 seek,
@@ -67,7 +64,7 @@ static inline void put_read_record(const struct place *place, __u8 *list,
 	parameters[8 + 4] = record;
 }
 
-/* A record with its count, at DATA; returns how long that is */
+/* Puts a record with its count at @at. Returns the length of both */
 static inline __u32 put_record(const struct ccw *ccw, __u32 at, __u16 head,
 			       __u8 number, __u8 key, __u16 size,
 			       const __u8 *data)
@@ -109,7 +106,7 @@ static inline void write_track(struct __test_metadata *_metadata,
 	expect_end(_metadata, ccw);
 }
 
-/* Record 1: a PSW, which is where the program begins; two CCWs read record 2 */
+/* Makes record 1: a PSW with the start of the program, and two CCWs that read record 2 */
 static inline void make_first(const struct place *place, __u8 *record,
 			      const char *psw)
 {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The first programs of a guest: it is loaded from a disk by records that hold
- * CCWs. A channel reads them over the program that is running; QEMU's firmware
- * runs such a program in parts, each of which is in memory before it starts.
+ * The first programs of a guest, which is loaded from a disk by records that
+ * hold CCWs. A channel reads the records over the running program. QEMU's
+ * firmware runs such a program in parts, each of which is in memory before it
+ * starts.
  */
 #include <errno.h>
 #include <string.h>
@@ -15,13 +16,13 @@
 
 /* The guest's memory from address 0 on */
 #define LOW_SIZE	0x10000
-#define LIST_OF_STAGE	0x1800	/* record 4 comes to here */
+#define LIST_OF_STAGE	0x1800	/* the address of record 4 */
 #define CODE		0x4000
 
 #define STAGE_SEEK	(LIST_OF_STAGE + 0x40)
 #define STAGE_SIZE	0x60
 
-/* The program that is loaded: records 1 and 2 of a track */
+/* The loaded program: records 1 and 2 of a track */
 #define CODE_HEAD	2
 #define CODE_RECORDS	2
 
@@ -33,7 +34,7 @@ FIXTURE(ipl)
 	__u8 *low;
 };
 
-/* Record 2 reads more CCWs, and goes on there */
+/* Makes record 2, which reads more CCWs and goes on with them */
 static void make_loader(const struct place *place, __u8 *record)
 {
 	put_read_record(place, record, record + 0x40, LIST_OF_LOADER,
@@ -43,7 +44,7 @@ static void make_loader(const struct place *place, __u8 *record)
 	put_ccw_at(record + 32, place, CMD_TIC, 0, 0, LIST_OF_STAGE);
 }
 
-/* And these read the program */
+/* Makes record 4, whose CCWs read the program */
 static void make_stage(const struct place *place, __u8 *record)
 {
 	put_read_record(place, record, record + 0x40, LIST_OF_STAGE,
@@ -130,17 +131,17 @@ static void expect_part(struct __test_metadata *_metadata,
 	EXPECT_EQ(0, response->cstat);
 }
 
-/* What an IPL begins with: 24 bytes to address 0, where the CCW itself is */
+/* Puts the first CCW of an IPL. It reads 24 bytes to address 0, over itself */
 static void put_read_ipl(FIXTURE_DATA(ipl) *self, __u8 flags)
 {
 	put_low(self, 0, DISK_READ_IPL, flags, IPL1_SIZE, 0);
 }
 
-/* Record 1's CCWs expect the disk to be behind it: a seek and a search first */
+/* Record 1's CCWs expect the disk behind it: a seek and a search come first */
 static void put_search_before(FIXTURE_DATA(ipl) *self)
 {
 	memcpy(self->low + 0x20, self->low + 8, 16);
-	/* And what it goes on with is not there yet */
+	/* The next CCWs are not there yet */
 	self->low[0x20 + 4] &= ~CCW_CC;
 	memset(self->low + 0x30, 0, 16);
 	put_read_record(&firmware, self->low + 8, self->low + 0x30, 8, 0x30, 0,
@@ -156,8 +157,8 @@ static __u32 data_of(FIXTURE_DATA(ipl) *self, __u32 at)
 }
 
 /*
- * The CCWs at an address up to a read that a TIC follows. What it reads is what
- * the TIC leads to: it chains no more. Returns where that is, 0 at the end
+ * Cuts a program behind a read that a TIC follows. The read brings the CCWs to
+ * which the TIC leads. Returns their address, or 0 at the end
  */
 static __u32 cut_part(FIXTURE_DATA(ipl) *self, __u32 at)
 {
@@ -179,7 +180,7 @@ static void expect_code(struct __test_metadata *_metadata, const __u8 *memory)
 	EXPECT_EQ(0, memcmp(memory + CODE, code, sizeof(code)));
 }
 
-/* What is written is what a channel loads by itself, in one program */
+/* A channel loads all records by itself, in one program */
 TEST_F(ipl, channel_loads_the_whole_program)
 {
 	struct raw *raw = &self->raw;
@@ -218,7 +219,7 @@ TEST_F(ipl, program_is_loaded_in_parts)
 	expect_code(_metadata, self->low);
 }
 
-/* It reads its next CCWs: a copy of it would run other ones */
+/* The program reads its next CCWs. A copy would run other ones */
 TEST_F(ipl, whole_program_without_prefetching_is_refused)
 {
 	static const __u8 none[LOW_SIZE - 8];
@@ -226,13 +227,13 @@ TEST_F(ipl, whole_program_without_prefetching_is_refused)
 	put_read_ipl(self, CCW_CC | CCW_SLI);
 	EXPECT_EQ(-EOPNOTSUPP, run_low(self, ORB_STRICT, 0));
 	EXPECT_EQ(0, memcmp(self->low + 8, none, sizeof(none)));
-	/* Also a part of it: the CCW itself is read over */
+	/* The first CCW alone is refused, too: it reads over itself */
 	put_read_ipl(self, 0);
 	EXPECT_EQ(-EOPNOTSUPP, run_low(self, ORB_STRICT, 0));
 	EXPECT_EQ(0, memcmp(self->low + 8, none, sizeof(none)));
 }
 
-/* The CCW that the record brings is not the one that runs */
+/* The CCW in memory at the start runs, not the one that the record brings */
 TEST_F(ipl, whole_program_with_prefetching_runs_what_was_there)
 {
 	const struct response *response = &self->raw.life.ccw.response;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the tests of a device's life share: a part of each fixture, users of all
- * kinds, and the host that plugs and pulls.
+ * For the tests of a device's life: a part of each fixture, holders of several
+ * kinds, and the host that plugs and pulls devices.
  */
 #ifndef SELFTESTS_VFIO_CCW_LIFE_H
 #define SELFTESTS_VFIO_CCW_LIFE_H
@@ -20,7 +20,7 @@
 #include "fixture.h"
 #include "lib/log.h"
 
-/* The one that the host pulls, and one that it plugs in meanwhile */
+/* The device that the host pulls, and those that it plugs in meanwhile */
 #define PULLED		"0.0.1235"
 #define PULLED_ID	"rng1"
 #define PULLED_DEVNO	"fe.0.1235"
@@ -40,7 +40,7 @@ struct life {
 	int events;
 };
 
-/* The device is not open. Returns false, for a SKIP(), if there is none */
+/* Prepares a device, without opening it. Returns false if there is none */
 static inline bool life_set_up(struct __test_metadata *_metadata,
 			       struct life *life, const char *wanted)
 {
@@ -67,7 +67,7 @@ static inline void life_tear_down(struct __test_metadata *_metadata,
 	ccw_tear_down(_metadata, &life->ccw);
 }
 
-/* A NOP, on any device; unsolicited status may come first */
+/* Runs a NOP, on any device. Unsolicited status may come first */
 static inline void expect_usable(struct __test_metadata *_metadata,
 				 const struct ccw *ccw)
 {
@@ -98,7 +98,7 @@ static inline __u32 schib_scsw(const struct ccw *ccw)
 	return be32toh(word);
 }
 
-/* A user that does nothing but I/O, and says when it has begun */
+/* A holder that only does I/O. Reports when it has begun */
 static inline int run_user(void *arg)
 {
 	struct ccw *ccw = arg;
@@ -125,8 +125,8 @@ static inline void *start_stuck(void *arg)
 }
 
 /*
- * A user whose memory has its pages brought by somebody who never does, so
- * that the driver gets stuck in the middle of reading a program
+ * A holder with memory whose pages a userfaultfd must bring, but never does. So
+ * the driver gets stuck while it reads the program
  */
 static inline int run_stuck_user(void *arg)
 {
@@ -183,7 +183,7 @@ static inline void start_holder(struct __test_metadata *_metadata,
 		 life->holder.pid);
 }
 
-/* The kernel's own driver asks by itself, and knows whether it can */
+/* The kernel's own driver asks the holder by itself, and logs other words */
 static inline void expect_asked(struct __test_metadata *_metadata,
 				const struct life *life)
 {
@@ -210,7 +210,7 @@ static inline void expect_blocked(struct __test_metadata *_metadata,
 		 NULL, 0)
 #define host_pull(id)	host_ask("device_del id=" id, NULL, 0)
 
-/* In the words of the log, and in the fate of the holder's descriptor */
+/* The log names the holder that lost the device */
 static inline void expect_taken_from_holder(struct __test_metadata *_metadata,
 					    const struct life *life)
 {

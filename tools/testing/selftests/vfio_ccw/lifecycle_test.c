@@ -45,7 +45,7 @@ TEST_F(life, type_is_what_clients_expect)
 	EXPECT_EQ(0, file_link_name(css_path(ccw->sch, "driver").text, text,
 				    sizeof(text)));
 	EXPECT_STREQ("vfio_ccw", text);
-	/* QEMU takes the folder above the mdev's for the subchannel's */
+	/* QEMU takes the folder above the mediated device's for the subchannel's */
 	path = realpath(mdev_path(&ccw->uuid, "..").text, NULL);
 	ASSERT_NE(NULL, path);
 	snprintf(parent, sizeof(parent), "/sys/devices/css0/%s", ccw->sch);
@@ -106,7 +106,7 @@ static int ignore(const char *what, const char *device)
 	return file_puts("/proc/cio_ignore", text);
 }
 
-/* What is being ignored and is not used goes; a subchannel of ours is used */
+/* A purge removes devices that are ignored and not in use. Our subchannel is in use */
 TEST_F(life, purge_leaves_it_alone)
 {
 	struct ccw *ccw = &self->life.ccw;
@@ -147,7 +147,7 @@ TEST_F(life, second_descriptor_is_of_the_same_device)
 	expect_usable(_metadata, ccw);
 }
 
-/* What one user leaves behind, the next one does not find */
+/* The next holder finds nothing that the last one has left */
 TEST_F(life, reopened_device_is_as_new)
 {
 	struct ccw *ccw = &self->life.ccw;
@@ -179,7 +179,7 @@ TEST_F(life, reopened_device_is_as_new)
 	EXPECT_EQ(0, region_read(ccw, REGION_CRW, &crw, sizeof(crw)));
 	EXPECT_EQ(0, crw.crw);
 	expect_usable(_metadata, ccw);
-	/* And the first one's eventfd is nobody's */
+	/* The first holder's eventfd gets no signal */
 	EXPECT_EQ(0, eventfd_take(io));
 	close(io);
 }
@@ -220,7 +220,7 @@ TEST_F(life, memory_can_be_taken_away_and_given_back)
 	for (i = 0; i < 20; i++) {
 		put_ccw(ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 0x8000, DATA);
 		EXPECT_EQ(0, ccw_start(ccw, ORB_FORMAT1, PROGRAM));
-		/* Nobody has fetched the response yet */
+		/* The response has not been fetched yet */
 		EXPECT_EQ(0, vfio_unmap(&ccw->user, GUEST_BASE, GUEST_SIZE));
 		EXPECT_EQ(ccw->pinned, pages_pinned());
 		ASSERT_TRUE(eventfd_wait(ccw->io, SOON_MS));
@@ -230,7 +230,7 @@ TEST_F(life, memory_can_be_taken_away_and_given_back)
 				      GUEST_SIZE));
 		EXPECT_EQ(0, vfio_ioctl(ccw->user.device, VFIO_DEVICE_RESET,
 					NULL));
-		/* In place of the response */
+		/* This comes in place of the program's response */
 		ASSERT_EQ(0, ccw_response(ccw, &ccw->response));
 		EXPECT_EQ(CSTAT_INTERFACE, ccw->response.cstat);
 	}
@@ -289,9 +289,9 @@ TEST_F(life, removal_waits_for_a_user_stuck_in_a_start)
 	EXPECT_FALSE(mdev_exists(&ccw->uuid));
 }
 
-/* The removal table: of the mediated device, and of the subchannel */
+/* Removal of the mediated device, and of the subchannel */
 
-/* It goes when the user lets go */
+/* The removal ends when the holder closes the device */
 static void expect_released(struct __test_metadata *_metadata,
 			    struct life *life)
 {

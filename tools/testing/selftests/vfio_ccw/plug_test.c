@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Devices that are attached and detached by the operator of Hercules, and
- * attention: what becomes of who has them, whatever that is doing. A free
- * subchannel is what the next device gets.
+ * Hercules' operator attaches and detaches devices, and signals attention. A
+ * holder loses a detached device, whatever the holder is doing. The next device
+ * gets the free subchannel.
  */
 #include <errno.h>
 #include <signal.h>
@@ -12,9 +12,10 @@
 #include "life.h"
 
 /*
- * Card readers: one that goes and comes again, and another. A console goes while
- * it is active, and does not come again: Hercules goes on with the program of a
- * device that is detached, so this one waits for ever and touches no memory.
+ * READER and NEXT are card readers. READER is detached and attached again.
+ * ACTIVE is a console. It is detached while it is active, and not attached
+ * again: Hercules continues the program of a detached device, so this program
+ * waits for ever and touches no memory.
  */
 #define READER		"0.0.0010"
 #define READER_DEVNO	"0010"
@@ -39,7 +40,7 @@ static bool is_there(const char *device)
 
 FIXTURE_SETUP(plug)
 {
-	/* The test before may have left it away */
+	/* An earlier test may have left it detached */
 	if (!is_there(READER)) {
 		ASSERT_EQ(0, attach(READER_DEVNO));
 		ASSERT_TRUE(soon(is_there(READER)));
@@ -63,7 +64,7 @@ static void expect_gone(struct __test_metadata *_metadata, struct ccw *ccw)
 {
 	EXPECT_TRUE(soon(!mdev_exists(&ccw->uuid)));
 	EXPECT_TRUE(soon(!parent_exists(ccw->sch)));
-	/* The subchannel too, or it is the next device's */
+	/* The subchannel goes, too, unless the next device has it */
 	EXPECT_TRUE(soon(!is_there(ccw->device)));
 	EXPECT_TRUE(soon(!file_exists(css_path(ccw->sch, "driver").text) ||
 			 is_there(NEXT)));
@@ -75,7 +76,7 @@ TEST_F(plug, unused_device_goes_at_once)
 {
 	EXPECT_EQ(0, detach(READER_DEVNO));
 	expect_gone(_metadata, &self->life.ccw);
-	/* And comes again, to the host */
+	/* When the device comes again, the host gets it */
 	EXPECT_EQ(0, attach(READER_DEVNO));
 	EXPECT_TRUE(soon(is_there(READER)));
 }
@@ -106,7 +107,7 @@ TEST_F(plug, stopped_user_holds_up_nothing)
 	expect_holder_lost_it(_metadata, &self->life);
 }
 
-/* Nobody gave it to the user */
+/* The holder does not get the next device on the same subchannel */
 TEST_F(plug, another_device_with_the_same_number_is_the_hosts)
 {
 	struct ccw *ccw = &self->life.ccw;
@@ -134,7 +135,7 @@ TEST_F(plug, attention_is_told)
 	ASSERT_EQ(0, ccw_response(ccw, &ccw->response));
 	EXPECT_EQ(DSTAT_ATTENTION, ccw->response.dstat);
 	EXPECT_EQ(0, ccw->response.fctl);
-	/* It is no program's */
+	/* Attention belongs to no program */
 	EXPECT_EQ(0, ccw->response.cpa);
 	expect_usable(_metadata, ccw);
 }

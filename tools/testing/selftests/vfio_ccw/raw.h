@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A channel program on both sides: as it is on the hardware, by raw_ccw.ko, and
- * translated by vfio_ccw, on the same subchannel. The raw side's memory has the
- * real addresses that are the guest's addresses on the other side, whose pages
- * are others.
+ * Runs a channel program on both sides, on the same subchannel: by raw_ccw.ko
+ * as it is on the hardware, and translated by vfio_ccw. The raw side's memory
+ * has real addresses. On the other side, the guest's addresses are the same,
+ * but have other pages.
  */
 #ifndef SELFTESTS_VFIO_CCW_RAW_H
 #define SELFTESTS_VFIO_CCW_RAW_H
@@ -25,7 +25,7 @@
 #define IRB_STATUS	2
 #define STATUS_PROGRAM	(CSTAT_PROGRAM << 16)
 
-/* Status that is the last of a program: an alert, or the device's end */
+/* Status that ends a program: an alert, or the device's end */
 #define STCTL_LAST	0x12
 
 struct outcome {
@@ -34,7 +34,7 @@ struct outcome {
 	__u8 memory[RAW_CCW_SIZE];
 };
 
-/* A device, and the memory that its programs lie in */
+/* A device, and the memory of its programs */
 struct raw {
 	struct life life;
 	int fd;
@@ -67,7 +67,7 @@ static inline void raw_tear_down(struct __test_metadata *_metadata,
 	close(raw->fd);
 }
 
-/* The device that a test is about, open; false: there is none */
+/* Opens the device of a test. Returns false if there is none */
 static inline bool raw_open(struct __test_metadata *_metadata, struct raw *raw,
 			    const char *name)
 {
@@ -84,7 +84,7 @@ static inline bool raw_open(struct __test_metadata *_metadata, struct raw *raw,
 
 static inline __u32 subchannel_id(const struct ccw *ccw)
 {
-	/* 0.0.NNNN: the number, and a one before it */
+	/* 0.0.NNNN: the ID is the number, with a 1 before it */
 	return 0x10000 | strtoul(ccw->sch + 4, NULL, 16);
 }
 
@@ -94,7 +94,7 @@ static inline void put_word(__u8 *image, __u32 offset, __u32 word)
 	memcpy(image + offset, &word, sizeof(word));
 }
 
-/* Each side once, from the CCW at an offset on */
+/* Runs of one side, from the CCW at an offset on */
 
 static inline int run_raw(const struct raw *raw, __u32 flags, __u32 offset,
 			  struct outcome *outcome)
@@ -112,7 +112,7 @@ static inline int run_raw(const struct raw *raw, __u32 flags, __u32 offset,
 		0 : -EIO;
 }
 
-/* As raw_ccw.ko does with one that takes too long */
+/* Ends a program that takes too long, as raw_ccw.ko does */
 static inline int end_translated(const struct ccw *ccw, struct outcome *outcome)
 {
 	struct response response;
@@ -149,10 +149,7 @@ static inline int run_translated(const struct raw *raw, __u32 flags,
 	return 0;
 }
 
-/*
- * A word of the IRB as far as it says something: after a program check the count
- * is none of the program's
- */
+/* Returns a word of the IRB, without a count that is undefined because of a program check */
 static inline __u32 irb_word(const struct outcome *outcome, int i)
 {
 	__u32 word = be32toh(outcome->irb[i]);
@@ -161,8 +158,8 @@ static inline __u32 irb_word(const struct outcome *outcome, int i)
 }
 
 /*
- * The first difference of two outcomes: a name of the place, and where in it.
- * NULL for none
+ * Returns the kind of the first difference of two outcomes, with its index in
+ * @where. Returns NULL if there is none
  */
 static inline const char *difference(const struct outcome *outcomes, int *where)
 {
@@ -176,7 +173,7 @@ static inline const char *difference(const struct outcome *outcomes, int *where)
 		if (irb_word(&outcomes[0], i) != irb_word(&outcomes[1], i))
 			return "word of the IRB";
 	}
-	/* What did not end may have come to anything */
+	/* A program that did not end may have stored anything */
 	if (outcomes[0].err || !memcmp(outcomes[0].memory, outcomes[1].memory,
 				       RAW_CCW_SIZE))
 		return NULL;

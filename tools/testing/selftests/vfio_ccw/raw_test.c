@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The same channel program, as it is on the hardware and translated by vfio_ccw,
- * on the same subchannel, must do the same: what the interruption brings and all
- * memory are compared. The raw side's memory has the real addresses that are the
- * guest's addresses on the other side, whose pages are others.
+ * Each channel program runs twice on the same subchannel: as it is on the
+ * hardware, and translated by vfio_ccw. Both must do the same: the tests
+ * compare the status of the interruption and all memory. The raw side's memory
+ * has real addresses. On the other side, the guest's addresses are the same,
+ * but have other pages.
  *
- * RAW_PROGRAMS is how many random programs there are; RAW_SEED where they begin.
+ * RAW_PROGRAMS is the number of random programs, RAW_SEED the number of the
+ * first one.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,8 +17,8 @@
 #include "raw.h"
 
 /*
- * This test leaves nothing on the disk and the tape that another reads, and the
- * reader's cards are all the same
+ * No other test reads what this one writes to the disk and the tape. All of the
+ * reader's cards are the same
  */
 #define DISK		"0.0.0121"
 #define PRINTER		"0.0.000e"
@@ -27,10 +29,10 @@
 
 #define DSTAT_EXCEPTION	0x01
 
-/* So many that differ are enough to be told */
+/* The test stops after this many programs that differ */
 #define MOST		10
 
-/* The memory's parts, from its begin on */
+/* The parts of the memory, from its beginning on */
 #define CODE		0x0
 #define CODE_SIZE	0x200
 #define ARGUMENTS	0x1000
@@ -41,11 +43,11 @@
 #define SPACE		0x4000
 #define SPACE_SIZE	(RAW_CCW_SIZE - SPACE)
 
-/* A program has no more CCWs, and a CCW no more data */
+/* The most CCWs of a program, and the most data of a CCW */
 #define MAX_CCWS	24
 #define MAX_COUNT	0x2000
 
-/* The MIDAWs of one list: those of all lists are in one page */
+/* The most MIDAWs of a list. All lists lie in one page */
 #define MAX_MIDAWS	10
 
 #define MIDAW_SIZE	16
@@ -61,8 +63,8 @@ struct program {
 		__u16 count;
 		__u32 offset;		/* of data, or of the CCW for a TIC */
 		bool list;
-		bool midaws;		/* the list is one of those */
-		bool may_skip;		/* they may skip: it is input */
+		bool midaws;		/* the list is one of MIDAWs */
+		bool may_skip;		/* the MIDAWs may skip input */
 	} ccws[MAX_CCWS];
 };
 
@@ -85,7 +87,7 @@ FIXTURE_TEARDOWN(raw)
 	raw_tear_down(_metadata, &self->raw);
 }
 
-/* Random numbers that are the same everywhere */
+/* Random numbers, which are the same everywhere */
 
 static __u64 state;
 
@@ -100,11 +102,11 @@ static bool one_in(__u32 n)
 	return !some(n);
 }
 
-/* Writes a program, with its lists, into an image of the memory */
+/* Puts a program, with its lists, into an image of the memory */
 
 /*
- * A list for @count bytes at @offset: the first address as it is, the others of
- * blocks that lie in another order
+ * Puts a list for @count bytes at @offset. The first address is that of
+ * @offset. The others are of blocks that lie in another order
  */
 static void put_list(__u8 *image, __u64 base, __u32 list, __u32 flags,
 		     __u32 offset, __u32 count)
@@ -130,10 +132,7 @@ static void put_list(__u8 *image, __u64 base, __u32 list, __u32 flags,
 	}
 }
 
-/*
- * MIDAWs for the data of a CCW, most of them sound. They are the same each time
- * for the same CCW
- */
+/* Puts MIDAWs for the data of a CCW. Most are valid. The same CCW always gets the same ones */
 static void put_midaws(__u8 *image, __u64 base, __u32 list,
 		       const struct program *program, int i)
 {
@@ -170,7 +169,7 @@ static void put_program(__u8 *image, __u64 base, const struct program *program)
 {
 	__u32 list, data, i;
 
-	/* What a program goes on with behind its own ends it */
+	/* If a program goes on behind its own CCWs, a NOP ends it */
 	for (i = 0; i < CODE_SIZE; i += 8) {
 		put_word(image, CODE + i, CMD_NOP << 24 | CCW_SLI << 16 | 1);
 		put_word(image, CODE + i + 4, base + SPACE);
@@ -203,9 +202,9 @@ static void put_program(__u8 *image, __u64 base, const struct program *program)
 /* Random programs */
 
 /*
- * A kind of device: its commands, whether those of disks are among them, and the
- * program that has it begin in one place with one content, if that is not so;
- * and whether its programs have MIDAWs
+ * A kind of device: its commands, and whether they include those of disks. The
+ * setup program brings the device into a known state, if that is necessary.
+ * Some kinds have programs with MIDAWs
  */
 struct kind {
 	const char *device;
@@ -235,7 +234,7 @@ static const __u8 printer_commands[] = {
 
 #define C		(CCW_CC | CCW_SLI)
 
-/* Two files of some blocks, and the tape before them */
+/* Two files of some blocks. The tape is rewound before and after that */
 static const struct program tape_setup = {
 	.flags = ORB_FORMAT1, .n = 8, .ccws = {
 		{ TAPE_REWIND, C, 1, SPACE },
@@ -249,7 +248,7 @@ static const struct program tape_setup = {
 	},
 };
 
-/* Writes, reads in both directions, marks, blocks and files both ways */
+/* Writes, reads, and moves by blocks and files, in both directions */
 static const __u8 tape_commands[] = {
 	CMD_NOP, CMD_SENSE, CMD_SENSE_ID, TAPE_WRITE, TAPE_WRITE, 0x02, 0x02, 0x02,
 	CMD_READ_BACKWARD, CMD_READ_BACKWARD,
@@ -290,7 +289,7 @@ static const struct kind reader = {
 	false
 };
 
-/* Commands that take less than a page have their arguments in one place */
+/* Such a command takes less than a page. Its arguments have a fixed place */
 static bool takes_arguments(__u8 cmd)
 {
 	return cmd == 0x07 || cmd == 0x47 || cmd == 0x63 || cmd == 0x31 ||
@@ -311,7 +310,7 @@ static __u32 argument_of(__u8 cmd)
 	case 0x1f:
 		return ARGUMENTS + 0x60;
 	default:
-		return ARGUMENTS + 2;	/* cylinder and head of the seek's */
+		return ARGUMENTS + 2;	/* the seek's cylinder and head */
 	}
 }
 
@@ -363,7 +362,7 @@ static bool is_tape(const struct kind *kind)
 	return kind->setup == &tape_setup;
 }
 
-/* Is it read backward, or may it be, as chained data of such a command? */
+/* Does a CCW read backward, or may it, as chained data of such a command? */
 static bool may_be_backward(const struct program *program, int i)
 {
 	if (program->ccws[i].cmd == CMD_READ_BACKWARD)
@@ -376,10 +375,12 @@ static bool may_be_backward(const struct program *program, int i)
 }
 
 /*
- * Gives a CCW a list of MIDAWs. Not a no-operation, whose data Hercules fetches;
- * nor one that skips, which has to have them skip, and is refused; nor one that
- * reads backward, for which Hercules takes what is before its buffer. They skip
- * input, if that is what it is: chained data is what its command says
+ * Gives a CCW a list of MIDAWs, with these exceptions. Hercules fetches the
+ * data of a no-operation. If a CCW skips, its MIDAWs must skip, too, and are
+ * refused. If a CCW reads backward, Hercules takes what is before its buffer.
+ *
+ * MIDAWs may skip input. Chained data has the direction of an earlier command,
+ * so its MIDAWs do not skip.
  */
 static void some_midaws(struct program *program, int i)
 {
@@ -413,9 +414,9 @@ static void some_ccw(struct program *program, const struct kind *kind, __u8 cmd)
 	}
 	program->ccws[i].flags = flags[some(sizeof(flags))];
 	/*
-	 * Hercules fetches more data of what has none: a no-operation, and the
-	 * control of a tape. It stores more of a block's number than there is:
-	 * what it had before
+	 * Hercules fetches data even for commands that have none: a
+	 * no-operation, and the control of a tape. For a block's number it
+	 * stores too many bytes, left from before
 	 */
 	if (cmd == CMD_NOP ||
 	    (is_tape(kind) &&
@@ -441,7 +442,7 @@ static void some_tic(struct program *program, __u32 to)
 	program->ccws[i].list = false;
 }
 
-/* Of one command or another; for a disk there are more kinds of pieces */
+/* Makes a program of random pieces. A piece is a command; those of disks have more kinds */
 static void some_program(struct program *program, const struct kind *kind)
 {
 	static const __u32 formats[] = { 0, ORB_IDA64, ORB_IDA64 | ORB_IDA2K };
@@ -463,7 +464,7 @@ static void some_program(struct program *program, const struct kind *kind)
 			some_ccw(program, kind, 0x63);
 			some_ccw(program, kind, 0x47);
 			break;
-		case 2:		/* over what follows; never the first */
+		case 2:		/* a TIC over what follows; never first */
 			if (program->n)
 				some_tic(program, program->n + 1 + some(2));
 			break;
@@ -477,7 +478,7 @@ static void some_program(struct program *program, const struct kind *kind)
 	program->ccws[program->n - 1].flags = CCW_SLI;
 }
 
-/* The CCW that comes behind one, over a TIC; may be none of the program's */
+/* Returns the CCW behind one, across a TIC. It may be outside the program */
 static int behind(const struct program *program, int i)
 {
 	i++;
@@ -486,19 +487,23 @@ static int behind(const struct program *program, int i)
 	return i;
 }
 
-/* A write or a search: for the translator its end may be to skip a CCW */
+/* For the translator, a write or a search may skip the CCW behind it */
 static bool may_skip(__u8 cmd)
 {
 	return (cmd & 0x03) == 0x01;
 }
 
 /*
- * Whether there is what is known to differ. The translator: a TIC to a TIC
- * is refused before it is reached, and a CCW that one CCW chains data to and
- * another one a command may have a program check for one of them; and MIDAWs that
- * skip are refused where data is chained to them, over a TIC, that is output.
- * Hercules lets a control command be chained to a count of 0, which is a program
- * check.
+ * Is one of these known differences in the program?
+ *
+ * vfio_ccw refuses a TIC that leads to a TIC, even if the channel would not
+ * reach it. If one CCW chains data to a CCW, and another chains a command to
+ * the same one, vfio_ccw may report a program check for one of them. vfio_ccw
+ * refuses MIDAWs that skip if chained data of an output command, across a TIC,
+ * has them.
+ *
+ * If a control command chains data to a count of 0, Hercules accepts what
+ * should be a program check.
  */
 static bool is_known_to_differ(const struct program *program)
 {
@@ -545,7 +550,7 @@ static void print_program(struct __test_metadata *_metadata,
 		       program->ccws[i].list ? " by a list" : "");
 }
 
-/* Without one of its CCWs; those that TIC names move with them */
+/* Returns the program without one of its CCWs. Its TICs still lead to the same CCWs */
 static struct program without(const struct program *program, int which)
 {
 	struct program shorter = *program;
@@ -573,9 +578,9 @@ static void set_up_device(struct __test_metadata *_metadata,
 }
 
 /*
- * Whether a program ended at a tape's mark that was read backward: for that
- * Hercules stores what is in a buffer of its own, which another program left
- * there, and says that it has stored all of the count
+ * Did a program end at a tape's mark that it read backward? Hercules then
+ * stores a buffer that another program left, and reports all of the count as
+ * stored
  */
 static bool read_mark_backward(const FIXTURE_DATA(raw) *self,
 			       const struct program *program)
@@ -593,7 +598,7 @@ static const char *compare_once(struct __test_metadata *_metadata,
 				const struct kind *kind,
 				const struct program *program, int *where)
 {
-	/* Whose outcome is not kept: the other side's is, meanwhile */
+	/* Run the raw side last: set_up_device() overwrites its outcome */
 	set_up_device(_metadata, self, kind);
 	put_program(self->raw.image, self->raw.base, program);
 	ASSERT_EQ(0, run_translated(&self->raw, program->flags, CODE,
@@ -609,9 +614,9 @@ static const char *compare_once(struct __test_metadata *_metadata,
 }
 
 /*
- * If nothing sets the device up, one side begins with what the program before
- * has left of it, and the other one with what this one has. It is the same the
- * second time
+ * If there is no setup program, the first comparison is unfair: one side begins
+ * with what the program before has left, and the other with what this one has.
+ * In the second comparison, both begin with the latter
  */
 static const char *compare(struct __test_metadata *_metadata,
 			   FIXTURE_DATA(raw) *self, const struct kind *kind,
@@ -622,7 +627,7 @@ static const char *compare(struct __test_metadata *_metadata,
 	return compare_once(_metadata, self, kind, program, where);
 }
 
-/* Prints the smallest program that differs of those that lack CCWs of @whole */
+/* Prints the smallest program that still differs, of those without some CCWs of @whole */
 static void report(struct __test_metadata *_metadata, FIXTURE_DATA(raw) *self,
 		   const struct kind *kind, const struct program *whole,
 		   __u32 number)
@@ -635,7 +640,7 @@ static void report(struct __test_metadata *_metadata, FIXTURE_DATA(raw) *self,
 	TH_LOG("program %u differs in %s %d", number, name, where);
 	for (at = 0; at < small.n && small.n > 1; at++) {
 		shorter = without(&small, at);
-		/* Hercules lets a program begin with a TIC */
+		/* Hercules accepts a program that begins with a TIC */
 		if (shorter.ccws[0].cmd == CMD_TIC ||
 		    is_known_to_differ(&shorter))
 			continue;
@@ -661,7 +666,7 @@ static unsigned long setting(const char *name, unsigned long otherwise)
 	return text ? strtoul(text, NULL, 0) : otherwise;
 }
 
-/* Of the device that is open */
+/* Compares random programs of the open device one by one */
 static void one_at_a_time(struct __test_metadata *_metadata,
 			  FIXTURE_DATA(raw) *self, const struct kind *kind)
 {
@@ -807,7 +812,7 @@ TEST_F_TIMEOUT(raw, programs_of_a_disk_by_hand_do_the_same, 120)
 	}
 }
 
-/* Data comes where they say, and the rest of memory stays */
+/* Data goes where the MIDAWs say, and the rest of memory stays as it is */
 TEST_F(raw, midaws_are_what_the_channel_follows)
 {
 	struct program program = {
@@ -836,7 +841,7 @@ static const char *place_of(const struct outcome *outcomes, int *where)
 	return difference(outcomes, where) ?: "nothing";
 }
 
-/* The judge is awake: a byte, a word of the IRB and an errno each count */
+/* difference() finds a byte, a word of the IRB and an errno */
 TEST_F(raw, a_difference_is_found)
 {
 	int where;

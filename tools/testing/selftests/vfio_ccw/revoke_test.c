@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A subchannel that is taken from its holder: by the administrator, by an unbind
- * that has waited long enough, and because it was pulled. Nothing of that waits
- * for the holder, whatever that is doing.
+ * A subchannel is taken from its holder: by the administrator, by an unbind
+ * that has waited long enough, and because the device is pulled. None of these
+ * waits for the holder, whatever the holder is doing.
  */
 #define _GNU_SOURCE
 #include <sched.h>
@@ -10,7 +10,7 @@
 #include "kselftest_harness.h"
 #include "life.h"
 
-/* What is left of a device that was revoked */
+/* All calls of a revoked device fail, and its memory can be unmapped */
 static void expect_dead(struct __test_metadata *_metadata,
 			const struct ccw *ccw)
 {
@@ -37,7 +37,7 @@ static void expect_dead(struct __test_metadata *_metadata,
 	EXPECT_EQ(ccw->pinned, pages_pinned());
 }
 
-/* The subchannel is free: another user can have it */
+/* The subchannel is free for another holder */
 static void expect_free(struct __test_metadata *_metadata,
 			const struct ccw *ccw)
 {
@@ -77,12 +77,12 @@ FIXTURE_TEARDOWN(taken)
 	if (!ccw->memory)
 		return;
 	grace_set(GRACE_DEFAULT);
-	/* The subchannel may be with the host's driver already */
+	/* The host's driver may have the subchannel already */
 	ccw->bound = parent_exists(ccw->sch);
 	life_tear_down(_metadata, &self->life);
 }
 
-/* With the same UUID, while the one it was taken from still has it open */
+/* The new holder has the same UUID, while the old one still has its device open */
 static void expect_usable_by_next(struct __test_metadata *_metadata,
 				  struct ccw *ccw)
 {
@@ -121,7 +121,7 @@ TEST_F(taken, idle_user_loses_it)
 	expect_free(_metadata, ccw);
 	expect_dead(_metadata, ccw);
 	expect_usable_by_next(_metadata, ccw);
-	/* Its memory is its own still, its interrupts are not */
+	/* The old holder keeps its memory, but gets no interrupts */
 	EXPECT_EQ(0, eventfd_take(ccw->io));
 	ccw_close(ccw);
 	close(request);
@@ -287,7 +287,7 @@ FIXTURE_TEARDOWN(pulled)
 		holder_kill(&self->life.holder);
 	ccw_close(ccw);
 	if (self->pulled) {
-		/* Gone for good, and then it is plugged in again */
+		/* Wait until the device is gone, and plug it in again */
 		while (file_exists(css_path(ccw->sch, "").text) &&
 		       uevent_wait(self->life.events, SOON_MS, "remove",
 				   ccw->sch, "SUBSYSTEM=css"))
@@ -324,9 +324,9 @@ TEST_F(pulled, unused_device_goes_at_once)
 }
 
 /*
- * The driver is bound by a thread that shares its processor with this one, which
- * has the host pull the device as soon as there is a parent: and lets that thread
- * go on when the channel subsystem has noticed.
+ * The thread that binds the driver shares its processor with this one. When the
+ * parent appears, this thread has the host pull the device. It lets the other
+ * thread go on when the channel subsystem knows of that.
  */
 struct binding {
 	const char *sch;
@@ -342,7 +342,7 @@ static void *bind_driver(void *arg)
 	return NULL;
 }
 
-/* A thread on this processor, whichever the present one uses */
+/* Starts a thread on this processor, whichever the present one uses */
 static int start_on(int processor, pthread_t *thread, void *(*run)(void *),
 		    void *arg)
 {
@@ -367,7 +367,7 @@ static void *pull_device(void *arg)
 	return NULL;
 }
 
-/* Nobody else runs on this processor before @ret is no more 1, and some time after */
+/* Keeps this processor busy until @ret is not 1, and for some time after that */
 static void keep_processor(const int *ret)
 {
 	__s64 end = now_ms() + SOON_MS;
@@ -409,7 +409,7 @@ static void pull_while_bound(struct __test_metadata *_metadata,
 	EXPECT_EQ(0, ret);
 	pthread_join(binding.thread, NULL);
 	EXPECT_TRUE(soon(!file_exists(css_path(ccw->sch, "").text)));
-	/* Nor is there a parent any more, of which nobody would know */
+	/* The parent is gone, too */
 	EXPECT_FALSE(has_link(link));
 }
 
@@ -496,9 +496,9 @@ static bool comes(int events, const char *device)
 }
 
 /*
- * QEMU gives the lowest free subchannel to a new device: the one that was
- * pulled is free for the first, another one for the second. Both come, while
- * the user of the one that was pulled cannot even run.
+ * QEMU gives a new device the lowest free subchannel. The first new device gets
+ * that of the pulled device, and the second gets another. Both must appear
+ * while the holder of the pulled device cannot even run.
  */
 TEST_F(pulled, stopped_user_holds_up_nothing)
 {

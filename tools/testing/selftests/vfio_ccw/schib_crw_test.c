@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What vfio-ccw tells of the subchannel itself: its SCHIB, and channel reports */
+/* What vfio_ccw reports about the subchannel itself: its SCHIB, and channel reports */
 #include <errno.h>
 #include <string.h>
 
 #include "kselftest_harness.h"
 #include "fixture.h"
 
-/* Of the SCHIB; Principles of Operation, "Path-Management-Control Word" */
+/* Offsets in the SCHIB; Principles of Operation, "Path-Management-Control Word" */
 #define SCHIB_INTPARM	0
 #define SCHIB_FLAGS	5
 #define FLAG_ENABLED	0x80
@@ -104,7 +104,7 @@ TEST_F(schib, nothing_of_the_host_is_in_it)
 	EXPECT_EQ(0, number(&self->schib, SCHIB_MBI, 2));
 	EXPECT_EQ(0, number(&self->schib, SCHIB_MBA, 4));
 	EXPECT_EQ(0, number(&self->schib, SCHIB_MBA + 4, 4));
-	/* The program's address, if one is told, is the guest's */
+	/* The program's address, if there is one, is the guest's */
 	EXPECT_TRUE(number(&self->schib, SCHIB_CPA, 4) == 0 ||
 		    number(&self->schib, SCHIB_CPA, 4) == PROGRAM + 8);
 }
@@ -132,14 +132,14 @@ TEST_F(schib, there_are_no_reports_without_events)
 	expect_no_crw(_metadata, &self->ccw);
 }
 
-/* Varying is the host's decision about a path that is still there */
+/* The host varies off a path that is still there. The guest gets no report */
 TEST_F(schib, varied_path_gives_no_report)
 {
 	struct response response;
 	struct path status;
 	int i;
 
-	/* The other devices, among them the test's own, are on this one */
+	/* The virtual machine's other devices need channel path 0 */
 	if (!number(&self->schib, SCHIB_CHPID, 1))
 		SKIP(return, "a path that others need");
 	snprintf(status.text, sizeof(status.text), CHPS "chp0.%02x/status",
@@ -161,7 +161,7 @@ TEST_F(schib, varied_path_gives_no_report)
 	} while (!(response.fctl & SCSW_START));
 	EXPECT_EQ(DSTAT_END, response.dstat);
 	ccw_close(&self->ccw);
-	/* And whoever comes next finds none */
+	/* The next holder finds none */
 	ASSERT_EQ(0, ccw_open(&self->ccw));
 	expect_no_crw(_metadata, &self->ccw);
 }

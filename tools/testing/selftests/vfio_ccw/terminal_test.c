@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A 3270 terminal through vfio-ccw: output by every form of address, input,
- * and status that nobody asked for. The operator is the test itself, at the
- * other end of a port of virtio-serial that is called "operator".
+ * A 3270 terminal through vfio_ccw: output by every form of address, input, and
+ * unsolicited status. The test itself is the operator, at the other end of a
+ * virtio-serial port that is called "operator".
  */
 #include <dirent.h>
 #include <errno.h>
@@ -18,7 +18,7 @@
 #define CMD_ERASE_WRITE	0x05
 #define CMD_READ_MODIFIED 0x06
 
-/* Of telnet */
+/* Codes of telnet */
 #define IAC		"\xff"
 #define IAC_EOR		IAC "\xef"
 #define IAC_SB		IAC "\xfa"
@@ -27,7 +27,7 @@
 /* QEMU takes output in pieces of this size; see goes_on() in io_test.c */
 #define PIECE		1024
 
-/* The key Enter, where the cursor is, and what was typed */
+/* The key Enter, the cursor's address, and the typed text */
 #define TYPED		"\x7d\x40\x40\xc8\x85\x93\x93\x96"
 #define TYPED_SIZE	(sizeof(TYPED) - 1)
 
@@ -96,7 +96,7 @@ static int open_port(void)
 	return fd;
 }
 
-/* What the terminal shows, until that many bytes or the end of the time */
+/* Reads what the terminal shows: @size bytes, or less when the time is over */
 static size_t port_read(int port, void *data, size_t size, int timeout_ms)
 {
 	struct pollfd poller = { .fd = port, .events = POLLIN };
@@ -112,7 +112,7 @@ static size_t port_read(int port, void *data, size_t size, int timeout_ms)
 	return got;
 }
 
-/* The program: one CCW */
+/* Puts a program of one CCW */
 static void put(const struct ccw *ccw, __u32 orb, __u8 cmd, __u8 flags,
 		__u16 count, __u32 data)
 {
@@ -132,7 +132,7 @@ static void operator_types(struct __test_metadata *_metadata, int port)
 	operator_sends(_metadata, port, text, sizeof(text) - 1);
 }
 
-/* The terminal's type, if QEMU has not been told yet in this boot */
+/* Tells QEMU the terminal's type, once in this boot */
 static void shake_hands(struct __test_metadata *_metadata,
 			FIXTURE_DATA(terminal) *self,
 			const FIXTURE_VARIANT(terminal) *variant)
@@ -147,14 +147,14 @@ static void shake_hands(struct __test_metadata *_metadata,
 		operator_sends(_metadata, self->port, type, sizeof(type) - 1);
 		ASSERT_EQ(0, ccw_response(&self->ccw, &self->ccw.response));
 		EXPECT_EQ(0, self->ccw.response.fctl);
-		/* The kernel's own tells an address of the host */
+		/* The kernel's own driver reports an address of the host */
 		if (!self->ccw.kernels_own)
 			EXPECT_EQ(0, self->ccw.response.cpa);
 		ASSERT_EQ(0, ccw_run(&self->ccw, variant->flags, PROGRAM,
 				     &self->ccw.response));
 	}
 	EXPECT_EQ(DSTAT_END, self->ccw.response.dstat);
-	/* What was said before, and the end of this write */
+	/* Skip earlier output, up to the end of this write */
 	do {
 		ASSERT_EQ(1, port_read(self->port, &shown, 1, SOON_MS));
 	} while (shown != 0xef);
@@ -178,15 +178,15 @@ FIXTURE_TEARDOWN(terminal)
 	ccw_tear_down(_metadata, &self->ccw);
 }
 
-/* Of the byte at that offset of the output; none is an IAC */
+/* Returns the byte at an offset of the output. It is never an IAC */
 static __u8 pattern(int offset)
 {
 	return (offset * 7 + offset / 251) % 241;
 }
 
 /*
- * Output that begins in the middle of a block, and whose blocks are in no
- * order: it comes at the operator's end in its own.
+ * The output begins in the middle of a block, and its blocks are in no order.
+ * The operator must get the bytes in order.
  */
 TEST_F(terminal, output_is_what_was_written)
 {
@@ -217,7 +217,7 @@ TEST_F(terminal, output_is_what_was_written)
 	EXPECT_EQ(0, self->ccw.response.cstat);
 	EXPECT_EQ(PROGRAM + 8, self->ccw.response.cpa);
 
-	/* Before it the command, behind it the end of the record */
+	/* The command comes before it, the end of the record behind it */
 	ASSERT_EQ((size_t)size + 3, port_read(self->port, shown, size + 3,
 					      SOON_MS));
 	EXPECT_EQ(CMD_ERASE_WRITE, shown[0]);
@@ -236,7 +236,7 @@ TEST_F(terminal, input_is_what_was_typed)
 
 	for (i = 0; i < 3; i++) {
 		operator_types(_metadata, self->port);
-		/* Nobody has asked for this one */
+		/* This status is unsolicited */
 		ASSERT_EQ(0, ccw_response(&self->ccw, &self->ccw.response));
 		EXPECT_EQ(0, self->ccw.response.fctl);
 		EXPECT_EQ(DSTAT_ATTENTION, self->ccw.response.dstat);
@@ -263,7 +263,7 @@ TEST_F(terminal, input_is_what_was_typed)
 	}
 }
 
-/* An end and an attention before anybody looks are two responses */
+/* If an end and an attention come before a fetch, they are two responses */
 TEST_F(terminal, attention_does_not_hide_the_end)
 {
 	if (self->ccw.kernels_own)
@@ -283,7 +283,7 @@ TEST_F(terminal, attention_does_not_hide_the_end)
 	EXPECT_EQ(DSTAT_ATTENTION, self->ccw.response.dstat);
 	EXPECT_EQ(0, self->ccw.response.cpa);
 	EXPECT_EQ(0, eventfd_take(self->ccw.io));
-	/* So that the next test finds nothing typed */
+	/* Read the input, so that the next test finds none */
 	put(&self->ccw, variant->flags, CMD_READ_MODIFIED, CCW_SLI, 200, DATA);
 	EXPECT_EQ(0, ccw_run(&self->ccw, variant->flags, PROGRAM,
 			     &self->ccw.response));
