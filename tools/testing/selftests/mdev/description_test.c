@@ -220,7 +220,7 @@ TEST_F(described, access_ends_at_the_end_of_its_region)
 	char data[64];
 
 	if (!(self->info.flags & VFIO_DEVICE_FLAGS_PCI))
-		SKIP(return, "its regions are no memory");
+		SKIP(return, "the regions of this device are not memory");
 	for_each_region(self, region) {
 		if (!(region.flags & VFIO_REGION_INFO_FLAG_READ))
 			continue;

@@ -402,7 +402,7 @@ TEST_F_TIMEOUT(kernel_way_out, many_that_are_stuck_keep_nobody, 120 * SLOWER)
 	int i;
 
 	if (strcmp(variant->parent, "mtty"))
-		SKIP(return, "it has four instances");
+		SKIP(return, "this parent has only four instances");
 	for (i = 0; i < NR_STUCK; i++)
 		many[i] = (struct stuck)STUCK_NONE;
 	for (i = 0; i < NR_STUCK; i++) {

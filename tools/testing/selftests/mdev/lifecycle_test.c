@@ -13,7 +13,7 @@
 #include "kselftest_harness.h"
 #include "lib.h"
 
-#define KERNELS_OWN "the kernel's own mdev has not got it"
+#define KERNELS_OWN "the kernel's own mdev does not have this"
 
 #define MEGABYTE (1 << 20)
 
@@ -598,7 +598,7 @@ TEST_F(mdev, fdinfo_shows_where_the_device_is)
 	struct vfio_user user;
 
 	if (!vfio_shows_path())
-		SKIP(return, "this kernel's VFIO does not show it");
+		SKIP(return, "this kernel's VFIO does not show the path");
 	ASSERT_EQ(0, create(variant, &self->uuid));
 	ASSERT_NE(NULL, realpath(mdev_path(&self->uuid, "").text, path));
 	ASSERT_EQ(0, vfio_open(&user, &self->uuid));

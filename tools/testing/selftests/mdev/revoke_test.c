@@ -1405,7 +1405,7 @@ TEST_F(mapped, inherited_mapping_gives_sigbus)
 	ASSERT_NE(NULL, mapping.memory);
 	if (madvise(mapping.memory, self->page, MADV_DOFORK)) {
 		munmap(mapping.memory, self->page);
-		SKIP(return, "this kernel has no mapping of a device inherited");
+		SKIP(return, "children do not inherit a device's mapping in this kernel");
 	}
 	EXPECT_EQ(0, touch(mapping.memory, true));
 	pid = fork();

@@ -214,7 +214,7 @@ TEST_F_TIMEOUT(many, devices_leave_no_memory_behind, 240 * SLOWER)
 	ASSERT_EQ(0, one_round(self->uuids));
 	before = unreclaimable();
 	if (before < 0)
-		SKIP(return, "/proc/meminfo does not tell of slab memory");
+		SKIP(return, "/proc/meminfo does not show slab memory");
 	for (i = 0; i < LEAK_ROUNDS; i++)
 		ASSERT_EQ(0, one_round(self->uuids));
 	after = unreclaimable();

@@ -346,7 +346,7 @@ TEST_F(card, set_irqs_of_nothing_means_one_thing_only)
 {
 	if (self->card.kernels_own)
 		SKIP(return,
-		     CARD_KERNELS_OWN "refuses it where nothing is set");
+		     CARD_KERNELS_OWN "refuses this if no eventfd is set");
 	EXPECT_EQ(0, set(self, 0, SET_MINSZ, NONE | TRIGGER, INTX, 0, 0, 0));
 	EXPECT_EQ(0, set(self, 0, SET_MINSZ, NONE | TRIGGER, MSI, 0, 0, 0));
 	EXPECT_EQ(0, set(self, 0, SET_MINSZ, NONE | TRIGGER, REQ, 0, 0, 0));
@@ -388,7 +388,7 @@ TEST_F(card, set_irqs_with_eventfd_that_masks_fails)
 	int fd;
 
 	if (self->card.kernels_own)
-		SKIP(return, CARD_KERNELS_OWN "wants a trigger first");
+		SKIP(return, CARD_KERNELS_OWN "needs a trigger first");
 	fd = eventfd_new();
 	EXPECT_EQ(-ENOTTY, set(self, 4, SET_MINSZ + 4, EVENTFD | MASK, INTX, 0,
 			       1, fd));
@@ -471,7 +471,7 @@ FIXTURE_SETUP(fresh)
 	if (mdev_is_kernels_own(&self->uuid)) {
 		mdev_remove(&self->uuid);
 		SKIP(return,
-		     CARD_KERNELS_OWN "wants VFIO_DEVICE_GET_INFO first");
+		     CARD_KERNELS_OWN "needs VFIO_DEVICE_GET_INFO first");
 	}
 	ASSERT_EQ(0, vfio_open(&self->user, &self->uuid));
 }

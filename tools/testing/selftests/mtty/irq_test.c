@@ -95,7 +95,7 @@ TEST_F(irq, trigger_by_loopback_signals)
 TEST_F(irq, trigger_that_is_not_set_signals_nobody)
 {
 	if (self->card.kernels_own)
-		SKIP(return, CARD_KERNELS_OWN "refuses it");
+		SKIP(return, CARD_KERNELS_OWN "refuses this without an eventfd");
 	act(_metadata, &self->card, INTX, TRIGGER);
 	act(_metadata, &self->card, MSI, TRIGGER);
 	act(_metadata, &self->card, REQ, TRIGGER);
@@ -137,7 +137,7 @@ TEST_F(irq, access_that_raises_nothing_sends_no_message)
 	int reg;
 
 	if (self->card.kernels_own)
-		SKIP(return, CARD_KERNELS_OWN "sends one for each byte");
+		SKIP(return, CARD_KERNELS_OWN "sends a message for each byte");
 	expect_set_eventfd(_metadata, &self->card, MSI, self->msi);
 	expect_out(_metadata, &self->card, 0, UART_FCR, UART_FCR_ENABLE_FIFO);
 	expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_RDI);
@@ -165,7 +165,7 @@ TEST_F(irq, each_byte_that_goes_out_sends_a_message)
 
 	if (self->card.kernels_own)
 		SKIP(return,
-		     CARD_KERNELS_OWN "sends none of an empty transmitter");
+		     CARD_KERNELS_OWN "sends no message for an empty transmitter");
 	expect_set_eventfd(_metadata, &self->card, MSI, self->msi);
 	expect_out(_metadata, &self->card, 0, UART_FCR, UART_FCR_ENABLE_FIFO);
 	expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_THRI);
@@ -202,7 +202,7 @@ TEST_F(irq, pending_interrupt_is_one_message_when_msi_is_enabled)
 	const __u32 msi = (__u32)PCI_MSI_FLAGS_ENABLE << 16;
 
 	if (self->card.kernels_own)
-		SKIP(return, CARD_KERNELS_OWN "loses it");
+		SKIP(return, CARD_KERNELS_OWN "loses the interrupt");
 	expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_RDI);
 	expect_out(_metadata, &self->card, 1, UART_IER, UART_IER_RDI);
 	expect_out(_metadata, &self->card, 0, UART_TX, 'a');
@@ -227,7 +227,7 @@ TEST_F(irq, pending_interrupt_is_one_message_when_msi_is_enabled)
 TEST_F(irq, loopback_trigger_is_one_message)
 {
 	if (self->card.kernels_own)
-		SKIP(return, CARD_KERNELS_OWN "loses what is pending");
+		SKIP(return, CARD_KERNELS_OWN "loses a pending interrupt");
 	expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_RDI);
 	expect_set_eventfd(_metadata, &self->card, MSI, self->msi);
 	expect_out(_metadata, &self->card, 0, UART_TX, 'a');
@@ -268,7 +268,7 @@ TEST_F(irq, intx_masks_itself)
 TEST_F(irq, intx_that_came_while_masked_is_not_lost)
 {
 	if (self->card.kernels_own)
-		SKIP(return, CARD_KERNELS_OWN "loses it");
+		SKIP(return, CARD_KERNELS_OWN "loses the interrupt");
 	expect_set_eventfd(_metadata, &self->card, INTX, self->intx);
 	expect_out(_metadata, &self->card, 0, UART_FCR, UART_FCR_ENABLE_FIFO);
 	expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_RDI);
@@ -291,7 +291,7 @@ TEST_F(irq, intx_that_came_while_masked_is_not_lost)
 TEST_F(irq, intx_of_one_port_does_not_hide_the_other)
 {
 	if (self->card.kernels_own)
-		SKIP(return, CARD_KERNELS_OWN "loses it");
+		SKIP(return, CARD_KERNELS_OWN "loses the interrupt");
 	expect_set_eventfd(_metadata, &self->card, INTX, self->intx);
 	expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_RDI);
 	expect_out(_metadata, &self->card, 1, UART_IER, UART_IER_RDI);
@@ -310,7 +310,7 @@ TEST_F(irq, intx_of_one_port_does_not_hide_the_other)
 TEST_F(irq, intx_can_be_masked)
 {
 	if (self->card.kernels_own)
-		SKIP(return, CARD_KERNELS_OWN "loses it");
+		SKIP(return, CARD_KERNELS_OWN "loses the interrupt");
 	expect_set_eventfd(_metadata, &self->card, INTX, self->intx);
 	expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_RDI);
 	act(_metadata, &self->card, INTX, MASK);
@@ -330,7 +330,7 @@ TEST_F(irq, intx_can_be_masked)
 TEST_F(irq, intx_pending_reaches_the_eventfd_that_is_set_later)
 {
 	if (self->card.kernels_own)
-		SKIP(return, CARD_KERNELS_OWN "loses it");
+		SKIP(return, CARD_KERNELS_OWN "loses the interrupt");
 	expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_RDI);
 	expect_out(_metadata, &self->card, 0, UART_TX, 'a');
 	expect_set_eventfd(_metadata, &self->card, INTX, self->intx);
@@ -580,7 +580,7 @@ TEST_F(irq, next_opener_has_none_of_the_triggers)
 {
 	if (self->card.kernels_own)
 		SKIP(return,
-		     CARD_KERNELS_OWN "is known to lose the next opener's interrupts");
+		     CARD_KERNELS_OWN "loses the next holder's interrupts");
 	expect_set_eventfd(_metadata, &self->card, INTX, self->intx);
 	expect_set_eventfd(_metadata, &self->card, REQ, self->req);
 	expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_RDI);
@@ -649,7 +649,7 @@ TEST_F(irq, death_drops_the_triggers)
 TEST_F(irq, reset_keeps_the_triggers)
 {
 	if (self->card.kernels_own)
-		SKIP(return, CARD_KERNELS_OWN "is of no interest here");
+		SKIP(return, CARD_KERNELS_OWN "is not tested for this");
 	expect_set_eventfd(_metadata, &self->card, INTX, self->intx);
 	expect_set_eventfd(_metadata, &self->card, REQ, self->req);
 	expect_out(_metadata, &self->card, 0, UART_IER, UART_IER_RDI);
@@ -668,7 +668,7 @@ TEST_F(irq, reset_keeps_the_triggers)
 TEST_F(irq, reset_keeps_the_mask)
 {
 	if (self->card.kernels_own)
-		SKIP(return, CARD_KERNELS_OWN "is of no interest here");
+		SKIP(return, CARD_KERNELS_OWN "is not tested for this");
 	expect_set_eventfd(_metadata, &self->card, INTX, self->intx);
 	act(_metadata, &self->card, INTX, MASK);
 	ASSERT_EQ(0, vfio_ioctl(self->card.user.device, VFIO_DEVICE_RESET,

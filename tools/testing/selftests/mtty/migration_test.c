@@ -192,7 +192,7 @@ TEST_F(migration, size_is_that_of_the_data)
 {
 	if (!self->has_precopy) {
 		EXPECT_EQ(-ENOTTY, mig_size(self->card.user.device));
-		SKIP(return, "this kernel's VFIO does not tell the size");
+		SKIP(return, "this kernel's VFIO does not report the size");
 	}
 	save(&self->data, self->card.user.device);
 	EXPECT_EQ(self->data.size, mig_size(self->card.user.device));

@@ -299,7 +299,7 @@ TEST_F(card, access_at_bad_address_changes_nothing)
 	const struct card *card = &self->card;
 
 	if (card->kernels_own)
-		SKIP(return, CARD_KERNELS_OWN "takes the byte away first");
+		SKIP(return, CARD_KERNELS_OWN "loses the byte if the read fails");
 	EXPECT_EQ(0, card_out(card, 0, UART_TX, 'a'));
 	EXPECT_EQ(0, card_out(card, 0, UART_SCR, 0x12));
 	EXPECT_EQ(-EFAULT, card_read(card, bad_address(), 1, card->bar[0]));
@@ -345,7 +345,7 @@ TEST_F(card, memory_cannot_be_mapped)
 	EXPECT_EQ(MAP_FAILED, mmap(NULL, 4096, PROT_READ, MAP_SHARED,
 				   self->card.user.device, self->card.bar[0]));
 	if (self->card.kernels_own)
-		SKIP(return, CARD_KERNELS_OWN "is of no interest here");
+		SKIP(return, CARD_KERNELS_OWN "is not tested for this");
 	EXPECT_EQ(EINVAL, errno);
 }
 

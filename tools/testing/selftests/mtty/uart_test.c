@@ -154,7 +154,7 @@ TEST_F(port, seventeenth_byte_is_an_overrun)
 TEST_F(port, second_byte_without_fifo_is_an_overrun)
 {
 	if (self->card.kernels_own)
-		SKIP(return, CARD_KERNELS_OWN "reports it after the next byte");
+		SKIP(return, CARD_KERNELS_OWN "reports the overrun after the next byte");
 	send_bytes(_metadata, self, 2);
 	EXPECT_EQ(UART_LSR_OE | UART_LSR_DR,
 		  in(self, UART_LSR) & (UART_LSR_OE | UART_LSR_DR));
@@ -212,7 +212,7 @@ TEST_F(port, turning_the_fifo_on_empties)
 TEST_F(port, iir_tells_of_the_fifo)
 {
 	if (self->card.kernels_own)
-		SKIP(return, CARD_KERNELS_OWN "always has it");
+		SKIP(return, CARD_KERNELS_OWN "always reports a FIFO");
 	EXPECT_EQ(0, in(self, UART_IIR) & 0xc0);
 	out(_metadata, self, UART_FCR, UART_FCR_ENABLE_FIFO);
 	EXPECT_EQ(0xc0, in(self, UART_IIR) & 0xc0);
@@ -236,7 +236,7 @@ TEST_F(port, divisor_is_behind_dlab)
 TEST_F(port, divisor_can_be_changed)
 {
 	if (self->card.kernels_own)
-		SKIP(return, CARD_KERNELS_OWN "only adds bits to it");
+		SKIP(return, CARD_KERNELS_OWN "only adds bits to the divisor");
 	out(_metadata, self, UART_LCR, UART_LCR_DLAB);
 	out(_metadata, self, UART_DLL, 0xff);
 	out(_metadata, self, UART_DLM, 0xff);
@@ -285,7 +285,7 @@ TEST_F(port, status_registers_cannot_be_written)
 TEST_F(port, interrupts_have_priorities)
 {
 	if (self->card.kernels_own)
-		SKIP(return, CARD_KERNELS_OWN "adds them up");
+		SKIP(return, CARD_KERNELS_OWN "adds up the codes of interrupts");
 	out(_metadata, self, UART_FCR, UART_FCR_ENABLE_FIFO);
 	out(_metadata, self, UART_MCR, UART_MCR_DTR);
 	send_bytes(_metadata, self, FIFO_SIZE + 1);
@@ -355,7 +355,7 @@ TEST_F(port, enabling_the_empty_transmitters_interrupt_raises_it)
 	out(_metadata, self, UART_IER, UART_IER_THRI);
 	EXPECT_EQ(UART_IIR_THRI, in(self, UART_IIR) & IIR_SOURCE);
 	if (self->card.kernels_own)
-		SKIP(return, CARD_KERNELS_OWN "tells it for ever");
+		SKIP(return, CARD_KERNELS_OWN "reports the interrupt for ever");
 	EXPECT_EQ(UART_IIR_NO_INT, in(self, UART_IIR) & IIR_SOURCE);
 	/* Each transmitted byte raises it again */
 	out(_metadata, self, UART_TX, 'a');
@@ -496,7 +496,7 @@ TEST_F(port, device_reset_resets_the_port)
 TEST_F(port, next_opener_finds_it_as_new)
 {
 	if (self->card.kernels_own)
-		SKIP(return, CARD_KERNELS_OWN "keeps its state");
+		SKIP(return, CARD_KERNELS_OWN "keeps the last holder's state");
 	out(_metadata, self, UART_FCR, UART_FCR_ENABLE_FIFO);
 	out(_metadata, self, UART_IER, UART_IER_RDI);
 	out(_metadata, self, UART_SCR, 0x77);

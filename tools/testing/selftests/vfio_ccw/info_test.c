@@ -293,7 +293,7 @@ TEST_F(info, interrupts_refuse_two_actions)
 TEST_F(info, empty_set_takes_the_trigger_away)
 {
 	if (self->ccw.kernels_own)
-		SKIP(return, "the kernel's own signals it instead");
+		SKIP(return, "the kernel's own signals the eventfd instead");
 	EXPECT_EQ(0, vfio_set_irqs(self->device, TRIGGER | NONE,
 				   VFIO_CCW_IO_IRQ_INDEX, 0, 0, NULL, 0));
 	EXPECT_EQ(0, vfio_set_irqs(self->device, TRIGGER | NONE,
@@ -556,7 +556,7 @@ TEST_F(info, response_that_could_not_be_read_is_the_next)
 	int i;
 
 	if (self->ccw.kernels_own)
-		SKIP(return, "the kernel's own keeps the last one");
+		SKIP(return, "the kernel's own keeps only the last response");
 	EXPECT_EQ(0, ccw_async(&self->ccw, VFIO_CCW_ASYNC_CMD_CSCH));
 	ASSERT_TRUE(eventfd_wait(self->ccw.io, SOON_MS));
 	ASSERT_EQ(0, ccw_async(&self->ccw, VFIO_CCW_ASYNC_CMD_HSCH));
@@ -614,7 +614,7 @@ TEST_F(info, request_of_no_function_fails)
 	struct ccw_io_region region = {};
 
 	if (self->ccw.kernels_own)
-		SKIP(return, "the kernel's own says that it went well");
+		SKIP(return, "the kernel's own reports success");
 	EXPECT_EQ(-EIO, region_write(&self->ccw, REGION_IO, &region,
 				     sizeof(region)));
 	EXPECT_EQ(-EIO, ret_code(&self->ccw, REGION_IO));

@@ -247,7 +247,7 @@ TEST_F(io, count_of_nothing_needs_no_place)
 TEST_F(io, count_of_nothing_in_format_0_is_invalid)
 {
 	if (self->ccw.kernels_own)
-		SKIP(return, "the kernel's own makes a count of 0 of format 1 of it");
+		SKIP(return, "the kernel's own makes it a count of 0 in format 1");
 	put_ccw0(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 0, DATA);
 	expect_program_check(_metadata, &self->ccw, ORB_FORMAT0, PROGRAM,
 			     PROGRAM + 8);
@@ -547,7 +547,7 @@ TEST_F(list, list_may_end_where_memory_ends)
 	__u32 list = GUEST_END - 2 * idaw_size(variant);
 
 	if (self->ccw.kernels_own && !variant->wide)
-		SKIP(return, "the kernel's own says EINVAL now and then");
+		SKIP(return, "the kernel's own returns EINVAL at times");
 	expect_both_words_followed(_metadata, &self->ccw, variant, list);
 	/* A list of one word */
 	put_listed(&self->ccw, variant->flags, 7,
@@ -593,7 +593,7 @@ TEST_F(list, address_beyond_memory_fails)
 TEST_F(list, unaligned_second_word_gives_a_program_check)
 {
 	if (self->ccw.kernels_own)
-		SKIP(return, "the kernel's own does not look at its offset");
+		SKIP(return, "the kernel's own ignores the address's offset");
 	put_listed(&self->ccw, variant->flags, 7, LIST);
 	put_idaw(&self->ccw, variant->flags, LIST, 0,
 		 DATA + variant->block - 2);
@@ -609,7 +609,7 @@ TEST_F(list, unaligned_second_word_gives_a_program_check)
 TEST_F(list, unaligned_list_gives_a_program_check)
 {
 	if (self->ccw.kernels_own)
-		SKIP(return, "the kernel's own reads it nevertheless");
+		SKIP(return, "the kernel's own reads the list nevertheless");
 	put_listed(&self->ccw, variant->flags, 7, LIST + 2);
 	EXPECT_EQ(0, ccw_run(&self->ccw, variant->flags, PROGRAM,
 			     &self->ccw.response));
@@ -783,7 +783,7 @@ TEST_F(io, program_cannot_begin_with_a_tic)
 	put_ccw(&self->ccw, PROGRAM, CMD_TIC, 0, 0, PROGRAM + 0x100);
 	put_ccw(&self->ccw, PROGRAM + 0x100, CMD_NOP, CCW_SLI, 1, DATA);
 	if (self->ccw.kernels_own)
-		SKIP(return, "the kernel's own leaves it to the channel");
+		SKIP(return, "the kernel's own leaves this check to the channel");
 	expect_error(_metadata, &self->ccw, PROGRAM);
 }
 
@@ -995,7 +995,7 @@ TEST_F(io, refusals_hide_no_other_devices)
 	int i;
 
 	if (self->ccw.kernels_own)
-		SKIP(return, "the kernel's own says nothing in the log");
+		SKIP(return, "the kernel's own logs nothing");
 	ASSERT_EQ(0, ccw_grab(&other,
 			      strcmp(self->ccw.device, one) ? one : two));
 	ASSERT_EQ(0, ccw_open(&other));
@@ -1015,7 +1015,7 @@ TEST_F(io, refusals_do_not_fill_the_log)
 	int i;
 
 	if (self->ccw.kernels_own)
-		SKIP(return, "the kernel's own says nothing in the log");
+		SKIP(return, "the kernel's own logs nothing");
 	put_ccw(&self->ccw, PROGRAM, CMD_NOP, CCW_SLI, 1, DATA);
 	for (i = 0; i < 100; i++)
 		ASSERT_EQ(-EOPNOTSUPP, ccw_start(&self->ccw,
@@ -1092,7 +1092,7 @@ TEST_F(io, midaws_that_the_machine_lacks_are_named)
 	int log = kmsg_open(), seconds = 10;
 
 	if (self->ccw.kernels_own)
-		SKIP(return, "the kernel's own passes them on");
+		SKIP(return, "the kernel's own passes these bits on");
 	put_ccw(&self->ccw, PROGRAM, CMD_NOP, CCW_SLI, 1, DATA);
 	expect_refused(_metadata, &self->ccw, -EOPNOTSUPP,
 		       ORB_FORMAT1 | ORB_MIDA, PROGRAM);
@@ -1136,7 +1136,7 @@ TEST_F(io, orb_bits_that_are_passed_on_do_no_harm)
 TEST_F(io, ccw_flags_that_are_not_supported_are_refused)
 {
 	if (self->ccw.kernels_own)
-		SKIP(return, "the kernel's own passes them on");
+		SKIP(return, "the kernel's own passes these bits on");
 	put_ccw(&self->ccw, PROGRAM, CMD_NOP, CCW_SLI | CCW_SUSPEND, 1, DATA);
 	expect_refused(_metadata, &self->ccw, -EOPNOTSUPP, ORB_FORMAT1,
 		       PROGRAM);
@@ -1251,7 +1251,7 @@ static int start_again(const struct ccw *ccw, __u32 program)
 TEST_F(io, two_starts_are_two_responses)
 {
 	if (self->ccw.kernels_own)
-		SKIP(return, "the kernel's own keeps the last one");
+		SKIP(return, "the kernel's own keeps only the last response");
 	put_nops(&self->ccw, PROGRAM, 1);
 	put_nops(&self->ccw, PROGRAM + 0x1000, 3);
 	EXPECT_EQ(0, ccw_start(&self->ccw, ORB_FORMAT1, PROGRAM));
@@ -1264,7 +1264,7 @@ TEST_F(io, two_starts_are_two_responses)
 TEST_F(io, start_and_clear_are_two_responses)
 {
 	if (self->ccw.kernels_own)
-		SKIP(return, "the kernel's own keeps the last one");
+		SKIP(return, "the kernel's own keeps only the last response");
 	put_nops(&self->ccw, PROGRAM, 2);
 	EXPECT_EQ(0, ccw_start(&self->ccw, ORB_FORMAT1, PROGRAM));
 	ASSERT_TRUE(eventfd_wait(self->ccw.io, SOON_MS));
@@ -1279,7 +1279,7 @@ TEST_F(io, responses_come_in_order)
 	int i;
 
 	if (self->ccw.kernels_own)
-		SKIP(return, "the kernel's own keeps the last one");
+		SKIP(return, "the kernel's own keeps only the last response");
 	for (i = 0; i < 12; i++) {
 		put_nops(&self->ccw, PROGRAM + i * 0x400, i + 1);
 		EXPECT_EQ(0, start_again(&self->ccw, PROGRAM + i * 0x400));
@@ -1479,7 +1479,7 @@ TEST_F_TIMEOUT(io, start_against_clear_and_read, 120)
 	int i;
 
 	if (self->ccw.kernels_own)
-		SKIP(return, "the kernel's own tells addresses of the host, or loses the device");
+		SKIP(return, "the kernel's own reports addresses of the host, or loses the device");
 	put_race_programs(&self->ccw);
 	start_thread(_metadata, &race, race_start);
 	start_thread(_metadata, &race, race_async);
@@ -1496,7 +1496,7 @@ TEST_F_TIMEOUT(io, reset_against_all, 120)
 	int i;
 
 	if (self->ccw.kernels_own)
-		SKIP(return, "the kernel's own tells addresses of the host, or loses the device");
+		SKIP(return, "the kernel's own reports addresses of the host, or loses the device");
 	put_race_programs(&self->ccw);
 	start_thread(_metadata, &race, race_start);
 	start_thread(_metadata, &race, race_async);
@@ -1514,7 +1514,7 @@ TEST_F_TIMEOUT(io, unmap_against_all, 120)
 	int i;
 
 	if (self->ccw.kernels_own)
-		SKIP(return, "the kernel's own tells addresses of the host");
+		SKIP(return, "the kernel's own reports addresses of the host");
 	put_race_programs(&self->ccw);
 	start_thread(_metadata, &race, race_data);
 	start_thread(_metadata, &race, race_map);

@@ -243,7 +243,7 @@ TEST_F_TIMEOUT(life, killed_user_leaves_nothing_behind, 120)
 	int i;
 
 	if (ccw->kernels_own)
-		SKIP(return, "the kernel's own keeps a killed user's eventfds");
+		SKIP(return, "the kernel's own keeps a killed holder's eventfds");
 	for (i = 0; i < 10; i++) {
 		self->life.child = child_start(run_user, ccw, ccw->crw, -1);
 		ASSERT_LT(0, self->life.child);
@@ -263,7 +263,7 @@ TEST_F(life, user_stuck_in_a_start_can_be_killed)
 	struct ccw *ccw = &self->life.ccw;
 
 	if (ccw->kernels_own)
-		SKIP(return, "the kernel's own keeps a killed user's eventfds");
+		SKIP(return, "the kernel's own keeps a killed holder's eventfds");
 	start_stuck_user(_metadata, &self->life);
 	child_kill(self->life.child);
 	self->life.child = -1;

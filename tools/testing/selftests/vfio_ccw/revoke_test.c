@@ -272,7 +272,7 @@ FIXTURE(pulled)
 FIXTURE_SETUP(pulled)
 {
 	if (!file_exists("/run/host"))
-		SKIP(return, "no host to be asked");
+		SKIP(return, "no host to ask");
 	if (!life_set_up(_metadata, &self->life, PULLED))
 		SKIP(return, "no device %s", PULLED);
 }
@@ -470,7 +470,7 @@ TEST_F(pulled, device_that_is_gone_says_so)
 	struct ccw *ccw = &self->life.ccw;
 
 	if (ccw->kernels_own)
-		SKIP(return, "the kernel's own has EIO, or old data");
+		SKIP(return, "the kernel's own returns EIO, or old data");
 	ASSERT_EQ(0, ccw_open(ccw));
 	put_ccw(ccw, PROGRAM, CMD_NOP, CCW_SLI, 1, DATA);
 	pull(_metadata, self);

@@ -95,7 +95,7 @@ TEST_F(schib, paths_are_those_of_sysfs)
 TEST_F(schib, nothing_of_the_host_is_in_it)
 {
 	if (self->ccw.kernels_own)
-		SKIP(return, "the kernel's own tells the host's parameter and addresses");
+		SKIP(return, "the kernel's own reports the host's parameter and addresses");
 	put_ccw(&self->ccw, PROGRAM, CMD_NOP, CCW_SLI, 0, 0);
 	EXPECT_EQ(0, ccw_start(&self->ccw, ORB_FORMAT1, PROGRAM));
 	EXPECT_EQ(0, region_read(&self->ccw, REGION_SCHIB, &self->schib,
@@ -141,7 +141,7 @@ TEST_F(schib, varied_path_gives_no_report)
 
 	/* The virtual machine's other devices need channel path 0 */
 	if (!number(&self->schib, SCHIB_CHPID, 1))
-		SKIP(return, "a path that others need");
+		SKIP(return, "other devices need this path");
 	snprintf(status.text, sizeof(status.text), CHPS "chp0.%02x/status",
 		 number(&self->schib, SCHIB_CHPID, 1));
 	for (i = 0; i < 3; i++) {

@@ -164,7 +164,7 @@ FIXTURE_SETUP(terminal)
 {
 	self->port = open_port();
 	if (self->port == -ENODEV || self->port == -ENOENT)
-		SKIP(return, "nobody operates a terminal");
+		SKIP(return, "no port for a terminal's operator");
 	ASSERT_LE(0, self->port);
 	if (!ccw_set_up(_metadata, &self->ccw, CU_TERMINAL))
 		SKIP(return, "no device %s", CU_TERMINAL);
@@ -267,7 +267,7 @@ TEST_F(terminal, input_is_what_was_typed)
 TEST_F(terminal, attention_does_not_hide_the_end)
 {
 	if (self->ccw.kernels_own)
-		SKIP(return, "the kernel's own keeps the last one");
+		SKIP(return, "the kernel's own keeps only the last response");
 	put(&self->ccw, variant->flags, CMD_NOP, CCW_SLI, 1, DATA);
 	EXPECT_EQ(0, ccw_start(&self->ccw, variant->flags, PROGRAM));
 	ASSERT_TRUE(eventfd_wait(self->ccw.io, SOON_MS));
