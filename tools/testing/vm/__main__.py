@@ -5,9 +5,11 @@ import argparse
 import concurrent.futures
 import contextlib
 import difflib
+import errno
 import functools
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -40,6 +42,9 @@ import userspace  # noqa: E402
 # Guests that run at once. With more busy guests than cores, each guest is slower than its time limits allow for.
 GUESTS = 2
 WAITING_GUESTS = 1
+
+# GB of disk space that a first ./run check takes: as README.md says.
+ROOM = 8
 
 
 def prepare(name, tests, report, args, ours, peer):
@@ -164,7 +169,15 @@ def kernels_of(tests, args, long=False):
     return [target.name for target in targets if any(test.runs_on(target) for test in tests)]
 
 
+def tell_of_room(report):
+    """Before a first run ends half-way. A later one finds most of what it needs."""
+    free = shutil.disk_usage(TOP).free / 1e9
+    if not (BUILD / "packages").exists() and free < ROOM:
+        report.say("run", f"only {free:.1f} GB of disk space are free; all tests together need {ROOM} GB")
+
+
 def check(args, report, long=False):
+    tell_of_room(report)
     tests = chosen(args.test, *config.test_lists(), long=long)
     args.target = kernels_of(tests, args, long)
     if not args.test:
@@ -374,6 +387,11 @@ def main():
         # The reader, such as "head" or a pager, has closed the pipe. Python would flush stdout once more at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        print(f"run: {error}; README.md says how much space a first run takes", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("run: interrupted", file=sys.stderr)
         return 130

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Boots a guest, runs tests in it, and turns the lines from the channel into results."""
 
+import contextlib
 import dataclasses
 import functools
 import re
@@ -204,8 +205,9 @@ class Boot:
         machine = MACHINES[self._setup.target.machine]
         return closure(self._setup.kernel, machine.image_modules, self._base_modules) if self._disk() else []
 
+    @contextlib.contextmanager
     def _initrd(self, lines, files=()):
-        """The archive of the target's boots, followed by one with the plan and further files."""
+        """The archive of the target's boots, followed by one with the plan and further files. Deletes it at the end."""
         plan = Cpio()
         plan.folder("vm")
         plan.file("vm/plan", "".join(f"{line}\n" for line in lines).encode(), 0o644)
@@ -218,8 +220,11 @@ class Boot:
         for name in sorted({*image, *(name for test in self._tests for name in self._drivers(test))}):
             plan.file(f"modules/{name}.ko", kernel_module(self._setup.kernel, name), 0o644)
         initrd = self._logs / "initramfs"
-        initrd.write_bytes(self._setup.archive + plan.bytes())
-        return initrd
+        try:
+            initrd.write_bytes(self._setup.archive + plan.bytes())
+            yield initrd
+        finally:
+            initrd.unlink(missing_ok=True)
 
     def _machine(self):
         return MACHINES[self._setup.target.machine](self._setup, self._tests[0] if self._tests else None, self._logs)
@@ -228,7 +233,8 @@ class Boot:
         """Runs an interactive guest, with the modules loaded and the user's files. Returns the exit code."""
         with locked(self._logs):
             machine = self._machine()
-            return machine.shell(self._initrd(self._shell_plan(machine, gdb), files), gdb)
+            with self._initrd(self._shell_plan(machine, gdb), files) as initrd:
+                return machine.shell(initrd, gdb)
 
     def run(self):
         """Returns the output of each test that began: {name: lines}."""
@@ -245,7 +251,7 @@ class Boot:
                          f"{', '.join(test.name for test in self._tests)}; logs in {self._logs.relative_to(TOP)}")
         with locked(self._logs), open(self._logs / "channel.log", "wb") as record:
             machine = self._machine()
-            with machine.running(self._initrd(self._plan(machine))) as pipe:
+            with self._initrd(self._plan(machine)) as initrd, machine.running(initrd) as pipe:
                 return self._follow(machine, _Lines(pipe, machine, record), may_fail)
 
     def _follow(self, machine, lines, may_fail):

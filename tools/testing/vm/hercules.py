@@ -75,6 +75,9 @@ STORE = 24
 
 SAME_CARDS = 1000000
 
+# Large files that are made for each boot, and do not help to read its logs.
+BULKY = ("kernel", "disk0.cckd", "disk1.cckd", "tape.aws", "same.txt")
+
 # Files that devices write, and the length of the end that a test can have.
 MADE_BY = ("punch.bin", "printer.txt")
 MADE = 400
@@ -108,11 +111,11 @@ class Hercules:
         self.console = logs / "console.log"
 
     def _media(self):
-        """Makes the disks, the tape and the cards anew."""
+        """Makes the disks, the tape and the cards anew. A runner that was killed may have left some."""
+        for name in BULKY:
+            (self._logs / name).unlink(missing_ok=True)
         for name, volume in (("disk0", "VFIO00"), ("disk1", "VFIO01")):
-            (self._logs / f"{name}.cckd").unlink(missing_ok=True)
             self._tool("dasdinit", "-z", "-lfs", "-linux", f"{name}.cckd", "3390", volume, "10")
-        (self._logs / "tape.aws").unlink(missing_ok=True)
         self._tool("hetinit", "-d", "-n", "tape.aws")
         (self._logs / "reader.txt").write_text("".join(f"card {i}\n" for i in range(1, 2001)))
         (self._logs / "same.txt").write_text("one of many\n" * SAME_CARDS)
@@ -158,6 +161,8 @@ class Hercules:
                 self._process.wait()
                 for pipe in (self._process.stdin, self._process.stdout):
                     pipe.close()
+                for name in BULKY:
+                    (self._logs / name).unlink(missing_ok=True)
 
     def _command(self, text):
         try:

@@ -85,7 +85,7 @@ class Apt:
         settings = {
             "APT::Architecture": arch, "APT::Sandbox::User": "root", "Dir::State": self.dir,
             "Dir::State::lists": self.dir / "lists", "Dir::State::status": self.dir / "status",
-            "Dir::Cache": self.dir, "Dir::Etc::sourcelist": self.dir / "sources.list",
+            "Dir::Cache": self.dir, "Dir::Cache::srcpkgcache": "", "Dir::Etc::sourcelist": self.dir / "sources.list",
             "Dir::Etc::sourceparts": self.dir / "none", "Dir::Etc::parts": self.dir / "none",
             "Dir::Etc::preferencesparts": self.dir / "none", "Dir::Etc::preferences": self.dir / "preferences",
             "Dir::Etc::main": "/dev/null", "Acquire::Languages": "none",
