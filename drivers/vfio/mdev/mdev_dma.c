@@ -16,8 +16,8 @@
  *   unpin, one for each piece. All of them stand in line for the lock before
  *   the notice returns, so they get it before VFIO looks again;
  * - a notice that takes too long returns, so that the other thread goes on.
- *   Later ones wait longer, and the last one waits for ever. So no holder and
- *   no parent driver can stop the machine.
+ *   Later ones wait longer, and the last one waits for ever: see mdev_unmap.c.
+ *   So no holder and no parent driver can stop the machine.
  *
  * iommufd holds no lock while it gives a notice, and gives only one when the
  * holder detaches the device. So no notice of iommufd's returns before the
@@ -33,23 +33,20 @@
 #include <linux/jiffies.h>
 #include <linux/module.h>
 #include <linux/overflow.h>
-#include <linux/pid.h>
 #include <linux/refcount.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
 #include "compat.h"
+#include "mdev_unmap.h"
 #include "mdev_vfio.h"
-
-/* How long a first notice waits; each later one waits twice as long */
-#define NOTICE_WAIT	(HZ / 100 ?: 1)
 
 /* How often a parent driver is asked again for pages that are still pinned */
 #define ASK_AGAIN	(HZ / 500 ?: 1)
 
-/* VFIO would look for the 12th time after this one, so it waits for ever */
-#define LAST_NOTICE	11
+/* How many records of a range are searched for a page that was pinned long ago */
+#define MAX_SEARCHED	64
 
 /* How many works of one device may stand in line for VFIO's lock */
 #define MAX_WORKS	256
@@ -60,6 +57,7 @@
  * @start: the first address
  * @last: the last one
  * @subtree_last: the tree's
+ * @stamp: mdev_unmap_now() when they were pinned
  * @busy: it belongs to the thread that pins, which may still undo it
  */
 struct mdev_pin {
@@ -67,6 +65,7 @@ struct mdev_pin {
 	u64 start;
 	u64 last;
 	u64 subtree_last;
+	u64 stamp;
 	bool busy;
 };
 
@@ -93,31 +92,28 @@ struct mdev_unpin {
 };
 
 /**
- * struct mdev_bar - a system call that unmaps
+ * struct mdev_bar - no page of a range can be pinned: a system call unmaps it
  * @node: in the device's list, under its lock
- * @refs: that of @node, which the end of the system call gives back, and that
- *	of a notice under way
+ * @unmap: the system call
+ * @unmap_node: in its list
  * @use: of the device; a reference is held
- * @thread: the caller; a reference is held
  * @iova: the first address, and
  * @last: the last one, of all ranges that notices named: all of them are within
- *	the range that the caller unmaps
+ *	the range that the caller unmaps; or of all memory
  * @notice_iova: the range of the latest notice, and
  * @notice_last: its last address
- * @notices: how often there was one of that range
- * @sticky: out of memory: the end of the system call will not be noticed
+ * @seen: see mdev_unmap_count()
  */
 struct mdev_bar {
 	struct list_head node;
-	refcount_t refs;
+	struct mdev_unmap *unmap;
+	struct list_head unmap_node;
 	struct mdev_use *use;
-	struct pid *thread;
 	u64 iova;
 	u64 last;
 	u64 notice_iova;
 	u64 notice_last;
-	unsigned int notices;
-	bool sticky;
+	struct mdev_unmap_seen seen;
 };
 
 /* For devices that have no queue of their own, because memory was short */
@@ -163,6 +159,8 @@ static struct mdev_pin *mdev_pin_begin(struct mdev_dma *dma, u64 start,
 	pin->start = start;
 	pin->last = last;
 	pin->busy = true;
+	if (!dma->first_pin)
+		dma->first_pin = mdev_unmap_now();
 	if (mdev_dma_is_barred(dma, start, last)) {
 		mdev_pin_put(dma, pin);
 		pin = ERR_PTR(-EINVAL);
@@ -187,6 +185,7 @@ static bool mdev_pin_end(struct mdev_dma *dma, struct mdev_pin *pin, int npage)
 	}
 	barred = mdev_dma_is_barred(dma, pin->start, pin->last);
 	pin->busy = barred;
+	pin->stamp = mdev_unmap_now();
 	spin_unlock(&dma->lock);
 	return barred;
 }
@@ -238,6 +237,7 @@ static bool mdev_pin_cut(struct mdev_dma *dma, struct mdev_pin *pin, u64 start,
 	if (split) {
 		rest->start = last + 1;
 		rest->last = pin->last;
+		rest->stamp = pin->stamp;
 		rest->busy = false;
 		mdev_pin_tree_insert(rest, &dma->pins);
 	}
@@ -567,149 +567,193 @@ bool mdev_dma_wait(struct mdev_use *use, long timeout)
 				       timeout);
 }
 
-static void mdev_bar_put(struct mdev_bar *bar)
+/* A reference to @unmap is given back. The last one lifts its bars */
+static void mdev_bars_put(struct mdev_unmap *unmap)
 {
-	if (!refcount_dec_and_test(&bar->refs))
+	struct mdev_bar *bar, *next;
+
+	if (!mdev_unmap_put(unmap))
 		return;
-	/* Pair with get_pid() and refcount_inc() in mdev_bar_alloc() */
-	put_pid(bar->thread);
-	mdev_use_put(bar->use);
-	kfree(bar);
+	list_for_each_entry_safe(bar, next, &unmap->bars, unmap_node) {
+		spin_lock(&bar->use->dma.lock);
+		list_del(&bar->node);
+		spin_unlock(&bar->use->dma.lock);
+		/* Pairs with refcount_inc() in mdev_bar_new() */
+		mdev_use_put(bar->use);
+		kfree(bar);
+	}
+	mdev_unmap_free(unmap);
 }
 
-static void mdev_bar_lift(struct mdev_bar *bar)
+static int mdev_bars_release(struct inode *inode, struct file *file)
 {
-	struct mdev_dma *dma = &bar->use->dma;
-
-	spin_lock(&dma->lock);
-	list_del(&bar->node);
-	spin_unlock(&dma->lock);
-	mdev_bar_put(bar);
-}
-
-static int mdev_bar_release(struct inode *inode, struct file *file)
-{
-	mdev_bar_lift(file->private_data);
+	mdev_bars_put(file->private_data);
 	return 0;
 }
 
-static const struct file_operations mdev_bar_fops = {
+static const struct file_operations mdev_bars_fops = {
 	.owner		= THIS_MODULE,
-	.release	= mdev_bar_release,
+	.release	= mdev_bars_release,
 };
 
-/* Move the sticky bars to @list: those of threads that have ended, or all */
-static void mdev_bars_collect(struct mdev_dma *dma, struct list_head *list,
-			      bool all)
+static struct file *mdev_bars_file(struct mdev_unmap *unmap)
 {
-	struct mdev_bar *bar, *next;
-
-	lockdep_assert_held(&dma->lock);
-
-	list_for_each_entry_safe(bar, next, &dma->bars, node)
-		if (bar->sticky &&
-		    (all || !pid_has_task(bar->thread, PIDTYPE_PID)))
-			list_move(&bar->node, list);
+	return anon_inode_getfile("[mdev-unmap]", &mdev_bars_fops, unmap,
+				  O_RDONLY);
 }
 
-static void mdev_bars_put(struct list_head *list)
-{
-	struct mdev_bar *bar, *next;
+struct mdev_file_job {
+	struct work_struct work;
+	struct mdev_unmap *unmap;
+	struct file *file;
+};
 
-	list_for_each_entry_safe(bar, next, list, node) {
-		list_del(&bar->node);
-		mdev_bar_put(bar);
+static void mdev_file_work(struct work_struct *work)
+{
+	struct mdev_file_job *job = container_of(work, struct mdev_file_job,
+						 work);
+
+	job->file = mdev_bars_file(job->unmap);
+}
+
+/* The limits of the holder's memory and files do not hold for a work */
+static struct file *mdev_bars_file_by_work(struct mdev_unmap *unmap)
+{
+	struct mdev_file_job job = { .unmap = unmap };
+
+	INIT_WORK_ONSTACK(&job.work, mdev_file_work);
+	queue_work(system_unbound_wq, &job.work);
+	flush_work(&job.work);
+	destroy_work_on_stack(&job.work);
+	return job.file;
+}
+
+/*
+ * Lift the bars of @unmap when this thread returns to user space: the kernel
+ * closes files then. VFIO does not tell when it has unmapped the range. No
+ * failure: else its pages could be pinned, or never be pinned again.
+ */
+static void mdev_bars_lift_at_exit(struct mdev_unmap *unmap)
+{
+	struct file *file = mdev_bars_file(unmap);
+
+	while (IS_ERR(file)) {
+		file = mdev_bars_file_by_work(unmap);
+		if (IS_ERR(file))
+			schedule_timeout_idle(1);
 	}
+	fput(file);
 }
 
-/*
- * Returns false if it is too late for mdev_dma_closed() to lift @bar. A holder
- * has no more sticky bars than threads.
- */
-static bool mdev_bar_stick(struct mdev_bar *bar)
+/* The record of this thread's system call, with a reference */
+static struct mdev_unmap *mdev_bars_get(void)
 {
-	struct mdev_dma *dma = &bar->use->dma;
-	LIST_HEAD(ended);
-	bool sticky;
+	struct mdev_unmap *unmap = mdev_unmap_find();
 
-	spin_lock(&dma->lock);
-	mdev_bars_collect(dma, &ended, false);
-	sticky = !dma->closed;
-	bar->sticky = sticky;
-	spin_unlock(&dma->lock);
-	mdev_bars_put(&ended);
-	return sticky;
+	if (unmap)
+		return unmap;
+	unmap = mdev_unmap_new();
+	mdev_bars_lift_at_exit(unmap);
+	return unmap;
 }
 
-/*
- * Lift @bar when this thread returns to user space: the kernel closes files
- * then. VFIO does not tell when it has unmapped the range. If memory is short,
- * @bar is lifted when the device is closed. If the device is closed already,
- * nothing can be pinned, and @bar is not needed.
- */
-static void mdev_bar_lift_at_exit(struct mdev_bar *bar)
-{
-	struct file *file = anon_inode_getfile("[mdev-unmap]", &mdev_bar_fops,
-					       bar, O_RDONLY);
-
-	if (!IS_ERR(file))
-		fput(file);
-	else if (!mdev_bar_stick(bar))
-		mdev_bar_lift(bar);
-}
-
-static struct mdev_bar *mdev_bar_alloc(struct mdev_use *use, u64 iova,
-				       u64 last)
+static struct mdev_bar *mdev_bar_new(struct mdev_unmap *unmap,
+				     struct mdev_use *use, u64 iova, u64 last)
 {
 	struct mdev_bar *bar = kzalloc(sizeof(*bar), GFP_KERNEL | __GFP_NOFAIL);
 
-	refcount_set(&bar->refs, 2);
 	refcount_inc(&use->refs);
 	bar->use = use;
-	bar->thread = get_pid(task_pid(current));
+	bar->unmap = unmap;
 	bar->iova = iova;
 	bar->last = last;
+	list_add(&bar->unmap_node, &unmap->bars);
 	return bar;
 }
 
-/* The bar of this thread's system call, with a reference, or NULL */
-static struct mdev_bar *mdev_bar_find(struct mdev_dma *dma, u64 iova, u64 last)
+static struct mdev_bar *mdev_bar_find(struct mdev_dma *dma,
+				      const struct mdev_unmap *unmap)
 {
 	struct mdev_bar *bar;
 
-	spin_lock(&dma->lock);
-	list_for_each_entry(bar, &dma->bars, node) {
-		if (bar->thread != task_pid(current))
-			continue;
-		refcount_inc(&bar->refs);
-		bar->iova = min(bar->iova, iova);
-		bar->last = max(bar->last, last);
-		spin_unlock(&dma->lock);
-		return bar;
-	}
-	spin_unlock(&dma->lock);
+	lockdep_assert_held(&dma->lock);
+
+	list_for_each_entry(bar, &dma->bars, node)
+		if (bar->unmap == unmap)
+			return bar;
 	return NULL;
 }
 
-/* A notice: from here on no page of the range can be pinned */
-static struct mdev_bar *mdev_bar_get(struct mdev_use *use, u64 iova, u64 last)
+/* Was a page of the range pinned before @time, and still is? */
+static bool mdev_dma_has_old_pin(struct mdev_dma *dma, u64 start, u64 last,
+				 u64 time)
+{
+	struct mdev_pin *pin = mdev_pin_tree_iter_first(&dma->pins, start, last);
+	int i;
+
+	lockdep_assert_held(&dma->lock);
+
+	for (i = 0; pin && i < MAX_SEARCHED; i++) {
+		if (!pin->busy && pin->stamp < time)
+			return true;
+		pin = mdev_pin_tree_iter_next(pin, start, last);
+	}
+	return false;
+}
+
+/* What a notice of @bar's device says of its range */
+static enum mdev_unmap_range mdev_bar_range(struct mdev_dma *dma,
+					    const struct mdev_bar *bar,
+					    u64 iova, u64 last)
+{
+	u64 since = bar->unmap->since;
+
+	if (!bar->seen.round)
+		return dma->first_pin >= since ? MDEV_UNMAP_JOINED :
+						 MDEV_UNMAP_FIRST;
+	if (bar->notice_iova == iova && bar->notice_last == last)
+		return MDEV_UNMAP_SAME;
+	return mdev_dma_has_old_pin(dma, iova, last, since) ? MDEV_UNMAP_OLD :
+							      MDEV_UNMAP_NEW;
+}
+
+/*
+ * A notice: from here on no page of the range can be pinned. Returns whether
+ * VFIO can be let look again.
+ */
+static bool mdev_bar_take_notice(struct mdev_dma *dma, struct mdev_bar *bar,
+				 u64 iova, u64 last)
+{
+	enum mdev_unmap_range range = mdev_bar_range(dma, bar, iova, last);
+	bool may_look = mdev_unmap_count(bar->unmap, &bar->seen, range);
+
+	lockdep_assert_held(&dma->lock);
+
+	bar->notice_iova = iova;
+	bar->notice_last = last;
+	bar->iova = bar->seen.still ? 0 : min(bar->iova, iova);
+	bar->last = bar->seen.still ? U64_MAX : max(bar->last, last);
+	return may_look;
+}
+
+/* The bar of a device that is given notice; see mdev_bar_take_notice() */
+static struct mdev_bar *mdev_bar_get(struct mdev_unmap *unmap,
+				     struct mdev_use *use, u64 iova, u64 last,
+				     bool *may_look)
 {
 	struct mdev_dma *dma = &use->dma;
 	struct mdev_bar *bar;
 
-	bar = mdev_bar_find(dma, iova, last);
+	spin_lock(&dma->lock);
+	bar = mdev_bar_find(dma, unmap);
 	if (!bar) {
-		bar = mdev_bar_alloc(use, iova, last);
+		spin_unlock(&dma->lock);
+		bar = mdev_bar_new(unmap, use, iova, last);
 		spin_lock(&dma->lock);
 		list_add(&bar->node, &dma->bars);
-		spin_unlock(&dma->lock);
-		mdev_bar_lift_at_exit(bar);
 	}
-	if (bar->notice_iova != iova || bar->notice_last != last)
-		bar->notices = 0;
-	bar->notice_iova = iova;
-	bar->notice_last = last;
-	bar->notices++;
+	*may_look = mdev_bar_take_notice(dma, bar, iova, last);
+	spin_unlock(&dma->lock);
 	return bar;
 }
 
@@ -765,7 +809,6 @@ static bool mdev_dma_close(struct mdev_dma *dma)
 void mdev_dma_closed(struct mdev_use *use)
 {
 	struct mdev_dma *dma = &use->dma;
-	LIST_HEAD(sticky);
 
 	do {
 		mdev_dma_flush(use);
@@ -775,11 +818,6 @@ void mdev_dma_closed(struct mdev_use *use)
 	if (dma->wq)
 		destroy_workqueue(dma->wq);
 	mdev_dma_unpin_left(use);
-
-	spin_lock(&dma->lock);
-	mdev_bars_collect(dma, &sticky, true);
-	spin_unlock(&dma->lock);
-	mdev_bars_put(&sticky);
 }
 
 /* Is there no record of the range that VFIO gave notice of? */
@@ -814,10 +852,9 @@ static void mdev_bar_notify(struct mdev_vfio *vmdev, const struct mdev_bar *bar)
  */
 static void mdev_bar_settle(struct mdev_vfio *vmdev, const struct mdev_bar *bar)
 {
-	bool is_last = bar->notices >= LAST_NOTICE ||
+	bool is_last = mdev_unmap_is_last(bar->unmap) ||
 		       vfio_device_has_iommufd(&vmdev->vdev);
-	unsigned int shift = min(bar->notices - 1, LAST_NOTICE - 1u);
-	unsigned long end = jiffies + (NOTICE_WAIT << shift);
+	unsigned long end = jiffies + mdev_unmap_patience(bar->unmap);
 	struct mdev_dma *dma = &bar->use->dma;
 
 	for (;;) {
@@ -831,6 +868,19 @@ static void mdev_bar_settle(struct mdev_vfio *vmdev, const struct mdev_bar *bar)
 	}
 }
 
+/*
+ * If this returned, VFIO could find pages again, and stop the machine. The
+ * holder keeps this thread, its container and their devices until the machine
+ * goes down.
+ */
+static void mdev_bar_never_return(struct mdev_vfio *vmdev)
+{
+	dev_warn(&vmdev->mdev->dev, "%s (pid %d) never ends to unmap guest memory: its devices pin it again and again, and VFIO would stop the machine\n",
+		 current->comm, task_tgid_nr(current));
+	for (;;)
+		schedule_timeout_idle(MAX_SCHEDULE_TIMEOUT);
+}
+
 /**
  * mdev_dma_unmap - VFIO tells that a range of guest memory goes away
  * @vmdev: the device
@@ -841,8 +891,10 @@ static void mdev_bar_settle(struct mdev_vfio *vmdev, const struct mdev_bar *bar)
  */
 void mdev_dma_unmap(struct mdev_vfio *vmdev, u64 iova, u64 length)
 {
+	struct mdev_unmap *unmap;
 	struct mdev_use *use;
 	struct mdev_bar *bar;
+	bool may_look;
 
 	/*
 	 * No page is pinned if the parent driver cannot pin, or if the device
@@ -854,9 +906,12 @@ void mdev_dma_unmap(struct mdev_vfio *vmdev, u64 iova, u64 length)
 	use = mdev_use_get(vmdev);
 	if (!use)
 		return;
-	bar = mdev_bar_get(use, iova, iova + (length - 1));
+	unmap = mdev_bars_get();
+	bar = mdev_bar_get(unmap, use, iova, iova + (length - 1), &may_look);
 	mdev_bar_settle(vmdev, bar);
-	mdev_bar_put(bar);
+	if (!may_look)
+		mdev_bar_never_return(vmdev);
+	mdev_bars_put(unmap);
 	mdev_use_put(use);
 }
 

@@ -27,6 +27,7 @@ struct mdev_vfio;
  *	not unpinned yet
  * @nr_spares: counts @spares
  * @spares: empty records; freed with the device's use
+ * @first_pin: mdev_unmap_now() when the first page was about to be pinned, or 0
  * @bars: ranges that are being unmapped: no page of them can be pinned
  * @unpins: pages that were given back, the oldest first
  * @queued: counts the entries that were added to @unpins
@@ -42,6 +43,7 @@ struct mdev_dma {
 	struct rb_root_cached pins;
 	unsigned int nr_spares;
 	struct mdev_pin *spares[MDEV_DMA_SPARES];
+	u64 first_pin;
 	struct list_head bars;
 	struct list_head unpins;
 	unsigned long queued;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "mdev_state.h"
+#include "state_test.h"
 
 static const char *const phase_names[MDEV_NR_PHASES] = {
 	"NEW", "FREE", "OPENING", "HELD", "CLOSING", "REVOKING", "GOING",
@@ -58,8 +59,7 @@ static const struct {
 
 static unsigned int results, failures;
 
-static void result(int ok, const char *event, const char *state, int is,
-		   int should)
+void result(int ok, const char *event, const char *state, int is, int should)
 {
 	results++;
 	if (!ok) {
@@ -224,9 +224,10 @@ int main(void)
 {
 	printf("1..%d\n", MDEV_NR_EVENTS * MDEV_NR_PHASES +
 	       MDEV_NR_REQUEST_EVENTS * MDEV_NR_REQUEST_STATES +
-	       3 * MDEV_NR_PHASES);
+	       3 * MDEV_NR_PHASES + UNMAP_RESULTS);
 	visit_phases();
 	visit_requests();
 	visit_questions();
+	visit_unmaps();
 	return failures != 0;
 }

@@ -2,7 +2,8 @@
 /*
  * Several threads unmap, at the same time, ranges with many separate pins. VFIO
  * checks at most eleven times whether a range is unpinned, and the threads
- * compete for the lock that unpinning takes. Each unmap has to end soon.
+ * compete for the lock that unpinning takes. Each unmap has to end soon, also if
+ * the holder maps and pins anew while a notice is under way.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -159,6 +160,95 @@ TEST_F_TIMEOUT(unmap, two_threads_with_many_pins_each, 60)
 TEST_F_TIMEOUT(unmap, many_threads_with_many_pins_each, 60)
 {
 	race(_metadata, self, 16, 20);
+}
+
+/* How long a notice takes: enough for a thread that acts meanwhile */
+#define NOTICE_MS	(300 * time_scale())
+
+/* VFIO stops the machine after so many notices */
+#define NOTICES		12
+
+static int pin_page(FIXTURE_DATA(unmap) *self, __u64 iova, __u32 action)
+{
+	return relay_pin(self->user.device, action, iova, 1);
+}
+
+/* Waits for a notice of the page: it cannot be pinned any more */
+static int wait_for_notice(FIXTURE_DATA(unmap) *self, __u64 iova)
+{
+	__s64 end = watch_ms() + SOON_MS;
+	int ret;
+
+	while (!(ret = pin_page(self, iova, MDEV_RELAY_PIN))) {
+		ret = pin_page(self, iova, MDEV_RELAY_UNPIN);
+		if (ret)
+			return ret;
+		if (watch_ms() > end)
+			return -ETIMEDOUT;
+		/* Leave VFIO's lock to the thread that unmaps */
+		usleep(5000);
+	}
+	return ret == -EINVAL ? 0 : ret;
+}
+
+/*
+ * Gives back the page of @iova, unmaps it, and maps and pins another page. The
+ * kernel's record of the new mapping comes to the same address in its memory.
+ */
+static int replace_page(FIXTURE_DATA(unmap) *self, void *memory, __u64 iova,
+			__u64 other)
+{
+	int ret = pin_page(self, iova, MDEV_RELAY_UNPIN);
+
+	if (!ret && !pages_pinned_become(0))
+		ret = -ETIMEDOUT;
+	if (!ret)
+		ret = vfio_unmap(&self->user, iova, self->page);
+	if (!ret)
+		ret = vfio_map(&self->user, memory, other, self->page);
+	return ret ?: pin_page(self, other, MDEV_RELAY_PIN);
+}
+
+TEST_F_TIMEOUT(unmap, pages_that_take_the_place_of_others_do_not_go_on_for_ever, 120)
+{
+	__u64 iova = IOVA;
+	struct call call;
+	void *memory;
+	int i, ret;
+
+	memory = mmap(NULL, self->page, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	ASSERT_NE(MAP_FAILED, memory);
+	ASSERT_EQ(0, vfio_map(&self->user, memory, iova, self->page));
+	ASSERT_EQ(0, pin_page(self, iova, MDEV_RELAY_PIN));
+	ASSERT_EQ(0, relay_set("unmap_ms", NOTICE_MS));
+
+	ASSERT_EQ(0, call_start(&call, &(struct call){
+		.run = call_unmap, .user = &self->user,
+		.at = IOVA, .len = 2 * NOTICES * self->page,
+	}));
+	ret = wait_for_notice(self, iova);
+	for (i = 1; !ret && i <= NOTICES; i++) {
+		__u64 other = iova + self->page;
+
+		ret = replace_page(self, memory, iova, other);
+		if (!ret)
+			ret = wait_for_notice(self, other);
+		iova = other;
+	}
+	/* It can pin nothing any more, long before VFIO stops the machine */
+	EXPECT_EQ(-EINVAL, ret);
+	EXPECT_GT(6, i);
+	EXPECT_EQ(0, relay_set("unmap_ms", 0));
+	EXPECT_EQ(0, call_end(&call, SOON_MS));
+
+	/* The system call has ended */
+	vfio_unmap(&self->user, iova, self->page);
+	ASSERT_EQ(0, vfio_map(&self->user, memory, IOVA, self->page));
+	EXPECT_EQ(0, pin_page(self, IOVA, MDEV_RELAY_PIN));
+	EXPECT_EQ(0, pin_page(self, IOVA, MDEV_RELAY_UNPIN));
+	EXPECT_EQ(0, vfio_unmap(&self->user, IOVA, self->page));
+	munmap(memory, self->page);
 }
 
 TEST_HARNESS_MAIN
