@@ -157,6 +157,9 @@ static int mdev_bind(struct mdev_device *mdev)
 		return 0;
 	}
 	WARN_ON_ONCE(mdev_claim(mdev, MDEV_EV_ABANDON));
+	/* The driver's interface knows no parent that goes */
+	if (READ_ONCE(mdev_parent(mdev)->closing))
+		ret = -ENODEV;
 	mdev_remove(mdev);
 	mdev_put(mdev);
 	return ret;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The VFIO group of a mediated device. VFIO lets one process at a time have a
- * group open, and each open device keeps its group open. If a thread has the
- * group open itself, no process has the device, the group, or the container
- * through that group, and none will get them.
+ * group open, and each device that is open by a type 1 container keeps its group
+ * open. If a thread has the group open itself, no process has the device, the
+ * group, or the container through that group, and none will get them. A device
+ * that is open by an iommufd may be open all the same. It has no container, and
+ * VFIO waits for it without a lock.
  *
  * That matters when VFIO gives up a group, because it detaches the group from
  * its container then. It does so with a global lock held. It waits for a lock
@@ -155,26 +157,40 @@ static bool mdev_group_wait_close(struct mdev_group_closes *closes, int count)
 				       LOOK_INTERVAL);
 }
 
+/* What the threads that wait can tell; a shell's thread has no @group */
+static void mdev_group_tell(struct mdev_group_use *group, bool open)
+{
+	if (group)
+		WRITE_ONCE(group->open, open);
+}
+
 /*
  * mdev_group_open(), or -EBUSY if VFIO's device @dev is open by its own file. A
  * thread that began to open that file before it was shut may be preempted before
  * VFIO counts it. It does not sleep there, so the RCU of tasks waits for it.
  */
-static struct file *mdev_group_open_idle(const char *path, struct device *dev)
+static struct file *mdev_group_open_idle(const char *path, struct device *dev,
+					 struct mdev_group_use *group)
 {
 	struct vfio_device *vdev = NULL;
 	struct file *file;
 
+	/* If the open takes long, a process has VFIO wait in it */
+	mdev_group_tell(group, true);
 	if (dev)
 		vdev = container_of(dev, struct vfio_device, device);
 	if (vdev && mdev_cdev_is_open(vdev))
 		return ERR_PTR(-EBUSY);
 	file = mdev_group_open(path);
-	if (file == ERR_PTR(-EBUSY) || !vdev || !mdev_cdev_exists(vdev))
+	if (file == ERR_PTR(-EBUSY))
+		return file;
+	mdev_group_tell(group, false);
+	if (!vdev || !mdev_cdev_exists(vdev))
 		return file;
 	synchronize_rcu_tasks();
 	if (!mdev_cdev_is_open(vdev))
 		return file;
+	mdev_group_tell(group, true);
 	if (!IS_ERR(file))
 		mdev_group_put(file);
 	return ERR_PTR(-EBUSY);
@@ -189,13 +205,13 @@ static bool mdev_group_is_unwanted(const struct mdev_group_use *group)
 /* A close has begun, of this group or of one that is counted with it */
 static struct file *
 mdev_group_open_closing(const char *path, struct device *dev,
-			const struct mdev_group_use *group)
+			struct mdev_group_use *group)
 {
 	struct file *file;
 	int i;
 
 	for (i = 0; i < CLOSE_LOOKS; i++) {
-		file = mdev_group_open_idle(path, dev);
+		file = mdev_group_open_idle(path, dev, group);
 		if (file != ERR_PTR(-EBUSY) || mdev_group_is_unwanted(group))
 			break;
 		schedule_timeout_idle(CLOSE_INTERVAL);
@@ -205,7 +221,7 @@ mdev_group_open_closing(const char *path, struct device *dev,
 
 static struct file *mdev_group_open_when_closed(const char *path, int id,
 						struct device *dev,
-						const struct mdev_group_use *group)
+						struct mdev_group_use *group)
 {
 	struct mdev_group_closes *closes = mdev_group_closes_of(id);
 	struct file *file;
@@ -213,7 +229,7 @@ static struct file *mdev_group_open_when_closed(const char *path, int id,
 
 	for (;;) {
 		count = atomic_read(&closes->count);
-		file = mdev_group_open_idle(path, dev);
+		file = mdev_group_open_idle(path, dev, group);
 		if (file != ERR_PTR(-EBUSY) || mdev_group_is_unwanted(group))
 			return file;
 		if (!mdev_group_wait_close(closes, count))
@@ -272,7 +288,7 @@ struct file *mdev_group_try(int id)
 
 /* See mdev_group_take(), and mdev_group_is_unwanted() */
 static struct file *mdev_group_wait(int id, struct device *dev,
-				    const struct mdev_group_use *group)
+				    struct mdev_group_use *group)
 {
 	/* A shell's thread has no @group: it may wait for that file in VFIO */
 	struct device *closed = group ? dev : NULL;
@@ -426,7 +442,7 @@ static void mdev_group_work(struct work_struct *work)
 	struct file *file;
 
 	mdev_group_path(path, mdev->group.id);
-	file = mdev_group_open_idle(path, vdev);
+	file = mdev_group_open_idle(path, vdev, &mdev->group);
 	if (file == ERR_PTR(-EBUSY)) {
 		if (!IS_ERR(kthread_run(mdev_group_thread, job, "mdev-group")))
 			return;
@@ -472,6 +488,7 @@ static bool mdev_group_is_wanted(struct mdev_device *mdev,
 	/* It is still shut, then */
 	if (mdev->group_taking)
 		return false;
+	WRITE_ONCE(group->open, false);
 	if (watch->vdev)
 		watch->group_job.cdev_ops = mdev_cdev_shut(watch->vdev);
 	group->id = mdev_group_id(&mdev->dev);

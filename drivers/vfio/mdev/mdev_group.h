@@ -21,15 +21,18 @@ struct mdev_device;
  * @file: the group, once it is taken: no process has it open then; or an
  *	ERR_PTR, if that cannot be known. Threads that wait read it without the
  *	lock
- * @id: its number
+ * @id: its number, or negative if VFIO has no groups
  * @users: how many threads want it; the job reads it without the lock
+ * @open: the job has found the group open, or the device's own file, or is kept
+ *	from opening the group; written by the job without the lock
  *
- * Written under the device's lock.
+ * All but @open is written under the device's lock.
  */
 struct mdev_group_use {
 	struct file *file;
 	int id;
 	unsigned int users;
+	bool open;
 };
 
 /**

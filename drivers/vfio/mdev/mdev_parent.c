@@ -75,7 +75,7 @@ static void mdev_parent_close(struct mdev_parent *parent)
 {
 	mutex_lock(&parent->lock);
 	if (!parent->closing) {
-		parent->closing = true;
+		WRITE_ONCE(parent->closing, true);
 		parent->since = get_jiffies_64();
 	}
 	mutex_unlock(&parent->lock);

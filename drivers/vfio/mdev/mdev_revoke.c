@@ -253,19 +253,24 @@ static long mdev_wait_group_taken(struct mdev_device *mdev, unsigned int state,
 				  mdev_is_going(mdev)), state, timeout);
 }
 
-static void mdev_say_group_open(struct mdev_device *mdev)
+/* Returns whether anything was found open: the job may not have looked yet */
+static bool mdev_say_group_open(struct mdev_device *mdev)
 {
+	bool is_open = READ_ONCE(mdev->group.open);
 	struct vfio_device *vdev;
 
+	if (!is_open)
+		return false;
 	mutex_lock(&mdev->lock);
 	vdev = mdev->watch->vdev;
 	if (vdev && mdev_cdev_is_open(vdev))
 		dev_warn_ratelimited(&mdev->dev, "removal blocked until its VFIO device is closed: a process has opened /dev/vfio/devices/%s without binding it to an iommufd\n",
 				     dev_name(&vdev->device));
-	else
+	else if (mdev->group.id >= 0)
 		dev_warn_ratelimited(&mdev->dev, "removal blocked until its VFIO group is closed: a process has /dev/vfio/%d open\n",
 				     mdev->group.id);
 	mutex_unlock(&mdev->lock);
+	return true;
 }
 
 /*
@@ -284,11 +289,11 @@ static int mdev_wait_group(struct mdev_device *mdev, unsigned int state)
 				 MAX_SCHEDULE_TIMEOUT);
 	if (left > 0)
 		left = mdev_wait_group_taken(mdev, state, MDEV_LEAVE_WAIT);
-	if (!left) {
-		mdev_say_group_open(mdev);
+	while (!left)
 		left = mdev_wait_group_taken(mdev, state,
-					     MAX_SCHEDULE_TIMEOUT);
-	}
+					     mdev_say_group_open(mdev) ?
+					     MAX_SCHEDULE_TIMEOUT :
+					     MDEV_LEAVE_WAIT);
 	return left < 0 ? -ERESTARTSYS : 0;
 }
 
@@ -374,7 +379,7 @@ static int mdev_claim_unused(struct mdev_device *mdev)
 
 	mdev_group_begin(mdev);
 	if (!mdev_wait_group_taken(mdev, TASK_IDLE, MDEV_LEAVE_WAIT))
-		ret = -EBUSY;
+		ret = READ_ONCE(mdev->group.open) ? -EBUSY : -EAGAIN;
 	else	/* A driver may have been bound meanwhile */
 		ret = mdev_may_claim_unused(mdev) ?:
 		      mdev_claim(mdev, MDEV_EV_CLAIM);
@@ -394,8 +399,9 @@ static int mdev_claim_unused(struct mdev_device *mdev)
  * Context: process context. Waits for calls inside the gate, and for the parent
  * driver's revoke callback.
  * Return: 0; -EOPNOTSUPP or -EBUSY if it cannot be taken from its holder; with
- * @claim also -EAGAIN while it is being created and -ENODEV if another thread
- * has claimed it.
+ * @claim also -EAGAIN while it is being created, or if the host is too busy to
+ * tell in time whether it is in use, and -ENODEV if another thread has claimed
+ * it.
  */
 int mdev_revoke(struct mdev_device *mdev, bool claim)
 {

@@ -31,7 +31,8 @@
  *   EINVAL      neither 0 nor 1
  *   EOPNOTSUPP  the parent driver cannot take a device from its holder
  *   EBUSY       the holder has a mapping that the kernel cannot take away
- *   EAGAIN      the device is still being created
+ *   EAGAIN      the device is still being created, or the host is too busy to
+ *               tell in time whether a device of a kernel's driver is in use
  *   ENODEV      the device has been removed by somebody else
  * The holder's file descriptor stays open, and gives ENODEV for reads, writes,
  * ioctls and new mappings, but 0 for a VFIO_DEVICE_SET_IRQS that takes an
