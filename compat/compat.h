@@ -103,13 +103,6 @@
 	VFIO_EMULATED_IOMMUFD_BIND_OPS					\
 	VFIO_EMULATED_IOMMUFD_DETACH_OPS
 
-/* Whether the holder brought iommufd in place of a type 1 container, since 6.2 */
-#ifdef HAVE_VFIO_IOMMUFD_OPS
-#define vfio_device_has_iommufd(vdev)	(!!(vdev)->iommufd_access)
-#else
-#define vfio_device_has_iommufd(vdev)	((void)(vdev), false)
-#endif
-
 /*
  * Linux 6.2, 913447d06f03 ("vfio: Remove vfio_free_device"): the core frees
  * what vfio_alloc_device() allocated

@@ -149,6 +149,11 @@ static inline bool mdev_is_in_use(const struct mdev_device *mdev)
 	return mdev_phase_is_in_use(READ_ONCE(mdev->state.phase));
 }
 
+static inline bool mdev_is_held(const struct mdev_device *mdev)
+{
+	return mdev_phase_is_held(READ_ONCE(mdev->state.phase));
+}
+
 static inline bool mdev_is_going(const struct mdev_device *mdev)
 {
 	return mdev_phase_is_going(READ_ONCE(mdev->state.phase));

@@ -39,6 +39,7 @@
 #include <linux/uaccess.h>
 
 #include "compat.h"
+#include "mdev_iommufd.h"
 #include "mdev_unmap.h"
 #include "mdev_vfio.h"
 
@@ -289,39 +290,28 @@ static int mdev_dma_errno(int ret)
 static void mdev_vfio_unpin(struct vfio_device *vdev, dma_addr_t iova,
 			    int npage)
 {
-	int step = vfio_device_has_iommufd(vdev) ? 1 : npage;
-
-	for (; npage > 0; npage -= step, iova += (dma_addr_t)step * PAGE_SIZE)
-		vfio_unpin_pages(vdev, iova, step);
-}
-
-/* All of them, or none */
-static int mdev_iommufd_pin(struct vfio_device *vdev, dma_addr_t iova,
-			    int npage, int prot, struct page **pages)
-{
-	int done, ret;
-
-	if (npage > VFIO_PIN_PAGES_MAX_ENTRIES)
-		return -E2BIG;
-	for (done = 0; done < npage; done++) {
-		ret = vfio_pin_pages(vdev, iova + (dma_addr_t)done * PAGE_SIZE,
-				     1, prot, pages + done);
-		if (ret < 0)
-			goto unpin;
-	}
-	return done;
-
-unpin:
-	mdev_vfio_unpin(vdev, iova, done);
-	return mdev_dma_errno(ret);
+	if (mdev_iommufd_is_used(vdev))
+		mdev_iommufd_unpin(vdev, iova, npage);
+	else
+		vfio_unpin_pages(vdev, iova, npage);
 }
 
 static int mdev_vfio_pin(struct vfio_device *vdev, dma_addr_t iova, int npage,
 			 int prot, struct page **pages)
 {
-	if (vfio_device_has_iommufd(vdev))
-		return mdev_iommufd_pin(vdev, iova, npage, prot, pages);
+	if (mdev_iommufd_is_used(vdev))
+		return mdev_dma_errno(mdev_iommufd_pin(vdev, iova, npage, prot,
+						       pages));
 	return vfio_pin_pages(vdev, iova, npage, prot, pages);
+}
+
+static int mdev_vfio_rw(struct vfio_device *vdev, dma_addr_t iova, void *data,
+			size_t len, bool write)
+{
+	if (mdev_iommufd_is_used(vdev))
+		return mdev_dma_errno(mdev_iommufd_rw(vdev, iova, data, len,
+						      write));
+	return vfio_dma_rw(vdev, iova, data, len, write);
 }
 
 /* The first and the last address of some pages */
@@ -359,7 +349,7 @@ int mdev_pin_pages(struct mdev_device *mdev, dma_addr_t iova, int npage,
 	u64 start, last;
 	int ret;
 
-	if (!vmdev || !mdev_phase_is_held(READ_ONCE(mdev->state.phase)))
+	if (!vmdev || !mdev_is_held(mdev))
 		return -ENODEV;
 	/* Without dma_unmap it would not hear that the range goes away */
 	if (!vmdev->pins)
@@ -853,7 +843,7 @@ static void mdev_bar_notify(struct mdev_vfio *vmdev, const struct mdev_bar *bar)
 static void mdev_bar_settle(struct mdev_vfio *vmdev, const struct mdev_bar *bar)
 {
 	bool is_last = mdev_unmap_is_last(bar->unmap) ||
-		       vfio_device_has_iommufd(&vmdev->vdev);
+		       mdev_iommufd_is_used(&vmdev->vdev);
 	unsigned long end = jiffies + mdev_unmap_patience(bar->unmap);
 	struct mdev_dma *dma = &bar->use->dma;
 
@@ -932,9 +922,9 @@ int mdev_dma_rw(struct mdev_device *mdev, dma_addr_t iova, void *data,
 {
 	struct mdev_vfio *vmdev = mdev->vmdev;
 
-	if (!vmdev || !mdev_phase_is_held(READ_ONCE(mdev->state.phase)))
+	if (!vmdev || !mdev_is_held(mdev))
 		return -ENODEV;
-	return mdev_dma_errno(vfio_dma_rw(&vmdev->vdev, iova, data, len, write));
+	return mdev_vfio_rw(&vmdev->vdev, iova, data, len, write);
 }
 EXPORT_SYMBOL_GPL(mdev_dma_rw);
 

@@ -124,11 +124,14 @@ struct mdev_unmap *mdev_unmap_new(void)
  */
 bool mdev_unmap_put(struct mdev_unmap *unmap)
 {
-	if (!refcount_dec_and_lock(&unmap->refs, &mdev_unmaps_lock))
-		return false;
-	hash_del(&unmap->node);
+	bool last;
+
+	spin_lock(&mdev_unmaps_lock);
+	last = refcount_dec_and_test(&unmap->refs);
+	if (last)
+		hash_del(&unmap->node);
 	spin_unlock(&mdev_unmaps_lock);
-	return true;
+	return last;
 }
 
 void mdev_unmap_free(struct mdev_unmap *unmap)

@@ -15,6 +15,7 @@
 #include "compat.h"
 #include "mdev_describe.h"
 #include "mdev_group.h"
+#include "mdev_iommufd.h"
 #include "mdev_irqs.h"
 #include "mdev_migration.h"
 #include "mdev_mmap.h"
@@ -140,7 +141,7 @@ static void mdev_vfio_close(struct vfio_device *vdev)
 	mdev_wait_timeout(!mdev_is_in_use(mdev), TASK_IDLE,
 			  MAX_SCHEDULE_TIMEOUT);
 	mdev_vfio_end_use(vmdev);
-	if (vfio_device_has_iommufd(vdev))
+	if (mdev_iommufd_is_used(vdev))
 		mdev_group_released(mdev->shell.group_id);
 }
 
@@ -394,7 +395,10 @@ static int mdev_vfio_match(struct vfio_device *vdev, char *name)
 	if (strcmp(dev_name(&vmdev->mdev->dev), name) ||
 	    !READ_ONCE(vmdev->settled) || READ_ONCE(vmdev->closing))
 		return 0;
-	return READ_ONCE(vmdev->mdev->request.evictors) ? -EBUSY : 1;
+	if (READ_ONCE(vmdev->mdev->request.evictors) ||
+	    mdev_iommufd_keeps_out(vdev, mdev_is_held(vmdev->mdev)))
+		return -EBUSY;
+	return 1;
 }
 
 static const struct vfio_device_ops mdev_vfio_ops = {

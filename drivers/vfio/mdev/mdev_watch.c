@@ -16,17 +16,24 @@
  * log says so.
  */
 #include <linux/device.h>
+#include <linux/jiffies.h>
+#include <linux/mutex.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
 #include "compat.h"
 #include "mdev_cdev.h"
 #include "mdev_device.h"
+#include "mdev_iommufd.h"
 #include "mdev_irqs.h"
 #include "mdev_request.h"
 #include "mdev_trace.h"
 #include "mdev_triggers.h"
 #include "mdev_watch.h"
+
+/* How long to try to get VFIO's lock, in jiffies */
+#define LOCK_WAIT	HZ
 
 /* The class of VFIO's devices */
 #define VFIO_CLASS	"vfio-dev"
@@ -83,6 +90,8 @@ static int mdev_watch_match(struct vfio_device *vdev, char *name)
 	else
 		ret = !strcmp(dev_name(vdev->dev), name);
 	if (ret > 0 && READ_ONCE(watch->mdev->request.evictors))
+		return -EBUSY;
+	if (ret > 0 && mdev_iommufd_keeps_out(vdev, mdev_is_held(watch->mdev)))
 		return -EBUSY;
 	return ret;
 }
@@ -200,13 +209,47 @@ static void mdev_watch_exchange(struct mdev_watch *watch,
 	if (watch->adds_request)
 		ops->ioctl = mdev_watch_ioctl;
 	watch->mdev->mute = !ops->request && !watch->adds_request;
-	WRITE_ONCE(vdev->ops, ops);
+	/* VFIO reads ops->match without this lock */
+	smp_store_release(&vdev->ops, ops);
+}
+
+/*
+ * The lock of the device's set. A process that opens the device already may have
+ * it, and can keep it, so this thread does not wait for the lock for long.
+ */
+static bool mdev_watch_lock(struct vfio_device *vdev)
+{
+	unsigned long end = jiffies + LOCK_WAIT;
+
+	while (!mutex_trylock(&vdev->dev_set->lock)) {
+		if (time_after(jiffies, end))
+			return false;
+		schedule_timeout_idle(1);
+	}
+	return true;
+}
+
+static const char *mdev_watch_lock_and_exchange(struct mdev_watch *watch,
+						struct vfio_device *vdev)
+{
+	const char *why = "the device was opened before it was complete";
+
+	if (!mdev_watch_lock(vdev))
+		return why;
+	if (vfio_device_open_count(vdev) < 0) {
+		why = "the VFIO of this kernel does not tell which devices are open";
+	} else if (!vfio_device_open_count(vdev)) {
+		mdev_watch_exchange(watch, vdev);
+		why = NULL;
+	}
+	mutex_unlock(&vdev->dev_set->lock);
+	return why;
 }
 
 static const char *mdev_watch_try(struct mdev_watch *watch)
 {
 	struct vfio_device *vdev = NULL;
-	const char *why = NULL;
+	const char *why;
 
 	device_for_each_child(&watch->mdev->dev, &vdev, mdev_watch_find);
 	if (!vdev)
@@ -216,14 +259,7 @@ static const char *mdev_watch_try(struct mdev_watch *watch)
 		return "the VFIO device is not complete";
 	}
 
-	mutex_lock(&vdev->dev_set->lock);
-	if (vfio_device_open_count(vdev) < 0)
-		why = "the VFIO of this kernel does not tell which devices are open";
-	else if (vfio_device_open_count(vdev))
-		why = "the device was opened before it was complete";
-	else
-		mdev_watch_exchange(watch, vdev);
-	mutex_unlock(&vdev->dev_set->lock);
+	why = mdev_watch_lock_and_exchange(watch, vdev);
 	/* If it is watched, mdev_watch_end() puts it */
 	if (why)
 		put_device(&vdev->device);

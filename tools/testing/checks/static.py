@@ -28,6 +28,8 @@ IGNORED = (
     ("COMPLEX_MACRO", r"^(compat|tools/testing/modules/peer)/",
      "members of an initializer take no parentheses"),
     ("COMPLEX_MACRO", r"^tools/testing/subchannel/kernel\.h$", "it is a declaration"),
+    ("MACRO_ARG_(REUSE|PRECEDENCE|UNUSED)", r"^tools/testing/state/kernel\.h$",
+     "they stand for the kernel's, and do less, for one thread"),
     ("(LINUX_VERSION_CODE|CONSTANT_COMPARISON)", r"^tools/testing/modules/peer/", "it is built without compat/"),
     ("STATIC_CONST_CHAR_ARRAY", r"^tools/", "arrays of names that are filled at run time"),
     ("BIT_MACRO", r"^tools/", "user space has no BIT()"),

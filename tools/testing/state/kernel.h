@@ -8,41 +8,51 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-typedef uint64_t u64;
-typedef int gfp_t;
+#define u64	uint64_t
 
 #define GFP_KERNEL	0
 #define __GFP_NOFAIL	0
 #define HZ		1000
 
-#define min(a, b)	((a) < (b) ? (a) : (b))
+static inline unsigned int min(unsigned int a, unsigned int b)
+{
+	return a < b ? a : b;
+}
 
-typedef struct { u64 counter; } atomic64_t;
+#define atomic64_t		struct { u64 counter; }
 #define ATOMIC64_INIT(value)	{ value }
 #define atomic64_read(a)	((a)->counter)
 #define atomic64_inc_return(a)	(++(a)->counter)
 
-struct list_head { struct list_head *next, *prev; };
+struct list_head {
+	struct list_head *next, *prev;
+};
+
 #define INIT_LIST_HEAD(list)	((list)->next = (list)->prev = (list))
 
-struct hlist_node { struct hlist_node *next; };
+struct hlist_node {
+	struct hlist_node *next;
+};
+
 #define DEFINE_HASHTABLE(name, bits)	struct hlist_node *name
 #define hash_add(table, entry, key)	((void)(key), (table) = (entry))
 #define hash_del(entry)			((void)(entry))
 #define hash_for_each_possible(table, object, member, key) \
 	for (object = ((void)(key), (void)(table), NULL); object; object = NULL)
 
-typedef int refcount_t;
+#define refcount_t		int
 #define refcount_set(refs, value)	(*(refs) = (value))
 #define refcount_inc(refs)		(++*(refs))
-#define refcount_dec_and_lock(refs, lock)	((void)(lock), !--*(refs))
+#define refcount_dec_and_test(refs)	(!--*(refs))
 
-typedef int spinlock_t;
-#define DEFINE_SPINLOCK(name)	spinlock_t name
+#define DEFINE_SPINLOCK(name)	int name
 #define spin_lock(lock)		((void)(lock))
 #define spin_unlock(lock)	((void)(lock))
 
-struct pid { int nr; };
+struct pid {
+	int nr;
+};
+
 extern struct pid this_thread;
 #define current			NULL
 #define task_pid(task)		((void)(task), &this_thread)

@@ -52,7 +52,7 @@ struct model {
 	int moves;
 };
 
-enum outcome { ENDED, STOPPED, NEVER_ENDS };
+enum outcome { FINISHED, STOPPED, NEVER_ENDS };
 
 static unsigned int seed;
 
@@ -240,7 +240,7 @@ static enum outcome unmap_all(struct model *m, int habits)
 		/* It begins again at the first range */
 		range = -1;
 	}
-	return ENDED;
+	return FINISHED;
 }
 
 static enum outcome run(int habits, int mappings)
