@@ -9,16 +9,16 @@
  * at the end that it was never added to. So pages are pinned where the device
  * was opened, and a device that is open by iommufd is not opened again.
  */
+#include "mdev_iommufd.h"
+
+#if defined(HAVE_VFIO_IOMMUFD_OPS) && IS_ENABLED(CONFIG_IOMMUFD)
+
 #include <linux/iommu.h>
 #include <linux/iommufd.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/refcount.h>
 #include <linux/sched.h>
-
-#include "mdev_iommufd.h"
-
-#if defined(HAVE_VFIO_IOMMUFD_OPS) && IS_ENABLED(CONFIG_IOMMUFD)
 
 MODULE_INFO(import_ns, "IOMMUFD");
 

@@ -6,15 +6,14 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
 #include "call.h"
 
-#define RELAY		"mdev_relay.0"
-#define RELAY_TYPE	"mdev_relay-relay"
-#define IOVA		0x100000ULL
+#define IOVA	0x100000ULL
 
 FIXTURE(mixed)
 {
@@ -30,12 +29,14 @@ FIXTURE_VARIANT(mixed)
 {
 	const char *parent;
 	const char *type;
+	bool pins;
 };
 
 FIXTURE_VARIANT_ADD(mixed, relay)
 {
-	.parent = RELAY,
-	.type = RELAY_TYPE,
+	.parent = "mdev_relay.0",
+	.type = "mdev_relay-relay",
+	.pins = true,
 };
 
 /* A driver of the kernel's own interface */
@@ -93,7 +94,7 @@ TEST_F(mixed, nothing_is_pinned_in_the_container)
 {
 	struct vfio_user type1 = self->user;
 
-	if (variant->type != RELAY_TYPE)
+	if (!variant->pins)
 		SKIP(return, "the driver pins nothing");
 	type1.container = self->container;
 	ASSERT_EQ(0, vfio_map(&type1, self->memory, IOVA, self->page));
