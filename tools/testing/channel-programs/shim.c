@@ -16,8 +16,11 @@ static struct {
 	size_t size;
 } dma[DMA_MAX];
 
-static bool fails(void)
+static bool fails(gfp_t gfp)
 {
+	/* The holder's cgroup is charged for it */
+	if (!(gfp & GFP_KERNEL_ACCOUNT))
+		abort();
 	shim_allocs++;
 	return shim_fail_at && !--shim_fail_at;
 }
@@ -27,7 +30,7 @@ unsigned long __get_free_pages(gfp_t gfp, unsigned int order)
 	size_t size = 4096UL << order;
 	int i = 0;
 
-	if (fails())
+	if (fails(gfp))
 		return 0;
 	/* The channel reaches only memory that is allocated with GFP_DMA */
 	if (!(gfp & GFP_DMA))
@@ -85,8 +88,7 @@ void *shim_dma(u32 addr, size_t len)
 
 void *kvzalloc(size_t size, gfp_t gfp)
 {
-	(void)gfp;
-	if (fails())
+	if (fails(gfp))
 		return NULL;
 	shim_live++;
 	return calloc(1, size);
@@ -94,8 +96,7 @@ void *kvzalloc(size_t size, gfp_t gfp)
 
 void *kvmalloc_array(size_t n, size_t size, gfp_t gfp)
 {
-	(void)gfp;
-	if (fails())
+	if (fails(gfp))
 		return NULL;
 	shim_live++;
 	return malloc(n * size);

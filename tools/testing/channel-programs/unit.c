@@ -1170,6 +1170,24 @@ static void limit_of_locked_memory_ends_it_at_once(void)
 	runs(MODEL_NORMAL);
 }
 
+/* Other pages would fail in the same way, and the holder tries again */
+static void memory_that_goes_away_ends_it_at_once(void)
+{
+	begin(FMT1);
+	ccw(READ, CC, 0x2000, DATA);
+	ccw(READ, 0, 0x2000, DATA + 0x4000);
+	p.world.short_error = -EINTR;
+	p.world.short_at = 2;
+	EQUAL(proof_translate(&p, flags, PROGRAM), -EINTR);
+	EQUAL(p.world.pinned, 0);
+	expect(!!strstr(ccw_cp_why(p.cp), "unmapped"), "the reason is: %s",
+	       ccw_cp_why(p.cp));
+	p.world.short_error = 0;
+	p.world.short_at = 0;
+	p.world.is_short = false;
+	runs(MODEL_NORMAL);
+}
+
 static void short_memory_is_told_and_leaves_nothing(void)
 {
 	struct ccw_cp *cp = p.cp;
@@ -1638,6 +1656,7 @@ static const struct {
 	TEST(program_that_reads_over_itself_is_refused_by_name),
 	TEST(longest_run_takes_several_calls),
 	TEST(limit_of_locked_memory_ends_it_at_once),
+	TEST(memory_that_goes_away_ends_it_at_once),
 	TEST(short_memory_is_told_and_leaves_nothing),
 	TEST(each_orb_bit_has_its_fate),
 	TEST(each_bit_of_the_program_address_counts),

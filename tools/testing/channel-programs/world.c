@@ -136,7 +136,7 @@ static int world_pin(void *ctx, u64 pfn, unsigned int npages, bool write,
 		broken("more is pinned when memory is short already");
 	if (world->short_at && !--world->short_at) {
 		world->is_short = true;
-		return -ENOMEM;
+		return world->short_error ?: -ENOMEM;
 	}
 	for (i = 0; i < npages; i++) {
 		page = page_at(world, (pfn + i) << 12);

@@ -43,6 +43,8 @@ struct world {
 	unsigned int largest_pin;
 	/* The number of the pin call that fails because of low memory or RLIMIT_MEMLOCK */
 	unsigned int short_at;
+	/* Its error, -ENOMEM if this is 0. -EINTR: the memory is unmapped */
+	int short_error;
 	bool is_short;
 	/* Called after each read with its address: lets a guest change the memory */
 	void (*interfere)(struct world *world, u64 addr, size_t len);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The part of the kernel that vfio_ccw_io.c, vfio_ccw_fsm.c and vfio_ccw_crw.c
- * use, for user space. Included before everything else. There is only one
- * thread. Each lock knows whether it is held, and a wait lets the simulated
- * time pass.
+ * The part of the kernel that vfio_ccw_drv.c, vfio_ccw_io.c, vfio_ccw_fsm.c and
+ * vfio_ccw_crw.c use, for user space. Included before everything else. There is
+ * only one thread. Each lock knows whether it is held, and a wait lets the
+ * simulated time pass.
  */
 #ifndef SUBCHANNEL_KERNEL_H
 #define SUBCHANNEL_KERNEL_H
@@ -44,11 +44,19 @@
 #define ERR_PTR(err)	((void *)(long)(err))
 #define be32_to_cpu	be32toh
 
-#define GFP_KERNEL_ACCOUNT	0
+#define container_of(p, type, member) \
+	((type *)((char *)(p) - offsetof(type, member)))
+#define WARN_ON(x)	((void)(x))
+
+#define GFP_KERNEL		0
+#define GFP_KERNEL_ACCOUNT	1
+/* How many allocations were not charged to the holder */
+extern unsigned int unaccounted;
 #define kfree(p)		free(p)
 
 static inline void *kzalloc(size_t size, int gfp)
 {
+	unaccounted += gfp != GFP_KERNEL_ACCOUNT;
 	return calloc(1, size);
 }
 
@@ -70,6 +78,7 @@ struct lock {
 void lock_take(bool *held);
 void lock_drop(bool *held);
 #define spinlock_t		struct lock
+#define spin_lock_init(l)	((l)->held = false)
 #define spin_lock_irq(l)	lock_take(&(l)->held)
 #define spin_unlock_irq(l)	lock_drop(&(l)->held)
 #define spin_lock_irqsave(l, flags) \
@@ -126,6 +135,7 @@ struct wait_queue {
 };
 
 #define wait_queue_head_t	struct wait_queue
+#define init_waitqueue_head(queue)	((void)(queue))
 #define wq_has_sleeper(queue)	((void)(queue), true)
 #define wake_up_all(queue)	((void)(queue))
 #define wait_event_timeout(queue, condition, timeout) do {		\
@@ -141,28 +151,112 @@ struct atomic {
 };
 
 #define atomic_t		struct atomic
+#define atomic_set(a, n)	((a)->counter = (n))
+
+/* A work runs when it is flushed */
+struct work_struct {
+	void (*func)(struct work_struct *work);
+	bool pending;
+};
+
+struct workqueue_struct { int unused; };
+#define WQ_UNBOUND		0
+
+static inline struct workqueue_struct *alloc_workqueue(const char *name,
+						       int flags, int most)
+{
+	return kzalloc(sizeof(struct workqueue_struct), GFP_KERNEL);
+}
+
+#define destroy_workqueue(wq)	free(wq)
+#define INIT_WORK(work, f)	(*(work) = (struct work_struct){ .func = (f) })
+#define queue_work(wq, work)	((void)(wq), (work)->pending = true)
+#define work_pending(work)	((work)->pending)
+
+static inline void flush_work(struct work_struct *work)
+{
+	if (!work->pending)
+		return;
+	work->pending = false;
+	work->func(work);
+}
+
+struct completion {
+	bool done;
+};
+
+#define init_completion(c)	((c)->done = false)
+#define complete(c)		((c)->done = true)
+#define wait_for_completion(c)	assert((c)->done)
+
+struct device {
+	void *drvdata;
+	bool registered;
+	int refs;
+};
+
+#define dev_get_drvdata(dev)		((dev)->drvdata)
+#define dev_set_drvdata(dev, data)	((dev)->drvdata = (data))
+#define device_is_registered(dev)	((dev)->registered)
+#define get_device(dev)			((dev)->refs++)
+#define put_device(dev)			((dev)->refs--)
+
+struct device_driver {
+	const char *name;
+	void *owner;
+};
+
+#define THIS_MODULE		NULL
+#define driver_for_each_device(driver, start, data, f) \
+	((void)(driver), (void)(start), (f)(NULL, data))
+#define __init
+#define __exit
+#define module_init(f)		void driver_init(int *err) { *err = f(); }
+#define module_exit(f)		void driver_exit(void) { f(); }
+#define MDEV_VERSION		""
+#define MODULE_DEVICE_TABLE(type, table) static_assert(sizeof(table), #type)
+#define MODULE_DESCRIPTION(text)	static_assert(sizeof(text))
+#define MODULE_LICENSE(text)		static_assert(sizeof(text))
+#define MODULE_VERSION(text)		static_assert(sizeof(text))
+
+struct css_device_id {
+	u8 match_flags;
+	u8 type;
+};
+
+#define VFIO_CCW_ISC		4
+#define isc_register(isc)	((void)(isc))
+#define isc_unregister(isc)	((void)(isc))
+enum { IRQIO_CIO, NR_IRQ_STATS };
+extern unsigned int irq_stats[NR_IRQ_STATS];
+#define inc_irq_stat(column)	(irq_stats[column]++)
+#define this_cpu_ptr(p)		(p)
 
 struct list_head { int unused; };
-struct completion { int unused; };
-struct work_struct { int unused; };
-struct device { int unused; };
-struct device_driver { int unused; };
-struct css_device_id { int unused; };
 struct ratelimit_state { int unused; };
-struct ccw_device { int unused; };
+struct ccw_device { int online; };
+#define DEFAULT_RATELIMIT_INTERVAL	5
+#define DEFAULT_RATELIMIT_BURST		10
+#define ratelimit_state_init(state, interval, burst) \
+	((void)(state), (void)(interval), (void)(burst))
 #define __ratelimit(state)	((void)(state), true)
 #define dev_err(dev, ...)	((void)(dev))
+#define dev_warn(dev, ...)	((void)(dev))
 #define dev_info(dev, ...) \
 	({ (void)(dev); snprintf(NULL, 0, __VA_ARGS__); })
 #define DECLARE_PER_CPU_ALIGNED(type, name)	extern type name
 #define cpu_relax()
 
 struct mdev_device { int unused; };
-struct mdev_parent_ops;
+struct mdev_parent_ops { int unused; };
 enum mdev_trigger_kind { MDEV_TRIGGER_INTERRUPT };
 struct mdev_trigger { unsigned int signals; };
 bool mdev_trigger_signal(struct mdev_trigger *trigger);
 void mdev_wait_begin(struct mdev_device *mdev);
 int mdev_wait_end(struct mdev_device *mdev);
+int mdev_register_device(struct device *dev, const struct mdev_parent_ops *ops);
+void mdev_unregister_device(struct device *dev);
+void mdev_unregister_begin(struct device *dev);
+void mdev_parent_gone(struct device *dev);
 
 #endif /* SUBCHANNEL_KERNEL_H */

@@ -8,6 +8,8 @@ struct subchannel sim_sch;
 struct mdev_device sim_mdev;
 int sim_translate_error;
 void (*sim_meanwhile)(void);
+void (*sim_asleep)(void);
+void (*sim_irq)(const struct irb *irb);
 bool sim_revoked;
 
 static unsigned int locks;
@@ -284,7 +286,10 @@ static void interrupt(void)
 	if (sim.silent)
 		return;
 	lock_take(&sim_sch.lock.held);
-	test_interrupt(&irb, ends);
+	if (sim_irq)
+		sim_irq(&irb);
+	else
+		test_interrupt(&irb, ends);
 	if (sim.twice)
 		test_interrupt(&irb, ends);
 	lock_drop(&sim_sch.lock.held);
@@ -292,7 +297,12 @@ static void interrupt(void)
 
 void time_passes(unsigned long ms)
 {
+	void (*asleep)(void) = sim_asleep;
+
 	assert(!sim_sch.lock.held);
+	sim_asleep = NULL;
+	if (asleep)
+		asleep();
 	while (ms--) {
 		jiffies++;
 		if (sim.gone)
@@ -373,6 +383,9 @@ int cio_update_schib(struct subchannel *sch)
 	*schib = (struct schib){};
 	schib->pmcw.dev = sim.changed ? 0x4321 : 0x1234;
 	schib->pmcw.ena = sim.enabled;
+	schib->pmcw.qf = sim.qdio;
+	schib->pmcw.pam = 0xc0;
+	schib->pmcw.lpum = sim.lpum;
 	schib->pmcw.intparm = 0x55555555;
 	schib->scsw.cmd.fctl = sim.fctl;
 	schib->scsw.cmd.actl = sim.actl;
@@ -439,6 +452,8 @@ void sim_reset(void)
 	translated = NULL;
 	sim_translate_error = 0;
 	sim_meanwhile = NULL;
+	sim_asleep = NULL;
+	sim_irq = NULL;
 	sim_revoked = false;
 	cio_update_schib(&sim_sch);
 }

@@ -32,6 +32,8 @@ struct sim {
 	bool enabled;
 	bool gone;
 	bool changed;		/* another device has this number */
+	bool qdio;		/* that device uses QDIO */
+	u8 lpum;		/* the path that was used last */
 	bool deaf;		/* halt and clear have no effect */
 	bool deaf_to_halt;
 	bool halt_leaves_active; /* device active after halt */
@@ -66,6 +68,10 @@ extern struct mdev_device sim_mdev;
 extern int sim_translate_error;
 /* Called in the middle of a translation, which is where it waits for user space */
 extern void (*sim_meanwhile)(void);
+/* Called when the driver waits for the hardware next */
+extern void (*sim_asleep)(void);
+/* Gets the interrupts instead of test_interrupt() */
+extern void (*sim_irq)(const struct irb *irb);
 /* Whether the device was revoked meanwhile */
 extern bool sim_revoked;
 
@@ -76,5 +82,23 @@ void sim_attention(void);
 /* Defined by the test: delivers an interrupt to the driver */
 void test_interrupt(const struct irb *irb, bool ends);
 void test_signal(const struct mdev_trigger *trigger);
+
+/* Shared by the files of the test */
+void check(bool met, const char *what, int line);
+#define CHECK(met) check(met, #met, __LINE__)
+
+struct test {
+	void (*run)(void);
+	const char *name;
+};
+
+#define TEST(name)	{ name, #name }
+
+/* driver_test.c. The last entry has no name */
+extern const struct test driver_tests[];
+
+/* vfio_ccw_drv.c */
+void driver_init(int *err);
+void driver_exit(void);
 
 #endif /* SUBCHANNEL_SIMULATOR_H */

@@ -22,15 +22,13 @@ static struct vfio_ccw vc;
 static struct vfio_ccw_user *user;	/* while the device is open */
 static bool failed;
 
-static void check(bool met, const char *what, int line)
+void check(bool met, const char *what, int line)
 {
 	if (met)
 		return;
 	failed = true;
 	printf("# line %d: not so: %s\n", line, what);
 }
-
-#define CHECK(met) check(met, #met, __LINE__)
 
 /*
  * The model of what the holder must see. It learns from the simulated hardware
@@ -349,6 +347,9 @@ static void program_ends_and_is_told(void)
 	for (ending = SIM_AT_ONCE; ending < SIM_NEVER; ending++) {
 		begin(ending);
 		CHECK(!start());
+		/* The guest's key is passed on, and the translator's flags */
+		CHECK((sim.orb_flags & ~CCW_ORB_LPM) ==
+		      (ORB_FLAGS | CCW_ORB_FMT1 | CCW_ORB_IDA64));
 		CHECK(start() == -EBUSY);
 		time_passes(20);
 		CHECK(!model.active);
@@ -593,6 +594,13 @@ static void device_that_changes_is_not_the_users(void)
 	CHECK(reset() == -ENODEV);
 	CHECK(start() == -ENODEV);
 	close_device();
+
+	/* A QDIO device would take the guest's addresses for the host's */
+	begin(SIM_AT_ONCE);
+	close_device();
+	sim.qdio = true;
+	CHECK(open_device() == -ENODEV);
+	CHECK(!sim.enabled);
 }
 
 static void machine_that_goes_down_starts_nothing(void)
@@ -604,6 +612,37 @@ static void machine_that_goes_down_starts_nothing(void)
 	CHECK(!sim.runs && !sim.enabled);
 	CHECK(start() == -ENODEV);
 	CHECK(reset() == -ENODEV);
+	close_device();
+}
+
+/* A shutdown takes a second at most, whatever the hardware does */
+static void machine_goes_down_in_a_second(void)
+{
+	unsigned long began;
+
+	begin(SIM_NEVER);
+	CHECK(!start());
+	time_passes(10);
+	sim.deaf = true;
+	began = jiffies;
+	vfio_ccw_shutdown(&vc);
+	CHECK(jiffies - began <= 1100);
+	close_device();
+}
+
+static void start_is_refused(void)
+{
+	CHECK(start() == -ENODEV);
+}
+
+static void nothing_starts_while_the_machine_goes_down(void)
+{
+	begin(SIM_AT_ONCE);
+	/* Disabling it takes a while, so that the start comes meanwhile */
+	sim.never_disabled = true;
+	sim_asleep = start_is_refused;
+	vfio_ccw_shutdown(&vc);
+	CHECK(!sim_asleep);
 	close_device();
 }
 
@@ -926,12 +965,7 @@ static void interrupts_that_are_lost_or_come_again_do_no_harm(void)
 	close_device();
 }
 
-#define TEST(name)	{ name, #name }
-
-static const struct {
-	void (*run)(void);
-	const char *name;
-} tests[] = {
+static const struct test tests[] = {
 	TEST(each_cell_is_as_the_rules_have_it),
 	TEST(program_ends_and_is_told),
 	TEST(device_end_does_not_hold_up_the_next_start),
@@ -947,6 +981,8 @@ static const struct {
 	TEST(what_the_driver_clears_ends_as_a_start),
 	TEST(device_that_changes_is_not_the_users),
 	TEST(machine_that_goes_down_starts_nothing),
+	TEST(machine_goes_down_in_a_second),
+	TEST(nothing_starts_while_the_machine_goes_down),
 	TEST(condition_codes_have_their_errors),
 	TEST(memory_that_goes_away_meanwhile_is_tried_again),
 	TEST(subchannel_that_goes_meanwhile_starts_nothing),
@@ -956,19 +992,25 @@ static const struct {
 	TEST(whatever_happens_the_user_sees_what_is_right),
 };
 
+static bool run(const struct test *test, unsigned int number)
+{
+	failed = false;
+	test->run();
+	printf("%sok %u %s\n", failed ? "not " : "", number, test->name);
+	return !failed;
+}
+
 int main(void)
 {
-	unsigned int i;
-	bool any_failed = false;
+	unsigned int i, nr = ARRAY_SIZE(tests);
+	bool passed = true;
 
+	while (driver_tests[nr - ARRAY_SIZE(tests)].name)
+		nr++;
 	setbuf(stdout, NULL);
-	printf("TAP version 13\n1..%zu\n", ARRAY_SIZE(tests));
-	for (i = 0; i < ARRAY_SIZE(tests); i++) {
-		failed = false;
-		tests[i].run();
-		printf("%sok %u %s\n", failed ? "not " : "", i + 1,
-		       tests[i].name);
-		any_failed |= failed;
-	}
-	return any_failed;
+	printf("TAP version 13\n1..%u\n", nr);
+	for (i = 0; i < nr; i++)
+		passed &= run(i < ARRAY_SIZE(tests) ? &tests[i] :
+			      &driver_tests[i - ARRAY_SIZE(tests)], i + 1);
+	return !passed;
 }
