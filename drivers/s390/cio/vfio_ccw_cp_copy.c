@@ -7,6 +7,7 @@
 #include <linux/gfp.h>
 #include <linux/io.h>
 #include <linux/minmax.h>
+#include <linux/sort.h>
 
 #include "vfio_ccw_program.h"
 
@@ -633,33 +634,72 @@ static int cp_follow_modifiers(struct ccw_cp *cp)
 	return 0;
 }
 
-static bool cp_overlaps(u64 first, u64 len, u64 other, u64 other_len)
+static void cp_add_range(struct ccw_cp *cp, u32 first, u32 len)
 {
-	return first < other + other_len && other < first + len;
+	cp->ranges[cp->nranges++] = (struct cp_range){ first, first + len };
 }
 
-/* Are there CCWs of the program, or lists of IDAWs, in these bytes? */
-static bool cp_is_program(const struct ccw_cp *cp, u64 first, u64 len)
+static int cp_compare_ranges(const void *one, const void *other)
+{
+	u32 first = ((const struct cp_range *)one)->first;
+	u32 second = ((const struct cp_range *)other)->first;
+
+	return first < second ? -1 : first > second;
+}
+
+/* Ranges that overlap become one. They are in the order of their addresses */
+static void cp_merge_ranges(struct ccw_cp *cp)
+{
+	struct cp_range *last = cp->ranges;
+	unsigned int i;
+
+	for (i = 1; i < cp->nranges; i++) {
+		if (cp->ranges[i].first <= last->end)
+			last->end = max(last->end, cp->ranges[i].end);
+		else
+			*++last = cp->ranges[i];
+	}
+	cp->nranges = last - cp->ranges + 1;
+}
+
+/* Finds where the program's CCWs and lists are in guest memory */
+static void cp_find_ranges(struct ccw_cp *cp)
 {
 	u32 size = cp->fmt2_idaws ? sizeof(__be64) : sizeof(__be32);
 	const struct cp_slot *slot;
 	unsigned int i;
 
+	cp->nranges = 0;
 	for (i = 0; i < cp->nsegs; i++)
-		if (cp_overlaps(first, len, cp->segs[i].guest,
-				cp->segs[i].n * sizeof(struct cp_ccw)))
-			return true;
+		cp_add_range(cp, cp->segs[i].guest,
+			     cp->segs[i].n * sizeof(struct cp_ccw));
 	for (i = 0; i < cp->nslots; i++) {
 		slot = &cp->slots[i];
-		if (slot->flags & FLAG_IDA &&
-		    cp_overlaps(first, len, slot->cda, slot->nidaws * size))
-			return true;
-		if (slot->flags & FLAG_MIDA &&
-		    cp_overlaps(first, len, slot->cda,
-				slot->nidaws * sizeof(__be64)))
-			return true;
+		if (slot->flags & FLAG_MIDA)
+			cp_add_range(cp, slot->cda,
+				     slot->nidaws * sizeof(__be64));
+		else if (slot->flags & FLAG_IDA)
+			cp_add_range(cp, slot->cda, slot->nidaws * size);
 	}
-	return false;
+	sort(cp->ranges, cp->nranges, sizeof(*cp->ranges), cp_compare_ranges,
+	     NULL);
+	cp_merge_ranges(cp);
+}
+
+/* Are there CCWs of the program, or lists of IDAWs, in these bytes? */
+static bool cp_is_program(const struct ccw_cp *cp, u64 first, u64 len)
+{
+	unsigned int low = 0, high = cp->nranges, middle;
+
+	/* Find the first range that ends behind @first */
+	while (low < high) {
+		middle = (low + high) / 2;
+		if (cp->ranges[middle].end > first)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return low < cp->nranges && cp->ranges[low].first < first + len;
 }
 
 /* Does the device write there, with a CCW that has a list of IDAWs? */
@@ -717,13 +757,15 @@ static bool cp_writes_program(const struct ccw_cp *cp,
 /*
  * Without permission to prefetch, a channel fetches each CCW when its turn has
  * come. So the program may read over its own CCWs. The copy has them as they
- * were before: such a program is not supported.
+ * were before: such a program is not supported. A guest can make this check
+ * compare thousands of IDAWs with hundreds of lists, so it sorts the lists.
  */
 static int cp_check_prefetch(struct ccw_cp *cp)
 {
 	const struct cp_slot *slot = cp->slots;
 	unsigned int s;
 
+	cp_find_ranges(cp);
 	for (s = 0; s < cp->nslots; s++, slot++)
 		if (slot->data & DATA_WRITE && cp_has_pages(slot) &&
 		    cp_writes_program(cp, slot))

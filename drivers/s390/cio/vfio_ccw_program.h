@@ -76,6 +76,15 @@ struct cp_seg {
 	u16 host;		/* index of the host's CCW */
 };
 
+/* Bytes of guest memory that have CCWs or lists, up to and without @end */
+struct cp_range {
+	u32 first;
+	u32 end;
+};
+
+/* The most: each segment, and a list of each CCW */
+#define CP_RANGES	(CCW_CP_MAX_SEGS + CCW_CP_MAX_CCWS)
+
 struct cp_ccw {
 	__be32 op;		/* command code, flags and count */
 	__be32 cda;
@@ -174,7 +183,11 @@ struct ccw_cp {
 	u32 chunk_start;
 	u32 chunk_len;
 	__be32 chunk[PG_SIZE / sizeof(__be32)];
-	__be64 midal[PG_SIZE / sizeof(__be64)];	/* and a list of MIDAWs */
+	union {
+		__be64 midal[PG_SIZE / sizeof(__be64)];	/* and a list of MIDAWs */
+		struct cp_range ranges[CP_RANGES];	/* when all is read */
+	};
+	unsigned int nranges;
 
 	/* The host's program, in memory that a channel reaches */
 	struct cp_host *host;

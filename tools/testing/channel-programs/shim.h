@@ -49,6 +49,14 @@
 #define GFP_DMA		2U
 #define __GFP_ZERO	4U
 
+static inline void sort(void *base, size_t n, size_t size,
+			int (*compare)(const void *one, const void *other),
+			void (*swap)(void *one, void *other, int len))
+{
+	(void)swap;
+	qsort(base, n, size, compare);
+}
+
 /* Memory that a channel can reach has made-up addresses below 2 GiB */
 unsigned long __get_free_pages(gfp_t gfp, unsigned int order);
 void free_pages(unsigned long addr, unsigned int order);
