@@ -154,6 +154,13 @@ static void vfio_ccw_map_irb(struct vfio_ccw_user *user, struct irb *irb,
 	}
 }
 
+/* The oldest response is number 0 */
+static struct vfio_ccw_response *vfio_ccw_response_at(struct vfio_ccw *vc,
+						      unsigned int i)
+{
+	return &vc->responses[(vc->first + i) % VFIO_CCW_RESPONSES];
+}
+
 /* Translate the addresses of new responses, while the program still exists */
 static void vfio_ccw_map_responses(struct vfio_ccw *vc,
 				   struct vfio_ccw_user *user)
@@ -165,7 +172,7 @@ static void vfio_ccw_map_responses(struct vfio_ccw *vc,
 
 	for (i = 0; i < vc->count; i++) {
 		struct vfio_ccw_response *response =
-			&vc->responses[(vc->first + i) % VFIO_CCW_RESPONSES];
+			vfio_ccw_response_at(vc, i);
 
 		if (response->mapped)
 			continue;
@@ -232,23 +239,47 @@ static bool vfio_ccw_ends_program(union scsw *scsw)
 }
 
 /*
- * The place for the next response. If the ring is full, because the holder
- * fetches none, a response that ends nothing is overwritten; the end of a
- * program never is.
+ * A response that ends nothing is worth least, and the end that the holder
+ * waits for is worth most. The end of a device is between them.
  */
-static struct vfio_ccw_response *vfio_ccw_next_response(struct vfio_ccw *vc,
-							bool over)
+static unsigned int vfio_ccw_worth(const struct vfio_ccw_response *response)
 {
-	struct vfio_ccw_response *last;
+	return response->over + response->settles;
+}
 
-	if (vc->count < VFIO_CCW_RESPONSES) {
-		last = &vc->responses[(vc->first + vc->count++) %
-				      VFIO_CCW_RESPONSES];
-		last->settles = false;
-		return last;
+/* The newest of the responses that are worth least */
+static unsigned int vfio_ccw_least_response(struct vfio_ccw *vc)
+{
+	unsigned int least = 0, i;
+
+	for (i = 1; i < vc->count; i++)
+		if (vfio_ccw_worth(vfio_ccw_response_at(vc, i)) <=
+		    vfio_ccw_worth(vfio_ccw_response_at(vc, least)))
+			least = i;
+	return least;
+}
+
+/*
+ * Add a response behind those that wait. If the ring is full, because the
+ * holder fetches none, one of them gives way, unless all of them are worth more
+ * than the new one.
+ */
+static void vfio_ccw_add_response(struct vfio_ccw *vc,
+				  const struct vfio_ccw_response *response)
+{
+	unsigned int i;
+
+	lockdep_assert_held(&vc->sch->lock);
+	if (vc->count == VFIO_CCW_RESPONSES) {
+		i = vfio_ccw_least_response(vc);
+		if (vfio_ccw_worth(response) <
+		    vfio_ccw_worth(vfio_ccw_response_at(vc, i)))
+			return;
+		for (vc->count--; i < vc->count; i++)
+			*vfio_ccw_response_at(vc, i) =
+				*vfio_ccw_response_at(vc, i + 1);
 	}
-	last = &vc->responses[(vc->first + vc->count - 1) % VFIO_CCW_RESPONSES];
-	return over || !last->over ? last : NULL;
+	*vfio_ccw_response_at(vc, vc->count++) = *response;
 }
 
 /*
@@ -276,7 +307,7 @@ static void vfio_ccw_tell_cleared(struct irb *irb)
 void vfio_ccw_interrupt(struct vfio_ccw *vc, const struct irb *irb)
 {
 	bool active = vc->state == VFIO_CCW_PENDING;
-	struct vfio_ccw_response *response;
+	struct vfio_ccw_response response;
 	union scsw scsw = irb->scsw;
 	bool over = vfio_ccw_ends_program(&scsw);
 
@@ -287,16 +318,15 @@ void vfio_ccw_interrupt(struct vfio_ccw *vc, const struct irb *irb)
 	if (vc->silent)
 		return;
 
-	response = vfio_ccw_next_response(vc, over);
-	if (response) {
-		response->irb = *irb;
-		if (active && over && vc->cleared)
-			vfio_ccw_tell_cleared(&response->irb);
-		response->of_program = active;
-		response->over = over;
-		response->mapped = false;
-		response->settles |= over && vc->owed;
-	}
+	response = (struct vfio_ccw_response){
+		.irb = *irb,
+		.of_program = active,
+		.over = over,
+		.settles = over && vc->owed,
+	};
+	if (active && over && vc->cleared)
+		vfio_ccw_tell_cleared(&response.irb);
+	vfio_ccw_add_response(vc, &response);
 	if (over)
 		vc->owed = false;
 	mdev_trigger_signal(&vc->triggers[VFIO_CCW_IO_IRQ_INDEX]);
@@ -312,7 +342,7 @@ static bool vfio_ccw_end_waits(struct vfio_ccw *vc)
 
 	lockdep_assert_held(&vc->sch->lock);
 	for (i = 0; i < vc->count; i++)
-		if (vc->responses[(vc->first + i) % VFIO_CCW_RESPONSES].settles)
+		if (vfio_ccw_response_at(vc, i)->settles)
 			return true;
 	return false;
 }
@@ -324,18 +354,18 @@ static bool vfio_ccw_end_waits(struct vfio_ccw *vc)
  */
 static void vfio_ccw_tell_reset(struct vfio_ccw *vc)
 {
-	struct vfio_ccw_response *response;
+	struct vfio_ccw_response response = {
+		.over = true,
+		.mapped = true,
+		.settles = true,
+	};
 
 	lockdep_assert_held(&vc->sch->lock);
 	if (!vc->owed)
 		return;
 
-	response = vfio_ccw_next_response(vc, true);
-	vfio_ccw_tell_cleared(&response->irb);
-	response->of_program = false;
-	response->over = true;
-	response->mapped = true;
-	response->settles = true;
+	vfio_ccw_tell_cleared(&response.irb);
+	vfio_ccw_add_response(vc, &response);
 	vc->owed = false;
 	mdev_trigger_signal(&vc->triggers[VFIO_CCW_IO_IRQ_INDEX]);
 }
@@ -359,7 +389,7 @@ int vfio_ccw_show_response(struct vfio_ccw *vc, struct vfio_ccw_user *user)
 	BUILD_BUG_ON(sizeof(struct irb) > IRB_AREA_SIZE);
 	count = vc->count;
 	if (count)
-		memcpy(user->region.irb_area, &vc->responses[vc->first].irb,
+		memcpy(user->region.irb_area, &vfio_ccw_response_at(vc, 0)->irb,
 		       sizeof(struct irb));
 	active = vc->state == VFIO_CCW_PENDING;
 	spin_unlock_irq(&vc->sch->lock);

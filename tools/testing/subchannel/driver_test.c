@@ -500,6 +500,49 @@ static void open_is_on_the_holders_account(void)
 	remove_driver();
 }
 
+/* The end of the device does not replace that of the channel */
+static void channel_end_stays_when_the_ring_is_full(void)
+{
+	unsigned int ends = 0, i;
+	struct irb irb = {};
+
+	begin();
+	CHECK(!vfio_ccw_open(vc));
+	for (i = 0; i < VFIO_CCW_RESPONSES - 1; i++) {
+		sim_attention();
+		time_passes(2);
+	}
+	sim.ending = SIM_DEVICE_LATER;
+	CHECK(!start(0));
+	time_passes(50);
+	while (fetch(&irb))
+		ends += irb.scsw.cmd.dstat == 0x08;
+	CHECK(ends == 1);
+	CHECK(irb.scsw.cmd.dstat == 0x04);
+	vfio_ccw_close(vc);
+	remove_driver();
+}
+
+/* Each program has two responses, and there is room for eight of them */
+static void channel_ends_stay_when_each_response_ends_something(void)
+{
+	unsigned int ends = 0, i;
+	struct irb irb = {};
+
+	begin();
+	CHECK(!vfio_ccw_open(vc));
+	sim.ending = SIM_DEVICE_LATER;
+	for (i = 0; i < 10; i++) {
+		CHECK(!start(0));
+		time_passes(50);
+	}
+	while (fetch(&irb))
+		ends += irb.scsw.cmd.dstat == 0x08;
+	CHECK(ends == 10);
+	vfio_ccw_close(vc);
+	remove_driver();
+}
+
 const struct test driver_tests[] = {
 	TEST(cio_finds_a_device_that_is_online),
 	TEST(probe_forgets_who_had_it_before),
@@ -515,5 +558,7 @@ const struct test driver_tests[] = {
 	TEST(shutdown_ends_what_runs),
 	TEST(unload_asks_all_holders_before_it_waits_for_one),
 	TEST(open_is_on_the_holders_account),
+	TEST(channel_end_stays_when_the_ring_is_full),
+	TEST(channel_ends_stay_when_each_response_ends_something),
 	{}
 };
