@@ -223,19 +223,20 @@ static void vfio_ccw_drop_responses(struct vfio_ccw *vc)
  * stores nothing for it any more. The device may still be active: its own end
  * comes later, and the next program need not wait for it. If a halt or a clear
  * is complete, the program has ended, even if the subchannel shows activity. A
- * status that is only intermediate never ends the program.
+ * status that is only intermediate never ends the program, although a halt may
+ * have been signalled meanwhile: its own status is to come.
  */
 static bool vfio_ccw_ends_program(union scsw *scsw)
 {
+	u32 ends = SCSW_STCTL_PRIM_STATUS | SCSW_STCTL_SEC_STATUS;
+
 	if (!scsw_is_solicited(scsw) || scsw->cmd.actl & SCSW_ACTL_PENDING)
 		return false;
-	if (scsw->cmd.fctl & (SCSW_FCTL_HALT_FUNC | SCSW_FCTL_CLEAR_FUNC))
-		return true;
-	if (scsw->cmd.actl & SCSW_ACTL_ACTIVE)
+	if (scsw->cmd.stctl & SCSW_STCTL_INTER_STATUS &&
+	    !(scsw->cmd.stctl & ends))
 		return false;
-	return scsw->cmd.stctl & (SCSW_STCTL_PRIM_STATUS |
-				  SCSW_STCTL_SEC_STATUS) ||
-	       !(scsw->cmd.stctl & SCSW_STCTL_INTER_STATUS);
+	return scsw->cmd.fctl & (SCSW_FCTL_HALT_FUNC | SCSW_FCTL_CLEAR_FUNC) ||
+	       !(scsw->cmd.actl & SCSW_ACTL_ACTIVE);
 }
 
 /*

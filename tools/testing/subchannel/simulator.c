@@ -253,6 +253,15 @@ static void step(void)
 	} else if (sim.actl & SCSW_ACTL_HALT_PEND) {
 		if (sim.deaf || sim.deaf_to_halt)
 			return;
+		if (sim.halt_is_slow) {
+			/* It is signalled, and the program goes on for a while */
+			sim.halt_is_slow = false;
+			sim.actl &= ~SCSW_ACTL_HALT_PEND;
+			tell(SCSW_STCTL_INTER_STATUS, 0, false);
+			sim.actl |= SCSW_ACTL_HALT_PEND;
+			step_after(5);
+			return;
+		}
 		sim.runs = false;
 		sim.actl = sim.halt_leaves_active ? SCSW_ACTL_DEVACT : 0;
 		sim.device_end_comes = false;

@@ -37,6 +37,7 @@ struct sim {
 	bool deaf;		/* halt and clear have no effect */
 	bool deaf_to_halt;
 	bool halt_leaves_active; /* device active after halt */
+	bool halt_is_slow;	/* an intermediate status precedes its end */
 	bool never_disabled;
 	int start_cc;		/* of the next START SUBCHANNEL, if not 0;
 				 * -EIO: an operand exception

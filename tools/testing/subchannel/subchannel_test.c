@@ -423,6 +423,26 @@ static void halt_that_leaves_the_device_active(void)
 	close_device();
 }
 
+static void intermediate_status_ends_no_halt(void)
+{
+	begin(SIM_NEVER);
+	sim.halt_is_slow = true;
+	CHECK(!start());
+	time_passes(10);
+	CHECK(!async(VFIO_CCW_ASYNC_CMD_HSCH));
+	while (!model.count)
+		time_passes(1);
+	CHECK(sim.runs);
+	/* The program's pages stay pinned */
+	CHECK(fetch());
+	CHECK(start() == -EBUSY);
+	time_passes(10);
+	CHECK(!sim.runs);
+	CHECK(fetch());
+	CHECK(!start());
+	close_device();
+}
+
 static void halt_that_does_nothing_is_followed_by_a_clear(void)
 {
 	begin(SIM_NEVER);
@@ -881,6 +901,7 @@ static void one_step(void)
 			sim.start_cc = -EIO;
 		sim.halt_leaves_active = !any(3);
 		sim.deaf_to_halt = !any(10);
+		sim.halt_is_slow = !any(5);
 		sim_translate_error = any(10) ? 0 : -EINVAL;
 		sim_meanwhile = any(3) ? NULL : random_meanwhile;
 		start();
@@ -986,6 +1007,7 @@ static const struct test tests[] = {
 	TEST(device_end_does_not_hold_up_the_next_start),
 	TEST(intermediate_status_ends_nothing),
 	TEST(halt_that_leaves_the_device_active),
+	TEST(intermediate_status_ends_no_halt),
 	TEST(halt_that_does_nothing_is_followed_by_a_clear),
 	TEST(hardware_that_does_not_even_clear),
 	TEST(deaf_hardware_found_by_a_reset),
