@@ -6,6 +6,7 @@
 #include <linux/delay.h>
 #include <linux/io.h>
 #include <linux/jiffies.h>
+#include <linux/minmax.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
@@ -17,7 +18,7 @@
  * cleared
  */
 #define STOP_LIMIT		(2 * HZ)
-#define STOP_STEP		(HZ / 4)
+#define STOP_STEP		(HZ / 4UL)
 
 /* The path mask of the ORB's word 1 */
 #define ORB_LPM_SHIFT		8
@@ -476,6 +477,7 @@ static int vfio_ccw_end_program(struct vfio_ccw *vc, bool clear)
 static int vfio_ccw_quiesce(struct vfio_ccw *vc, bool tell,
 			    unsigned long deadline)
 {
+	unsigned long now;
 	bool clear = tell;
 	int ret;
 
@@ -485,11 +487,12 @@ static int vfio_ccw_quiesce(struct vfio_ccw *vc, bool tell,
 		spin_unlock_irq(&vc->sch->lock);
 		if (!ret || ret == -ENODEV)
 			return ret;
-		if (time_after(jiffies, deadline))
+		now = jiffies;
+		if (!time_before(now, deadline))
 			break;
 		wait_event_timeout(vc->wait,
 				   READ_ONCE(vc->state) != VFIO_CCW_PENDING,
-				   STOP_STEP);
+				   min(STOP_STEP, deadline - now));
 		clear = true;
 	}
 
@@ -517,26 +520,29 @@ static void vfio_ccw_disable(struct vfio_ccw *vc, unsigned long deadline)
 			cleared = true;
 		}
 		spin_unlock_irq(&sch->lock);
-		if (ret != -EBUSY || time_after(jiffies, deadline))
+		if (!ret || ret == -ENODEV)
+			return;
+		if (time_after(jiffies, deadline))
 			break;
 		fsleep(5 * USEC_PER_MSEC);
 	}
 
-	if (ret && ret != -ENODEV)
-		vfio_ccw_give_up(vc, "subchannel cannot be disabled");
+	vfio_ccw_give_up(vc, "subchannel cannot be disabled");
 }
 
 /*
  * Stop: within @limit jiffies no program is active, and the subchannel is
  * disabled. For @tell see above. This time is for the hardware: no wait for
- * user space may come in between.
+ * user space may come in between. The last step of it is for disabling alone:
+ * activity of the device may be left when the program has ended, and is cleared
+ * then.
  */
 static int vfio_ccw_stop(struct vfio_ccw *vc, bool tell, unsigned long limit)
 {
 	unsigned long deadline = jiffies + limit;
 	int ret;
 
-	ret = vfio_ccw_quiesce(vc, tell, deadline);
+	ret = vfio_ccw_quiesce(vc, tell, deadline - STOP_STEP);
 	vfio_ccw_disable(vc, deadline);
 	return ret;
 }

@@ -68,6 +68,7 @@ static inline void *kzalloc(size_t size, int gfp)
 #define USEC_PER_MSEC	1000
 extern unsigned long jiffies;
 #define time_after(a, b)	((long)((b) - (a)) < 0)
+#define time_before(a, b)	time_after(b, a)
 void time_passes(unsigned long ms);
 #define fsleep(us)	time_passes(((us) + 999) / 1000)
 

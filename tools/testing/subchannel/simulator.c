@@ -314,6 +314,8 @@ void time_passes(unsigned long ms)
 		asleep();
 	while (ms--) {
 		jiffies++;
+		if (sim.hears_at && time_after(jiffies, sim.hears_at))
+			sim.deaf = false;
 		if (sim.gone)
 			continue;
 		if (sim.runs)
@@ -423,6 +425,10 @@ int cio_disable_subchannel(struct subchannel *sch)
 	}
 	if (sim.fctl || sim.actl || sim.never_disabled)
 		return -EBUSY;
+	if (sim.refusals) {
+		sim.refusals--;
+		return sim.refusal;
+	}
 	sim.enabled = false;
 	return 0;
 }

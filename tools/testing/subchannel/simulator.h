@@ -39,6 +39,9 @@ struct sim {
 	bool halt_leaves_active; /* device active after halt */
 	bool halt_is_slow;	/* an intermediate status precedes its end */
 	bool never_disabled;
+	unsigned int refusals;	/* how often it is not disabled, before it is */
+	int refusal;		/* with which error */
+	unsigned long hears_at;	/* when it is not deaf any more, if not 0 */
 	int start_cc;		/* of the next START SUBCHANNEL, if not 0;
 				 * -EIO: an operand exception
 				 */

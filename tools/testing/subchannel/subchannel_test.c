@@ -479,6 +479,40 @@ static void hardware_that_does_not_even_clear(void)
 	CHECK(!sim.enabled);
 }
 
+/* EAGAIN: the hardware has not taken over the change of the subchannel */
+static void subchannel_that_is_disabled_late_is_not_given_up(void)
+{
+	static const int refusals[] = { -EBUSY, -EAGAIN, -EIO };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(refusals); i++) {
+		begin(SIM_AT_ONCE);
+		sim.refusal = refusals[i];
+		sim.refusals = 10;
+		CHECK(!reset());
+		CHECK(!start());
+		time_passes(10);
+		CHECK(fetch());
+		close_device();
+		CHECK(!sim.enabled);
+	}
+}
+
+static void program_that_ends_late_leaves_time_to_disable(void)
+{
+	begin(SIM_NEVER);
+	CHECK(!start());
+	time_passes(10);
+	sim.deaf = true;
+	/* Shortly before the driver would give up */
+	sim.hears_at = jiffies + 1740;
+	sim.refusal = -EBUSY;
+	sim.refusals = 10;
+	close_device();
+	CHECK(vc.state == VFIO_CCW_STANDBY);
+	CHECK(!sim.enabled);
+}
+
 static void deaf_hardware_found_by_a_reset(void)
 {
 	begin(SIM_NEVER);
@@ -1010,6 +1044,8 @@ static const struct test tests[] = {
 	TEST(intermediate_status_ends_no_halt),
 	TEST(halt_that_does_nothing_is_followed_by_a_clear),
 	TEST(hardware_that_does_not_even_clear),
+	TEST(subchannel_that_is_disabled_late_is_not_given_up),
+	TEST(program_that_ends_late_leaves_time_to_disable),
 	TEST(deaf_hardware_found_by_a_reset),
 	TEST(what_a_reset_stops_is_told),
 	TEST(responses_wait_and_ends_stay),
