@@ -135,7 +135,6 @@ static int vfio_ccw_sch_probe(struct subchannel *sch)
 {
 	struct vfio_ccw *vc;
 	int ret;
-	u8 opm;
 
 	if (sch->schib.pmcw.qf) {
 		dev_warn(&sch->dev, "a QDIO subchannel cannot be passed through\n");
@@ -161,14 +160,14 @@ static int vfio_ccw_sch_probe(struct subchannel *sch)
 	init_completion(&vc->left);
 
 	sch->isc = VFIO_CCW_ISC;
-	opm = chp_get_sch_opm(sch);
 	spin_lock_irq(&sch->lock);
 	/* As the host's own drivers have it, whichever driver had it before */
 	memset(&sch->config, 0, sizeof(sch->config));
 	sch->config.csense = 1;
-	sch->opm = opm;
-	sch->lpm = sch->schib.pmcw.pam & opm;
+	/* A path that is varied off after this is an event for this driver */
 	dev_set_drvdata(&sch->dev, vc);
+	sch->opm = chp_get_sch_opm(sch);
+	sch->lpm = sch->schib.pmcw.pam & sch->opm;
 	spin_unlock_irq(&sch->lock);
 	ret = mdev_register_device(&sch->dev, &vfio_ccw_mdev_ops);
 	if (ret) {

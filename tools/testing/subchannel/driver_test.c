@@ -49,6 +49,8 @@ void css_schedule_reprobe(void)
 
 u8 chp_get_sch_opm(struct subchannel *sch)
 {
+	/* An event after this waits for the lock, and finds the driver data */
+	CHECK(sch->lock.held && dev_get_drvdata(&sch->dev));
 	return 0xc0;
 }
 
