@@ -68,6 +68,7 @@ static void vfio_ccw_pulled(struct work_struct *work)
 	}
 
 	mdev_unregister_device(&sch->dev);
+	vfio_ccw_retire(vc);
 	spin_lock_irq(&sch->lock);
 	css_sched_sch_todo(sch, SCH_TODO_UNREG);
 	spin_unlock_irq(&sch->lock);

@@ -547,22 +547,36 @@ static int vfio_ccw_stop(struct vfio_ccw *vc, bool tell, unsigned long limit)
 	return ret;
 }
 
-/**
- * vfio_ccw_retire - the driver gives up a subchannel that has no holder
- * @vc: the subchannel
- *
- * If it could not be disabled when its holder closed it, it may have recovered
- * meanwhile. If not, it stays enabled, and no driver gets its interrupts.
- */
-void vfio_ccw_retire(struct vfio_ccw *vc)
+static bool vfio_ccw_is_enabled(struct vfio_ccw *vc)
 {
 	bool enabled;
 
 	spin_lock_irq(&vc->sch->lock);
 	enabled = !cio_update_schib(vc->sch) && vc->sch->schib.pmcw.ena;
 	spin_unlock_irq(&vc->sch->lock);
-	if (enabled)
-		vfio_ccw_disable(vc, jiffies + STOP_LIMIT);
+	return enabled;
+}
+
+/**
+ * vfio_ccw_retire - the driver gives up a subchannel that has no holder
+ * @vc: the subchannel
+ *
+ * If it could not be disabled when its holder closed it, it may have recovered
+ * meanwhile. If not, it stays enabled, and no driver gets its interrupts. The
+ * interrupt handler of cio still finds the subchannel by the parameter of such
+ * an interrupt, which is the address of its struct.
+ */
+void vfio_ccw_retire(struct vfio_ccw *vc)
+{
+	if (!vfio_ccw_is_enabled(vc))
+		return;
+	vfio_ccw_disable(vc, jiffies + STOP_LIMIT);
+	if (!vfio_ccw_is_enabled(vc))
+		return;
+
+	dev_err(&vc->sch->dev, "subchannel stays enabled; its memory is kept until the next boot\n");
+	/* Never put */
+	get_device(&vc->sch->dev);
 }
 
 /**

@@ -74,6 +74,15 @@ static void unregister_subchannel(void)
 	sim_sch.dev.registered = false;
 }
 
+/* The same, but only when the driver has asked for it */
+static void unregister_after_all_else(void)
+{
+	if (todo == SCH_TODO_UNREG)
+		unregister_subchannel();
+	else
+		sim_asleep = unregister_after_all_else;
+}
+
 static int event(void)
 {
 	return driver->sch_event(&sim_sch, 1);
@@ -502,6 +511,30 @@ static void open_is_on_the_holders_account(void)
 	remove_driver();
 }
 
+/* The parameter of a late interrupt is the address of the subchannel's struct */
+static void subchannel_that_stays_enabled_is_never_freed(void)
+{
+	struct vfio_ccw *pulled;
+
+	begin();
+	CHECK(!vfio_ccw_open(vc));
+	sim.never_disabled = true;
+	vfio_ccw_close(vc);
+	remove_driver();
+	CHECK(sim.enabled && sim_sch.dev.refs == 1);
+
+	/* The same if another device has the subchannel's number */
+	begin();
+	CHECK(!vfio_ccw_open(vc));
+	sim.never_disabled = true;
+	change();
+	CHECK(!event());
+	pulled = vc;
+	sim_asleep = unregister_after_all_else;
+	flush_work(&pulled->pulled_work);
+	CHECK(sim.enabled && sim_sch.dev.refs == 1);
+}
+
 /* The end of the device does not replace that of the channel */
 static void channel_end_stays_when_the_ring_is_full(void)
 {
@@ -560,6 +593,7 @@ const struct test driver_tests[] = {
 	TEST(shutdown_ends_what_runs),
 	TEST(unload_asks_all_holders_before_it_waits_for_one),
 	TEST(open_is_on_the_holders_account),
+	TEST(subchannel_that_stays_enabled_is_never_freed),
 	TEST(channel_end_stays_when_the_ring_is_full),
 	TEST(channel_ends_stay_when_each_response_ends_something),
 	{}
