@@ -50,6 +50,8 @@
  * @VFIO_CCW_STANDBY: it has no holder, and is disabled
  * @VFIO_CCW_IDLE: the holder has it, and no channel program is active
  * @VFIO_CCW_PENDING: a channel program was started, and has not ended
+ * @VFIO_CCW_CLEARING: the device is gone, but the subchannel answers: the
+ *	channel program of the holder is being cleared
  * @VFIO_CCW_NR_STATES: how many there are
  */
 enum vfio_ccw_state {
@@ -57,6 +59,7 @@ enum vfio_ccw_state {
 	VFIO_CCW_STANDBY,
 	VFIO_CCW_IDLE,
 	VFIO_CCW_PENDING,
+	VFIO_CCW_CLEARING,
 	VFIO_CCW_NR_STATES
 };
 
@@ -70,6 +73,7 @@ enum vfio_ccw_state {
  * @VFIO_CCW_INTERRUPT: a response arrived, and no program ends with it
  * @VFIO_CCW_ENDED: a response arrived that ends the program, if one is active;
  *	or the subchannel was made quiet
+ * @VFIO_CCW_LOST: the device is gone, and the active program is being cleared
  * @VFIO_CCW_GONE: the subchannel is not operational any more
  * @VFIO_CCW_NR_EVENTS: how many there are
  */
@@ -81,6 +85,7 @@ enum vfio_ccw_event {
 	VFIO_CCW_ASYNC,
 	VFIO_CCW_INTERRUPT,
 	VFIO_CCW_ENDED,
+	VFIO_CCW_LOST,
 	VFIO_CCW_GONE,
 	VFIO_CCW_NR_EVENTS
 };
@@ -204,6 +209,14 @@ struct vfio_ccw {
 
 	struct mdev_trigger triggers[VFIO_CCW_NUM_IRQS];
 };
+
+/* The channel may use the memory of a program. With or without sch->lock */
+static inline bool vfio_ccw_is_active(const struct vfio_ccw *vc)
+{
+	enum vfio_ccw_state state = READ_ONCE(vc->state);
+
+	return state == VFIO_CCW_PENDING || state == VFIO_CCW_CLEARING;
+}
 
 /* vfio_ccw_fsm.c */
 int vfio_ccw_fsm(struct vfio_ccw *vc, enum vfio_ccw_event event);

@@ -207,7 +207,7 @@ static int vfio_ccw_settle(struct vfio_ccw *vc, struct vfio_ccw_user *user)
 
 	spin_lock_irq(&vc->sch->lock);
 	vfio_ccw_map_responses(vc, user);
-	active = vc->state == VFIO_CCW_PENDING;
+	active = vfio_ccw_is_active(vc);
 	spin_unlock_irq(&vc->sch->lock);
 	return active ? 0 : vfio_ccw_release(vc, user);
 }
@@ -308,7 +308,7 @@ static void vfio_ccw_tell_cleared(struct irb *irb)
  */
 void vfio_ccw_interrupt(struct vfio_ccw *vc, const struct irb *irb)
 {
-	bool active = vc->state == VFIO_CCW_PENDING;
+	bool active = vfio_ccw_is_active(vc);
 	struct vfio_ccw_response response;
 	union scsw scsw = irb->scsw;
 	bool over = vfio_ccw_ends_program(&scsw);
@@ -393,7 +393,7 @@ int vfio_ccw_show_response(struct vfio_ccw *vc, struct vfio_ccw_user *user)
 	if (count)
 		memcpy(user->region.irb_area, &vfio_ccw_response_at(vc, 0)->irb,
 		       sizeof(struct irb));
-	active = vc->state == VFIO_CCW_PENDING;
+	active = vfio_ccw_is_active(vc);
 	spin_unlock_irq(&vc->sch->lock);
 	if (!active && vfio_ccw_release(vc, user))
 		return -ENODEV;
@@ -433,7 +433,7 @@ static void vfio_ccw_give_up(struct vfio_ccw *vc, const char *what)
 	spin_lock_irq(&vc->sch->lock);
 	if (vc->user) {
 		vc->user->broken = true;
-		if (vc->state == VFIO_CCW_PENDING)
+		if (vfio_ccw_is_active(vc))
 			ccw_cp_keep(vc->user->cp);
 	}
 	vfio_ccw_fsm(vc, VFIO_CCW_GONE);
@@ -454,7 +454,7 @@ static int vfio_ccw_end_program(struct vfio_ccw *vc, bool clear)
 	int ret;
 
 	lockdep_assert_held(&vc->sch->lock);
-	if (vc->state != VFIO_CCW_PENDING)
+	if (!vfio_ccw_is_active(vc))
 		return 0;
 	if (clear)
 		ret = vfio_ccw_clear(vc) ? -ENODEV : -EBUSY;
@@ -490,8 +490,7 @@ static int vfio_ccw_quiesce(struct vfio_ccw *vc, bool tell,
 		now = jiffies;
 		if (!time_before(now, deadline))
 			break;
-		wait_event_timeout(vc->wait,
-				   READ_ONCE(vc->state) != VFIO_CCW_PENDING,
+		wait_event_timeout(vc->wait, !vfio_ccw_is_active(vc),
 				   min(STOP_STEP, deadline - now));
 		clear = true;
 	}
@@ -953,7 +952,7 @@ int vfio_ccw_read_schib(struct vfio_ccw *vc, struct vfio_ccw_user *user,
 		ret = -ENODEV;
 	} else {
 		memcpy(schib->schib_area, &sch->schib, sizeof(sch->schib));
-		if (vc->state == VFIO_CCW_PENDING)
+		if (vfio_ccw_is_active(vc))
 			cpa = vfio_ccw_guest_address(user,
 						     sch->schib.scsw.cmd.cpa);
 	}
@@ -1008,14 +1007,19 @@ void vfio_ccw_dma_unmap(struct vfio_ccw *vc, u64 iova, u64 length)
 }
 
 /**
- * vfio_ccw_gone - the subchannel is not operational any more
+ * vfio_ccw_gone - the device is gone, or the whole subchannel
  * @vc: the subchannel
+ *
+ * If the subchannel still answers, the channel may still use the memory of a
+ * program: it is cleared, and its memory is released after its end.
  *
  * Context: under the subchannel's lock.
  */
 void vfio_ccw_gone(struct vfio_ccw *vc)
 {
-	vfio_ccw_fsm(vc, VFIO_CCW_GONE);
+	bool clearing = vfio_ccw_is_active(vc) && !vfio_ccw_clear(vc);
+
+	vfio_ccw_fsm(vc, clearing ? VFIO_CCW_LOST : VFIO_CCW_GONE);
 	wake_up_all(&vc->wait);
 }
 

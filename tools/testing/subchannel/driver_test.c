@@ -511,6 +511,40 @@ static void open_is_on_the_holders_account(void)
 	remove_driver();
 }
 
+/* The memory of its program stays until the program has ended */
+static void program_of_a_device_that_changes_is_ended_first(void)
+{
+	struct vfio_ccw_user *user;
+	struct irb irb;
+
+	begin_program();
+	user = vc->user;
+	change();
+	CHECK(!event());
+	CHECK(start(0) == -ENODEV);
+	CHECK(!fetch(&irb));
+	CHECK(sim.runs && ccw_cp_uses(user->cp, 0, U64_MAX));
+	/* A second event changes nothing */
+	CHECK(!event());
+	time_passes(10);
+	CHECK(!sim.runs && vc->state == VFIO_CCW_NOT_OPER);
+	/* The holder did not clear it, so it gets the end of a start */
+	CHECK(fetch(&irb));
+	CHECK(irb.scsw.cmd.cstat == SCHN_STAT_INTF_CTRL_CHK);
+	CHECK(!ccw_cp_uses(user->cp, 0, U64_MAX));
+	sim_asleep = unregister_subchannel;
+	flush_work(&vc->pulled_work);
+
+	/* Nor does a revocation release it before that */
+	begin_program();
+	change();
+	CHECK(!event());
+	CHECK(sim.runs);
+	sim_asleep = unregister_after_all_else;
+	flush_work(&vc->pulled_work);
+	CHECK(!sim.runs && !sim_sch.dev.refs);
+}
+
 /* The parameter of a late interrupt is the address of the subchannel's struct */
 static void subchannel_that_stays_enabled_is_never_freed(void)
 {
@@ -593,6 +627,7 @@ const struct test driver_tests[] = {
 	TEST(shutdown_ends_what_runs),
 	TEST(unload_asks_all_holders_before_it_waits_for_one),
 	TEST(open_is_on_the_holders_account),
+	TEST(program_of_a_device_that_changes_is_ended_first),
 	TEST(subchannel_that_stays_enabled_is_never_freed),
 	TEST(channel_end_stays_when_the_ring_is_full),
 	TEST(channel_ends_stay_when_each_response_ends_something),

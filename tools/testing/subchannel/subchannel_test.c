@@ -334,6 +334,17 @@ static void pull(void)
 	spin_unlock_irq(&sim_sch.lock);
 }
 
+/* Another device has the number, and the channel still executes the program */
+static void change(void)
+{
+	if (sim.gone)
+		return;
+	sim.changed = true;
+	spin_lock_irq(&sim_sch.lock);
+	vfio_ccw_gone(&vc);
+	spin_unlock_irq(&sim_sch.lock);
+}
+
 static void set_up(void)
 {
 	sim_reset();
@@ -808,6 +819,7 @@ static bool is_error(enum vfio_ccw_state state, enum vfio_ccw_event event)
 {
 	switch (event) {
 	case VFIO_CCW_CLOSE:
+	case VFIO_CCW_LOST:
 	case VFIO_CCW_GONE:
 		return false;
 	case VFIO_CCW_OPEN:
@@ -827,6 +839,13 @@ static enum vfio_ccw_state next_state(enum vfio_ccw_state state,
 {
 	if (event == VFIO_CCW_GONE || state == VFIO_CCW_NOT_OPER)
 		return VFIO_CCW_NOT_OPER;
+	/* Only the end of its program is awaited */
+	if (state == VFIO_CCW_CLEARING)
+		return event == VFIO_CCW_ENDED || event == VFIO_CCW_CLOSE ?
+		       VFIO_CCW_NOT_OPER : state;
+	if (event == VFIO_CCW_LOST)
+		return state == VFIO_CCW_PENDING ? VFIO_CCW_CLEARING :
+						   VFIO_CCW_NOT_OPER;
 	if (event == VFIO_CCW_CLOSE)
 		return VFIO_CCW_STANDBY;
 	if (is_error(state, event))
@@ -979,6 +998,8 @@ static void one_step(void)
 			sim.deaf = true;
 		if (!any(200))
 			pull();
+		if (!any(100))
+			change();
 		break;
 	default:
 		time_passes(any(8));
