@@ -155,6 +155,10 @@ struct vfio_ccw_user {
  * @state: under the subchannel's lock
  * @down: the machine goes down: no program is started any more; under the
  *	subchannel's lock
+ * @enabled: the driver has enabled the subchannel, and does not disable it yet;
+ *	under the subchannel's lock
+ * @changed: another device was seen behind the subchannel, or none; under the
+ *	subchannel's lock
  * @users_end: the holder has halted or cleared the program that is active;
  *	under the subchannel's lock
  * @cleared: the driver has cleared it, and the holder has not ended it; under
@@ -191,6 +195,8 @@ struct vfio_ccw {
 
 	enum vfio_ccw_state state;
 	bool down;
+	bool enabled;
+	bool changed;
 	bool users_end;
 	bool cleared;
 	bool silent;

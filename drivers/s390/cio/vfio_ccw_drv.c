@@ -96,7 +96,7 @@ static void vfio_ccw_pulled(struct work_struct *work)
 static void vfio_ccw_leave(struct vfio_ccw *vc)
 {
 	struct subchannel *sch = vc->sch;
-	bool first, pulled;
+	bool first, pulled, another = false;
 
 	spin_lock_irq(&sch->lock);
 	first = vfio_ccw_begin_leaving(vc);
@@ -112,10 +112,14 @@ static void vfio_ccw_leave(struct vfio_ccw *vc)
 	spin_lock_irq(&sch->lock);
 	dev_set_drvdata(&sch->dev, NULL);
 	/* Pulled while this waited: it is not being unregistered yet */
-	if (first && vfio_ccw_has_changed(vc))
+	if (first && vfio_ccw_has_changed(vc)) {
 		css_sched_sch_todo(sch, SCH_TODO_UNREG);
+		another = !cio_update_schib(sch);
+	}
 	pulled = vc->pulled;
 	spin_unlock_irq(&sch->lock);
+	if (another)
+		css_schedule_reprobe();
 
 	if (!first)
 		return;

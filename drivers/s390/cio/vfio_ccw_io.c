@@ -499,6 +499,77 @@ static int vfio_ccw_quiesce(struct vfio_ccw *vc, bool tell,
 	return -EIO;
 }
 
+/**
+ * vfio_ccw_gone - the device is gone, or the whole subchannel
+ * @vc: the subchannel
+ *
+ * If the subchannel still answers, the channel may still use the memory of a
+ * program: it is cleared, and its memory is released after its end.
+ *
+ * Context: under the subchannel's lock.
+ */
+void vfio_ccw_gone(struct vfio_ccw *vc)
+{
+	bool clearing = vfio_ccw_is_active(vc) && !vfio_ccw_clear(vc);
+
+	vfio_ccw_fsm(vc, clearing ? VFIO_CCW_LOST : VFIO_CCW_GONE);
+	wake_up_all(&vc->wait);
+}
+
+/* The interrupt handler of cio finds the subchannel by this parameter */
+static u32 vfio_ccw_parameter(const struct vfio_ccw *vc)
+{
+	return virt_to_phys(vc->sch);
+}
+
+/*
+ * A device that was detached, and attached again, has the same number. But its
+ * subchannel was reset meanwhile: it is disabled, and has another parameter.
+ * The driver itself disables it for a while in a reset, and leaves the parameter.
+ */
+static bool vfio_ccw_was_reset(struct vfio_ccw *vc)
+{
+	const struct pmcw *pmcw = &vc->sch->schib.pmcw;
+
+	return vc->user && (pmcw->intparm != vfio_ccw_parameter(vc) ||
+			    (vc->enabled && !pmcw->ena));
+}
+
+/**
+ * vfio_ccw_has_changed - is the device not the one that was there at probe?
+ * @vc: the subchannel
+ *
+ * A subchannel's number may be used again, for a device that was not given to
+ * the holder. With QDIO, that device would even take a guest's addresses for
+ * the host's.
+ *
+ * Context: under the subchannel's lock.
+ * Return: true also if the subchannel is not operational. True for good.
+ */
+bool vfio_ccw_has_changed(struct vfio_ccw *vc)
+{
+	const struct pmcw *pmcw = &vc->sch->schib.pmcw;
+
+	lockdep_assert_held(&vc->sch->lock);
+	if (cio_update_schib(vc->sch) || pmcw->dev != vc->devno || pmcw->qf ||
+	    vfio_ccw_was_reset(vc))
+		vc->changed = true;
+	return vc->changed;
+}
+
+/*
+ * The driver itself finds that the device has changed: the channel subsystem
+ * may not know yet. Have it call vfio_ccw_sch_event().
+ */
+static bool vfio_ccw_find_change(struct vfio_ccw *vc)
+{
+	if (!vfio_ccw_has_changed(vc))
+		return false;
+	vfio_ccw_gone(vc);
+	css_sched_sch_todo(vc->sch, SCH_TODO_EVAL);
+	return true;
+}
+
 /*
  * Disable the subchannel by a time in jiffies. First take away status that is
  * pending, and clear the activity that is left. It may be of the device alone.
@@ -512,6 +583,10 @@ static void vfio_ccw_disable(struct vfio_ccw *vc, unsigned long deadline)
 
 	for (;;) {
 		spin_lock_irq(&sch->lock);
+		/* A change cannot be seen while the driver has it disabled */
+		if (vc->enabled)
+			vfio_ccw_find_change(vc);
+		vc->enabled = false;
 		ret = cio_disable_subchannel(sch);
 		if (ret == -EBUSY && !cleared &&
 		    time_after(jiffies, start + STOP_STEP / 2)) {
@@ -578,38 +653,20 @@ void vfio_ccw_retire(struct vfio_ccw *vc)
 	get_device(&vc->sch->dev);
 }
 
-/**
- * vfio_ccw_has_changed - is the device not the one that was there at probe?
- * @vc: the subchannel
- *
- * A subchannel's number may be used again, for a device that was not given to
- * the holder. With QDIO, that device would even take a guest's addresses for
- * the host's.
- *
- * Context: under the subchannel's lock.
- * Return: true also if the subchannel is not operational.
- */
-bool vfio_ccw_has_changed(struct vfio_ccw *vc)
-{
-	const struct pmcw *pmcw = &vc->sch->schib.pmcw;
-
-	lockdep_assert_held(&vc->sch->lock);
-	return cio_update_schib(vc->sch) || pmcw->dev != vc->devno || pmcw->qf;
-}
-
 static int vfio_ccw_enable(struct vfio_ccw *vc)
 {
 	struct subchannel *sch = vc->sch;
 	int ret;
 
 	spin_lock_irq(&sch->lock);
-	/* The interrupt handler finds the subchannel by this parameter */
-	ret = vc->down ? -ENODEV :
-	      cio_enable_subchannel(sch, (u32)virt_to_phys(sch));
-	if (!ret && vfio_ccw_has_changed(vc)) {
+	/* Before this, and after: once it is enabled, it looks like the holder's */
+	ret = vc->down || vfio_ccw_find_change(vc) ? -ENODEV :
+	      cio_enable_subchannel(sch, vfio_ccw_parameter(vc));
+	if (!ret && vfio_ccw_find_change(vc)) {
 		cio_disable_subchannel(sch);
 		ret = -ENODEV;
 	}
+	vc->enabled = !ret;
 	spin_unlock_irq(&sch->lock);
 	return ret;
 }
@@ -1004,23 +1061,6 @@ void vfio_ccw_dma_unmap(struct vfio_ccw *vc, u64 iova, u64 length)
 		vfio_ccw_pages_unmap(user->pages, iova, length);
 	}
 	vfio_ccw_user_put(user);
-}
-
-/**
- * vfio_ccw_gone - the device is gone, or the whole subchannel
- * @vc: the subchannel
- *
- * If the subchannel still answers, the channel may still use the memory of a
- * program: it is cleared, and its memory is released after its end.
- *
- * Context: under the subchannel's lock.
- */
-void vfio_ccw_gone(struct vfio_ccw *vc)
-{
-	bool clearing = vfio_ccw_is_active(vc) && !vfio_ccw_clear(vc);
-
-	vfio_ccw_fsm(vc, clearing ? VFIO_CCW_LOST : VFIO_CCW_GONE);
-	wake_up_all(&vc->wait);
 }
 
 /**

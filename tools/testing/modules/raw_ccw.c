@@ -29,6 +29,8 @@
 #define RUN_LIMIT	5000000
 #define CLEAR_LIMIT	1000000
 
+#define SCHIB_WORDS	13
+
 /* Status control, in word 0 of the SCSW */
 #define STCTL_SECONDARY	0x02
 #define STCTL_ALERT	0x10
@@ -78,6 +80,20 @@ static int test_subchannel(u32 id, void *irb)
 	return cc;
 }
 
+static int store_subchannel(u32 id, u32 *schib)
+{
+	int cc;
+
+	asm volatile("	lgr	1,%[id]\n"
+		     "	stsch	0(%[schib])\n"
+		     "	ipm	%[cc]\n"
+		     "	srl	%[cc],28\n"
+		     : [cc] "=d" (cc)
+		     : [id] "d" ((unsigned long)id), [schib] "a" (schib)
+		     : "1", "cc", "memory");
+	return cc;
+}
+
 /* Returns whether the status is the last one of its program: the device end, or an alert */
 static bool is_last(const u32 *irb)
 {
@@ -104,11 +120,15 @@ static int run(struct raw_ccw_run *arg)
 {
 	u32 irb[RAW_CCW_IRB_SIZE / sizeof(u32)] = { }, none[ARRAY_SIZE(irb)];
 	u32 orb[RAW_CCW_ORB_WORDS] __aligned(8);
+	u32 schib[SCHIB_WORDS] __aligned(8);
 	unsigned long flags;
 	int cc, ret;
 
 	memcpy(orb, arg->orb, sizeof(orb));
 	local_irq_save(flags);
+	/* The start makes this the subchannel's parameter, so leave that as it is */
+	if (!store_subchannel(arg->subchannel, schib))
+		orb[0] = schib[0];
 	cc = start_subchannel(arg->subchannel, orb);
 	if (cc) {
 		ret = cc == 3 ? -ENODEV : -EBUSY;

@@ -545,6 +545,136 @@ static void program_of_a_device_that_changes_is_ended_first(void)
 	CHECK(!sim.runs && !sim_sch.dev.refs);
 }
 
+/* Detached, and attached again: the new subchannel has the same numbers */
+static void replace(void)
+{
+	sim.fctl = 0;
+	sim.actl = 0;
+	sim.runs = false;
+	sim.enabled = false;
+	sim.intparm = 0;
+}
+
+static void expect_no_change(void)
+{
+	CHECK(!event());
+	CHECK(!work_pending(&vc->pulled_work));
+}
+
+static int reset(void)
+{
+	struct vfio_ccw_user *user = vfio_ccw_user_lock(vc);
+	int ret = vfio_ccw_reset(vc, user);
+
+	vfio_ccw_user_unlock(user);
+	return ret;
+}
+
+/* The subchannel is not the holder's any more, and is pulled */
+static void expect_pulled(void)
+{
+	CHECK(vc->state == VFIO_CCW_NOT_OPER);
+	CHECK(start(0) == -ENODEV);
+	CHECK(reset() == -ENODEV);
+	CHECK(!sim.enabled);
+	CHECK(!event());
+	CHECK(work_pending(&vc->pulled_work));
+	sim_asleep = unregister_subchannel;
+	flush_work(&vc->pulled_work);
+	CHECK(!sim.enabled && !sim_sch.dev.refs);
+}
+
+static void device_that_was_attached_again_is_not_the_holders(void)
+{
+	/* The channel subsystem sees it */
+	begin();
+	CHECK(!vfio_ccw_open(vc));
+	replace();
+	CHECK(!event());
+	expect_pulled();
+
+	/* Each of the two signs is enough */
+	begin();
+	CHECK(!vfio_ccw_open(vc));
+	sim.enabled = false;
+	CHECK(!event());
+	expect_pulled();
+	begin();
+	CHECK(!vfio_ccw_open(vc));
+	sim.intparm = 0;
+	CHECK(!event());
+	expect_pulled();
+
+	/* Under a program */
+	begin_program();
+	replace();
+	CHECK(!event());
+	expect_pulled();
+
+	/* A reset sees it first, and has the channel subsystem look */
+	begin();
+	CHECK(!vfio_ccw_open(vc));
+	replace();
+	CHECK(reset() == -ENODEV);
+	CHECK(todo == SCH_TODO_EVAL);
+	expect_pulled();
+
+	/* While a reset has it disabled, and unpins the program's pages */
+	begin_program();
+	sim_outside = replace;
+	CHECK(reset() == -ENODEV);
+	CHECK(!sim_outside && todo == SCH_TODO_EVAL);
+	expect_pulled();
+
+	/* The close sees it */
+	begin();
+	CHECK(!vfio_ccw_open(vc));
+	replace();
+	vfio_ccw_close(vc);
+	CHECK(todo == SCH_TODO_EVAL);
+	CHECK(vfio_ccw_open(vc) == -ENODEV);
+	CHECK(!sim.enabled);
+	/* The host's drivers get it */
+	remove_driver();
+	CHECK(todo == SCH_TODO_UNREG && reprobes == 1);
+}
+
+/* The driver disables it itself, and an event comes meanwhile */
+static void subchannel_that_the_driver_disables_has_not_changed(void)
+{
+	begin();
+	expect_no_change();
+	CHECK(!vfio_ccw_open(vc));
+	expect_no_change();
+	sim.refusal = -EAGAIN;
+	sim.refusals = 3;
+	sim_asleep = expect_no_change;
+	CHECK(!reset());
+	CHECK(!sim_asleep);
+	expect_no_change();
+
+	sim.ending = SIM_NEVER;
+	CHECK(!start(0));
+	time_passes(10);
+	/* Between the end of the program and the time when it is enabled again */
+	sim_outside = expect_no_change;
+	CHECK(!reset());
+	CHECK(!sim_outside);
+
+	sim.refusals = 3;
+	sim_asleep = expect_no_change;
+	vfio_ccw_close(vc);
+	CHECK(!sim_asleep);
+	expect_no_change();
+	CHECK(!vfio_ccw_open(vc));
+	driver->shutdown(&sim_sch);
+	expect_no_change();
+	vfio_ccw_close(vc);
+	expect_no_change();
+	CHECK(todo == SCH_TODO_NOTHING);
+	remove_driver();
+}
+
 /* The parameter of a late interrupt is the address of the subchannel's struct */
 static void subchannel_that_stays_enabled_is_never_freed(void)
 {
@@ -628,6 +758,8 @@ const struct test driver_tests[] = {
 	TEST(unload_asks_all_holders_before_it_waits_for_one),
 	TEST(open_is_on_the_holders_account),
 	TEST(program_of_a_device_that_changes_is_ended_first),
+	TEST(device_that_was_attached_again_is_not_the_holders),
+	TEST(subchannel_that_the_driver_disables_has_not_changed),
 	TEST(subchannel_that_stays_enabled_is_never_freed),
 	TEST(channel_end_stays_when_the_ring_is_full),
 	TEST(channel_ends_stay_when_each_response_ends_something),

@@ -9,6 +9,7 @@ struct mdev_device sim_mdev;
 int sim_translate_error;
 void (*sim_meanwhile)(void);
 void (*sim_asleep)(void);
+void (*sim_outside)(void);
 void (*sim_irq)(const struct irb *irb);
 bool sim_revoked;
 
@@ -152,7 +153,12 @@ bool mdev_trigger_signal(struct mdev_trigger *trigger)
 /* No spin lock may be held here */
 void mdev_wait_begin(struct mdev_device *mdev)
 {
+	void (*outside)(void) = sim_outside;
+
 	assert(!sim_sch.lock.held);
+	sim_outside = NULL;
+	if (outside)
+		outside();
 }
 
 int mdev_wait_end(struct mdev_device *mdev)
@@ -397,7 +403,7 @@ int cio_update_schib(struct subchannel *sch)
 	schib->pmcw.qf = sim.qdio;
 	schib->pmcw.pam = 0xc0;
 	schib->pmcw.lpum = sim.lpum;
-	schib->pmcw.intparm = 0x55555555;
+	schib->pmcw.intparm = sim.intparm;
 	schib->scsw.cmd.fctl = sim.fctl;
 	schib->scsw.cmd.actl = sim.actl;
 	schib->scsw.cmd.cpa = sim.cpa;
@@ -410,6 +416,8 @@ int cio_enable_subchannel(struct subchannel *sch, u32 intparm)
 	if (sim.gone)
 		return -ENODEV;
 	sim.enabled = true;
+	sim.intparm = intparm;
+	sch->config.intparm = intparm;
 	return 0;
 }
 
@@ -425,8 +433,12 @@ int cio_disable_subchannel(struct subchannel *sch)
 	}
 	if (sim.fctl || sim.actl || sim.never_disabled)
 		return -EBUSY;
+	sim.intparm = sch->config.intparm;
 	if (sim.refusals) {
 		sim.refusals--;
+		/* The change that is not taken over is another one */
+		if (sim.refusal == -EAGAIN)
+			sim.enabled = false;
 		return sim.refusal;
 	}
 	sim.enabled = false;
@@ -468,6 +480,7 @@ void sim_reset(void)
 	sim_translate_error = 0;
 	sim_meanwhile = NULL;
 	sim_asleep = NULL;
+	sim_outside = NULL;
 	sim_irq = NULL;
 	sim_revoked = false;
 	cio_update_schib(&sim_sch);

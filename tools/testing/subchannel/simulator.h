@@ -33,6 +33,7 @@ struct sim {
 	bool gone;
 	bool changed;		/* another device has this number */
 	bool qdio;		/* that device uses QDIO */
+	u32 intparm;		/* the parameter of interrupts */
 	u8 lpum;		/* the path that was used last */
 	bool deaf;		/* halt and clear have no effect */
 	bool deaf_to_halt;
@@ -74,6 +75,8 @@ extern int sim_translate_error;
 extern void (*sim_meanwhile)(void);
 /* Called when the driver waits for the hardware next */
 extern void (*sim_asleep)(void);
+/* Called when the driver waits for user space next */
+extern void (*sim_outside)(void);
 /* Gets the interrupts instead of test_interrupt() */
 extern void (*sim_irq)(const struct irb *irb);
 /* Whether the device was revoked meanwhile */
