@@ -315,7 +315,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	const u8 *script;
 	size_t len;
 	u32 cpa;
-	u8 what;
+	u8 what, pin;
 
 	if (size < 4)
 		return -1;
@@ -364,8 +364,13 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		proof.world.interfere_ctx = &race;
 	}
 
-	if ((what & 0xe0) == 0xa0)
-		proof.world.short_at = 1 + take(&in);
+	if ((what & 0xe0) == 0xa0) {
+		pin = take(&in);
+		proof.world.short_at = 1 + (pin & 0x7f);
+		/* The memory is unmapped meanwhile */
+		if (pin & 0x80)
+			proof.world.short_error = -EINTR;
+	}
 
 	if ((what & 0xe0) == 0x60) {
 		flags |= CCW_ORB_MIDA;

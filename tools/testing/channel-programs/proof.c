@@ -94,7 +94,8 @@ static const char *check_refusal(struct proof *proof, u32 flags, u32 cpa)
 	if (proof->world.pinned)
 		return find(proof, "pages pinned after error %d, %s",
 			    proof->err, why);
-	if (proof->world.is_short && proof->err != -ENOMEM)
+	if (proof->world.is_short &&
+	    proof->err != (proof->world.short_error ?: -ENOMEM))
 		return find(proof, "error %d, %s, when memory is short",
 			    proof->err, why);
 	if (proof->world.interfere || proof->world.is_short)
