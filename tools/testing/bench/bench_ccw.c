@@ -24,6 +24,11 @@
 /* The largest count of a CCW */
 #define COUNT_MAX	0xffff
 
+/* Lists of IDAWs for 64 KiB each, and how far they are apart */
+#define LISTS		128
+#define IDAWS		32
+#define LIST_APART	0x100
+
 /* Pages in one call */
 #define MANY		128
 
@@ -49,18 +54,34 @@ static const struct shape {
 	__u32 count;		/* bytes a CCW */
 	__u32 stride;		/* from one CCW's data to the next one's */
 	int behind;		/* 64-KiB CCWs behind a TIC, never executed */
+	int idaws;		/* in a list of its own for each CCW */
+	__u32 strict;		/* bits of the ORB that are not set */
 } shapes[] = {
-	{ "ccw-nop",		CMD_NOP,	1,	1,		0,	0 },
-	{ "ccw-sense-id",	CMD_SENSE_ID,	1,	4,		0,	0 },
-	{ "ccw-read-conf",	CMD_READ_CONF,	1,	64,		0,	0 },
-	{ "ccw-nop-16",		CMD_NOP,	16,	1,		0,	0 },
-	{ "ccw-nop-128",	CMD_NOP,	128,	1,		0,	0 },
-	{ "ccw-64k",		CMD_READ_CONF,	1,	COUNT_MAX,	0,	0 },
-	{ "ccw-4k-16",		CMD_READ_CONF,	16,	0x1000,		0x1000,	0 },
-	{ "ccw-4k-16-apart",	CMD_READ_CONF,	16,	0x1000,		APART,		0 },
-	{ "ccw-64k-8",		CMD_READ_CONF,	8,	COUNT_MAX,	0x10000,	0 },
-	{ "ccw-tic",		CMD_NOP,	2,	1,		0,	500 },
+	{ "ccw-nop",		CMD_NOP,	1,	1,		0,	0, 0, 0 },
+	{ "ccw-sense-id",	CMD_SENSE_ID,	1,	4,		0,	0, 0, 0 },
+	{ "ccw-read-conf",	CMD_READ_CONF,	1,	64,		0,	0, 0, 0 },
+	{ "ccw-nop-16",		CMD_NOP,	16,	1,		0,	0, 0, 0 },
+	{ "ccw-nop-128",	CMD_NOP,	128,	1,		0,	0, 0, 0 },
+	{ "ccw-64k",		CMD_READ_CONF,	1,	COUNT_MAX,	0,	0, 0, 0 },
+	{ "ccw-4k-16",		CMD_READ_CONF,	16,	0x1000,		0x1000,	0, 0, 0 },
+	{ "ccw-4k-16-apart",	CMD_READ_CONF,	16,	0x1000,		APART,		0, 0, 0 },
+	{ "ccw-64k-8",		CMD_READ_CONF,	8,	COUNT_MAX,	0x10000,	0, 0, 0 },
+	{ "ccw-tic",		CMD_NOP,	2,	1,		0,	500, 0, 0 },
+}, lists[] = {
+	{ "ccw-lists",		CMD_READ_CONF,	LISTS,	COUNT_MAX,	0,	0,	IDAWS, 0 },
+	{ "ccw-lists-strict",	CMD_READ_CONF,	LISTS,	COUNT_MAX,	0,	0,	IDAWS,
+	  ORB_PREFETCH },
 };
+
+/* Writes a list of IDAWs for the same 64 KiB. Returns its address */
+static __u32 put_list(const struct shape *shape, int number)
+{
+	__u32 list = PROGRAM + 0x10000 + number * LIST_APART;
+
+	for (int i = 0; i < shape->idaws; i++)
+		put_idaw1(&ccw, list, i, DATA + i * 0x800);
+	return list;
+}
 
 /* Writes a TIC to a page of its own. Returns the address of its target */
 static __u32 put_tic(const struct shape *shape, __u32 addr)
@@ -79,6 +100,10 @@ static void put_program(const struct shape *shape)
 	for (int i = 1; i <= shape->number; i++) {
 		__u8 flags = i < shape->number ? CCW_SLI | CCW_CC : CCW_SLI;
 
+		if (shape->idaws) {
+			data = put_list(shape, i);
+			flags |= CCW_IDA;
+		}
 		addr = put_ccw(&ccw, addr, shape->command, flags, shape->count,
 			       data);
 		data += shape->stride;
@@ -93,7 +118,7 @@ static uint64_t run(const struct shape *shape)
 	uint64_t before, after, count;
 	__u32 scsw[3];
 
-	fill_region(&start, ORB_FORMAT1, PROGRAM, SCSW_START);
+	fill_region(&start, ORB_FORMAT1 & ~shape->strict, PROGRAM, SCSW_START);
 	before = now();
 	if (pwrite(ccw.user.device, &start, sizeof(start),
 		   ccw.offset[REGION_IO]) != sizeof(start))
@@ -214,9 +239,12 @@ int main(void)
 	fcntl(ccw.io, F_SETFL, 0);
 	for (size_t i = 0; i < sizeof(shapes) / sizeof(*shapes); i++)
 		measure(&shapes[i]);
-	/* The kernel's own framework has no relay parent that pins */
-	if (parent_exists(RELAY))
+	/* The rest compares our own figures: the peer has no relay parent */
+	if (parent_exists(RELAY)) {
+		measure(&lists[0]);
+		measure(&lists[1]);
 		measure_pinning();
+	}
 	fcntl(ccw.io, F_SETFL, O_NONBLOCK);
 	return ccw_release(&ccw) ? 1 : 0;
 }

@@ -2,7 +2,6 @@
 /* Tests of each feature and limit of the translator */
 #include <stdarg.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "proof.h"
 
@@ -1133,46 +1132,6 @@ static void program_that_reads_over_itself_is_refused_by_name(void)
 	}
 }
 
-/* The shortest time of several translations, in nanoseconds of this thread */
-static u64 time_of_translation(u32 orb_flags)
-{
-	u64 best = ~0ULL, took;
-	struct timespec from, to;
-	unsigned int i;
-
-	for (i = 0; i < 5; i++) {
-		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
-		EQUAL(proof_translate(&p, orb_flags, PROGRAM), 0);
-		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
-		took = (to.tv_sec - from.tv_sec) * 1000000000ULL +
-		       to.tv_nsec - from.tv_nsec;
-		best = min(best, took);
-	}
-	return best;
-}
-
-/*
- * The most lists of IDAWs, each at its own address, and the most IDAWs. Without
- * prefetching, each IDAW is looked for among all lists. Compared one by one,
- * that would take 85 times as long as the rest.
- */
-static void search_for_programs_that_read_over_themselves_is_fast(void)
-{
-	u64 with, without;
-	unsigned int i;
-
-	begin(FMT1 | F2_2K);
-	for (i = 0; i < 33; i++)
-		put_idaw(WORLD_LONG, i, DATA + (i ? i % 8 * 2048 : 2047));
-	for (i = 0; i < CCW_CP_MAX_CCWS; i++)
-		ccw(READ, IDA | (i < CCW_CP_MAX_CCWS - 1 ? CC : 0), 65535,
-		    WORLD_LONG + i * 4096);
-	with = time_of_translation(flags | CCW_ORB_PREFETCH);
-	without = time_of_translation(flags);
-	expect(without < 20 * with, "%llu ns without prefetching, %llu with",
-	       without, with);
-}
-
 static void longest_run_takes_several_calls(void)
 {
 	unsigned int i;
@@ -1695,7 +1654,6 @@ static const struct {
 	TEST(program_is_read_by_the_page),
 	TEST(memory_is_taken_once_only),
 	TEST(program_that_reads_over_itself_is_refused_by_name),
-	TEST(search_for_programs_that_read_over_themselves_is_fast),
 	TEST(longest_run_takes_several_calls),
 	TEST(limit_of_locked_memory_ends_it_at_once),
 	TEST(memory_that_goes_away_ends_it_at_once),

@@ -128,12 +128,14 @@ enum vfio_way vfio_way(void);
 #define WITHOUT_TYPE1	"this is about a container of type 1"
 
 /*
- * The expected result of opening another descriptor of an open device: @value,
- * or -EINVAL if the device has no group
+ * The expected result of opening another descriptor of an open device. @value is
+ * that of a device that is open by type 1. With iommufd, such an open is refused
  */
 static inline int vfio_further(int value)
 {
-	return vfio_way() == VFIO_WAY_CDEV ? -EINVAL : value;
+	if (vfio_way() == VFIO_WAY_CDEV)
+		return -EINVAL;
+	return vfio_way() == VFIO_WAY_IOMMUFD && !value ? -EBUSY : value;
 }
 
 struct vfio_user {

@@ -12,6 +12,7 @@ import build
 import config
 import disk
 import initramfs
+import kernel as kernels
 import toolchain
 from boot import Boot, Setup
 from config import LOGS, TOP
@@ -93,6 +94,8 @@ def _run(entry, tests, args, report):
     with config.locked(target.dir):
         programs = {"vm/guest/supervise", test.program, *test.needs} - {""}
         programs = build.build_programs(target, kernel, {name for name in programs if not name.endswith(".py")}, logs)
+        if target.config:
+            kernels.build(target, kernel, logs, report)
         disks = {test.disk: disk.named(target, test.disk, report, False)} if test.disk else {}
         if test.root:
             disks[test.root] = disk.root(target, test.root, report, False)
