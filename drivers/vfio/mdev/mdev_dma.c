@@ -865,7 +865,7 @@ static void mdev_bar_settle(struct mdev_vfio *vmdev, const struct mdev_bar *bar)
  */
 static void mdev_bar_never_return(struct mdev_vfio *vmdev)
 {
-	dev_warn(&vmdev->mdev->dev, "%s (pid %d) never ends to unmap guest memory: its devices pin it again and again, and VFIO would stop the machine\n",
+	dev_warn(&vmdev->mdev->dev, "%s (pid %d) cannot finish an unmap of guest memory: devices are opened again and again to pin it, and VFIO would stop the machine\n",
 		 current->comm, task_tgid_nr(current));
 	for (;;)
 		schedule_timeout_idle(MAX_SCHEDULE_TIMEOUT);

@@ -27,6 +27,8 @@
 #define LOG_NOT_BOUND	"cannot rebind to vfio_mdev: the former holder still has the device or its VFIO group open"
 #define LOG_NO_REVOKE	"cannot be revoked: the parent driver has no revoke callback"
 #define LOG_KERNELS_OWN	"cannot be revoked: its driver uses the kernel's own mdev interface"
+#define LOG_UNMAP_DOES_NOT_END \
+	"cannot finish an unmap of guest memory: devices are opened again and again to pin it"
 #define LOG_MAPPED	"cannot be revoked: it is mapped, and the kernel cannot take the mapping away"
 
 #endif /* SELFTESTS_LIB_LOG_H */
