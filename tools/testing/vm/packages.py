@@ -177,11 +177,16 @@ class Kernel:
                     if (path := folder / name).exists())
 
     def _places(self, release):
-        """The image and the modules. Newer packages have the image beside the modules, older ones have it in /boot."""
-        together = self.root / "usr/lib/modules" / release
-        if (together / "vmlinuz").exists():
-            return together / "vmlinuz", together
-        return self.root / "boot" / f"vmlinuz-{release}", self.root / "lib/modules" / release
+        """
+        The image and the modules. Newer packages have the modules below /usr, and the newest have the image beside
+        them; older ones have it in /boot.
+        """
+        modules = self.root / "usr/lib/modules" / release
+        if not modules.exists():
+            modules = self.root / "lib/modules" / release
+        if (modules / "vmlinuz").exists():
+            return modules / "vmlinuz", modules
+        return self.root / "boot" / f"vmlinuz-{release}", modules
 
 
 def fetch(target, report, refresh=False):

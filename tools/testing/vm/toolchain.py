@@ -29,6 +29,9 @@ mkdir -p "$0$1" "$0/dev" "$0/proc" "$0/tmp" && mount --rbind "$1" "$0$1" && moun
 mount -t proc proc "$0/proc" && shift && exec chroot "$0" "$@"
 """
 
+# The host's locale is not there, and perl warns of that. kbuild itself unsets LC_ALL.
+_LOCALE = ["LANG=C", "LC_CTYPE=C", "LC_MESSAGES=C"]
+
 
 class Toolchain:
     def __init__(self, root):
@@ -38,7 +41,7 @@ class Toolchain:
         """Returns a command that runs argv in the toolchain. A user who is not root needs a user namespace for that."""
         user = [] if os.geteuid() == 0 else ["--map-root-user"]
         return ["unshare", *user, "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", _ENTER, self._root, TOP,
-                "/usr/bin/env", "PATH=/usr/sbin:/usr/bin", *map(str, argv)]
+                "/usr/bin/env", "PATH=/usr/sbin:/usr/bin", *_LOCALE, *map(str, argv)]
 
 
 def _check(toolchain):
