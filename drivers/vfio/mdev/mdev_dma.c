@@ -160,8 +160,9 @@ static struct mdev_pin *mdev_pin_begin(struct mdev_dma *dma, u64 start,
 	pin->start = start;
 	pin->last = last;
 	pin->busy = true;
+	dma->last_pin = mdev_unmap_now();
 	if (!dma->first_pin)
-		dma->first_pin = mdev_unmap_now();
+		dma->first_pin = dma->last_pin;
 	if (mdev_dma_is_barred(dma, start, last)) {
 		mdev_pin_put(dma, pin);
 		pin = ERR_PTR(-EINVAL);
@@ -187,6 +188,7 @@ static bool mdev_pin_end(struct mdev_dma *dma, struct mdev_pin *pin, int npage)
 	barred = mdev_dma_is_barred(dma, pin->start, pin->last);
 	pin->busy = barred;
 	pin->stamp = mdev_unmap_now();
+	dma->last_pin = pin->stamp;
 	spin_unlock(&dma->lock);
 	return barred;
 }
@@ -703,8 +705,9 @@ static enum mdev_unmap_range mdev_bar_range(struct mdev_dma *dma,
 						 MDEV_UNMAP_FIRST;
 	if (bar->notice_iova == iova && bar->notice_last == last)
 		return MDEV_UNMAP_SAME;
-	return mdev_dma_has_old_pin(dma, iova, last, since) ? MDEV_UNMAP_OLD :
-							      MDEV_UNMAP_NEW;
+	if (mdev_dma_has_old_pin(dma, iova, last, since))
+		return MDEV_UNMAP_OLD;
+	return dma->last_pin >= since ? MDEV_UNMAP_NEW : MDEV_UNMAP_IDLE;
 }
 
 /*

@@ -28,6 +28,7 @@ struct mdev_vfio;
  * @nr_spares: counts @spares
  * @spares: empty records; freed with the device's use
  * @first_pin: mdev_unmap_now() when the first page was about to be pinned, or 0
+ * @last_pin: the same for the page that was pinned last, or is being pinned
  * @bars: ranges that are being unmapped: no page of them can be pinned
  * @unpins: pages that were given back, the oldest first
  * @queued: counts the entries that were added to @unpins
@@ -44,6 +45,7 @@ struct mdev_dma {
 	unsigned int nr_spares;
 	struct mdev_pin *spares[MDEV_DMA_SPARES];
 	u64 first_pin;
+	u64 last_pin;
 	struct list_head bars;
 	struct list_head unpins;
 	unsigned long queued;

@@ -18,14 +18,14 @@
  * there beside all those that VFIO has looked at. So its address is another one.
  *
  * A round that only a new page can have caused is a move of the holder's. After
- * the second one, the devices that were given notice can pin nothing until the
- * system call ends. Then only devices are left that the holder opens meanwhile.
- * If it goes on with these, the notice does not return.
+ * the second one, or after too many looks, the devices that were given notice
+ * can pin nothing until the system call ends. Then only devices are left that
+ * the holder opens meanwhile. If it pins by such a device, the notice does not
+ * return.
  */
 #include <linux/atomic.h>
 #include <linux/hashtable.h>
 #include <linux/jiffies.h>
-#include <linux/minmax.h>
 #include <linux/pid.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -34,16 +34,15 @@
 #include "mdev_unmap.h"
 
 /*
- * VFIO stops the machine at the 12th look. The notice behind this one waits as
- * long as it takes. Behind it there are at most four more: one for the move after
- * which nothing can be pinned, one for devices that were notified before it in
- * its round, and two for looks that escape the count. These are possible because
- * a mapping can be replaced between VFIO's look and the first notice, and between
- * VFIO's look and the notice that sets &mdev_unmap.still.
+ * VFIO stops the machine at the 12th look. The notice behind LAST_LOOK waits as
+ * long as it takes. Behind it, there are three more looks at most that find
+ * pages: one for the move after which nothing can be pinned, one for devices
+ * that were notified before it in its round, and one that escapes the count. A
+ * mapping can be replaced between VFIO's first look and the first notice.
  */
-#define LAST_LOOK	6
+#define LAST_LOOK	7
 
-/* How long a first notice waits; each later one waits twice as long */
+/* How long a first notice waits; each later one waits four times as long */
 #define NOTICE_WAIT	(HZ / 100 ?: 1)
 
 /* A holder that unmaps many ranges during its I/O may seem to make one */
@@ -140,17 +139,15 @@ void mdev_unmap_free(struct mdev_unmap *unmap)
 	kfree(unmap);
 }
 
-/* A notice of @range would not have come without a new page */
+/* Count a move: at most one for each round */
 static void mdev_unmap_move(struct mdev_unmap *unmap)
 {
-	if (unmap->moved != unmap->round)
-		unmap->moves++;
-	unmap->moved = unmap->round;
-	if (unmap->still ||
-	    (unmap->moves <= MAX_MOVES && unmap->looks <= LAST_LOOK))
+	if (unmap->moved == unmap->round)
 		return;
-	unmap->still = true;
-	unmap->since = atomic64_inc_return(&mdev_unmap_clock);
+	unmap->moved = unmap->round;
+	unmap->moves++;
+	if (unmap->moves > MAX_MOVES || unmap->looks > LAST_LOOK)
+		unmap->still = true;
 }
 
 /**
@@ -169,7 +166,6 @@ bool mdev_unmap_count(struct mdev_unmap *unmap, struct mdev_unmap_seen *seen,
 		      enum mdev_unmap_range range)
 {
 	bool joined = range == MDEV_UNMAP_JOINED;
-	bool was_still = unmap->still;
 
 	if (joined || seen->round == unmap->round) {
 		unmap->round++;
@@ -183,7 +179,7 @@ bool mdev_unmap_count(struct mdev_unmap *unmap, struct mdev_unmap_seen *seen,
 	}
 	seen->round = unmap->round;
 	seen->still = unmap->still;
-	return !joined || !was_still || unmap->looks <= LAST_LOOK;
+	return !joined || unmap->looks <= LAST_LOOK;
 }
 
 /**
@@ -205,5 +201,10 @@ bool mdev_unmap_is_last(const struct mdev_unmap *unmap)
  */
 unsigned long mdev_unmap_patience(const struct mdev_unmap *unmap)
 {
-	return NOTICE_WAIT << (min(unmap->looks, LAST_LOOK + 0u) - 1);
+	unsigned long wait = NOTICE_WAIT;
+	unsigned int i;
+
+	for (i = 1; i < unmap->looks && i < LAST_LOOK; i++)
+		wait *= 4;
+	return wait;
 }

@@ -20,7 +20,7 @@ struct pid;
  * @thread: the caller; a reference is held
  * @bars: of the devices that were given notice; only notices of the caller's
  *	add to it
- * @since: the time of the first notice, or of @still
+ * @since: the time of the first notice
  * @round: counts the rounds: in each one VFIO gives each device one notice
  * @looks: counts them, too, but from the beginning for another mapping
  * @moves: how many of @looks there would not have been without a page that was
@@ -56,7 +56,9 @@ struct mdev_unmap_seen {
  * @MDEV_UNMAP_SAME: the range of the device's notice before
  * @MDEV_UNMAP_OLD: another one, of which a page was pinned before
  *	&mdev_unmap.since, and still is
- * @MDEV_UNMAP_NEW: another one, without such a page
+ * @MDEV_UNMAP_NEW: another one, without such a page, and the device has pinned
+ *	something after that time
+ * @MDEV_UNMAP_IDLE: another one, and the device has not
  * @MDEV_UNMAP_FIRST: it is the device's first notice
  * @MDEV_UNMAP_JOINED: the same, and the device has pinned its first page after
  *	&mdev_unmap.since
@@ -65,6 +67,7 @@ enum mdev_unmap_range {
 	MDEV_UNMAP_SAME,
 	MDEV_UNMAP_OLD,
 	MDEV_UNMAP_NEW,
+	MDEV_UNMAP_IDLE,
 	MDEV_UNMAP_FIRST,
 	MDEV_UNMAP_JOINED,
 };

@@ -33,6 +33,7 @@ struct device {
 	/* The order of opens: VFIO notifies the device opened last first */
 	int order;
 	u64 first_pin;
+	u64 last_pin;
 	/* The stamp of each range's page, or 0 */
 	u64 pins[RANGES];
 	/* The bar */
@@ -83,8 +84,9 @@ static void pin(struct device *device, int range)
 {
 	if (!device->open)
 		return;
+	device->last_pin = mdev_unmap_now();
 	if (!device->first_pin)
-		device->first_pin = mdev_unmap_now();
+		device->first_pin = device->last_pin;
 	if (!device->barred[range])
 		device->pins[range] = mdev_unmap_now();
 }
@@ -158,8 +160,9 @@ static enum mdev_unmap_range range_of(const struct model *m,
 						    MDEV_UNMAP_FIRST;
 	if (device->notice == range)
 		return MDEV_UNMAP_SAME;
-	return device->pins[range] && device->pins[range] < since ?
-	       MDEV_UNMAP_OLD : MDEV_UNMAP_NEW;
+	if (device->pins[range] && device->pins[range] < since)
+		return MDEV_UNMAP_OLD;
+	return device->last_pin >= since ? MDEV_UNMAP_NEW : MDEV_UNMAP_IDLE;
 }
 
 /* Returns whether VFIO can go on */

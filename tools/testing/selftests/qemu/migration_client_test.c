@@ -196,10 +196,11 @@ migration_test(card_of_another_type_is_refused)
 	ASSERT_TRUE(qemu_says(source, "round 1\n"));
 	begin_target(_metadata, self, "mtty-1", "io");
 	ASSERT_EQ(0, migrate_to_address(source));
-	EXPECT_TRUE(kmsg_wait(self->log, QEMU_MS, self->uuids[TARGET].text,
+	/* This reads the source's console, else QEMU would wait for its reader */
+	expect_status(_metadata, source, "failed");
+	EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, self->uuids[TARGET].text,
 			      "migration data refused: it is of another type",
 			      NULL));
-	expect_status(_metadata, source, "failed");
 	qemu_hush(source);
 	expect_rounds(_metadata, source);
 }
