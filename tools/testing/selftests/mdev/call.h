@@ -73,6 +73,27 @@ static inline int relay_pin(int device, __u32 action, __u64 iova, __u32 npage)
 	return ret < 0 ? -errno : 0;
 }
 
+/*
+ * Waits for a notice of the page at @iova: it cannot be pinned any more. It
+ * stays pinned as often as it was.
+ */
+static inline int relay_wait_for_notice(int device, __u64 iova, int timeout_ms)
+{
+	__s64 end = watch_ms() + timeout_ms;
+	int ret;
+
+	while (!(ret = relay_pin(device, MDEV_RELAY_PIN, iova, 1))) {
+		ret = relay_pin(device, MDEV_RELAY_UNPIN, iova, 1);
+		if (ret)
+			return ret;
+		if (watch_ms() > end)
+			return -ETIMEDOUT;
+		/* Leave VFIO's lock to the thread that unmaps */
+		usleep(5000);
+	}
+	return ret == -EINVAL ? 0 : ret;
+}
+
 /* Pins @len pages at the IOVA @at */
 static inline long call_pin(struct call *call)
 {

@@ -90,20 +90,6 @@ static int pin(const struct attack *attack)
 	return relay_pin(attack->user.device, MDEV_RELAY_PIN, IOVA, 1);
 }
 
-/* Waits until the page cannot be pinned */
-static int wait_for_notice(const struct attack *attack)
-{
-	__s64 end = watch_ms() + 3 * NOTICE_MS;
-	int ret;
-
-	while (!(ret = pin(attack))) {
-		if (watch_ms() > end)
-			return -ETIMEDOUT;
-		usleep(5000);
-	}
-	return ret == -EINVAL ? 0 : ret;
-}
-
 /*
  * During a notice: VFIO's lock goes from the close to a thread that copies to
  * missing memory, and from there to the open and the pin.
@@ -168,7 +154,8 @@ static int do_harm(struct attack *attack)
 		return ret;
 
 	for (i = 0; i < LOOKS + 1; i++) {
-		ret = wait_for_notice(attack) ?: reopen(attack);
+		ret = relay_wait_for_notice(attack->user.device, IOVA,
+					    3 * NOTICE_MS) ?: reopen(attack);
 		if (ret)
 			break;
 	}

@@ -173,24 +173,6 @@ static int pin_page(FIXTURE_DATA(unmap) *self, __u64 iova, __u32 action)
 	return relay_pin(self->user.device, action, iova, 1);
 }
 
-/* Waits for a notice of the page: it cannot be pinned any more */
-static int wait_for_notice(FIXTURE_DATA(unmap) *self, __u64 iova)
-{
-	__s64 end = watch_ms() + SOON_MS;
-	int ret;
-
-	while (!(ret = pin_page(self, iova, MDEV_RELAY_PIN))) {
-		ret = pin_page(self, iova, MDEV_RELAY_UNPIN);
-		if (ret)
-			return ret;
-		if (watch_ms() > end)
-			return -ETIMEDOUT;
-		/* Leave VFIO's lock to the thread that unmaps */
-		usleep(5000);
-	}
-	return ret == -EINVAL ? 0 : ret;
-}
-
 /*
  * Gives back the page of @iova, unmaps it, and maps and pins another page. The
  * kernel's record of the new mapping comes to the same address in its memory.
@@ -227,13 +209,14 @@ TEST_F_TIMEOUT(unmap, pages_that_take_the_place_of_others_do_not_go_on_for_ever,
 		.run = call_unmap, .user = &self->user,
 		.at = IOVA, .len = 2 * NOTICES * self->page,
 	}));
-	ret = wait_for_notice(self, iova);
+	ret = relay_wait_for_notice(self->user.device, iova, SOON_MS);
 	for (i = 1; !ret && i <= NOTICES; i++) {
 		__u64 other = iova + self->page;
 
 		ret = replace_page(self, memory, iova, other);
 		if (!ret)
-			ret = wait_for_notice(self, other);
+			ret = relay_wait_for_notice(self->user.device, other,
+						    SOON_MS);
 		iova = other;
 	}
 	/* It can pin nothing any more, long before VFIO stops the machine */
