@@ -6,14 +6,10 @@ chooses between our modules and the kernel's own.
 """
 
 import collections
-import contextlib
 import dataclasses
-import hashlib
 import json
-import os
 import re
 import shutil
-import stat
 import subprocess
 import tarfile
 
@@ -23,17 +19,16 @@ import disk
 import initramfs
 import packages
 import toolchain
+import upgrade
 from boot import Boot, Setup
-from config import BUILD, LOGS, TOP
-from report import FAILED, PASSED, SKIPPED, Failure
-
-WHO = "install"
-PLACE = BUILD / "install"
+from config import LOGS, TOP
+from report import FAILED, SKIPPED
+from system import AS_ROOT, PLACE, System, check, leaves_nothing, result
 
 # A system has the host's architecture. For a kernel of another architecture, the modules are cross-built, and the
 # kernel's packages are unpacked but not installed.
-PACKAGES = ("build-essential", "debhelper", "dh-dkms", "dkms", "initramfs-tools", "lintian", "pahole", "python3",
-            "xz-utils")
+PACKAGES = ("build-essential", "debhelper", "dh-dkms", "dkms", "initramfs-tools", "lintian", "mdevctl", "pahole",
+            "python3", "xz-utils")
 
 
 @dataclasses.dataclass
@@ -56,12 +51,6 @@ DEBIANS = (Debian("Debian 12", ("bookworm", "bookworm-security"),
 PACKAGE = "mdev-request"
 SOURCE = f"src/{PACKAGE}"
 
-# Where an installation could leave files. DKMS makes its key once and keeps it.
-WATCHED = ("boot", "etc", "lib/modules", "lib/udev", "lib/modprobe.d", "lib/depmod.d", "usr/bin",
-           "usr/lib/modules-load.d", "usr/local", "usr/sbin", "usr/share/doc", "usr/share/lintian", "usr/share/man",
-           "usr/src", "var/lib/dkms")
-LEFT_BY_DKMS = ("var/lib/dkms/mok.key", "var/lib/dkms/mok.pub")
-
 MODULES = {"amd64": {"mdev", "mtty"}, "s390x": {"mdev", "mtty", "vfio_ccw"}}
 
 # The packages that the test in the guest needs, and modprobe.
@@ -71,85 +60,6 @@ GUEST = ["python3-minimal", "libpython3-stdlib", "kmod"]
 SAMPLE = config.Test(name="sample", limit=0, reason="it is built, and not run", modules=["kernel/mdpy"])
 QEMU = ["qemu-system-x86"]
 HOLDER = {"guests/pci_guest", "selftests/qemu/mdpy_client_test"}
-
-
-# mmdebstrap maps the files to subordinate IDs. A user other than root needs its helper to access them.
-AS_ROOT = [] if os.getuid() == 0 else ["mmdebstrap", "--unshare-helper"]
-
-
-class System:
-    """An unpacked Debian. A command in it has no network, and its processes end with it."""
-
-    _ENTER = """mount --rbind /dev "$0/dev" && mount -t proc proc "$0/proc" && exec chroot "$0" "$@" """
-
-    def __init__(self, root, debian):
-        self.root = root
-        self.debian = debian
-        self.who = f"{WHO}, {debian.name}"
-
-    def attempt(self, *argv):
-        """(exit code, output)"""
-        done = subprocess.run([*AS_ROOT, "unshare", "--mount", "--net", "--pid", "--fork", "--kill-child",
-                               "sh", "-c", self._ENTER, self.root, "/usr/bin/env", "-i",
-                               "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "HOME=/", "INITRD=No",
-                               "DEBIAN_FRONTEND=noninteractive", *argv],
-                              text=True, errors="replace", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT)
-        with open(LOGS / "install.log", "a") as log:
-            log.write(f"# {' '.join(argv)}\n{done.stdout}# ended with {done.returncode}\n\n")
-        return done.returncode, done.stdout
-
-    def run(self, *argv):
-        code, output = self.attempt(*argv)
-        if code:
-            raise Failure(f"{' '.join(argv)} ended with {code}: " + " | ".join(output.splitlines()[-5:]))
-        return output
-
-    def state(self):
-        """The contents of the watched places: {name: what identifies the file's content}."""
-        found = {}
-        for place in WATCHED:
-            for path in sorted((self.root / place).rglob("*")):
-                name = str(path.relative_to(self.root))
-                info = path.lstat()
-                if name in LEFT_BY_DKMS:
-                    continue
-                if path.is_symlink():
-                    found[name] = os.readlink(path)
-                elif stat.S_ISDIR(info.st_mode):
-                    found[name] = "folder"
-                elif re.match(r"lib/modules/[^/]+/modules\.", name):
-                    # depmod writes these files anew each time.
-                    found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
-                else:
-                    found[name] = (info.st_size, info.st_mtime_ns, info.st_mode)
-        return found
-
-
-def check(met, text):
-    if not met:
-        raise Failure(text)
-
-
-@contextlib.contextmanager
-def result(report, system, name):
-    """A failure in the block is the failure of this result. The next results still run."""
-    report.say(system.who, f"run    {name}")
-    try:
-        yield
-    except Failure as failure:
-        report.result(system.who, name, FAILED, f"{failure}; see {(LOGS / 'install.log').relative_to(TOP)}")
-    else:
-        report.result(system.who, name, PASSED)
-
-
-@contextlib.contextmanager
-def leaves_nothing(system):
-    before = system.state()
-    yield
-    after = system.state()
-    differ = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
-    check(not differ, f"{len(differ)} names differ from before: {' '.join(differ[:8])}")
 
 
 def make_system(debian, kernels, report, refresh):
@@ -287,12 +197,20 @@ def refusals(system, kernel, version):
     system.run("rm", "-r", "/tmp/odd")
 
 
+def native(kernels):
+    """Those of the host's architecture, for which the package is installed."""
+    return [(target, kernel) for target, kernel in kernels if target.arch.name == packages.host_architecture()]
+
+
+def deb_of(version):
+    return f"/src/{PACKAGE}-dkms_{version}_all.deb"
+
+
 def by_package(system, installed, kernels, version, report):
-    native = [(target, kernel) for target, kernel in kernels if target.arch.name == packages.host_architecture()]
-    if not native:
+    here = native(kernels)
+    if not here:
         report.result(system.who, "package", SKIPPED, "none of these kernels is of the host's architecture")
         return
-    deb = f"/src/{PACKAGE}-dkms_{version}_all.deb"
     with result(report, system, "package: it is built, without a network"):
         system.run("sh", "-c", f"cd /{SOURCE} && dpkg-buildpackage --no-sign")
     if system.debian.policy:
@@ -303,14 +221,14 @@ def by_package(system, installed, kernels, version, report):
     with result(report, system, "package: purged, it leaves nothing"), leaves_nothing(system):
         try:
             with result(report, system, "package: DKMS has its modules built and installed for each kernel"):
-                output = system.run("apt-get", "install", "--yes", deb)
+                output = system.run("apt-get", "install", "--yes", deb_of(version))
                 check("Processing triggers for initramfs-tools" in output, "the initramfs is not updated")
-                for target, kernel in native:
+                for target, kernel in here:
                     installed.check(target, kernel, "package", "updates/dkms")
             with result(report, system, "package: mdevs runs"):
                 check_mdevs(system, "mdevs")
             with result(report, system, "package: a kernel that comes later gets its modules"):
-                target, kernel = native[0]
+                target, kernel = here[0]
                 system.run("dkms", "unbuild", f"{PACKAGE}/{version}", "-k", kernel.release)
                 check(not (system.root / "lib/modules" / kernel.release / "updates").exists(),
                       "dkms unbuild left its folder")
@@ -320,7 +238,7 @@ def by_package(system, installed, kernels, version, report):
         finally:
             output = system.run("apt-get", "purge", "--yes", f"{PACKAGE}-dkms")
         check("Processing triggers for initramfs-tools" in output, "the initramfs is not updated after the purge")
-    for _, kernel in native:
+    for _, kernel in here:
         installed.keep("purged", kernel)
 
 
@@ -364,8 +282,7 @@ def by_make(system, installed, kernels, report):
 
 def in_guest(target, kernel, files, report, args):
     """Boots the kernel with all that was installed for it. In the guest modprobe chooses the modules."""
-    # modprobe loads the kernel's own modules, so init loads none.
-    bare = dataclasses.replace(target, modules=[])
+    bare = upgrade.without_modules(target)
     kernel.toolchain = toolchain.fetch_kernel(target, report).toolchain
     has_sample = target.arch.name == "amd64"
     programs = build.build_programs(target, kernel, {"vm/guest/supervise", *(HOLDER if has_sample else ())},
@@ -382,7 +299,9 @@ def in_guest(target, kernel, files, report, args):
 
 
 def in_debian(debian, kernels, report, args):
-    """Installs in all ways in one system. Returns the files that they put into /lib/modules."""
+    """
+    Installs in all ways in one system. Returns the files that they put into /lib/modules, and the disk of upgrade.py.
+    """
     system, stamp = make_system(debian, kernels, report, args.refresh)
     # The system is used again only if each removal has left nothing.
     failures, made = report.count(FAILED), stamp.read_text()
@@ -393,10 +312,11 @@ def in_debian(debian, kernels, report, args):
     by_package(system, installed, kernels, version, report)
     by_dkms(system, installed, kernels, version, report)
     by_make(system, installed, kernels, report)
+    disk = upgrade.make_disk(system, native(kernels), deb_of(version), report)
     system.run("rm", "-r", "/src")
     if report.count(FAILED) == failures:
         stamp.write_text(made)
-    return installed.files
+    return installed.files, disk
 
 
 def run(args, report):
@@ -412,7 +332,9 @@ def run(args, report):
                        if debian.has(target)]
             if not kernels:
                 continue
-            files = in_debian(debian, kernels, report, args)
+            files, disk = in_debian(debian, kernels, report, args)
             for target, kernel in kernels:
                 with config.locked(target.dir):
                     in_guest(target, kernel, files[kernel.release], report, args)
+            if disk:
+                upgrade.run(native(kernels), disk, report, args)

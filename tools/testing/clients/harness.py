@@ -28,16 +28,16 @@ def same(found, expected, what):
     check(found == expected, f"{what}: {found!r} instead of {expected!r}")
 
 
-def attempt(*argv):
+def attempt(*argv, limit=LIMIT):
     """Runs a command, which may fail: (exit code, output)."""
     done = subprocess.run(argv, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          timeout=LIMIT)
+                          timeout=limit)
     return done.returncode, done.stdout.strip()
 
 
-def command(*argv):
+def command(*argv, limit=LIMIT):
     """Runs a command that has to succeed; returns its output."""
-    code, output = attempt(*argv)
+    code, output = attempt(*argv, limit=limit)
     check(code == 0, f"{' '.join(argv)} ended with {code}: {output}")
     return output
 

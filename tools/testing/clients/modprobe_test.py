@@ -9,24 +9,19 @@ import os
 import pathlib
 import sys
 
-from harness import check, command, read, refused, run, same, write
+from harness import check, command, read, refused, run, write
+from loaded import LOADED, MODULES, check_loaded, file_of, unload
 
 libc = ctypes.CDLL(None)
 MS_BIND = 4096
 
 STATES = pathlib.Path("/states")
-MODULES = pathlib.Path("/lib/modules")
-LOADED = pathlib.Path("/sys/module")
 
 WAYS = ("package", "dkms", "make")
 UNDONE = ("purged", "undone")
 
 Z = os.uname().machine == "s390x"
 OURS = ["mdev", "mtty", *(["vfio_ccw"] if Z else [])]
-
-
-# The modules that were loaded before; they stay.
-BASE = set(os.listdir(LOADED))
 
 
 def use(way):
@@ -36,33 +31,10 @@ def use(way):
     check(not libc.mount(os.fsencode(STATES / way), os.fsencode(MODULES), None, MS_BIND, None), "mount(2) failed")
 
 
-def file_of(name, *folders):
-    """The only file of a module, in these folders of /lib/modules/VERSION."""
-    top = MODULES / os.uname().release
-    found = [path for folder in folders for path in (top / folder).rglob(f"{name}.ko*")]
-    same(len(found), 1, f"files of {name} in {folders}")
-    return str(found[0])
-
-
 def kernels_own():
     """The kernel's own mdev. DKMS 3.2 moves it away while ours is installed."""
     undone = next(name for name in UNDONE if (STATES / name).exists())
     return file_of("mdev", STATES / undone / os.uname().release / "kernel")
-
-
-def unload():
-    """Unloads our modules, users first."""
-    while there := [name for name in os.listdir(LOADED) if name not in BASE]:
-        idle = [name for name in there if not os.listdir(LOADED / name / "holders")]
-        check(idle, f"{there} cannot be unloaded")
-        command("rmmod", idle[0])
-
-
-def check_loaded(name, file):
-    """Checks that the loaded module is from that file. srcversion is a checksum of the source."""
-    for field in ("version", "srcversion"):
-        same(read(LOADED / name / field), command("modinfo", "--field", field, file),
-             f"{field} of the {name} that is loaded")
 
 
 def check_gvt():

@@ -40,6 +40,7 @@ class Setup:
     disks: dict             # images, by name or by Test.root
     peer: bool = False
     kvm: bool = False
+    keeps: bool = False     # what the guest changes on its root disk stays
     modules: dict = dataclasses.field(default_factory=dict)     # modules built here: {name: file}
     cases: list = dataclasses.field(default_factory=list)       # names of checks; if empty, all checks run
 

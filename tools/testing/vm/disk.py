@@ -22,6 +22,13 @@ ROOT = "root"
 SPARE = 64 << 20
 
 
+def make_image(tree, image, size, wrapper=()):
+    """An ext4 image of @size KiB with the files of @tree. @wrapper: a command that can read all of them."""
+    # mke2fs is only in root's PATH.
+    run([*wrapper, "mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal,^metadata_csum", "-d", tree, image,
+         f"{size}k"], env={**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"})
+
+
 def _image(target, kind, wanted, suites, names, arrange, report, refresh):
     """
     The image of these packages. @wanted: makes one image of this kind differ from another. @arrange: makes the disk's
@@ -47,9 +54,7 @@ def _image(target, kind, wanted, suites, names, arrange, report, refresh):
                 (unpacked / name).symlink_to(f"usr/{name}")
         arrange(unpacked, tree)
         size = sum(path.lstat().st_size + 4096 for path in tree.rglob("*")) * 5 // 4 + SPARE
-        # mke2fs is only in root's PATH.
-        run(["mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal,^metadata_csum", "-d", tree, made,
-             f"{size // 1024}k"], env={**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"})
+        make_image(tree, made, size // 1024)
         if kind != ROOT:
             for old in target.dir.glob(f"disk-{kind}-*.ext4"):
                 old.unlink()

@@ -30,12 +30,13 @@ class Qemu:
 
     def _disks(self):
         """
-        QEMU's flags for the disks. Each guest has its own changes of the root disk. The serial number of the other disk
-        is its name, by which the guest finds it.
+        QEMU's flags for the disks. Each guest has its own changes of the root disk, unless they are kept. The serial
+        number of the other disk is its name, by which the guest finds it.
         """
         test, device, flags = self._test, self._setup.target.arch.disk_device, []
         if test and test.root:
-            flags += ["-drive", "if=none,id=root,format=raw,snapshot=on,"
+            snapshot = "off" if self._setup.keeps else "on"
+            flags += ["-drive", f"if=none,id=root,format=raw,snapshot={snapshot},"
                                 f"file={self._setup.disks[test.root]}", "-device", f"{device},drive=root"]
         if test and test.disk:
             flags += ["-blockdev", f"file,node-name=disk,read-only=on,filename={self._setup.disks[test.disk]}",
