@@ -170,6 +170,8 @@ struct vfio_ccw_user {
  * @responses: a ring, under the subchannel's lock
  * @first: the oldest response
  * @count: how many there are
+ * @shown: the oldest one is in the I/O region, and not taken yet; under the
+ *	subchannel's lock
  * @wait: threads that wait for the program to end
  * @crw_lock: protects the channel reports
  * @crws: a ring
@@ -204,6 +206,7 @@ struct vfio_ccw {
 	struct vfio_ccw_response responses[VFIO_CCW_RESPONSES];
 	unsigned int first;
 	unsigned int count;
+	bool shown;
 	wait_queue_head_t wait;
 
 	spinlock_t crw_lock; /* the four below */

@@ -277,6 +277,8 @@ static void vfio_ccw_add_response(struct vfio_ccw *vc,
 		if (vfio_ccw_worth(response) <
 		    vfio_ccw_worth(vfio_ccw_response_at(vc, i)))
 			return;
+		if (!i)
+			vc->shown = false;
 		for (vc->count--; i < vc->count; i++)
 			*vfio_ccw_response_at(vc, i) =
 				*vfio_ccw_response_at(vc, i + 1);
@@ -390,6 +392,7 @@ int vfio_ccw_show_response(struct vfio_ccw *vc, struct vfio_ccw_user *user)
 	vfio_ccw_map_responses(vc, user);
 	BUILD_BUG_ON(sizeof(struct irb) > IRB_AREA_SIZE);
 	count = vc->count;
+	vc->shown = count;
 	if (count)
 		memcpy(user->region.irb_area, &vfio_ccw_response_at(vc, 0)->irb,
 		       sizeof(struct irb));
@@ -405,7 +408,8 @@ int vfio_ccw_show_response(struct vfio_ccw *vc, struct vfio_ccw_user *user)
  * @vc: the subchannel
  *
  * One read of the eventfd may stand for several responses: if there are more,
- * the holder is signalled again.
+ * the holder is signalled again. If it has given way to a new one meanwhile,
+ * none is taken.
  *
  * Context: under io_lock, which was not dropped since.
  */
@@ -414,8 +418,12 @@ void vfio_ccw_take_response(struct vfio_ccw *vc)
 	bool more;
 
 	spin_lock_irq(&vc->sch->lock);
-	vc->first = (vc->first + 1) % VFIO_CCW_RESPONSES;
-	more = --vc->count;
+	if (vc->shown) {
+		vc->first = (vc->first + 1) % VFIO_CCW_RESPONSES;
+		vc->count--;
+	}
+	vc->shown = false;
+	more = vc->count;
 	spin_unlock_irq(&vc->sch->lock);
 	if (more)
 		mdev_trigger_signal(&vc->triggers[VFIO_CCW_IO_IRQ_INDEX]);

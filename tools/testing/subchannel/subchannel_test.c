@@ -616,6 +616,30 @@ static void response_stays_until_it_is_taken(void)
 	close_device();
 }
 
+/* While the holder reads it, an end comes, and all other places are taken by ends */
+static void response_that_gives_way_while_it_is_read_is_not_taken(void)
+{
+	unsigned int i;
+
+	begin(SIM_AT_ONCE);
+	sim_attention();
+	time_passes(2);
+	for (i = 1; i < VFIO_CCW_RESPONSES; i++) {
+		CHECK(!start());
+		time_passes(10);
+	}
+	CHECK(!start());
+	CHECK(enter());
+	CHECK(vfio_ccw_show_response(&vc, user) == VFIO_CCW_RESPONSES);
+	time_passes(10);
+	vfio_ccw_take_response(&vc);
+	vfio_ccw_user_unlock(user);
+	for (i = 0; i < VFIO_CCW_RESPONSES; i++)
+		CHECK(fetch());
+	CHECK(!fetch());
+	close_device();
+}
+
 static void schib_shows_nothing_of_the_host(void)
 {
 	struct ccw_schib_region region;
@@ -1071,6 +1095,7 @@ static const struct test tests[] = {
 	TEST(what_a_reset_stops_is_told),
 	TEST(responses_wait_and_ends_stay),
 	TEST(response_stays_until_it_is_taken),
+	TEST(response_that_gives_way_while_it_is_read_is_not_taken),
 	TEST(schib_shows_nothing_of_the_host),
 	TEST(what_the_driver_clears_ends_as_a_start),
 	TEST(device_that_changes_is_not_the_users),
