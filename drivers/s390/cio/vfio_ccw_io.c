@@ -664,15 +664,17 @@ void vfio_ccw_retire(struct vfio_ccw *vc)
 static int vfio_ccw_enable(struct vfio_ccw *vc)
 {
 	struct subchannel *sch = vc->sch;
-	int ret;
+	int ret = -ENODEV;
 
 	spin_lock_irq(&sch->lock);
 	/* Before this, and after: once it is enabled, it looks like the holder's */
-	ret = vc->down || vfio_ccw_find_change(vc) ? -ENODEV :
-	      cio_enable_subchannel(sch, vfio_ccw_parameter(vc));
-	if (!ret && vfio_ccw_find_change(vc)) {
-		cio_disable_subchannel(sch);
-		ret = -ENODEV;
+	if (!vc->down && !vfio_ccw_find_change(vc)) {
+		ret = cio_enable_subchannel(sch, vfio_ccw_parameter(vc));
+		if (!ret && vfio_ccw_find_change(vc))
+			ret = -ENODEV;
+		/* Some errors leave it enabled */
+		if (ret)
+			cio_disable_subchannel(sch);
 	}
 	vc->enabled = !ret;
 	spin_unlock_irq(&sch->lock);

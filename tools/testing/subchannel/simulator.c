@@ -418,7 +418,7 @@ int cio_enable_subchannel(struct subchannel *sch, u32 intparm)
 	sim.enabled = true;
 	sim.intparm = intparm;
 	sch->config.intparm = intparm;
-	return 0;
+	return sim.half_enabled ? -EAGAIN : 0;
 }
 
 int cio_disable_subchannel(struct subchannel *sch)

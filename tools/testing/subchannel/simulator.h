@@ -40,6 +40,7 @@ struct sim {
 	bool halt_leaves_active; /* device active after halt */
 	bool halt_is_slow;	/* an intermediate status precedes its end */
 	bool never_disabled;
+	bool half_enabled;	/* enabled, but not all of the change is taken over */
 	unsigned int refusals;	/* how often it is not disabled, before it is */
 	int refusal;		/* with which error */
 	unsigned long hears_at;	/* when it is not deaf any more, if not 0 */

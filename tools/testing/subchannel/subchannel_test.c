@@ -640,6 +640,27 @@ static void response_that_gives_way_while_it_is_read_is_not_taken(void)
 	close_device();
 }
 
+static void subchannel_that_is_not_wholly_enabled_is_disabled(void)
+{
+	set_up();
+	sim.half_enabled = true;
+	CHECK(open_device() == -EAGAIN);
+	CHECK(!sim.enabled);
+
+	begin(SIM_NEVER);
+	CHECK(!start());
+	time_passes(10);
+	sim.half_enabled = true;
+	CHECK(reset() == -EAGAIN);
+	CHECK(!sim.enabled);
+	CHECK(start() == -ENODEV);
+	sim.half_enabled = false;
+	CHECK(!reset());
+	CHECK(fetch());
+	CHECK(!start());
+	close_device();
+}
+
 static void schib_shows_nothing_of_the_host(void)
 {
 	struct ccw_schib_region region;
@@ -1096,6 +1117,7 @@ static const struct test tests[] = {
 	TEST(responses_wait_and_ends_stay),
 	TEST(response_stays_until_it_is_taken),
 	TEST(response_that_gives_way_while_it_is_read_is_not_taken),
+	TEST(subchannel_that_is_not_wholly_enabled_is_disabled),
 	TEST(schib_shows_nothing_of_the_host),
 	TEST(what_the_driver_clears_ends_as_a_start),
 	TEST(device_that_changes_is_not_the_users),
