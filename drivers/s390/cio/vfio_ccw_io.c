@@ -315,6 +315,9 @@ void vfio_ccw_interrupt(struct vfio_ccw *vc, const struct irb *irb)
 	union scsw scsw = irb->scsw;
 	bool over = vfio_ccw_ends_program(&scsw);
 
+	/* As cio has it, the rest means nothing then */
+	if (!(scsw.cmd.stctl & SCSW_STCTL_STATUS_PEND))
+		return;
 	if (vfio_ccw_fsm(vc, over ? VFIO_CCW_ENDED : VFIO_CCW_INTERRUPT))
 		return;
 	if (over && wq_has_sleeper(&vc->wait))

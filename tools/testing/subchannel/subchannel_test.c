@@ -755,6 +755,21 @@ static void machine_goes_down_in_a_second(void)
 	close_device();
 }
 
+static void what_is_not_pending_says_nothing(void)
+{
+	struct irb irb = { .scsw.cmd.fctl = SCSW_FCTL_START_FUNC };
+
+	begin(SIM_NEVER);
+	CHECK(!start());
+	time_passes(10);
+	spin_lock_irq(&sim_sch.lock);
+	vfio_ccw_interrupt(&vc, &irb);
+	spin_unlock_irq(&sim_sch.lock);
+	CHECK(vc.state == VFIO_CCW_PENDING);
+	CHECK(!fetch());
+	close_device();
+}
+
 static void start_is_refused(void)
 {
 	CHECK(start() == -ENODEV);
@@ -1123,6 +1138,7 @@ static const struct test tests[] = {
 	TEST(device_that_changes_is_not_the_users),
 	TEST(machine_that_goes_down_starts_nothing),
 	TEST(machine_goes_down_in_a_second),
+	TEST(what_is_not_pending_says_nothing),
 	TEST(nothing_starts_while_the_machine_goes_down),
 	TEST(condition_codes_have_their_errors),
 	TEST(memory_that_goes_away_meanwhile_is_tried_again),
