@@ -482,14 +482,11 @@ static bool cp_conflicts(const struct cp_slot *slot, u8 data)
  * Makes the conflicting way to @slot give a program check. @from is the CCW
  * that chains data to it, or NULL if it is reached as a command.
  */
-static int cp_conflict(struct ccw_cp *cp, struct cp_slot *slot,
-		       struct cp_slot *from)
+static int cp_conflict(struct ccw_cp *cp, struct cp_slot *from)
 {
-	if (!from) {
-		/* Otherwise it is chained data, whose code is ignored */
-		slot->is |= IS_DATA_ONLY;
+	/* Otherwise it is chained data, and does not become a command */
+	if (!from)
 		return 0;
-	}
 	if (!cp_is_optional(from))
 		return cp_fail(cp, -EINVAL, "data in two directions");
 	from->is |= IS_INVALID;
@@ -510,7 +507,7 @@ static int cp_follow_data(struct ccw_cp *cp, struct cp_slot *slot, u8 kind,
 	u8 data = cp_data_of(slot, kind);
 
 	if (optional && cp_conflicts(slot, data))
-		return cp_conflict(cp, slot, from) ?: 1;
+		return cp_conflict(cp, from) ?: 1;
 	return cp_copy_data(cp, slot, data);
 }
 
@@ -591,6 +588,8 @@ static int cp_follow(struct ccw_cp *cp, u32 addr, bool optional)
 			if (ret || slot->is & IS_INVALID)
 				break;
 		}
+		if (as == AS_COMMAND)
+			slot->is |= IS_COMMAND;
 
 		if (slot->flags & FLAG_DC) {
 			if (kind == AS_NODATA || cp_moves_nothing(cp, slot))

@@ -194,7 +194,8 @@ static int cp_write_ccw(struct ccw_cp *cp, struct cp_slot *slot,
 	op = (slot->flags & ~FLAGS_LIST) << 16 | slot->count;
 	if (slot->count)
 		op |= cp_list_flag(slot) << 16;
-	if (!(slot->is & IS_DATA_ONLY))
+	/* Its data is pinned for the commands that reach it, not for its own code */
+	if (slot->is & IS_COMMAND)
 		op |= (u32)slot->cmd << 24;
 	if (slot->data)
 		cda = cp_host_data(cp, slot);

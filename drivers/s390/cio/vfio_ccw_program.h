@@ -34,7 +34,7 @@
 #define IS_INVALID	0x02	/* gives a program check when it is reached */
 #define IS_OPTIONAL	0x04	/* only a status modifier reaches it */
 #define IS_MODIFYING	0x08	/* its status modifier was remembered */
-#define IS_DATA_ONLY	0x10	/* invalid as a command, see cp_conflict() */
+#define IS_COMMAND	0x10	/* valid as a command, not as chained data only */
 #define IS_ACCEPTED	0x20	/* valid, in one way at least */
 
 /* The use of its data */

@@ -434,7 +434,7 @@ struct model_result model_run(const struct model_orb *orb,
 		if (dir == MODEL_NONE)
 			act.immediate = true;
 		/* Only search and poll commands have a status modifier. Both are write commands */
-		if ((ch.ccw.code & 3) != 1)
+		if ((ch.ccw.code & 3) != 1 && !device->unruly)
 			act.modifier = false;
 
 		for (;;) {

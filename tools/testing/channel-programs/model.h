@@ -39,6 +39,7 @@ struct model_device {
 	const uint8_t *script;
 	size_t len;
 	size_t pos;
+	bool unruly;		/* any command may end with status modifier */
 };
 
 enum model_end {

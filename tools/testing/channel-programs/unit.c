@@ -404,6 +404,16 @@ static void what_a_program_does_not_name_is_left_alone(void)
 		}
 }
 
+/* A device may give a status modifier where no known one does */
+static void chained_data_is_no_command_to_any_device(void)
+{
+	begin(FMT1);
+	ccw(READ, CC, 1, DATA);
+	ccw(WRITE, DC, 7, DATA);
+	ccw(READ, 0, 7, WORLD_READONLY);
+	runs_with(MODEL_NORMAL, MODIFIER, ALL);
+}
+
 static void search_that_passes_over_a_tic_to_elsewhere_goes_on(void)
 {
 	begin(FMT1);
@@ -1610,6 +1620,7 @@ static const struct {
 	TEST(search_loop_ends_by_status_modifier),
 	TEST(status_modifier_leads_behind_the_last_ccw),
 	TEST(what_a_program_does_not_name_is_left_alone),
+	TEST(chained_data_is_no_command_to_any_device),
 	TEST(search_that_passes_over_a_tic_to_elsewhere_goes_on),
 	TEST(what_is_never_reached_does_no_harm),
 	TEST(optional_data_is_there_as_far_as_it_can_be),
