@@ -15,10 +15,13 @@
 
 #include <linux/iommu.h>
 #include <linux/iommufd.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/refcount.h>
 #include <linux/sched.h>
+
+#include "mdev_device.h"
 
 MODULE_INFO(import_ns, "IOMMUFD");
 
@@ -96,18 +99,40 @@ int mdev_iommufd_rw(struct vfio_device *vdev, dma_addr_t iova, void *data,
 /**
  * mdev_iommufd_keeps_out - is a second open of a device to be refused?
  * @vdev: VFIO's device
- * @is_held: whether its open has come to its end, and its close has not begun
+ * @mdev: the mediated device
  *
  * A device that is open by a type 1 container can be opened again: the group
- * keeps its container then. VFIO takes its reference to the device under the
- * lock that is held around this.
+ * keeps its container then. Only one such open at a time is on its way, because
+ * VFIO makes it later. By then the holder may have closed the device, and given
+ * the group an iommufd. If two were on their way, the first one would open the
+ * device by the iommufd, and the second one again, when the group has a
+ * container.
  *
- * Return: whether the device is open, or being opened, in another way.
+ * Context: under VFIO's lock of the group's devices. VFIO takes its reference to
+ * the device under it, so no other open can begin: what is on its way can only
+ * become less. So that is looked at first.
+ *
+ * Return: whether the device is open in another way, or being opened.
  */
-bool mdev_iommufd_keeps_out(const struct vfio_device *vdev, bool is_held)
+bool mdev_iommufd_keeps_out(const struct vfio_device *vdev,
+			    const struct mdev_device *mdev)
 {
-	return refcount_read(&vdev->refcount) > 1 &&
-	       !(is_held && !READ_ONCE(vdev->iommufd_access));
+	unsigned int refs = refcount_read(&vdev->refcount);
+	int opens;
+
+	/* An open on its way has a reference first, and is counted later */
+	smp_rmb();
+	opens = max(vfio_device_open_count(vdev), 0);
+	if (refs > 1 + opens)
+		return true;
+	if (!opens)
+		return false;
+	smp_rmb();
+	if (!mdev_is_held(mdev))
+		return true;
+	/* It was there before the device was held */
+	smp_rmb();
+	return READ_ONCE(vdev->iommufd_access);
 }
 
 #endif

@@ -10,6 +10,8 @@
 
 #include "compat.h"
 
+struct mdev_device;
+
 #if defined(HAVE_VFIO_IOMMUFD_OPS) && IS_ENABLED(CONFIG_IOMMUFD)
 
 /* May be called while the device is open */
@@ -23,7 +25,8 @@ int mdev_iommufd_pin(struct vfio_device *vdev, dma_addr_t iova, int npage,
 void mdev_iommufd_unpin(struct vfio_device *vdev, dma_addr_t iova, int npage);
 int mdev_iommufd_rw(struct vfio_device *vdev, dma_addr_t iova, void *data,
 		    size_t len, bool write);
-bool mdev_iommufd_keeps_out(const struct vfio_device *vdev, bool is_held);
+bool mdev_iommufd_keeps_out(const struct vfio_device *vdev,
+			    const struct mdev_device *mdev);
 
 #else
 
@@ -50,7 +53,7 @@ static inline int mdev_iommufd_rw(struct vfio_device *vdev, dma_addr_t iova,
 }
 
 static inline bool mdev_iommufd_keeps_out(const struct vfio_device *vdev,
-					  bool is_held)
+					  const struct mdev_device *mdev)
 {
 	return false;
 }

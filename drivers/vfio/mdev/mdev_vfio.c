@@ -396,7 +396,7 @@ static int mdev_vfio_match(struct vfio_device *vdev, char *name)
 	    !READ_ONCE(vmdev->settled) || READ_ONCE(vmdev->closing))
 		return 0;
 	if (READ_ONCE(vmdev->mdev->request.evictors) ||
-	    mdev_iommufd_keeps_out(vdev, mdev_is_held(vmdev->mdev)))
+	    mdev_iommufd_keeps_out(vdev, vmdev->mdev))
 		return -EBUSY;
 	return 1;
 }

@@ -91,7 +91,7 @@ static int mdev_watch_match(struct vfio_device *vdev, char *name)
 		ret = !strcmp(dev_name(vdev->dev), name);
 	if (ret > 0 && READ_ONCE(watch->mdev->request.evictors))
 		return -EBUSY;
-	if (ret > 0 && mdev_iommufd_keeps_out(vdev, mdev_is_held(watch->mdev)))
+	if (ret > 0 && mdev_iommufd_keeps_out(vdev, watch->mdev))
 		return -EBUSY;
 	return ret;
 }

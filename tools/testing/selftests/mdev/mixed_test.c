@@ -6,14 +6,28 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
 #include "call.h"
 
 #define IOVA	0x100000ULL
+#define ROUNDS	40
+
+/*
+ * A process that opens the device. Its table of files is full: the kernel makes
+ * a larger one, and waits for a grace period, when VFIO has found the device and
+ * has not opened it yet.
+ */
+struct opener {
+	pid_t pid;
+	int go[2];
+	int opened[2];
+};
 
 FIXTURE(mixed)
 {
@@ -106,6 +120,126 @@ TEST_F(mixed, nothing_is_pinned_in_the_container)
 	EXPECT_EQ(0, relay_pin(self->user.device, MDEV_RELAY_PIN, IOVA, 1));
 	EXPECT_EQ(0, relay_pin(self->user.device, MDEV_RELAY_UNPIN, IOVA, 1));
 	EXPECT_EQ(0, vfio_unmap(&self->user, IOVA, self->page));
+}
+
+static void *thread_sleep(void *arg)
+{
+	pause();
+	return arg;
+}
+
+static void opener_run(const struct opener *opener, int group,
+		       const struct uuid *uuid)
+{
+	pthread_t thread;
+	char byte;
+	int ret;
+
+	/* Only if threads share a table it is exchanged with such a wait */
+	pthread_create(&thread, NULL, thread_sleep, NULL);
+	while (dup(group) < 63)
+		;
+	ret = 0;
+	if (write(opener->opened[1], &ret, sizeof(ret)) < 0 ||
+	    read(opener->go[0], &byte, 1) != 1)
+		_exit(1);
+	ret = vfio_ioctl(group, VFIO_GROUP_GET_DEVICE_FD, (void *)uuid->text);
+	if (write(opener->opened[1], &ret, sizeof(ret)) < 0 ||
+	    read(opener->go[0], &byte, 1) != 1)
+		_exit(1);
+	_exit(0);
+}
+
+static void opener_start(struct opener *opener, const struct vfio_user *user,
+			 const struct uuid *uuid)
+{
+	int ready;
+
+	if (pipe(opener->go) || pipe(opener->opened))
+		exit(1);
+	opener->pid = fork();
+	if (!opener->pid) {
+		close(user->device);
+		opener_run(opener, user->group, uuid);
+	}
+	if (read(opener->opened[0], &ready, sizeof(ready)) < 0)
+		exit(1);
+}
+
+static void opener_go(const struct opener *opener)
+{
+	if (write(opener->go[1], "", 1) != 1)
+		exit(1);
+}
+
+static int opener_opened(const struct opener *opener)
+{
+	int ret;
+
+	return read(opener->opened[0], &ret, sizeof(ret)) == sizeof(ret) ?
+	       ret : -EIO;
+}
+
+/* It closes the device */
+static void opener_end(struct opener *opener)
+{
+	opener_go(opener);
+	waitpid(opener->pid, NULL, 0);
+	close(opener->go[0]);
+	close(opener->go[1]);
+	close(opener->opened[0]);
+	close(opener->opened[1]);
+}
+
+static int group_set(const struct vfio_user *user, int *container)
+{
+	vfio_ioctl(user->group, VFIO_GROUP_UNSET_CONTAINER, NULL);
+	return vfio_ioctl(user->group, VFIO_GROUP_SET_CONTAINER, container);
+}
+
+/*
+ * Two opens are on their way while the device is open by type 1. It is closed,
+ * the first one opens it by the iommufd, and the second one would open it again,
+ * when the group has the container. VFIO would take the device from there at the
+ * end, to which it was never added.
+ */
+TEST_F(mixed, opens_on_their_way_do_not_mix)
+{
+	struct opener first, second;
+	int i, given, taken, opened, again, mixed = 0, refused = 0;
+
+	for (i = 0; i < ROUNDS; i++) {
+		if (self->user.device >= 0)
+			close(self->user.device);
+		group_set(&self->user, &self->container);
+		vfio_ioctl(self->container, VFIO_SET_IOMMU,
+			   (void *)VFIO_TYPE1v2_IOMMU);
+		self->user.device = vfio_get_device(&self->user, &self->uuid);
+		ASSERT_LE(0, self->user.device);
+
+		opener_start(&first, &self->user, &self->uuid);
+		opener_start(&second, &self->user, &self->uuid);
+		opener_go(&first);
+		usleep(1000 + i % 8 * 1000);
+		opener_go(&second);
+		usleep(1000);
+		close(self->user.device);
+		self->user.device = -1;
+		given = group_set(&self->user, &self->user.container);
+		opened = opener_opened(&first);
+		taken = group_set(&self->user, &self->container);
+		vfio_ioctl(self->container, VFIO_SET_IOMMU,
+			   (void *)VFIO_TYPE1v2_IOMMU);
+		again = opener_opened(&second);
+		mixed += !given && opened >= 0 && !taken && again >= 0;
+		refused += again == -EBUSY;
+		opener_end(&first);
+		/* The last to close: VFIO has forgotten that it is no container's */
+		opener_end(&second);
+	}
+	EXPECT_EQ(0, mixed);
+	/* Else they were not on their way at once */
+	EXPECT_LT(0, refused);
 }
 
 TEST_HARNESS_MAIN
