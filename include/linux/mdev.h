@@ -14,11 +14,22 @@
 #define _LINUX_MDEV_H
 
 #include <linux/device.h>
+#include <linux/gfp.h>
 #include <linux/types.h>
 #include <linux/uuid.h>
 
 /* Of all modules of this project: /sys/module/mdev/version. The kernel's own mdev.ko says 0.1. */
 #define MDEV_VERSION "1.0"
+
+/*
+ * For memory that a callback allocates for the holder: it is charged to the
+ * holder's cgroup. If the cgroup has no more, the allocation fails. With
+ * GFP_KERNEL_ACCOUNT the kernel would kill one process of the cgroup after the
+ * other until there is some, and wait two seconds for each that cannot end; and
+ * a revocation waits for the callback.
+ */
+#define MDEV_GFP_HOLDER	\
+	(GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
 struct mdev_device;
 struct mdev_migration;
@@ -83,7 +94,8 @@ struct vm_area_struct;
  * @dma_unmap are made with locks of the VFIO core held, and so may be @request.
  *
  * With @revoke, no callback waits for user space, but between mdev_wait_begin()
- * and mdev_wait_end(). @read, @write, @ioctl, @dma_unmap and @release are called
+ * and mdev_wait_end(); and none allocates memory on the account of the holder
+ * but with MDEV_GFP_HOLDER. @read, @write, @ioctl, @dma_unmap and @release are called
  * with page faults disabled: copying from or to memory of the holder's that is
  * not present fails. A callback that then returns
  * -EFAULT is called again when the memory has been faulted in, so until then it

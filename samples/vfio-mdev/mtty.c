@@ -23,6 +23,7 @@
 #include <linux/module.h>
 #include <linux/pci_ids.h>
 #include <linux/pci_regs.h>
+#include <linux/sched/mm.h>
 #include <linux/serial_reg.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
@@ -815,6 +816,21 @@ static void mtty_msi_changed(struct mdev_device *mdev,
 	spin_unlock(&mtty->lock);
 }
 
+/*
+ * VFIO allocates as MDEV_GFP_HOLDER must not. It does so once for each device,
+ * so let it have memory without a wait.
+ */
+static int mtty_intx_unmask_enable(struct mtty *mtty, int fd)
+{
+	unsigned int flags = memalloc_noreclaim_save();
+	int ret;
+
+	ret = vfio_virqfd_enable(mtty, NULL, mtty_intx_unmask_work, NULL,
+				 &mtty->unmask, fd);
+	memalloc_noreclaim_restore(flags);
+	return ret;
+}
+
 static int mtty_intx_set_mask(struct mdev_device *mdev,
 			      const struct mdev_irq_set *set)
 {
@@ -833,8 +849,7 @@ static int mtty_intx_set_mask(struct mdev_device *mdev,
 	if (mask)
 		return -ENOTTY;
 	if (set->fd != -1)
-		return vfio_virqfd_enable(mtty, NULL, mtty_intx_unmask_work,
-					  NULL, &mtty->unmask, set->fd);
+		return mtty_intx_unmask_enable(mtty, set->fd);
 	mtty_intx_unmask_disable(mtty);
 	return 0;
 }

@@ -21,6 +21,7 @@
 #include <linux/errno.h>
 #include <linux/gfp.h>
 #include <linux/io.h>
+#include <linux/mdev.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 
@@ -169,15 +170,15 @@ static void cp_write_skip_lists(struct ccw_cp *cp)
  */
 struct ccw_cp *ccw_cp_alloc(const struct ccw_cp_mem_ops *ops, void *ctx)
 {
-	struct ccw_cp *cp = kvzalloc(sizeof(*cp), GFP_KERNEL_ACCOUNT);
+	struct ccw_cp *cp = kvzalloc(sizeof(*cp), MDEV_GFP_HOLDER);
 
 	if (!cp)
 		return NULL;
 	cp->ops = ops;
 	cp->ctx = ctx;
-	cp->host = (void *)__get_free_pages(GFP_KERNEL_ACCOUNT | GFP_DMA,
+	cp->host = (void *)__get_free_pages(MDEV_GFP_HOLDER | GFP_DMA,
 					    HOST_ORDER);
-	cp->skipped = (void *)__get_free_page(GFP_KERNEL_ACCOUNT | GFP_DMA |
+	cp->skipped = (void *)__get_free_page(MDEV_GFP_HOLDER | GFP_DMA |
 					      __GFP_ZERO);
 	if (!cp->host || !cp->skipped) {
 		ccw_cp_free(cp);

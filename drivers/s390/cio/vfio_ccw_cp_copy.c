@@ -6,6 +6,7 @@
 #include <linux/errno.h>
 #include <linux/gfp.h>
 #include <linux/io.h>
+#include <linux/mdev.h>
 #include <linux/minmax.h>
 #include <linux/sort.h>
 
@@ -199,7 +200,7 @@ int cp_new_chunk(struct ccw_cp *cp)
 	if (chunk == IDAW_CHUNKS)
 		return cp_fail(cp, -EINVAL, "too many MIDAWs");
 	if (!cp->idaws[chunk]) {
-		cp->idaws[chunk] = (u64 *)__get_free_page(GFP_KERNEL_ACCOUNT |
+		cp->idaws[chunk] = (u64 *)__get_free_page(MDEV_GFP_HOLDER |
 							  GFP_DMA);
 		if (!cp->idaws[chunk])
 			return cp_fail(cp, -ENOMEM, "no memory for IDAWs");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* vfio-ccw: pins the pages of a channel program's data, and lists them */
 #include <linux/errno.h>
+#include <linux/mdev.h>
 #include <linux/minmax.h>
 #include <linux/slab.h>
 
@@ -17,8 +18,8 @@ static int cp_grow_pages(struct ccw_cp *cp)
 	kvfree(cp->runs);
 	kvfree(cp->addrs);
 	cp->max_pages = 0;
-	cp->runs = kvmalloc_array(max, sizeof(*cp->runs), GFP_KERNEL_ACCOUNT);
-	cp->addrs = kvmalloc_array(max, sizeof(*cp->addrs), GFP_KERNEL_ACCOUNT);
+	cp->runs = kvmalloc_array(max, sizeof(*cp->runs), MDEV_GFP_HOLDER);
+	cp->addrs = kvmalloc_array(max, sizeof(*cp->addrs), MDEV_GFP_HOLDER);
 	if (!cp->runs || !cp->addrs)
 		return cp_fail(cp, -ENOMEM, "no memory for pages");
 	cp->max_pages = max;

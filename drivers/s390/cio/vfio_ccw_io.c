@@ -59,7 +59,7 @@ void vfio_ccw_user_put(struct vfio_ccw_user *user)
 static struct vfio_ccw_user *vfio_ccw_user_alloc(struct mdev_device *mdev)
 {
 	struct vfio_ccw_user *user =
-		kzalloc(sizeof(*user), GFP_KERNEL_ACCOUNT);
+		kzalloc(sizeof(*user), MDEV_GFP_HOLDER);
 
 	if (!user)
 		return NULL;

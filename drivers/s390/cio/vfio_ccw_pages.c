@@ -138,12 +138,12 @@ const struct ccw_cp_mem_ops vfio_ccw_pages_ops = {
 struct vfio_ccw_pages *vfio_ccw_pages_alloc(struct mdev_device *mdev)
 {
 	struct vfio_ccw_pages *pages =
-		kzalloc(sizeof(*pages), GFP_KERNEL_ACCOUNT);
+		kzalloc(sizeof(*pages), MDEV_GFP_HOLDER);
 
 	if (!pages)
 		return NULL;
 	pages->pages = kcalloc(CCW_CP_MAX_PIN, sizeof(*pages->pages),
-			       GFP_KERNEL_ACCOUNT);
+			       MDEV_GFP_HOLDER);
 	if (!pages->pages) {
 		kfree(pages);
 		return NULL;

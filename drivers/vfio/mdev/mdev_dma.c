@@ -152,7 +152,7 @@ static struct mdev_pin *mdev_pin_begin(struct mdev_dma *dma, u64 start,
 		pin = dma->spares[--dma->nr_spares];
 	} else {
 		spin_unlock(&dma->lock);
-		pin = kmalloc(sizeof(*pin), GFP_KERNEL_ACCOUNT);
+		pin = kmalloc(sizeof(*pin), MDEV_GFP_HOLDER);
 		if (!pin)
 			return ERR_PTR(-ENOMEM);
 		spin_lock(&dma->lock);

@@ -180,18 +180,18 @@ static void mdev_migration_end_session(struct mdev_migrating *migrating)
 }
 
 /**
- * mdev_migration_prepare - allocate the memory of a session
+ * mdev_migration_prepare - allocate the memory and the file of a session
  * @vmdev: the device
  * @state: the state, as the holder gave it
  *
  * May wait for memory, in the holder's own cgroup.
  *
  * Context: outside of the gate.
- * Return: a stream, for mdev_migration_set_state(), then for mdev_stream_end();
- * NULL if no session begins with @state, or without memory.
+ * Return: a file, for mdev_migration_set_state(), then for fput(); or an
+ * ERR_PTR(), also if no session begins with @state.
  */
-struct mdev_stream *mdev_migration_prepare(struct mdev_vfio *vmdev,
-					   enum vfio_device_mig_state state)
+struct file *mdev_migration_prepare(struct mdev_vfio *vmdev,
+				    enum vfio_device_mig_state state)
 {
 	struct mdev_device *mdev = vmdev->mdev;
 	const struct mdev_stream_source source = {
@@ -203,22 +203,19 @@ struct mdev_stream *mdev_migration_prepare(struct mdev_vfio *vmdev,
 	enum mdev_session session = mdev_migration_session(state);
 
 	if (session == MDEV_SESSION_NONE)
-		return NULL;
+		return ERR_PTR(-EINVAL);
 	return mdev_stream_new(&source, session == MDEV_SESSION_SAVING);
 }
 
 /* A session begins. Returns its file */
 static struct file *mdev_migration_begin(struct mdev_migrating *migrating,
-					 struct mdev_stream **spare)
+					 struct file **spare)
 {
-	struct file *file;
+	struct file *file = *spare;
 
-	if (!*spare)
-		return ERR_PTR(-ENOMEM);
-	file = mdev_stream_file(*spare);
 	if (IS_ERR(file))
 		return file;
-	migrating->stream = *spare;
+	migrating->stream = mdev_stream_of(file);
 	*spare = NULL;
 	return file;
 }
@@ -230,7 +227,7 @@ static struct file *mdev_migration_begin(struct mdev_migrating *migrating,
  */
 static struct file *mdev_migration_step(struct mdev_vfio *vmdev,
 					enum vfio_device_mig_state to,
-					struct mdev_stream **spare)
+					struct file **spare)
 {
 	struct mdev_migrating *migrating = &vmdev->use->migrating;
 	enum vfio_device_mig_state from = migrating->state;
@@ -307,7 +304,7 @@ static int mdev_migration_next(struct mdev_vfio *vmdev,
 /* Only the last step can begin a session: there is one file at most */
 static struct file *mdev_migration_go(struct mdev_vfio *vmdev,
 				      enum vfio_device_mig_state state,
-				      struct mdev_stream **spare)
+				      struct file **spare)
 {
 	struct mdev_migrating *migrating = &vmdev->use->migrating;
 	enum vfio_device_mig_state next;
@@ -339,7 +336,7 @@ static struct file *mdev_migration_go(struct mdev_vfio *vmdev,
  */
 struct file *mdev_migration_set_state(struct mdev_vfio *vmdev,
 				      enum vfio_device_mig_state state,
-				      struct mdev_stream **spare)
+				      struct file **spare)
 {
 	struct mdev_migrating *migrating = &vmdev->use->migrating;
 	struct file *file;

@@ -31,11 +31,11 @@ const char *mdev_migration_fault(const struct mdev_migration *migration);
 u32 mdev_migration_flags(const struct mdev_migration *migration);
 void mdev_migration_init(struct mdev_migrating *migrating,
 			 const struct mdev_migration *migration);
-struct mdev_stream *mdev_migration_prepare(struct mdev_vfio *vmdev,
-					   enum vfio_device_mig_state state);
+struct file *mdev_migration_prepare(struct mdev_vfio *vmdev,
+				    enum vfio_device_mig_state state);
 struct file *mdev_migration_set_state(struct mdev_vfio *vmdev,
 				      enum vfio_device_mig_state state,
-				      struct mdev_stream **spare);
+				      struct file **spare);
 int mdev_migration_set_revoked(struct mdev_vfio *vmdev,
 			       enum vfio_device_mig_state state);
 enum vfio_device_mig_state mdev_migration_state(struct mdev_vfio *vmdev);

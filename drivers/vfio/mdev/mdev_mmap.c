@@ -93,11 +93,24 @@ static vm_fault_t mdev_vma_refuse_page(struct mdev_mapping *mapping,
 	return VM_FAULT_SIGBUS;
 }
 
+/*
+ * Allocates the page tables for the page that the handler will insert. They are
+ * charged to the process's cgroup, and the kernel may wait until it has killed
+ * other processes of that cgroup.
+ */
+static bool mdev_vma_has_tables(const struct vm_fault *vmf)
+{
+	return !apply_to_page_range(vmf->vma->vm_mm, vmf->address & PAGE_MASK,
+				    PAGE_SIZE, NULL, NULL);
+}
+
 static vm_fault_t mdev_vma_fault(struct vm_fault *vmf)
 {
 	struct mdev_mapping *mapping = mdev_mapping_of(vmf->vma);
 	vm_fault_t ret;
 
+	if (!mdev_vma_has_tables(vmf))
+		return VM_FAULT_OOM;
 	if (!mdev_gate_enter(&mapping->vmdev->gate))
 		return VM_FAULT_SIGBUS;
 	ret = mapping->parent_ops->fault(vmf);
@@ -205,7 +218,10 @@ static int mdev_mapping_check(struct mdev_vfio *vmdev,
 	return 0;
 }
 
-/* All of a mapping has to be in one region */
+/*
+ * All of a mapping has to be in one region. A private one would have copies of
+ * its pages.
+ */
 static int mdev_mmap_region(struct mdev_device *mdev,
 			    struct vm_area_struct *vma)
 {
@@ -215,7 +231,8 @@ static int mdev_mmap_region(struct mdev_device *mdev,
 	u64 pos;
 
 	region = mdev_region_at(mdev->description, offset, &index, &pos);
-	if (!region || !region->mmap || pos >= region->size ||
+	if (!region || !region->mmap || !(vma->vm_flags & VM_SHARED) ||
+	    pos >= region->size ||
 	    vma->vm_end - vma->vm_start > region->size - pos)
 		return -EINVAL;
 	/* Nor may it grow out of the region */
@@ -248,7 +265,7 @@ int mdev_mmap(struct mdev_vfio *vmdev, struct vm_area_struct *vma)
 	if (!vmdev->gate.revocable)
 		return mdev_mmap_by_driver(vmdev, vma);
 
-	mapping = kzalloc(sizeof(*mapping), GFP_KERNEL_ACCOUNT);
+	mapping = kzalloc(sizeof(*mapping), MDEV_GFP_HOLDER);
 	if (!mapping)
 		return -ENOMEM;
 

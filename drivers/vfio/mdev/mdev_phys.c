@@ -47,7 +47,7 @@ struct device *mdev_phys_new(struct mdev_device *mdev,
 	struct device *phys = &mdev_phys_nameless;
 
 	if (vfio_shows_path) {
-		phys = kzalloc(sizeof(*phys), GFP_KERNEL_ACCOUNT);
+		phys = kzalloc(sizeof(*phys), MDEV_GFP_HOLDER);
 		if (!phys)
 			return NULL;
 		if (mdev_phys_name(phys, mdev)) {

@@ -43,7 +43,7 @@ struct mdev_stream_data {
 
 /**
  * struct mdev_stream - the data of one session
- * @refs: that of the session, put by mdev_stream_end(), and that of the file
+ * @refs: that of the file, and that of the session, put by mdev_stream_end()
  * @io: one read or write of the file at a time; held over accesses to the
  *	holder's memory, so only the file's own calls take it
  * @lock: protects @filled, @final, @refused, and the pointer @data
@@ -59,6 +59,8 @@ struct mdev_stream_data {
  * @name: the device's
  * @max_size: the largest state
  * @data: NULL when the session is over
+ *
+ * If no session has begun, the file's release frees all of it.
  */
 struct mdev_stream {
 	refcount_t refs;
@@ -82,16 +84,19 @@ static size_t mdev_stream_size(const struct mdev_stream *stream)
 	return sizeof(struct mdev_stream_header) + stream->max_size;
 }
 
-static void mdev_stream_put(struct mdev_stream *stream)
-{
-	if (refcount_dec_and_test(&stream->refs))
-		kfree(stream);
-}
-
 static void mdev_stream_put_data(struct mdev_stream_data *data)
 {
 	if (refcount_dec_and_test(&data->refs))
 		kvfree(data);
+}
+
+static void mdev_stream_put(struct mdev_stream *stream)
+{
+	if (!refcount_dec_and_test(&stream->refs))
+		return;
+	if (stream->data)
+		mdev_stream_put_data(stream->data);
+	kfree(stream);
 }
 
 /* For a call of the file: NULL if the session is over, or takes no more data */
@@ -127,15 +132,9 @@ mdev_stream_header(const struct mdev_stream *stream)
 	return (struct mdev_stream_header *)stream->data->bytes;
 }
 
-/**
- * mdev_stream_new - begin a session
- * @source: the device
- * @saving: its state will be saved; else one will be loaded
- *
- * Return: the stream, for mdev_stream_end(); or NULL.
- */
-struct mdev_stream *mdev_stream_new(const struct mdev_stream_source *source,
-				    bool saving)
+/* The one reference is its file's */
+static struct mdev_stream *
+mdev_stream_alloc(const struct mdev_stream_source *source, bool saving)
 {
 	struct mdev_stream *stream;
 
@@ -488,7 +487,7 @@ static __poll_t mdev_stream_poll(struct file *file, poll_table *table)
 
 static int mdev_stream_release(struct inode *inode, struct file *file)
 {
-	/* Pairs with refcount_inc() in mdev_stream_file() */
+	/* Pairs with mdev_stream_alloc() */
 	mdev_stream_put(file->private_data);
 	return 0;
 }
@@ -512,22 +511,41 @@ static const struct file_operations mdev_stream_load_fops = {
 };
 
 /**
- * mdev_stream_file - the file for the holder
- * @stream: the stream; the file has a reference
+ * mdev_stream_new - the file of a session that may begin
+ * @source: the device
+ * @saving: its state will be saved; else one will be loaded
  *
- * Return: the file or an ERR_PTR().
+ * Return: the file, for mdev_stream_of() if the session begins; or an ERR_PTR().
  */
-struct file *mdev_stream_file(struct mdev_stream *stream)
+struct file *mdev_stream_new(const struct mdev_stream_source *source,
+			     bool saving)
 {
+	struct mdev_stream *stream = mdev_stream_alloc(source, saving);
 	struct file *file;
 
+	if (!stream)
+		return ERR_PTR(-ENOMEM);
 	file = anon_inode_getfile("[mdev-migration]",
-				  stream->saving ? &mdev_stream_save_fops :
-						   &mdev_stream_load_fops,
-				  stream, stream->saving ? O_RDONLY : O_WRONLY);
+				  saving ? &mdev_stream_save_fops :
+					   &mdev_stream_load_fops,
+				  stream, saving ? O_RDONLY : O_WRONLY);
 	if (IS_ERR(file))
-		return file;
-	stream_open(file_inode(file), file);
-	refcount_inc(&stream->refs);
+		mdev_stream_put(stream);
+	else
+		stream_open(file_inode(file), file);
 	return file;
+}
+
+/**
+ * mdev_stream_of - the session begins
+ * @file: its file, from mdev_stream_new()
+ *
+ * Return: the stream, for mdev_stream_end().
+ */
+struct mdev_stream *mdev_stream_of(struct file *file)
+{
+	struct mdev_stream *stream = file->private_data;
+
+	refcount_inc(&stream->refs);
+	return stream;
 }

@@ -50,9 +50,9 @@ struct mdev_stream_source {
 
 struct mdev_stream;
 
-struct mdev_stream *mdev_stream_new(const struct mdev_stream_source *source,
-				    bool saving);
-struct file *mdev_stream_file(struct mdev_stream *stream);
+struct file *mdev_stream_new(const struct mdev_stream_source *source,
+			     bool saving);
+struct mdev_stream *mdev_stream_of(struct file *file);
 void *mdev_stream_room(struct mdev_stream *stream);
 void mdev_stream_saved(struct mdev_stream *stream, size_t size);
 int mdev_stream_finish(struct mdev_stream *stream);

@@ -47,7 +47,7 @@ int mdev_trigger_set(struct mdev_trigger *trigger, int fd)
 {
 	struct mdev_trigger_eventfd *eventfd;
 
-	eventfd = kmalloc(sizeof(*eventfd), GFP_KERNEL_ACCOUNT);
+	eventfd = kmalloc(sizeof(*eventfd), MDEV_GFP_HOLDER);
 	if (!eventfd)
 		return -ENOMEM;
 

@@ -9,6 +9,8 @@
  * goes away, mdev_request.c for a request, mdev_migration.c to migrate, and
  * mdev_revoke.c to revoke.
  */
+#include <linux/err.h>
+#include <linux/file.h>
 #include <linux/module.h>
 #include <linux/vfio.h>
 
@@ -23,7 +25,6 @@
 #include "mdev_region.h"
 #include "mdev_request.h"
 #include "mdev_revoke.h"
-#include "mdev_stream.h"
 #include "mdev_trace.h"
 #include "mdev_triggers.h"
 #include "mdev_vfio.h"
@@ -31,7 +32,7 @@
 /* VFIO opens and closes one at a time */
 static int mdev_vfio_new_use(struct mdev_vfio *vmdev)
 {
-	struct mdev_use *use = kzalloc(sizeof(*use), GFP_KERNEL_ACCOUNT);
+	struct mdev_use *use = kzalloc(sizeof(*use), MDEV_GFP_HOLDER);
 
 	if (!use)
 		return -ENOMEM;
@@ -323,15 +324,15 @@ mdev_vfio_set_migration_state(struct vfio_device *vdev,
 			      enum vfio_device_mig_state state)
 {
 	struct mdev_vfio *vmdev = to_mdev_vfio(vdev);
-	struct mdev_stream *spare = mdev_migration_prepare(vmdev, state);
+	struct file *spare = mdev_migration_prepare(vmdev, state);
 	struct file *file = ERR_PTR(-ENODEV);
 
 	if (mdev_call_begin(&vmdev->gate)) {
 		file = mdev_migration_set_state(vmdev, state, &spare);
 		mdev_vfio_call_end(vmdev);
 	}
-	if (spare)
-		mdev_stream_end(spare);
+	if (!IS_ERR_OR_NULL(spare))
+		fput(spare);
 	if (file != ERR_PTR(-ENODEV) || !mdev_gate_is_closed(&vmdev->gate))
 		return file;
 	/* The last calls and the parent driver's revoke may be under way */

@@ -19,7 +19,7 @@ static struct {
 static bool fails(gfp_t gfp)
 {
 	/* The holder's cgroup is charged for it */
-	if (!(gfp & GFP_KERNEL_ACCOUNT))
+	if (!(gfp & MDEV_GFP_HOLDER))
 		abort();
 	shim_allocs++;
 	return shim_fail_at && !--shim_fail_at;

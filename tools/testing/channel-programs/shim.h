@@ -45,7 +45,7 @@
 #define hweight8(x)	__builtin_popcount((u8)(x))
 
 #define GFP_KERNEL	0U
-#define GFP_KERNEL_ACCOUNT	1U
+#define MDEV_GFP_HOLDER	1U
 #define GFP_DMA		2U
 #define __GFP_ZERO	4U
 

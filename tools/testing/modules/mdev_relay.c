@@ -477,14 +477,10 @@ static struct page *relay_page(struct relay *relay)
 }
 
 /* The region is one page, and VFIO allows no larger mapping */
-static struct page *relay_page_to_map(struct mdev_device *mdev,
-				      const struct vm_area_struct *vma)
+static struct page *relay_page_to_map(struct mdev_device *mdev)
 {
-	struct page *page;
+	struct page *page = relay_page(mdev_get_drvdata(mdev));
 
-	if (!(vma->vm_flags & VM_SHARED))
-		return ERR_PTR(-EINVAL);
-	page = relay_page(mdev_get_drvdata(mdev));
 	return page ? page : ERR_PTR(-ENOMEM);
 }
 
@@ -492,7 +488,7 @@ static struct page *relay_page_to_map(struct mdev_device *mdev,
 static int relay_mmap_fault(struct mdev_device *mdev, unsigned int index,
 			    struct vm_area_struct *vma)
 {
-	struct page *page = relay_page_to_map(mdev, vma);
+	struct page *page = relay_page_to_map(mdev);
 
 	if (IS_ERR(page))
 		return PTR_ERR(page);
@@ -505,7 +501,7 @@ static int relay_mmap_fault(struct mdev_device *mdev, unsigned int index,
 static int relay_mmap_populated(struct mdev_device *mdev, unsigned int index,
 				struct vm_area_struct *vma)
 {
-	struct page *page = relay_page_to_map(mdev, vma);
+	struct page *page = relay_page_to_map(mdev);
 
 	if (IS_ERR(page))
 		return PTR_ERR(page);

@@ -49,14 +49,14 @@
 #define WARN_ON(x)	((void)(x))
 
 #define GFP_KERNEL		0
-#define GFP_KERNEL_ACCOUNT	1
+#define MDEV_GFP_HOLDER	1
 /* How many allocations were not charged to the holder */
 extern unsigned int unaccounted;
 #define kfree(p)		free(p)
 
 static inline void *kzalloc(size_t size, int gfp)
 {
-	unaccounted += gfp != GFP_KERNEL_ACCOUNT;
+	unaccounted += gfp != MDEV_GFP_HOLDER;
 	return calloc(1, size);
 }
 

@@ -249,6 +249,21 @@ TEST_F(described, mapping_beyond_a_region_fails)
 	}
 }
 
+/* A private mapping would have copies of the pages */
+TEST_F(described, private_mapping_fails)
+{
+	struct vfio_region_info region;
+
+	for_each_region(self, region) {
+		if (!(region.flags & VFIO_REGION_INFO_FLAG_MMAP))
+			continue;
+		EXPECT_EQ(MAP_FAILED, mmap(NULL, self->page_size,
+					   PROT_READ | PROT_WRITE, MAP_PRIVATE,
+					   self->user.device, region.offset));
+		EXPECT_EQ(EINVAL, errno);
+	}
+}
+
 #define for_each_irq(self, irq)						\
 	for ((irq).index = 0; (irq).index < (self)->info.num_irqs;	\
 	     (irq).index++)
