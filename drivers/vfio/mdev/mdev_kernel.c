@@ -186,6 +186,8 @@ static int mdev_kernel_remove(struct mdev_device *mdev)
 	/* Pairs with mdev_group_begin() of the writer that has claimed it */
 	if (mdev->group.users)
 		mdev_group_end(mdev);
+	/* It is over, but may not have returned */
+	cancel_work_sync(&mdev->watch->ask);
 	mdev->active = false;
 	mdev_kernel_instance_put(mdev_kernel_parent_of(mdev));
 	return 0;

@@ -274,6 +274,17 @@ static bool mdev_say_group_open(struct mdev_device *mdev)
 }
 
 /*
+ * Not while the driver asks, nor while it registers its device: there is no group
+ * yet. A writer does not wait either if another thread has claimed the device.
+ */
+static bool mdev_may_take_group(struct mdev_device *mdev, unsigned int state)
+{
+	return (!READ_ONCE(mdev->watch->binding) &&
+		!mdev_watch_is_asking(mdev->watch)) ||
+	       (state == TASK_INTERRUPTIBLE && mdev_is_going(mdev));
+}
+
+/*
  * Wait until no process has the group of a released device open, nor its own
  * file. The driver of this device is one of the kernel's own interface: it
  * makes VFIO give up the group with a global lock held, which then waits for
@@ -283,9 +294,7 @@ static int mdev_wait_group(struct mdev_device *mdev, unsigned int state)
 {
 	long left;
 
-	/* There is no group to wait for while the driver registers its device */
-	left = mdev_wait_timeout(!READ_ONCE(mdev->watch->binding) ||
-				 mdev_is_going(mdev), state,
+	left = mdev_wait_timeout(mdev_may_take_group(mdev, state), state,
 				 MAX_SCHEDULE_TIMEOUT);
 	if (left > 0)
 		left = mdev_wait_group_taken(mdev, state, MDEV_LEAVE_WAIT);
@@ -364,6 +373,8 @@ static int mdev_may_claim_unused(struct mdev_device *mdev)
 
 	mutex_lock(&mdev->lock);
 	ret = mdev_may_claim(mdev) ?: mdev_may_revoke(mdev);
+	if (!ret && mdev_watch_is_asking(mdev->watch))
+		ret = -EBUSY;
 	mutex_unlock(&mdev->lock);
 	return ret;
 }

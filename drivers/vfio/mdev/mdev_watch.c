@@ -164,10 +164,26 @@ static long mdev_watch_ioctl(struct vfio_device *vdev, unsigned int cmd,
 	return mdev_watch_set_irqs(watch, (void __user *)arg);
 }
 
+/*
+ * The driver asks, without the device's lock: it may wait for a lock of its own
+ * that a holder keeps. No unbind goes on before this is over.
+ */
+static void mdev_watch_ask(struct work_struct *work)
+{
+	struct mdev_watch *watch = container_of(work, struct mdev_watch, ask);
+
+	watch->driver_ops->request(watch->vdev, READ_ONCE(watch->count));
+	/* Pairs with smp_load_acquire() in mdev_watch_is_asking() */
+	smp_store_release(&watch->asking, false);
+	wake_up_all(&mdev_wait_queue);
+}
+
 /**
  * mdev_watch_request - the request callback of such a device
  * @mdev: the device
  * @count: as of the callback
+ *
+ * If the driver has not come back from the last request, it is not called again.
  */
 void mdev_watch_request(struct mdev_device *mdev, unsigned int count)
 {
@@ -178,7 +194,11 @@ void mdev_watch_request(struct mdev_device *mdev, unsigned int count)
 		return;
 	}
 	mdev_request_forward(mdev, count);
-	watch->driver_ops->request(watch->vdev, count);
+	if (mdev_watch_is_asking(watch))
+		return;
+	WRITE_ONCE(watch->count, count);
+	WRITE_ONCE(watch->asking, true);
+	queue_work(system_unbound_wq, &watch->ask);
 }
 
 /* For device_for_each_child(): gives a reference to the VFIO device */
@@ -320,6 +340,7 @@ int mdev_watch_init(struct mdev_device *mdev, bool is_pci)
 	spin_lock_init(&watch->holder.lock);
 	mdev_trigger_init(&watch->request, mdev, MDEV_TRIGGER_REQUEST);
 	mdev_group_job_init(&watch->group_job, mdev);
+	INIT_WORK(&watch->ask, mdev_watch_ask);
 	mdev->watch = watch;
 	return 0;
 }

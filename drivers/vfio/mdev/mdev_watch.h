@@ -27,6 +27,10 @@ struct mdev_device;
  * @holder: the process that has it open
  * @request: the interrupt that asks the holder
  * @group_job: takes the group of @vdev
+ * @ask: has the driver ask the holder
+ * @count: as of the request that @ask passes on
+ * @asking: @ask is queued or under way, and uses @vdev; becomes true under the
+ *	device's lock, in the phase HELD only
  * @is_pci: it is of the vfio-pci kind: holders know such an interrupt
  * @adds_request: its driver cannot ask, so the framework asks, through @request
  * @blind: its VFIO device cannot be watched
@@ -41,11 +45,20 @@ struct mdev_watch {
 	struct mdev_holder holder;
 	struct mdev_trigger request;
 	struct mdev_group_job group_job;
+	struct work_struct ask;
+	unsigned int count;
+	bool asking;
 	bool is_pci;
 	bool adds_request;
 	bool blind;
 	bool binding;
 };
+
+/* Is the driver's request callback being called? If not, @vdev can go */
+static inline bool mdev_watch_is_asking(const struct mdev_watch *watch)
+{
+	return smp_load_acquire(&watch->asking);
+}
 
 int mdev_watch_init(struct mdev_device *mdev, bool is_pci);
 void mdev_watch_begin(struct mdev_device *mdev);

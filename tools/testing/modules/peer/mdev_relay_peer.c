@@ -49,6 +49,10 @@ static bool opened;
 module_param(opened, bool, 0644);
 MODULE_PARM_DESC(opened, "New devices are open when they are bound");
 
+static bool locked;
+module_param(locked, bool, 0644);
+MODULE_PARM_DESC(locked, "Info is copied with the lock held that a request needs, as vfio_ap does since Linux 6.16");
+
 static bool typeless;
 module_param(typeless, bool, 0444);
 MODULE_PARM_DESC(typeless, "The parent has no types");
@@ -130,6 +134,16 @@ static long relay_info(void __user *arg)
 	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
 }
 
+static long relay_info_locked(struct relay *relay, void __user *arg)
+{
+	long ret;
+
+	mutex_lock(&relay->lock);
+	ret = relay_info(arg);
+	mutex_unlock(&relay->lock);
+	return ret;
+}
+
 static long relay_ioctl(struct vfio_device *vdev, unsigned int cmd,
 			unsigned long arg)
 {
@@ -140,7 +154,8 @@ static long relay_ioctl(struct vfio_device *vdev, unsigned int cmd,
 	struct eventfd_ctx *ctx;
 
 	if (cmd == VFIO_DEVICE_GET_INFO)
-		return relay_info((void __user *)arg);
+		return locked ? relay_info_locked(to_relay(vdev), (void __user *)arg) :
+				relay_info((void __user *)arg);
 	if (cmd != VFIO_DEVICE_SET_IRQS)
 		return -ENOTTY;
 	if (copy_from_user(&set, (void __user *)arg,

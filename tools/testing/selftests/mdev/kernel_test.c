@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "kselftest_harness.h"
+#include "call.h"
 #include "held.h"
 #include "lib.h"
 #include "lib/log.h"
@@ -446,6 +448,7 @@ FIXTURE_TEARDOWN(peer)
 	EXPECT_EQ(0, file_puts(PARAMETERS "mute", "0"));
 	EXPECT_EQ(0, file_puts(PARAMETERS "unseen", "0"));
 	EXPECT_EQ(0, file_puts(PARAMETERS "opened", "0"));
+	EXPECT_EQ(0, file_puts(PARAMETERS "locked", "0"));
 	tear_down_held(_metadata, &self->held);
 }
 
@@ -455,6 +458,7 @@ TEST_F(peer, driver_asks_the_holder_itself)
 	start_holder(_metadata, &self->held, true);
 	expect_holder_shown(_metadata, &self->held);
 	start_remover(_metadata, &self->held);
+	EXPECT_TRUE(eventfd_wait(self->held.holder.eventfd, SOON_MS));
 	EXPECT_EQ(1, eventfd_take(self->held.holder.eventfd));
 	EXPECT_EQ(1, mdev_number(&self->held.uuid, "request_count"));
 	EXPECT_TRUE(kmsg_wait(self->held.log, SOON_MS, self->held.uuid.text,
@@ -464,9 +468,49 @@ TEST_F(peer, driver_asks_the_holder_itself)
 	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_USE));
 	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_OPEN_AGAIN));
 	start_remover(_metadata, &self->held);
+	EXPECT_TRUE(eventfd_wait(self->held.holder.eventfd, SOON_MS));
 	EXPECT_EQ(1, eventfd_take(self->held.holder.eventfd));
 	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE));
 	expect_removed(_metadata, &self->held);
+}
+
+static int read_holder(void *arg)
+{
+	char text[64];
+
+	return file_read(mdev_path(arg, "holder").text, text, sizeof(text)) <= 0;
+}
+
+/* The holder keeps the lock that its driver's request callback needs */
+TEST_F(peer, removal_can_be_killed_while_the_driver_asks)
+{
+	struct missing missing = MISSING_NONE;
+	struct vfio_user user;
+	struct call call;
+
+	ASSERT_EQ(0, file_puts(PARAMETERS "locked", "1"));
+	ASSERT_EQ(0, mdev_create(PEER, PEER_TYPE, &self->held.uuid));
+	ASSERT_EQ(0, vfio_open(&user, &self->held.uuid));
+	ASSERT_EQ(0, missing_new(&missing, sysconf(_SC_PAGESIZE)));
+	ASSERT_EQ(0, call_start(&call, &(struct call){
+		.run = call_info, .user = &user, .data = missing.memory,
+	}));
+	ASSERT_TRUE(missing_wait(&missing, SOON_MS));
+
+	self->held.child = remover_start(&self->held.uuid);
+	EXPECT_TRUE(kmsg_wait(self->held.log, SOON_MS, self->held.uuid.text,
+			      LOG_FORWARDED " (#1)", NULL));
+	EXPECT_EQ(-ETIMEDOUT, child_wait(self->held.child, 0));
+	EXPECT_EQ(0, child_wait(child_start(read_holder, &self->held.uuid, -1,
+					    -1), SOON_MS));
+	EXPECT_EQ(0, kill(self->held.child, SIGKILL));
+	EXPECT_EQ(128 + SIGKILL, child_wait(self->held.child, SOON_MS));
+	self->held.child = -1;
+
+	EXPECT_EQ(0, missing_bring(&missing, missing.size));
+	EXPECT_EQ(-EINVAL, call_end(&call, SOON_MS));
+	vfio_close(&user);
+	missing_free(&missing);
 }
 
 TEST_F(peer, driver_that_cannot_ask_is_said_to_be_so)
