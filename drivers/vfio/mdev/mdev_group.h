@@ -4,6 +4,7 @@
 #define _MDEV_GROUP_H
 
 #include <linux/compiler.h>
+#include <linux/err.h>
 #include <linux/jiffies.h>
 #include <linux/types.h>
 #include <linux/workqueue.h>
@@ -67,6 +68,12 @@ void mdev_group_bind_end(struct mdev_device *mdev);
 static inline bool mdev_group_is_taken(const struct mdev_group_use *group)
 {
 	return READ_ONCE(group->file);
+}
+
+/* The same, and it is known that no process has the group */
+static inline bool mdev_group_is_ours(const struct mdev_group_use *group)
+{
+	return !IS_ERR_OR_NULL(READ_ONCE(group->file));
 }
 
 int mdev_group_init_module(void);

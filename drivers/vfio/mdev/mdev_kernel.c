@@ -223,8 +223,12 @@ static int mdev_kernel_unbind(struct device *dev)
 	mdev_evict_begin(mdev);
 	mdev_wait_for_release(mdev);
 	mdev_wait_for_group(mdev);
+	/* Nobody can open it: a driver may wait for the last reference to it */
+	if (mdev_group_is_ours(&mdev->group) && !mdev->watch->blind)
+		mdev_watch_end(mdev);
 	if (drv->remove)
 		drv->remove(to_kernel_device(mdev));
+	/* If it could be open until now */
 	mdev_watch_end(mdev);
 	mdev_group_end(mdev);
 	mdev_evict_end(mdev);

@@ -306,7 +306,11 @@ void mdev_watch_begin(struct mdev_device *mdev)
  * mdev_watch_end - a VFIO device is watched no more
  * @mdev: the mediated device
  *
- * Context: the driver's remove has unregistered it from VFIO.
+ * If its file was shut, it stays so: a process that is opening the file still
+ * finds operations of this module, as long as there is this module.
+ *
+ * Context: the driver is about to unregister its device from VFIO, and no
+ * process has it; or the driver's remove has done that.
  */
 void mdev_watch_end(struct mdev_device *mdev)
 {
@@ -319,9 +323,6 @@ void mdev_watch_end(struct mdev_device *mdev)
 	/* VFIO only needs the driver's release callback any more */
 	WRITE_ONCE(vdev->ops, watch->driver_ops);
 	mutex_lock(&mdev->lock);
-	/* A process that is opening its file must not enter this module */
-	if (mdev->group.users)
-		mdev_cdev_reopen(vdev, watch->group_job.cdev_ops);
 	watch->vdev = NULL;
 	mutex_unlock(&mdev->lock);
 	/* Pairs with get_device() in mdev_watch_find() */

@@ -6,6 +6,7 @@
  * asks holders itself. Its parameters make it a driver for which the framework
  * can do less.
  */
+#include <linux/completion.h>
 #include <linux/eventfd.h>
 #include <linux/mdev.h>
 #include <linux/module.h>
@@ -20,10 +21,8 @@
 #endif
 
 /* Linux 6.2, 913447d06f03 ("vfio: Remove vfio_free_device") */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
-#define RELAY_FREE_OPS	.release = vfio_free_device,
-#else
-#define RELAY_FREE_OPS
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
+#define vfio_free_device(vdev)
 #endif
 
 /* Linux 6.6, 9048c7341c4d ("vfio-iommufd: Add detach_ioas support for emulated VFIO devices") */
@@ -51,7 +50,11 @@ MODULE_PARM_DESC(opened, "New devices are open when they are bound");
 
 static bool locked;
 module_param(locked, bool, 0644);
-MODULE_PARM_DESC(locked, "Info is copied with the lock held that a request needs, as vfio_ap does since Linux 6.16");
+MODULE_PARM_DESC(locked, "Info is copied with the lock held that a request needs, as vfio_ap of Linux 7.3 does");
+
+static bool waits;
+module_param(waits, bool, 0644);
+MODULE_PARM_DESC(waits, "The driver waits for the release of its VFIO devices, as vfio_ccw of Linux 6.1 does");
 
 static bool typeless;
 module_param(typeless, bool, 0444);
@@ -66,6 +69,8 @@ struct relay {
 	/* Protects request */
 	struct mutex lock;
 	struct eventfd_ctx *request;
+	/* For the thread that waits for the release, if one does */
+	struct completion *released;
 };
 
 static struct platform_device *relay_pdev;
@@ -90,6 +95,15 @@ static void relay_replace(struct relay *relay, struct eventfd_ctx *ctx)
 	mutex_unlock(&relay->lock);
 	if (ctx)
 		eventfd_ctx_put(ctx);
+}
+
+static void relay_release(struct vfio_device *vdev)
+{
+	struct relay *relay = to_relay(vdev);
+
+	if (relay->released)
+		complete(relay->released);
+	vfio_free_device(vdev);
 }
 
 static int relay_open(struct vfio_device *vdev)
@@ -182,7 +196,7 @@ static const struct vfio_device_ops relay_ops = {
 	.dma_unmap = relay_dma_unmap,
 	.ioctl = relay_ioctl,
 	RELAY_IOMMUFD_OPS
-	RELAY_FREE_OPS
+	.release = relay_release,
 };
 
 static const struct vfio_device_ops relay_mute_ops = {
@@ -192,7 +206,7 @@ static const struct vfio_device_ops relay_mute_ops = {
 	.dma_unmap = relay_dma_unmap,
 	.ioctl = relay_ioctl,
 	RELAY_IOMMUFD_OPS
-	RELAY_FREE_OPS
+	.release = relay_release,
 };
 
 /* VFIO opens the device with the first descriptor, and closes it with the last */
@@ -230,12 +244,18 @@ static int relay_probe(struct mdev_device *mdev)
 static void relay_remove(struct mdev_device *mdev)
 {
 	struct relay *relay = dev_get_drvdata(&mdev->dev);
+	DECLARE_COMPLETION_ONSTACK(released);
+	bool wait = waits;
 
 	if (!relay)
 		return;
 	relay_set_opened(relay, false);
 	vfio_unregister_group_dev(&relay->vdev);
+	if (wait)
+		relay->released = &released;
 	vfio_put_device(&relay->vdev);
+	if (wait)
+		wait_for_completion(&released);
 }
 
 static unsigned int relay_available(struct mdev_type *type)

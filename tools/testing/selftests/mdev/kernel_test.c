@@ -449,6 +449,7 @@ FIXTURE_TEARDOWN(peer)
 	EXPECT_EQ(0, file_puts(PARAMETERS "unseen", "0"));
 	EXPECT_EQ(0, file_puts(PARAMETERS "opened", "0"));
 	EXPECT_EQ(0, file_puts(PARAMETERS "locked", "0"));
+	EXPECT_EQ(0, file_puts(PARAMETERS "waits", "0"));
 	tear_down_held(_metadata, &self->held);
 }
 
@@ -511,6 +512,17 @@ TEST_F(peer, removal_can_be_killed_while_the_driver_asks)
 	EXPECT_EQ(-EINVAL, call_end(&call, SOON_MS));
 	vfio_close(&user);
 	missing_free(&missing);
+}
+
+/* As vfio_ccw of Linux 6.1: nobody else may have a reference then */
+TEST_F(peer, driver_may_wait_for_the_release_of_its_device)
+{
+	ASSERT_EQ(0, file_puts(PARAMETERS "waits", "1"));
+	ASSERT_EQ(0, mdev_create(PEER, PEER_TYPE, &self->held.uuid));
+	start_holder(_metadata, &self->held, true);
+	start_remover(_metadata, &self->held);
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE));
+	expect_removed(_metadata, &self->held);
 }
 
 TEST_F(peer, driver_that_cannot_ask_is_said_to_be_so)
