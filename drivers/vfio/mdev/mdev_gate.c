@@ -48,10 +48,17 @@ void mdev_gate_init(struct mdev_gate *gate, struct module *owner,
  */
 void mdev_gate_left(struct mdev_gate *gate)
 {
-	/* Pairs with try_module_get() in mdev_gate_close() */
-	if (mdev_gate_is_quiet(gate) &&
-	    atomic_xchg(&gate->owner_held, false))
-		module_put(gate->owner);
+	struct mdev_parent *place = NULL;
+
+	if (mdev_gate_is_quiet(gate)) {
+		/* Pairs with try_module_get() in mdev_gate_close() */
+		if (atomic_xchg(&gate->owner_held, false))
+			module_put(gate->owner);
+		/* Pairs with atomic_inc() in mdev_gate_settle() */
+		place = xchg(&gate->place, NULL);
+	}
+	if (place)
+		mdev_parent_place_put(place);
 	wake_up_all(&mdev_gate_wait);
 }
 
@@ -88,20 +95,25 @@ void mdev_gate_close(struct mdev_gate *gate, struct device *dev)
  * mdev_gate_settle - the device was taken back from the parent driver's side
  * @gate: the gate, closed
  * @dev: for the log
+ * @parent: its parent, in which the device has a place
  *
  * Calls may still be outside. They return through the code of the parent
- * driver, so this waits for them if that driver is being unloaded.
+ * driver. If that driver is being unloaded, its unregistration waits for them.
  */
-void mdev_gate_settle(struct mdev_gate *gate, struct device *dev)
+void mdev_gate_settle(struct mdev_gate *gate, struct device *dev,
+		      struct mdev_parent *parent)
 {
 	bool unloading = !atomic_read(&gate->owner_held);
 
-	atomic64_sub(GATE_OUTSIDE, &gate->calls);
-	mdev_gate_left(gate);
-	while (unloading &&
-	       !wait_event_idle_timeout(mdev_gate_wait, mdev_gate_is_quiet(gate),
-					NOTICE * HZ))
+	if (unloading) {
+		atomic_inc(&parent->nr_mdevs);
+		WRITE_ONCE(gate->place, parent);
+	}
+	/* The last call to leave sees all of this */
+	atomic64_sub_return(GATE_OUTSIDE, &gate->calls);
+	if (unloading && !mdev_gate_is_quiet(gate))
 		dev_warn(dev, "cannot unload the parent driver yet: the former holder of this device is still in a system call of the driver\n");
+	mdev_gate_left(gate);
 }
 
 /* Is the gate closed, and every call over, also those that went outside? */

@@ -28,6 +28,7 @@
 #include <linux/uaccess.h>
 
 struct device;
+struct mdev_parent;
 struct module;
 
 /* The gate's counter: the lower half counts calls inside, the upper half calls
@@ -42,6 +43,8 @@ struct module;
  * @owner: the parent driver's module
  * @owner_held: a reference to @owner is held, for calls that have gone outside;
  *	the last call to leave the closed gate puts it
+ * @place: if @owner is being unloaded instead: the parent, whose unregistration
+ *	waits until the same call puts the place that is held in it
  * @revocable: calls inside never wait for user space; constant
  * @map: makes the gate a lock, in lockdep's eyes
  *
@@ -52,6 +55,7 @@ struct mdev_gate {
 	atomic64_t calls;
 	struct module *owner;
 	atomic_t owner_held;
+	struct mdev_parent *place;
 	bool revocable;
 	struct lockdep_map map;
 };
@@ -60,7 +64,8 @@ void mdev_gate_init(struct mdev_gate *gate, struct module *owner,
 		    bool revocable);
 void mdev_gate_left(struct mdev_gate *gate);
 void mdev_gate_close(struct mdev_gate *gate, struct device *dev);
-void mdev_gate_settle(struct mdev_gate *gate, struct device *dev);
+void mdev_gate_settle(struct mdev_gate *gate, struct device *dev,
+		      struct mdev_parent *parent);
 bool mdev_gate_is_quiet(const struct mdev_gate *gate);
 void mdev_gate_wait_quiet(const struct mdev_gate *gate);
 bool mdev_gate_fault_in(const struct mdev_gate *gate, const void __user *addr,

@@ -232,7 +232,7 @@ static void mdev_revoke_close(struct mdev_vfio *vmdev)
 	was_held = mdev_use_revoking(mdev);
 	if (was_held)
 		mdev_revoke_from_holder(vmdev);
-	mdev_gate_settle(&vmdev->gate, &mdev->dev);
+	mdev_gate_settle(&vmdev->gate, &mdev->dev, mdev_parent(mdev));
 	if (!was_held)
 		return;
 	/* The pages of a holder that is not hostile are unpinned at once */

@@ -586,6 +586,26 @@ TEST_F(module, driver_with_a_call_outside_stays)
 	missing_free(&outside.missing);
 }
 
+/* Only the unload has to wait for the call */
+TEST_F_TIMEOUT(module, revocation_while_unloading_waits_for_no_call_outside, 60)
+{
+	struct outside outside;
+	pid_t unloader, revoker;
+
+	ASSERT_EQ(0, grace_set(60));
+	start_call_outside(_metadata, &outside);
+	unloader = child_start(run_unloader, "mdev_relay", -1, -1);
+	ASSERT_LT(0, unloader);
+	ASSERT_TRUE(soon(mdev_number(&outside.uuid, "request") == 1));
+	revoker = revoker_start(&outside.uuid);
+	EXPECT_EQ(0, child_wait(revoker, SOON_MS));
+	EXPECT_EQ(-ETIMEDOUT, child_wait(unloader, 0));
+	expect_call_outside_fails(_metadata, &outside);
+	EXPECT_EQ(0, child_wait(unloader, SOON_MS));
+	vfio_close(&outside.user);
+	missing_free(&outside.missing);
+}
+
 /* The unload revokes the device, but then has to wait until the call has returned */
 TEST_F_TIMEOUT(module, unloading_waits_for_a_call_outside, 60)
 {
