@@ -14,6 +14,7 @@
 #include "mdev_revoke.h"
 #include "mdev_shell.h"
 #include "mdev_vfio.h"
+#include "mdev_watch.h"
 
 /*
  * Two frameworks can't share the bus. The module loader keeps out a second
@@ -35,6 +36,7 @@ static const struct {
 	void (*exit)(void);
 } mdev_parts[] = {
 	{ mdev_group_init_module, mdev_group_exit_module },
+	{ mdev_watch_init_module, mdev_watch_exit_module },
 	{ mdev_dma_init_module, mdev_dma_exit_module },
 	{ mdev_shell_init_module, mdev_shell_exit_module },
 	{ mdev_revoke_init_module, mdev_revoke_exit_module },

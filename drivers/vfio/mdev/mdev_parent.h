@@ -29,7 +29,8 @@
  * @closing: unregistration has begun: no more mdevs
  * @gone: the device is unplugged: no holder is given time; read without @lock
  * @since: when the unregistration began, in jiffies
- * @nr_mdevs: mdevs that exist or are being created or torn down
+ * @nr_mdevs: mdevs that exist or are being created or torn down, and gates that
+ *	hold a place: see struct mdev_gate
  * @changes: counts what a thread may wait for: a release, a death, a creation
  *	that ended
  */

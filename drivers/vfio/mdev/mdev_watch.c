@@ -21,6 +21,7 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include <linux/workqueue.h>
 
 #include "compat.h"
 #include "mdev_cdev.h"
@@ -164,6 +165,9 @@ static long mdev_watch_ioctl(struct vfio_device *vdev, unsigned int cmd,
 	return mdev_watch_set_irqs(watch, (void __user *)arg);
 }
 
+/* A work may take as long as a holder likes, so no other works are here */
+static struct workqueue_struct *mdev_ask_wq;
+
 /*
  * The driver asks, without the device's lock: it may wait for a lock of its own
  * that a holder keeps. No unbind goes on before this is over.
@@ -198,7 +202,7 @@ void mdev_watch_request(struct mdev_device *mdev, unsigned int count)
 		return;
 	WRITE_ONCE(watch->count, count);
 	WRITE_ONCE(watch->asking, true);
-	queue_work(system_unbound_wq, &watch->ask);
+	queue_work(mdev_ask_wq, &watch->ask);
 }
 
 /* For device_for_each_child(): gives a reference to the VFIO device */
@@ -344,4 +348,15 @@ int mdev_watch_init(struct mdev_device *mdev, bool is_pci)
 	INIT_WORK(&watch->ask, mdev_watch_ask);
 	mdev->watch = watch;
 	return 0;
+}
+
+int mdev_watch_init_module(void)
+{
+	mdev_ask_wq = alloc_workqueue("mdev_ask", WQ_UNBOUND, WQ_MAX_ACTIVE);
+	return mdev_ask_wq ? 0 : -ENOMEM;
+}
+
+void mdev_watch_exit_module(void)
+{
+	destroy_workqueue(mdev_ask_wq);
 }

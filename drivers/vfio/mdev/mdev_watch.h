@@ -57,6 +57,7 @@ struct mdev_watch {
 /* Is the driver's request callback being called? If not, @vdev can go */
 static inline bool mdev_watch_is_asking(const struct mdev_watch *watch)
 {
+	/* Pairs with smp_store_release() in mdev_watch_ask() */
 	return smp_load_acquire(&watch->asking);
 }
 
@@ -64,5 +65,8 @@ int mdev_watch_init(struct mdev_device *mdev, bool is_pci);
 void mdev_watch_begin(struct mdev_device *mdev);
 void mdev_watch_end(struct mdev_device *mdev);
 void mdev_watch_request(struct mdev_device *mdev, unsigned int count);
+
+int mdev_watch_init_module(void);
+void mdev_watch_exit_module(void);
 
 #endif /* _MDEV_WATCH_H */

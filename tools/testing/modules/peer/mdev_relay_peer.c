@@ -22,7 +22,9 @@
 
 /* Linux 6.2, 913447d06f03 ("vfio: Remove vfio_free_device") */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
-#define vfio_free_device(vdev)
+static void vfio_free_device(struct vfio_device *vdev)
+{
+}
 #endif
 
 /* Linux 6.6, 9048c7341c4d ("vfio-iommufd: Add detach_ioas support for emulated VFIO devices") */
