@@ -52,7 +52,7 @@ MODULE_PARM_DESC(opened, "New devices are open when they are bound");
 
 static bool locked;
 module_param(locked, bool, 0644);
-MODULE_PARM_DESC(locked, "Info is copied with the lock held that a request needs, as vfio_ap of Linux 7.3 does");
+MODULE_PARM_DESC(locked, "Info is copied with a lock of all devices held that a request needs, as vfio_ap of Linux 7.3 does");
 
 static bool waits;
 module_param(waits, bool, 0644);
@@ -118,10 +118,14 @@ static void relay_close(struct vfio_device *vdev)
 	relay_replace(to_relay(vdev), NULL);
 }
 
+/* Held over all of a request, and over info if "locked" says so */
+static DEFINE_MUTEX(relay_all);
+
 static void relay_request(struct vfio_device *vdev, unsigned int count)
 {
 	struct relay *relay = to_relay(vdev);
 
+	mutex_lock(&relay_all);
 	mutex_lock(&relay->lock);
 	if (relay->request) {
 		if (!(count % 10))
@@ -129,6 +133,7 @@ static void relay_request(struct vfio_device *vdev, unsigned int count)
 		eventfd_signal(relay->request);
 	}
 	mutex_unlock(&relay->lock);
+	mutex_unlock(&relay_all);
 }
 
 static void relay_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length)
@@ -150,13 +155,13 @@ static long relay_info(void __user *arg)
 	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
 }
 
-static long relay_info_locked(struct relay *relay, void __user *arg)
+static long relay_info_locked(void __user *arg)
 {
 	long ret;
 
-	mutex_lock(&relay->lock);
+	mutex_lock(&relay_all);
 	ret = relay_info(arg);
-	mutex_unlock(&relay->lock);
+	mutex_unlock(&relay_all);
 	return ret;
 }
 
@@ -170,7 +175,7 @@ static long relay_ioctl(struct vfio_device *vdev, unsigned int cmd,
 	struct eventfd_ctx *ctx;
 
 	if (cmd == VFIO_DEVICE_GET_INFO)
-		return locked ? relay_info_locked(to_relay(vdev), (void __user *)arg) :
+		return locked ? relay_info_locked((void __user *)arg) :
 				relay_info((void __user *)arg);
 	if (cmd != VFIO_DEVICE_SET_IRQS)
 		return -ENOTTY;

@@ -482,28 +482,36 @@ static int read_holder(void *arg)
 	return file_read(mdev_path(arg, "holder").text, text, sizeof(text)) <= 0;
 }
 
-/* The holder keeps the lock that its driver's request callback needs */
+/* How long to see that a removal goes on waiting */
+#define STILL_MS	1000
+
+/* The holder of another device keeps the lock that the driver's request needs */
 TEST_F(peer, removal_can_be_killed_while_the_driver_asks)
 {
 	struct missing missing = MISSING_NONE;
+	struct uuid other = uuid_new();
 	struct vfio_user user;
 	struct call call;
 
 	ASSERT_EQ(0, file_puts(PARAMETERS "locked", "1"));
 	ASSERT_EQ(0, mdev_create(PEER, PEER_TYPE, &self->held.uuid));
-	ASSERT_EQ(0, vfio_open(&user, &self->held.uuid));
+	start_holder(_metadata, &self->held, true);
+	ASSERT_EQ(0, mdev_create(PEER, PEER_TYPE, &other));
+	ASSERT_EQ(0, vfio_open(&user, &other));
 	ASSERT_EQ(0, missing_new(&missing, sysconf(_SC_PAGESIZE)));
 	ASSERT_EQ(0, call_start(&call, &(struct call){
 		.run = call_info, .user = &user, .data = missing.memory,
 	}));
 	ASSERT_TRUE(missing_wait(&missing, SOON_MS));
 
-	self->held.child = remover_start(&self->held.uuid);
+	start_remover(_metadata, &self->held);
 	EXPECT_TRUE(kmsg_wait(self->held.log, SOON_MS, self->held.uuid.text,
 			      LOG_FORWARDED " (#1)", NULL));
-	EXPECT_EQ(-ETIMEDOUT, child_wait(self->held.child, 0));
 	EXPECT_EQ(0, child_wait(child_start(read_holder, &self->held.uuid, -1,
 					    -1), SOON_MS));
+	/* The driver uses the device until it has asked */
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE));
+	EXPECT_EQ(-ETIMEDOUT, child_wait(self->held.child, STILL_MS));
 	EXPECT_EQ(0, kill(self->held.child, SIGKILL));
 	EXPECT_EQ(128 + SIGKILL, child_wait(self->held.child, SOON_MS));
 	self->held.child = -1;
@@ -512,6 +520,7 @@ TEST_F(peer, removal_can_be_killed_while_the_driver_asks)
 	EXPECT_EQ(-EINVAL, call_end(&call, SOON_MS));
 	vfio_close(&user);
 	missing_free(&missing);
+	EXPECT_EQ(0, mdev_remove(&other));
 }
 
 /* As vfio_ccw of Linux 6.1: nobody else may have a reference then */
