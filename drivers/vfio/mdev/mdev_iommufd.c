@@ -127,6 +127,7 @@ bool mdev_iommufd_keeps_out(const struct vfio_device *vdev,
 		return true;
 	if (!opens)
 		return false;
+	/* It is counted first, and held later */
 	smp_rmb();
 	if (!mdev_is_held(mdev))
 		return true;

@@ -124,6 +124,9 @@ enum vfio_way vfio_way(void);
 /* The reason to skip a test of groups, or of several descriptors, with cdev */
 #define WITHOUT_GROUP	"this device is opened without a group"
 
+/* The reason to skip a test that opens a device twice */
+#define OPENED_ONCE	"a device that an iommufd has is opened only once"
+
 /* The reason to skip a test about type 1 with the other ways */
 #define WITHOUT_TYPE1	"this is about a container of type 1"
 

@@ -88,7 +88,7 @@ static int run_taker(void *arg)
 		return 1;
 	raise(SIGSTOP);
 	for (at = 0; at < SIZE; at += self->page)
-		*(volatile unsigned char *)(place + at) = 1;
+		__atomic_store_n(place + at, 1, __ATOMIC_RELAXED);
 	return 0;
 }
 
@@ -126,7 +126,7 @@ static int run_toucher(void *arg)
 			return 1;
 	raise(SIGSTOP);
 	for (at = 0; at < PLACES * STRIDE; at += STRIDE)
-		(void)*(volatile unsigned char *)(place + at);
+		(void)__atomic_load_n(place + at, __ATOMIC_RELAXED);
 	return 0;
 }
 

@@ -380,7 +380,7 @@ TEST_F(held, last_descriptor_counts)
 	int second;
 
 	if (vfio_way() != VFIO_WAY_TYPE1)
-		SKIP(return, "a device that an iommufd has is opened only once");
+		SKIP(return, OPENED_ONCE);
 	ASSERT_EQ(0, vfio_open(&user, &self->held.uuid));
 	second = vfio_get_device(&user, &self->held.uuid);
 	ASSERT_LE(0, second);

@@ -357,6 +357,11 @@ static void put_arguments(__u8 *image)
 	locate[14] = locate[1] ? 0x10 : 0;
 }
 
+static bool is_printer(const struct kind *kind)
+{
+	return kind->commands == printer_commands;
+}
+
 static bool is_tape(const struct kind *kind)
 {
 	return kind->setup == &tape_setup;
@@ -415,12 +420,13 @@ static void some_ccw(struct program *program, const struct kind *kind, __u8 cmd)
 	program->ccws[i].flags = flags[some(sizeof(flags))];
 	/*
 	 * Hercules fetches data even for commands that have none: a
-	 * no-operation, and the control of a tape. For a block's number it
-	 * stores too many bytes, left from before
+	 * no-operation, and the control of a tape. What the control of a
+	 * printer chains data to, it executes as a command. For a block's number
+	 * of a tape it stores too many bytes, left from before
 	 */
 	if (cmd == CMD_NOP ||
-	    (is_tape(kind) &&
-	     ((cmd & 0x03) == 0x03 || cmd == TAPE_READ_NUMBER)))
+	    ((is_tape(kind) || is_printer(kind)) && (cmd & 0x03) == 0x03) ||
+	    (is_tape(kind) && cmd == TAPE_READ_NUMBER))
 		program->ccws[i].flags &= ~CCW_DC;
 	program->ccws[i].count = one_in(4) ? some(MAX_COUNT) : some(64);
 	if (one_in(6))
