@@ -74,7 +74,8 @@ def prepare(name, tests, report, args, ours, peer):
                 if not is_peer:
                     modules |= build.kernel_drivers(target, kernel, logs, here)
                 archive = initramfs.base_archive(target, kernel, modules, programs, is_peer)
-                setups.append(Setup(target, kernel, archive, disks, is_peer, args.kvm, modules, args.case))
+                setups.append(Setup(target, kernel, archive, disks, peer=is_peer, kvm=args.kvm, modules=modules,
+                                    cases=args.case))
     if not setups:
         raise Failure("the kernel's own modules are not tested here")
     return setups

@@ -38,11 +38,12 @@ class Setup:
     kernel: object
     archive: bytes
     disks: dict             # images, by name or by Test.root
+    _: dataclasses.KW_ONLY
     peer: bool = False
     kvm: bool = False
-    keeps: bool = False     # what the guest changes on its root disk stays
     modules: dict = dataclasses.field(default_factory=dict)     # modules built here: {name: file}
     cases: list = dataclasses.field(default_factory=list)       # names of checks; if empty, all checks run
+    keeps: bool = False     # what the guest changes on its root disk stays
 
 
 # Differences between before and after a test.

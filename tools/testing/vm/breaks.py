@@ -104,7 +104,7 @@ def _run(entry, tests, args, report):
         modules |= build.kernel_drivers(target, kernel, logs, [test])
         archive = initramfs.base_archive(target, kernel, modules, programs, False)
     quiet = _Quiet()
-    Boot(Setup(target, kernel, archive, disks, False, args.kvm), [test], quiet).run()
+    Boot(Setup(target, kernel, archive, disks, kvm=args.kvm), [test], quiet).run()
     return quiet.failures()
 
 
