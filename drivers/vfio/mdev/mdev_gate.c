@@ -48,17 +48,16 @@ void mdev_gate_init(struct mdev_gate *gate, struct module *owner,
  */
 void mdev_gate_left(struct mdev_gate *gate)
 {
-	struct mdev_parent *place = NULL;
+	int held = GATE_HOLDS_NOTHING;
 
-	if (mdev_gate_is_quiet(gate)) {
-		/* Pairs with try_module_get() in mdev_gate_close() */
-		if (atomic_xchg(&gate->owner_held, false))
-			module_put(gate->owner);
-		/* Pairs with atomic_inc() in mdev_gate_settle() */
-		place = xchg(&gate->place, NULL);
-	}
-	if (place)
-		mdev_parent_place_put(place);
+	if (mdev_gate_is_quiet(gate))
+		held = atomic_xchg(&gate->held, GATE_HOLDS_NOTHING);
+	/* Pairs with try_module_get() in mdev_gate_close() */
+	if (held == GATE_HOLDS_OWNER)
+		module_put(gate->owner);
+	/* Pairs with atomic_inc() in mdev_gate_settle() */
+	if (held == GATE_HOLDS_PLACE)
+		mdev_parent_place_put(gate->place);
 	wake_up_all(&mdev_gate_wait);
 }
 
@@ -81,7 +80,8 @@ static bool mdev_gate_has_calls(const struct mdev_gate *gate)
  */
 void mdev_gate_close(struct mdev_gate *gate, struct device *dev)
 {
-	atomic_set(&gate->owner_held, try_module_get(gate->owner));
+	if (try_module_get(gate->owner))
+		atomic_set(&gate->held, GATE_HOLDS_OWNER);
 	rwsem_acquire(&gate->map, 0, 0, _THIS_IP_);
 	atomic64_add(GATE_CLOSED + GATE_OUTSIDE, &gate->calls);
 	while (!wait_event_idle_timeout(mdev_gate_wait,
@@ -103,11 +103,12 @@ void mdev_gate_close(struct mdev_gate *gate, struct device *dev)
 void mdev_gate_settle(struct mdev_gate *gate, struct device *dev,
 		      struct mdev_parent *parent)
 {
-	bool unloading = !atomic_read(&gate->owner_held);
+	bool unloading = atomic_read(&gate->held) == GATE_HOLDS_NOTHING;
 
 	if (unloading) {
 		atomic_inc(&parent->nr_mdevs);
-		WRITE_ONCE(gate->place, parent);
+		gate->place = parent;
+		atomic_set(&gate->held, GATE_HOLDS_PLACE);
 	}
 	/* The last call to leave sees all of this */
 	atomic64_sub_return(GATE_OUTSIDE, &gate->calls);

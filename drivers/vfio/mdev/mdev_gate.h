@@ -37,14 +37,22 @@ struct module;
 #define GATE_OUTSIDE	0x100000000LL
 #define GATE_CLOSED	S64_MIN
 
+/* See struct mdev_gate */
+enum {
+	GATE_HOLDS_NOTHING,
+	GATE_HOLDS_OWNER,
+	GATE_HOLDS_PLACE,
+};
+
 /**
  * struct mdev_gate - the gate of one VFIO device
  * @calls: see above
- * @owner: the parent driver's module
- * @owner_held: a reference to @owner is held, for calls that have gone outside;
- *	the last call to leave the closed gate puts it
- * @place: if @owner is being unloaded instead: the parent, whose unregistration
- *	waits until the same call puts the place that is held in it
+ * @owner: the parent driver's module, up to mdev_gate_settle(): the holder's
+ *	reference to it, if there was one, is put by then
+ * @place: the parent, from mdev_gate_settle() on, if @owner is being unloaded:
+ *	its unregistration waits
+ * @held: what is held for calls that have gone outside: a reference to @owner,
+ *	or a place in @place. The last call to leave the closed gate puts it
  * @revocable: calls inside never wait for user space; constant
  * @map: makes the gate a lock, in lockdep's eyes
  *
@@ -53,9 +61,11 @@ struct module;
  */
 struct mdev_gate {
 	atomic64_t calls;
-	struct module *owner;
-	atomic_t owner_held;
-	struct mdev_parent *place;
+	union {
+		struct module *owner;
+		struct mdev_parent *place;
+	};
+	atomic_t held;
 	bool revocable;
 	struct lockdep_map map;
 };
