@@ -2,8 +2,6 @@
 """The command line of the VM runner, which ./run calls."""
 
 import argparse
-import concurrent.futures
-import contextlib
 import difflib
 import errno
 import functools
@@ -27,6 +25,7 @@ import toolchain
 from boot import Boot, Setup
 from config import BENCH, BUILD, DEMO, LOGS, TOP
 from load import busy
+from pool import GUESTS, WAITING_GUESTS, threads
 from progress import Progress
 from report import FAILED, PASSED, Failure, Report
 
@@ -38,10 +37,6 @@ import newer  # noqa: E402
 import rebuild  # noqa: E402
 import static  # noqa: E402 (they are in another folder)
 import userspace  # noqa: E402
-
-# Guests that run at once. With more busy guests than cores, each guest is slower than its time limits allow for.
-GUESTS = 2
-WAITING_GUESTS = 1
 
 # GB of disk space that a first ./run check takes: as README.md says.
 ROOM = 8
@@ -92,24 +87,13 @@ def boots_of(setup, tests, report, repeat):
     return [Boot(setup, group, report, number) for number in numbers for group in groups.values()]
 
 
-@contextlib.contextmanager
-def cancelled_by_interrupt(pool):
-    try:
-        yield
-    except KeyboardInterrupt:
-        pool.shutdown(wait=False, cancel_futures=True)
-        raise
-
-
 def run_tests(tests, report, args, ours=True, peer=False, checks=(), folders=()):
     """Returns {(target, peer): {test: its output}}."""
     outputs = {}
     jobs = []
     timed = report.progress.job
     checked_archs = set()
-    with (busy(args.load), concurrent.futures.ThreadPoolExecutor(GUESTS) as pool,
-          concurrent.futures.ThreadPoolExecutor(WAITING_GUESTS) as waiting,
-          cancelled_by_interrupt(pool), cancelled_by_interrupt(waiting)):
+    with busy(args.load), threads(GUESTS) as pool, threads(WAITING_GUESTS) as waiting:
         for folder in folders:
             jobs.append((None, pool.submit(timed(folder.rpartition("/")[2], userspace.run), folder, report)))
         for name in args.target:

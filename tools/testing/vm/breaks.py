@@ -16,6 +16,7 @@ import kernel as kernels
 import toolchain
 from boot import Boot, Setup
 from config import LOGS, TOP
+from pool import GUESTS, threads
 from report import FAILED, PASSED, Failure, Report
 
 FOLDER = TOP / "tools/testing/breaks"
@@ -32,11 +33,25 @@ class Break:
     splat: bool = False     # the kernel warns or panics
 
 
+class _Noticed(Exception):
+    """A failure of the test that shows the break: the rest of the test is not run."""
+
+
 class _Quiet(Report):
     """Keeps the results of a run that has to fail apart from those of the breaks."""
 
+    def __init__(self, splat):
+        """splat: what the kernel's log has counts too."""
+        super().__init__()
+        self._splat = splat
+
     def say(self, who, text):
         pass
+
+    def result(self, who, name, status, text=""):
+        super().result(who, name, status, text)
+        if status == FAILED and (self._splat or not _is_splat(text)):
+            raise _Noticed(f"{name}: {text}")
 
     def failures(self):
         return [f"{name}: {text}" for _, name, status, text in self._results if status == FAILED]
@@ -84,10 +99,8 @@ def forget_edits(src):
                 path.unlink()
 
 
-def _run(entry, tests, args, report):
-    """Runs the test; returns its failures."""
-    target = config.load_target(entry.target)
-    kernel = toolchain.fetch_kernel(target, report)
+def _run(entry, target, kernel, tests, args, report):
+    """Runs the test up to the failure that shows the break, which is raised. Returns its other failures."""
     logs = LOGS / "breaks" / entry.name
     test = dataclasses.replace(tests[entry.test], boot=f"breaks-{entry.name}")
     src = target.dir / "broken"
@@ -103,7 +116,7 @@ def _run(entry, tests, args, report):
         modules = build.build_modules(target, kernel, logs, src, lambda: _edit(entry, src))
         modules |= build.kernel_drivers(target, kernel, logs, [test])
         archive = initramfs.base_archive(target, kernel, modules, programs, False)
-    quiet = _Quiet()
+    quiet = _Quiet(entry.splat)
     Boot(Setup(target, kernel, archive, disks, kvm=args.kvm), [test], quiet).run()
     return quiet.failures()
 
@@ -112,24 +125,30 @@ def _is_splat(text):
     return "kernel log:" in text or "the guest went down" in text
 
 
+def _make(entry, target, kernel, tests, args, report):
+    """Makes one break. Its result passes if the test notices it."""
+    report.say("breaks", f"{entry.name}, in {entry.file}")
+    try:
+        said = _run(entry, target, kernel, tests, args, report)
+    except Failure as failure:
+        report.result("breaks", entry.name, FAILED, str(failure))
+    except _Noticed as noticed:
+        report.result("breaks", entry.name, PASSED, f"{entry.test} notices: {str(noticed)[:120]}")
+    else:
+        report.result("breaks", entry.name, FAILED, f"{entry.test} does not notice it: "
+                      f"{said[0][:200] if said else 'it passes'}")
+
+
 def run(names, lists, args, report):
-    """Makes the named breaks, or all."""
+    """Makes the named breaks, or all. One can be built while the guest of another one runs."""
     tests = {test.name: test for path in lists for test in config.load_tests(path)}
     entries = load()
     if missing := set(names) - {entry.name for entry in entries}:
         raise Failure(f"no break {' '.join(sorted(missing))}; there are: {' '.join(entry.name for entry in entries)}")
-    for entry in entries:
-        if names and entry.name not in names:
-            continue
-        report.say("breaks", f"{entry.name}, in {entry.file}")
-        try:
-            said = _run(entry, tests, args, report)
-        except Failure as failure:
-            report.result("breaks", entry.name, FAILED, str(failure))
-            continue
-        noticed = [text for text in said if entry.splat or not _is_splat(text)]
-        if noticed:
-            report.result("breaks", entry.name, PASSED, f"{entry.test} notices: {noticed[0][:120]}")
-        else:
-            report.result("breaks", entry.name, FAILED, f"{entry.test} does not notice it: "
-                          f"{said[0][:200] if said else 'it passes'}")
+    entries = [entry for entry in entries if not names or entry.name in names]
+    targets = {name: config.load_target(name) for name in sorted({entry.target for entry in entries})}
+    fetched = {name: toolchain.fetch_kernel(target, report) for name, target in targets.items()}
+    with threads(GUESTS) as pool:
+        for job in [pool.submit(_make, entry, targets[entry.target], fetched[entry.target], tests, args, report)
+                    for entry in entries]:
+            job.result()
