@@ -312,11 +312,11 @@ def in_debian(debian, kernels, report, args):
     by_package(system, installed, kernels, version, report)
     by_dkms(system, installed, kernels, version, report)
     by_make(system, installed, kernels, report)
-    disk = upgrade.make_disk(system, native(kernels), deb_of(version), report)
+    image = upgrade.make_disk(system, native(kernels), deb_of(version), report)
     system.run("rm", "-r", "/src")
     if report.count(FAILED) == failures:
         stamp.write_text(made)
-    return installed.files, disk
+    return installed.files, image
 
 
 def run(args, report):

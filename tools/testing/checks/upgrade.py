@@ -14,7 +14,7 @@ import packages
 import toolchain
 from boot import Boot, Setup
 from config import LOGS
-from report import FAILED
+from report import FAILED, SKIPPED
 from system import AS_ROOT, PLACE, System, check, result
 
 # The folder of the guest's root with the newer kernel's packages
@@ -54,6 +54,7 @@ def make_disk(system, kernels, deb, report):
     kernel.
     """
     if len(kernels) < 2:
+        report.result(system.who, "upgrade", SKIPPED, "there is but one kernel of the host's architecture for it")
         return None
     (_, older), *_, (_, newer) = sorted(kernels, key=lambda found: found[0].version)
     place = PLACE / system.debian.suites[0]
