@@ -480,12 +480,12 @@ static bool cp_conflicts(const struct cp_slot *slot, u8 data)
 }
 
 /*
- * Makes the conflicting way to @slot give a program check. @from is the CCW
- * that chains data to it, or NULL if it is reached as a command.
+ * Makes the conflicting way to a CCW give a program check. @from is the CCW that
+ * chains data to it, or NULL if it is reached as a command.
  */
 static int cp_conflict(struct ccw_cp *cp, struct cp_slot *from)
 {
-	/* Otherwise it is chained data, and does not become a command */
+	/* It stays chained data, and gets no command code */
 	if (!from)
 		return 0;
 	if (!cp_is_optional(from))

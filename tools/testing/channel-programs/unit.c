@@ -414,6 +414,18 @@ static void chained_data_is_no_command_to_any_device(void)
 	runs_with(MODEL_NORMAL, MODIFIER, ALL);
 }
 
+/* The same CCW: the search leads to it by the TIC, or over that to the chain */
+static void chained_data_can_be_a_command_too(void)
+{
+	begin(FMT1);
+	ccw(SEARCH, CC, 5, DATA);
+	ccw(TIC, 0, 0, PROGRAM + 24);
+	ccw(READ, DC, 7, DATA);
+	ccw(READ, 0, 7, DATA + 0x1000);
+	runs(MODEL_NORMAL);
+	runs_with(MODEL_NORMAL, MODIFIER, ALL);
+}
+
 static void search_that_passes_over_a_tic_to_elsewhere_goes_on(void)
 {
 	begin(FMT1);
@@ -1621,6 +1633,7 @@ static const struct {
 	TEST(status_modifier_leads_behind_the_last_ccw),
 	TEST(what_a_program_does_not_name_is_left_alone),
 	TEST(chained_data_is_no_command_to_any_device),
+	TEST(chained_data_can_be_a_command_too),
 	TEST(search_that_passes_over_a_tic_to_elsewhere_goes_on),
 	TEST(what_is_never_reached_does_no_harm),
 	TEST(optional_data_is_there_as_far_as_it_can_be),
