@@ -217,6 +217,7 @@ static void vfio_ccw_drop_responses(struct vfio_ccw *vc)
 {
 	lockdep_assert_held(&vc->sch->lock);
 	vc->count = 0;
+	vc->shown = false;
 }
 
 /*
@@ -315,7 +316,7 @@ void vfio_ccw_interrupt(struct vfio_ccw *vc, const struct irb *irb)
 	union scsw scsw = irb->scsw;
 	bool over = vfio_ccw_ends_program(&scsw);
 
-	/* As cio has it, the rest means nothing then */
+	/* Without this the rest of the IRB means nothing */
 	if (!(scsw.cmd.stctl & SCSW_STCTL_STATUS_PEND))
 		return;
 	if (vfio_ccw_fsm(vc, over ? VFIO_CCW_ENDED : VFIO_CCW_INTERRUPT))
@@ -411,8 +412,8 @@ int vfio_ccw_show_response(struct vfio_ccw *vc, struct vfio_ccw_user *user)
  * @vc: the subchannel
  *
  * One read of the eventfd may stand for several responses: if there are more,
- * the holder is signalled again. If it has given way to a new one meanwhile,
- * none is taken.
+ * the holder is signalled again. If the response has given way to a new one
+ * meanwhile, none is taken.
  *
  * Context: under io_lock, which was not dropped since.
  */
