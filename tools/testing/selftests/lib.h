@@ -121,7 +121,7 @@ enum vfio_way {
 
 enum vfio_way vfio_way(void);
 
-/* The reason to skip a test of groups, or of several descriptors, with cdev */
+/* The reason to skip a test of groups with cdev */
 #define WITHOUT_GROUP	"this device is opened without a group"
 
 /* The reason to skip a test that opens a device twice */

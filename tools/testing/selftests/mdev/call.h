@@ -83,9 +83,10 @@ static inline int relay_wait_for_notice(int device, __u64 iova, int timeout_ms)
 	int ret;
 
 	while (!(ret = relay_pin(device, MDEV_RELAY_PIN, iova, 1))) {
+		/* It may come in between, and take the pin */
 		ret = relay_pin(device, MDEV_RELAY_UNPIN, iova, 1);
 		if (ret)
-			return ret;
+			return ret == -ENOENT ? 0 : ret;
 		if (watch_ms() > end)
 			return -ETIMEDOUT;
 		/* Leave VFIO's lock to the thread that unmaps */

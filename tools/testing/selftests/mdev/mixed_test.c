@@ -162,6 +162,9 @@ static void opener_start(struct opener *opener, const struct vfio_user *user,
 		close(user->device);
 		opener_run(opener, user->group, uuid);
 	}
+	close(opener->go[0]);
+	/* A read ends if the opener dies */
+	close(opener->opened[1]);
 	if (read(opener->opened[0], &ready, sizeof(ready)) < 0)
 		exit(1);
 }
@@ -185,10 +188,8 @@ static void opener_end(struct opener *opener)
 {
 	opener_go(opener);
 	waitpid(opener->pid, NULL, 0);
-	close(opener->go[0]);
 	close(opener->go[1]);
 	close(opener->opened[0]);
-	close(opener->opened[1]);
 }
 
 static int group_set(const struct vfio_user *user, int *container)
