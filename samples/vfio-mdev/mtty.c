@@ -817,8 +817,8 @@ static void mtty_msi_changed(struct mdev_device *mdev,
 }
 
 /*
- * VFIO allocates as MDEV_GFP_HOLDER must not. It does so once for each device,
- * so let it have memory without a wait.
+ * VFIO allocates with GFP_KERNEL_ACCOUNT, which may wait inside the gate. A
+ * device has one such object at a time, so let VFIO have it without a wait.
  */
 static int mtty_intx_unmask_enable(struct mtty *mtty, int fd)
 {
