@@ -617,6 +617,8 @@ TEST_F(used, shell_gives_enodev)
 	EXPECT_EQ(0, vfio_set_irqs(device, VFIO_IRQ_SET_DATA_NONE |
 				   VFIO_IRQ_SET_ACTION_TRIGGER, 0, 0, 0, NULL,
 				   0));
+	EXPECT_EQ(0, vfio_set_eventfd(device, 0, -1));
+	EXPECT_EQ(-ENODEV, vfio_set_eventfd(device, 0, self->used.log));
 	EXPECT_EQ(-ENODEV, vfio_set_irqs(device, VFIO_IRQ_SET_DATA_NONE |
 					 VFIO_IRQ_SET_ACTION_TRIGGER, 0, 0, 1,
 					 NULL, 0));
