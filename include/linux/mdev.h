@@ -93,15 +93,15 @@ struct vm_area_struct;
  * All calls are made in process context and may sleep. @open, @release and
  * @dma_unmap are made with locks of the VFIO core held, and so may be @request.
  *
- * With @revoke, no callback waits for user space, but between mdev_wait_begin()
- * and mdev_wait_end(); and none allocates memory on the account of the holder
- * but with MDEV_GFP_HOLDER. @read, @write, @ioctl, @dma_unmap and @release are called
+ * With @revoke, no callback waits for user space, nor allocates memory on the
+ * account of the holder but with MDEV_GFP_HOLDER; except between mdev_wait_begin()
+ * and mdev_wait_end(). @read, @write, @ioctl, @dma_unmap and @release are called
  * with page faults disabled: copying from or to memory of the holder's that is
- * not present fails. A callback that then returns
- * -EFAULT is called again when the memory has been faulted in, so until then it
- * must not have changed anything. @mmap inserts no pages, its vm_ops' fault does,
- * and returns VM_FAULT_NOPAGE: what @mmap or the memory management inserted could
- * not be taken away.
+ * not present fails. A callback that then returns -EFAULT is called again when the
+ * memory has been faulted in, so until then it must not have changed anything.
+ * @mmap sets VM_PFNMAP and inserts no pages. Its vm_ops' fault does, a page table
+ * entry each time, and returns VM_FAULT_NOPAGE: what @mmap or the memory
+ * management inserted could not be taken away, and what is no PFN could be pinned.
  */
 struct mdev_parent_ops {
 	struct module *owner;

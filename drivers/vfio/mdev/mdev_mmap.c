@@ -198,7 +198,10 @@ static void mdev_mapping_undo(struct vm_area_struct *vma)
 		vma->vm_ops->close(vma);
 }
 
-/* With another file it would not keep the device, and not be found by a zap */
+/*
+ * With another file it would not keep the device, and not be found by a zap. If
+ * it is not of PFNs, its pages can be pinned, and used after the zap.
+ */
 static int mdev_mapping_check(struct mdev_vfio *vmdev,
 			      struct mdev_mapping *mapping,
 			      const struct vm_area_struct *vma,
@@ -206,6 +209,11 @@ static int mdev_mapping_check(struct mdev_vfio *vmdev,
 {
 	if (vma->vm_file != file)
 		return -EINVAL;
+	if (!(vma->vm_flags & VM_PFNMAP)) {
+		dev_warn_once(&vmdev->mdev->dev, "the parent driver %s maps pages without VM_PFNMAP: refused\n",
+			      module_name(vmdev->ops->owner));
+		return -EINVAL;
+	}
 	if (mdev_vma_can_be_taken(vmdev, vma))
 		return 0;
 	/* Negative if a revocation has begun, which waits for this call */
@@ -218,10 +226,7 @@ static int mdev_mapping_check(struct mdev_vfio *vmdev,
 	return 0;
 }
 
-/*
- * All of a mapping has to be in one region. A private one would have copies of
- * its pages.
- */
+/* All of a mapping has to be in one region */
 static int mdev_mmap_region(struct mdev_device *mdev,
 			    struct vm_area_struct *vma)
 {
@@ -231,8 +236,7 @@ static int mdev_mmap_region(struct mdev_device *mdev,
 	u64 pos;
 
 	region = mdev_region_at(mdev->description, offset, &index, &pos);
-	if (!region || !region->mmap || !(vma->vm_flags & VM_SHARED) ||
-	    pos >= region->size ||
+	if (!region || !region->mmap || pos >= region->size ||
 	    vma->vm_end - vma->vm_start > region->size - pos)
 		return -EINVAL;
 	/* Nor may it grow out of the region */
@@ -246,6 +250,15 @@ static int mdev_mmap_by_driver(struct mdev_vfio *vmdev,
 	if (vmdev->mdev->description)
 		return mdev_mmap_region(vmdev->mdev, vma);
 	return vmdev->ops->mmap ? vmdev->ops->mmap(vmdev->mdev, vma) : -EINVAL;
+}
+
+/*
+ * A private mapping would have copies of the pages. A fault handler that inserts
+ * PFNs into one that can be written crashes the host.
+ */
+static bool mdev_may_be_private(const struct mdev_vfio *vmdev)
+{
+	return !vmdev->gate.revocable && !vmdev->mdev->description;
 }
 
 /**
@@ -262,6 +275,8 @@ int mdev_mmap(struct mdev_vfio *vmdev, struct vm_area_struct *vma)
 	struct mdev_mapping *mapping;
 	int ret;
 
+	if (!(vma->vm_flags & VM_MAYSHARE) && !mdev_may_be_private(vmdev))
+		return -EINVAL;
 	if (!vmdev->gate.revocable)
 		return mdev_mmap_by_driver(vmdev, vma);
 

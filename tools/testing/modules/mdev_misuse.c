@@ -9,6 +9,7 @@
 #include <linux/mdev.h>
 #include <linux/mdev_describe.h>
 #include <linux/mdev_migration.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/mutex.h>
@@ -17,6 +18,8 @@
 #include <linux/string.h>
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
+
+#include "compat.h"
 
 #define MISUSE_NAME	"mdev_misuse"
 
@@ -35,6 +38,7 @@ static struct platform_device *misuse_device;
 static DEFINE_MUTEX(misuse_lock);
 static bool misuse_registered;
 static bool misuse_forgets_trigger;
+static bool misuse_forgets_pfnmap;
 static bool misuse_describes;
 static struct mdev_parent_ops misuse_ops;
 static struct mdev_migration misuse_migration;
@@ -81,6 +85,23 @@ static long misuse_ioctl(struct mdev_device *mdev, unsigned int cmd,
 		return -ENOTTY;
 	ret = mdev_irq_set_read(&set, (void __user *)arg, BIT(0));
 	return ret ? ret : mdev_trigger_set_irqs(&misuse->request, &set);
+}
+
+static vm_fault_t misuse_fault(struct vm_fault *vmf)
+{
+	return VM_FAULT_SIGBUS;
+}
+
+static const struct vm_operations_struct misuse_vm_ops = {
+	.fault = misuse_fault,
+};
+
+static int misuse_mmap(struct mdev_device *mdev, struct vm_area_struct *vma)
+{
+	vma->vm_ops = &misuse_vm_ops;
+	if (!misuse_forgets_pfnmap)
+		vm_flags_set(vma, VM_PFNMAP);
+	return 0;
 }
 
 static void misuse_request(struct mdev_device *mdev, unsigned int count)
@@ -138,6 +159,7 @@ static void misuse_prepare(const char *what)
 	if (strcmp(what, "available_instances"))
 		*attr++ = &mdev_type_attr_available_instances.attr;
 	misuse_forgets_trigger = !strcmp(what, "trigger");
+	misuse_forgets_pfnmap = !strcmp(what, "pfnmap");
 	misuse_ops = (struct mdev_parent_ops){
 		.owner			= THIS_MODULE,
 		.supported_type_groups	= strcmp(what, "types") ?
@@ -147,6 +169,7 @@ static void misuse_prepare(const char *what)
 		.remove			= strcmp(what, "remove") ?
 					  misuse_remove : NULL,
 		.ioctl			= misuse_ioctl,
+		.mmap			= misuse_mmap,
 		.request		= strcmp(what, "request") ?
 					  misuse_request : NULL,
 		.revoke			= strcmp(what, "revoke") ?
@@ -188,8 +211,8 @@ static void misuse_migrate(const char *what)
 	misuse_ops.migration = &misuse_migration;
 }
 
-static int misuse_mmap(struct mdev_device *mdev, unsigned int index,
-		       struct vm_area_struct *vma)
+static int misuse_mmap_region(struct mdev_device *mdev, unsigned int index,
+			      struct vm_area_struct *vma)
 {
 	return -EINVAL;
 }
@@ -209,6 +232,7 @@ static void misuse_describe(const char *what)
 		.irqs		= misuse_irqs,
 	};
 	misuse_ops.request = NULL;
+	misuse_ops.mmap = NULL;
 	if (strcmp(what, "callbacks"))
 		misuse_ops.ioctl = NULL;
 	if (!strcmp(what, "shift"))
@@ -219,7 +243,7 @@ static void misuse_describe(const char *what)
 		misuse_regions[1].size = BIT(20) + 1;
 	else if (!strcmp(what, "page"))
 		misuse_regions[1] = (struct mdev_region){
-			.size = 1, .mmap = misuse_mmap,
+			.size = 1, .mmap = misuse_mmap_region,
 		};
 	else if (!strcmp(what, "irqs"))
 		misuse_description.nr_irqs = 1000;
@@ -275,7 +299,7 @@ static const struct kernel_param_ops misuse_param_ops = {
 };
 module_param_cb(forget, &misuse_param_ops, NULL, 0200);
 __MODULE_PARM_TYPE(forget, "string");
-MODULE_PARM_DESC(forget, "What the driver forgets: create, remove, types, device_api, available_instances, request, revoke, trigger, or nothing; or, in the description of a device, described_callbacks, _shift, _room, _size, _page, _irqs, _flags, _requests, _asking, _reset, or _nothing; or, in the migration, migration_flags, _size, _large, _callbacks, _type, or _nothing");
+MODULE_PARM_DESC(forget, "What the driver forgets: create, remove, types, device_api, available_instances, request, revoke, trigger, pfnmap, or nothing; or, in the description of a device, described_callbacks, _shift, _room, _size, _page, _irqs, _flags, _requests, _asking, _reset, or _nothing; or, in the migration, migration_flags, _size, _large, _callbacks, _type, or _nothing");
 
 static int __init misuse_init(void)
 {

@@ -524,4 +524,78 @@ TEST(trigger_that_was_not_initialised_is_refused)
 	close(log);
 }
 
+FIXTURE(misuse_mapping)
+{
+	struct uuid uuid;
+	struct vfio_user user;
+	size_t page;
+	int log;
+};
+
+FIXTURE_VARIANT(misuse_mapping)
+{
+	const char *forgets;
+	int shared;		/* the error of a shared mapping */
+};
+
+FIXTURE_VARIANT_ADD(misuse_mapping, pfnmap)
+{
+	.forgets = "pfnmap", .shared = EINVAL,
+};
+
+FIXTURE_VARIANT_ADD(misuse_mapping, nothing)
+{
+	.forgets = "nothing",
+};
+
+FIXTURE_SETUP(misuse_mapping)
+{
+	self->user = (struct vfio_user)VFIO_USER_NONE;
+	self->log = -1;
+	if (!file_exists("/sys/module/mdev_misuse"))
+		SKIP(return, "no module mdev_misuse");
+	self->page = sysconf(_SC_PAGESIZE);
+	self->log = kmsg_open();
+	self->uuid = uuid_new();
+	ASSERT_EQ(0, make_forget(variant->forgets));
+	ASSERT_EQ(0, mdev_create(MISUSE, MISUSE_TYPE, &self->uuid));
+	ASSERT_EQ(0, vfio_open(&self->user, &self->uuid));
+}
+
+FIXTURE_TEARDOWN(misuse_mapping)
+{
+	vfio_close(&self->user);
+	if (mdev_exists(&self->uuid))
+		EXPECT_EQ(0, mdev_remove(&self->uuid));
+	EXPECT_EQ(0, make_forget("everything_back"));
+	close(self->log);
+}
+
+/* Returns 0 or the errno */
+static int misuse_map(FIXTURE_DATA(misuse_mapping) *self, int flags)
+{
+	void *at = mmap(NULL, self->page, PROT_READ | PROT_WRITE, flags,
+			self->user.device, 0);
+
+	if (at == MAP_FAILED)
+		return errno;
+	munmap(at, self->page);
+	return 0;
+}
+
+/* Its pages could be used after a revocation */
+TEST_F(misuse_mapping, pages_that_can_be_pinned_are_refused)
+{
+	EXPECT_EQ(variant->shared, misuse_map(self, MAP_SHARED));
+	if (variant->shared)
+		EXPECT_TRUE(kmsg_wait(self->log, SOON_MS, "mdev_misuse",
+				      "without VM_PFNMAP", "refused"));
+}
+
+/* The device has no description, so its driver does not see this either */
+TEST_F(misuse_mapping, private_mapping_is_refused)
+{
+	EXPECT_EQ(EINVAL, misuse_map(self, MAP_PRIVATE));
+}
+
 TEST_HARNESS_MAIN
