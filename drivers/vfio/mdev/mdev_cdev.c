@@ -61,6 +61,22 @@ bool mdev_cdev_is_open(struct vfio_device *vdev)
 }
 
 /**
+ * mdev_cdev_retire - forget this module's operations
+ * @vdev: VFIO's device, which its driver is about to unregister
+ *
+ * A process that has a path to the file may be opening it for as long as VFIO's
+ * device exists, and that may be longer than this module is loaded. It finds no
+ * operations. Nobody calls mdev_cdev_reopen() any more.
+ */
+void mdev_cdev_retire(struct vfio_device *vdev)
+{
+	struct cdev *cdev = vfio_device_cdev(vdev);
+
+	if (cdev && READ_ONCE(cdev->ops) == &mdev_cdev_shut_ops)
+		WRITE_ONCE(cdev->ops, NULL);
+}
+
+/**
  * mdev_cdev_reopen - undo mdev_cdev_shut()
  * @vdev: as there
  * @ops: what it returned

@@ -11,6 +11,7 @@ struct vfio_device;
 const struct file_operations *mdev_cdev_shut(struct vfio_device *vdev);
 bool mdev_cdev_exists(struct vfio_device *vdev);
 bool mdev_cdev_is_open(struct vfio_device *vdev);
+void mdev_cdev_retire(struct vfio_device *vdev);
 void mdev_cdev_reopen(struct vfio_device *vdev,
 		      const struct file_operations *ops);
 

@@ -295,7 +295,13 @@ static int mdev_wait_group(struct mdev_device *mdev, unsigned int state)
 	long left;
 
 	left = mdev_wait_timeout(mdev_may_take_group(mdev, state), state,
-				 MAX_SCHEDULE_TIMEOUT);
+				 MDEV_LEAVE_WAIT);
+	if (!left) {
+		if (mdev_watch_is_asking(mdev->watch))
+			dev_warn_ratelimited(&mdev->dev, "removal blocked until the driver's request callback returns\n");
+		left = mdev_wait_timeout(mdev_may_take_group(mdev, state),
+					 state, MAX_SCHEDULE_TIMEOUT);
+	}
 	if (left > 0)
 		left = mdev_wait_group_taken(mdev, state, MDEV_LEAVE_WAIT);
 	while (!left)

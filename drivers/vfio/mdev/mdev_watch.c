@@ -2,8 +2,8 @@
 /*
  * Watching the VFIO device that a driver of the kernel's own interface makes.
  *
- * VFIO calls the driver, not us. Between the driver's probe and its remove, the
- * operations of its VFIO device are copies of the driver's, except for
+ * VFIO calls the driver, not us. From the driver's probe until it may unregister
+ * its VFIO device, the operations of that are copies of the driver's, except for
  *
  *	match		keeps new holders out while a removal waits
  *	open_device	the first descriptor: there is a holder
@@ -176,9 +176,17 @@ static void mdev_watch_ask(struct work_struct *work)
 {
 	struct mdev_watch *watch = container_of(work, struct mdev_watch, ask);
 
+	struct mdev_device *mdev = watch->mdev;
+
 	watch->driver_ops->request(watch->vdev, READ_ONCE(watch->count));
-	/* Pairs with smp_load_acquire() in mdev_watch_is_asking() */
-	smp_store_release(&watch->asking, false);
+
+	mutex_lock(&mdev->lock);
+	if (watch->asks_again)
+		queue_work(mdev_ask_wq, &watch->ask);
+	else	/* Pairs with smp_load_acquire() in mdev_watch_is_asking() */
+		smp_store_release(&watch->asking, false);
+	watch->asks_again = false;
+	mutex_unlock(&mdev->lock);
 	wake_up_all(&mdev_wait_queue);
 }
 
@@ -187,7 +195,8 @@ static void mdev_watch_ask(struct work_struct *work)
  * @mdev: the device
  * @count: as of the callback
  *
- * If the driver has not come back from the last request, it is not called again.
+ * If the driver has not come back from the last request, it is called again when
+ * it has: there may be another holder by then.
  */
 void mdev_watch_request(struct mdev_device *mdev, unsigned int count)
 {
@@ -197,10 +206,14 @@ void mdev_watch_request(struct mdev_device *mdev, unsigned int count)
 		mdev_request_relay(&watch->request, count);
 		return;
 	}
+	lockdep_assert_held(&mdev->lock);
+
 	mdev_request_forward(mdev, count);
-	if (mdev_watch_is_asking(watch))
-		return;
 	WRITE_ONCE(watch->count, count);
+	if (mdev_watch_is_asking(watch)) {
+		watch->asks_again = true;
+		return;
+	}
 	WRITE_ONCE(watch->asking, true);
 	queue_work(mdev_ask_wq, &watch->ask);
 }
@@ -310,8 +323,7 @@ void mdev_watch_begin(struct mdev_device *mdev)
  * mdev_watch_end - a VFIO device is watched no more
  * @mdev: the mediated device
  *
- * If its file was shut, it stays so: a process that is opening the file still
- * finds operations of this module, as long as there is this module.
+ * If its file was shut, it stays so.
  *
  * Context: the driver is about to unregister its device from VFIO, and no
  * process has it; or the driver's remove has done that.
@@ -329,6 +341,7 @@ void mdev_watch_end(struct mdev_device *mdev)
 	mutex_lock(&mdev->lock);
 	watch->vdev = NULL;
 	mutex_unlock(&mdev->lock);
+	mdev_cdev_retire(vdev);
 	/* Pairs with get_device() in mdev_watch_find() */
 	put_device(&vdev->device);
 }

@@ -31,6 +31,7 @@ struct mdev_device;
  * @count: as of the request that @ask passes on
  * @asking: @ask is queued or under way, and uses @vdev; becomes true under the
  *	device's lock, in the phase HELD only
+ * @asks_again: there was another request meanwhile; under the device's lock
  * @is_pci: it is of the vfio-pci kind: holders know such an interrupt
  * @adds_request: its driver cannot ask, so the framework asks, through @request
  * @blind: its VFIO device cannot be watched
@@ -48,6 +49,7 @@ struct mdev_watch {
 	struct work_struct ask;
 	unsigned int count;
 	bool asking;
+	bool asks_again;
 	bool is_pci;
 	bool adds_request;
 	bool blind;

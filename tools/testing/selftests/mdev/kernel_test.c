@@ -485,24 +485,46 @@ static int read_holder(void *arg)
 /* How long to see that a removal goes on waiting */
 #define STILL_MS	1000
 
-/* The holder of another device keeps the lock that the driver's request needs */
-TEST_F(peer, removal_can_be_killed_while_the_driver_asks)
-{
-	struct missing missing = MISSING_NONE;
-	struct uuid other = uuid_new();
+/* The holder of another device, which keeps the lock that a request needs */
+struct other {
+	struct missing missing;
+	struct uuid uuid;
 	struct vfio_user user;
 	struct call call;
+};
 
+static void other_keeps_the_lock(struct __test_metadata *_metadata,
+				 struct other *other)
+{
+	other->missing = (struct missing)MISSING_NONE;
+	other->uuid = uuid_new();
 	ASSERT_EQ(0, file_puts(PARAMETERS "locked", "1"));
+	ASSERT_EQ(0, mdev_create(PEER, PEER_TYPE, &other->uuid));
+	ASSERT_EQ(0, vfio_open(&other->user, &other->uuid));
+	ASSERT_EQ(0, missing_new(&other->missing, sysconf(_SC_PAGESIZE)));
+	ASSERT_EQ(0, call_start(&other->call, &(struct call){
+		.run = call_info, .user = &other->user,
+		.data = other->missing.memory,
+	}));
+	ASSERT_TRUE(missing_wait(&other->missing, SOON_MS));
+}
+
+static void other_ends(struct __test_metadata *_metadata, struct other *other)
+{
+	EXPECT_EQ(0, missing_bring(&other->missing, other->missing.size));
+	EXPECT_EQ(-EINVAL, call_end(&other->call, SOON_MS));
+	vfio_close(&other->user);
+	missing_free(&other->missing);
+	EXPECT_EQ(0, mdev_remove(&other->uuid));
+}
+
+TEST_F(peer, removal_can_be_killed_while_the_driver_asks)
+{
+	struct other other;
+
 	ASSERT_EQ(0, mdev_create(PEER, PEER_TYPE, &self->held.uuid));
 	start_holder(_metadata, &self->held, true);
-	ASSERT_EQ(0, mdev_create(PEER, PEER_TYPE, &other));
-	ASSERT_EQ(0, vfio_open(&user, &other));
-	ASSERT_EQ(0, missing_new(&missing, sysconf(_SC_PAGESIZE)));
-	ASSERT_EQ(0, call_start(&call, &(struct call){
-		.run = call_info, .user = &user, .data = missing.memory,
-	}));
-	ASSERT_TRUE(missing_wait(&missing, SOON_MS));
+	other_keeps_the_lock(_metadata, &other);
 
 	start_remover(_metadata, &self->held);
 	EXPECT_TRUE(kmsg_wait(self->held.log, SOON_MS, self->held.uuid.text,
@@ -511,16 +533,40 @@ TEST_F(peer, removal_can_be_killed_while_the_driver_asks)
 					    -1), SOON_MS));
 	/* The driver uses the device until it has asked */
 	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE));
+	EXPECT_TRUE(kmsg_wait(self->held.log, SOON_MS, self->held.uuid.text,
+			      "removal blocked until the driver's request",
+			      NULL));
 	EXPECT_EQ(-ETIMEDOUT, child_wait(self->held.child, STILL_MS));
 	EXPECT_EQ(0, kill(self->held.child, SIGKILL));
 	EXPECT_EQ(128 + SIGKILL, child_wait(self->held.child, SOON_MS));
 	self->held.child = -1;
+	other_ends(_metadata, &other);
+}
 
-	EXPECT_EQ(0, missing_bring(&missing, missing.size));
-	EXPECT_EQ(-EINVAL, call_end(&call, SOON_MS));
-	vfio_close(&user);
-	missing_free(&missing);
-	EXPECT_EQ(0, mdev_remove(&other));
+/* The second request is for a holder that the first one was not for */
+TEST_F(peer, request_that_comes_while_the_driver_asks_is_not_lost)
+{
+	struct other other;
+	__u64 signals = 0;
+
+	ASSERT_EQ(0, mdev_create(PEER, PEER_TYPE, &self->held.uuid));
+	start_holder(_metadata, &self->held, true);
+	other_keeps_the_lock(_metadata, &other);
+
+	start_remover(_metadata, &self->held);
+	EXPECT_TRUE(kmsg_wait(self->held.log, SOON_MS, self->held.uuid.text,
+			      LOG_FORWARDED, NULL));
+	child_kill(self->held.child);
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_OPEN_AGAIN));
+	start_remover(_metadata, &self->held);
+	EXPECT_TRUE(kmsg_wait(self->held.log, SOON_MS, self->held.uuid.text,
+			      LOG_FORWARDED, NULL));
+	other_ends(_metadata, &other);
+	/* The driver asks whoever is the holder, so this one hears both */
+	EXPECT_TRUE(soon((signals += eventfd_take(self->held.holder.eventfd)) ==
+			 2));
+	EXPECT_EQ(0, holder_order(&self->held.holder, HOLDER_CLOSE));
+	expect_removed(_metadata, &self->held);
 }
 
 /* As vfio_ccw of Linux 6.1: nobody else may have a reference then */
