@@ -23,13 +23,14 @@
 
 /*
  * For memory that a callback allocates for the holder: it is charged to the
- * holder's cgroup. If the cgroup has no more, the allocation fails. With
- * GFP_KERNEL_ACCOUNT the kernel would kill one process of the cgroup after the
- * other until there is some, and wait two seconds for each that cannot end; and
- * a revocation waits for the callback.
+ * holder's cgroup. If the cgroup has no more after one reclaim, the allocation
+ * fails. With GFP_KERNEL_ACCOUNT the kernel would kill one process of the cgroup
+ * after the other until there is some, and wait two seconds for each that cannot
+ * end; and a revocation waits for the callback. With __GFP_RETRY_MAYFAIL it would
+ * reclaim as long as other threads of the holder take what it has reclaimed.
  */
 #define MDEV_GFP_HOLDER	\
-	(GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
+	(GFP_KERNEL_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN)
 
 struct mdev_device;
 struct mdev_migration;

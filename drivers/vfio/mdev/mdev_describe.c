@@ -200,7 +200,10 @@ static long mdev_describe_set_irqs(struct mdev_vfio *vmdev,
 	irq = &description->irqs[index];
 
 	mutex_lock(&vmdev->use->irqs_lock);
-	if (set.action == VFIO_IRQ_SET_ACTION_TRIGGER)
+	/* A revocation waits for all that want the lock: they need not allocate */
+	if (mdev_gate_is_closed(&vmdev->gate))
+		ret = -ENODEV;
+	else if (set.action == VFIO_IRQ_SET_ACTION_TRIGGER)
 		ret = mdev_describe_trigger(mdev, irq,
 					    mdev_irq_trigger(mdev, index),
 					    &set);
