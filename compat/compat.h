@@ -108,9 +108,9 @@
  * what vfio_alloc_device() allocated
  */
 #ifdef HAVE_VFIO_FREE_DEVICE
-#define VFIO_DEVICE_FREE_OPS	.release = vfio_free_device,
+#define vfio_release_memory(vdev)	vfio_free_device(vdev)
 #else
-#define VFIO_DEVICE_FREE_OPS
+#define vfio_release_memory(vdev)	((void)(vdev))
 #endif
 
 /*

@@ -402,8 +402,25 @@ static int mdev_vfio_match(struct vfio_device *vdev, char *name)
 	return 1;
 }
 
+/* VFIO looks at the operations until its device is freed */
+static int mdev_vfio_init(struct vfio_device *vdev)
+{
+	/* Pairs with module_put() in mdev_vfio_free() */
+	__module_get(THIS_MODULE);
+	return 0;
+}
+
+/* The unload waits until no thread is on its way out of here: see mdev_exit() */
+static void mdev_vfio_free(struct vfio_device *vdev)
+{
+	vfio_release_memory(vdev);
+	module_put(THIS_MODULE);
+}
+
 static const struct vfio_device_ops mdev_vfio_ops = {
 	.name		= "vfio-mdev",
+	.init		= mdev_vfio_init,
+	.release	= mdev_vfio_free,
 	.open_device	= mdev_vfio_open,
 	.close_device	= mdev_vfio_close,
 	.read		= mdev_vfio_read,
@@ -416,7 +433,6 @@ static const struct vfio_device_ops mdev_vfio_ops = {
 	.dma_unmap	= mdev_vfio_dma_unmap,
 	.device_feature	= mdev_vfio_feature,
 	VFIO_EMULATED_IOMMUFD_OPS
-	VFIO_DEVICE_FREE_OPS
 };
 
 static int mdev_vfio_probe(struct device *dev)
