@@ -48,10 +48,10 @@ bool wait_moment(__s64 *left);
 
 /*
  * Polls @expression, for conditions that have no event. Returns its value once
- * that differs from @value, or after SOON_MS.
+ * that differs from @value, or after @ms.
  */
-#define soon_not(value, expression) ({					\
-	__s64 soon_left = SOON_MS;					\
+#define soon_not_in(ms, value, expression) ({				\
+	__s64 soon_left = ms;						\
 	__typeof__(expression) soon_value;				\
 									\
 	while ((soon_value = (expression)) == (value) &&		\
@@ -59,6 +59,9 @@ bool wait_moment(__s64 *left);
 		;							\
 	soon_value;							\
 })
+
+/* The same with the time that the tests usually have */
+#define soon_not(value, expression) soon_not_in(SOON_MS, value, expression)
 
 /* Returns whether @condition becomes true in time */
 #define soon(condition)	soon_not(false, condition)

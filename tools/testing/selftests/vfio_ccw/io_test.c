@@ -962,6 +962,8 @@ TEST_F(io, memory_beyond_the_limit_is_told_once)
 	__u8 *memory = mmap(NULL, 0x20000, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
+	if (vfio_way() != VFIO_WAY_TYPE1)
+		SKIP(return, WITHOUT_TYPE1);
 	ASSERT_NE(MAP_FAILED, memory);
 	ASSERT_EQ(0, set_ipc_lock(false));
 	ASSERT_EQ(0, setrlimit(RLIMIT_MEMLOCK, &limit));
