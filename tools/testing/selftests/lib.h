@@ -165,6 +165,8 @@ int vfio_get_device(const struct vfio_user *user, const struct uuid *uuid);
 void vfio_close(struct vfio_user *user);
 int vfio_map(const struct vfio_user *user, void *memory, __u64 iova,
 	     __u64 size);
+int vfio_map_to_read(const struct vfio_user *user, void *memory, __u64 iova,
+		     __u64 size);
 int vfio_unmap(const struct vfio_user *user, __u64 iova, __u64 size);
 long pages_pinned(void);
 

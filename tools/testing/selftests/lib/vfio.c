@@ -244,18 +244,32 @@ void vfio_close(struct vfio_user *user)
 	user->container = -1;
 }
 
-int vfio_map(const struct vfio_user *user, void *memory, __u64 iova,
-	     __u64 size)
+static int map_as(const struct vfio_user *user, __u32 flags, void *memory,
+		  __u64 iova, __u64 size)
 {
 	struct vfio_iommu_type1_dma_map map = {
 		.argsz = sizeof(map),
-		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+		.flags = flags,
 		.vaddr = (uintptr_t)memory,
 		.iova = iova,
 		.size = size,
 	};
 
 	return vfio_ioctl(user->container, VFIO_IOMMU_MAP_DMA, &map);
+}
+
+int vfio_map(const struct vfio_user *user, void *memory, __u64 iova,
+	     __u64 size)
+{
+	return map_as(user, VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+		      memory, iova, size);
+}
+
+/* The device must not write there */
+int vfio_map_to_read(const struct vfio_user *user, void *memory, __u64 iova,
+		     __u64 size)
+{
+	return map_as(user, VFIO_DMA_MAP_FLAG_READ, memory, iova, size);
 }
 
 int vfio_unmap(const struct vfio_user *user, __u64 iova, __u64 size)

@@ -159,22 +159,16 @@ TEST_F(memory, access_across_the_end_of_a_mapping_fails)
 
 TEST_F(memory, write_to_read_only_mapping_fails)
 {
-	struct vfio_iommu_type1_dma_map map = {
-		.argsz = sizeof(map),
-		.flags = VFIO_DMA_MAP_FLAG_READ,
-		.vaddr = (uintptr_t)self->memory,
-		.iova = IOVA + 2 * self->size,
-		.size = self->page,
-	};
+	const __u64 iova = IOVA + 2 * self->size;
 	unsigned char data[64] = {};
 
-	ASSERT_EQ(0, vfio_ioctl(self->user.container, VFIO_IOMMU_MAP_DMA,
-				&map));
+	ASSERT_EQ(0, vfio_map_to_read(&self->user, self->memory, iova,
+				      self->page));
 	EXPECT_EQ((ssize_t)sizeof(data),
-		  dma_read(self->user.device, data, sizeof(data), map.iova));
+		  dma_read(self->user.device, data, sizeof(data), iova));
 	EXPECT_EQ(-EPERM, dma_write(self->user.device, data, sizeof(data),
-				    map.iova));
-	EXPECT_EQ(-EPERM, pin_pages(self, map.iova, 1));
+				    iova));
+	EXPECT_EQ(-EPERM, pin_pages(self, iova, 1));
 	EXPECT_EQ(0, relay_pinned(&self->uuid));
 }
 

@@ -921,6 +921,26 @@ TEST_F(io, memory_that_cannot_be_written_fails)
 	expect_not_pinned(_metadata, &self->ccw, ORB_FORMAT1, PROGRAM);
 }
 
+TEST_F(io, memory_that_is_mapped_to_be_read_is_only_read)
+{
+	const __u32 base = NOWHERE;
+	__u8 *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	ASSERT_NE(MAP_FAILED, page);
+	ASSERT_EQ(0, vfio_map_to_read(&self->ccw.user, page, base, 4096));
+	put_ccw(&self->ccw, PROGRAM, CMD_SENSE_ID, CCW_SLI, 7, base);
+	EXPECT_GT(0, ccw_start(&self->ccw, ORB_FORMAT1, PROGRAM));
+	EXPECT_EQ(0, eventfd_take(self->ccw.io));
+	/* The program itself may lie there */
+	memset(page, 0, 4096);
+	page[0] = CMD_NOP;
+	page[1] = CCW_SLI;
+	expect_end(_metadata, &self->ccw, ORB_FORMAT1, base, base + 8);
+	EXPECT_EQ(0, vfio_unmap(&self->ccw.user, base, 4096));
+	munmap(page, 4096);
+}
+
 TEST_F(io, memory_whose_owner_took_it_back_fails)
 {
 	const __u32 base = NOWHERE;
@@ -1159,7 +1179,7 @@ TEST_F(io, intermediate_interruption_is_allowed)
 	expect_sense_id(_metadata, &self->ccw, DATA);
 }
 
-TEST_F(io, halt_and_clear_are_not_for_this_region)
+TEST_F(io, other_functions_are_not_for_this_region)
 {
 	struct ccw_io_region region;
 
@@ -1172,6 +1192,13 @@ TEST_F(io, halt_and_clear_are_not_for_this_region)
 	EXPECT_EQ(-EOPNOTSUPP, region_write(&self->ccw, REGION_IO, &region,
 					    sizeof(region)));
 	EXPECT_EQ(-EOPNOTSUPP, ret_code(&self->ccw, REGION_IO));
+	fill_region(&region, ORB_FORMAT1, PROGRAM, 0);
+	/* The kernel's own starts the program all the same */
+	if (!self->ccw.kernels_own) {
+		EXPECT_EQ(-EIO, region_write(&self->ccw, REGION_IO, &region,
+					     sizeof(region)));
+		EXPECT_EQ(-EIO, ret_code(&self->ccw, REGION_IO));
+	}
 	EXPECT_EQ(0, eventfd_take(self->ccw.io));
 	expect_usable(_metadata, &self->ccw);
 }
