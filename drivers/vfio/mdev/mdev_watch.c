@@ -175,19 +175,24 @@ static struct workqueue_struct *mdev_ask_wq;
 static void mdev_watch_ask(struct work_struct *work)
 {
 	struct mdev_watch *watch = container_of(work, struct mdev_watch, ask);
-
 	struct mdev_device *mdev = watch->mdev;
+	bool again;
 
 	watch->driver_ops->request(watch->vdev, READ_ONCE(watch->count));
 
 	mutex_lock(&mdev->lock);
-	if (watch->asks_again)
+	again = watch->asks_again;
+	watch->asks_again = false;
+	if (again)
 		queue_work(mdev_ask_wq, &watch->ask);
 	else	/* Pairs with smp_load_acquire() in mdev_watch_is_asking() */
 		smp_store_release(&watch->asking, false);
-	watch->asks_again = false;
 	mutex_unlock(&mdev->lock);
+	if (again)
+		return;
 	wake_up_all(&mdev_wait_queue);
+	/* Pairs with get_device() in mdev_watch_request() */
+	put_device(&mdev->dev);
 }
 
 /**
@@ -215,6 +220,8 @@ void mdev_watch_request(struct mdev_device *mdev, unsigned int count)
 		return;
 	}
 	WRITE_ONCE(watch->asking, true);
+	/* The removal may be over when the work leaves the lock */
+	get_device(&mdev->dev);
 	queue_work(mdev_ask_wq, &watch->ask);
 }
 
