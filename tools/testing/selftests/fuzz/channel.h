@@ -7,6 +7,7 @@
 #ifndef SELFTESTS_FUZZ_CHANNEL_H
 #define SELFTESTS_FUZZ_CHANNEL_H
 
+#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -54,6 +55,36 @@ static inline const char *random_channel(void)
 	return channels[below(nr_channels)].sch;
 }
 
+static inline void tell_attribute(const struct ccw *ccw, const char *name)
+{
+	char text[64];
+
+	if (file_read(ccw_path(ccw->device, name).text, text, sizeof(text)) < 0)
+		strcpy(text, "missing");
+	ksft_print_msg("%s %s: %s\n", ccw->device, name,
+		       strtok(text, "\n") ?: "");
+}
+
+/* Which threads are in the channel subsystem, and where */
+static inline void tell_waiting_threads(void)
+{
+	char text[4096], path[64], *line, *rest;
+	const struct dirent *entry;
+	DIR *proc = opendir("/proc");
+
+	while (proc && (entry = readdir(proc))) {
+		snprintf(path, sizeof(path), "/proc/%.20s/stack", entry->d_name);
+		if (file_read(path, text, sizeof(text)) < 0 ||
+		    !strstr(text, "ccw"))
+			continue;
+		for (line = strtok_r(text, "\n", &rest); line;
+		     line = strtok_r(NULL, "\n", &rest))
+			ksft_print_msg("%s: %s\n", path, line);
+	}
+	if (proc)
+		closedir(proc);
+}
+
 /*
  * Gives the device back to the host, which must be able to use it again. If the
  * device's program does not end in time, vfio_ccw logs that and gives up the
@@ -72,6 +103,10 @@ static inline bool channel_give_back(struct ccw *ccw)
 		if (!ccw_unbind(ccw))
 			return true;
 	}
+	tell_attribute(ccw, "cutype");
+	tell_attribute(ccw, "availability");
+	tell_attribute(ccw, "online");
+	tell_waiting_threads();
 	ksft_print_msg("%s does not come back\n", ccw->device);
 	return false;
 }
