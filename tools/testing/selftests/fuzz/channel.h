@@ -60,7 +60,7 @@ static inline void tell_attribute(const struct ccw *ccw, const char *name)
 	char text[64];
 
 	if (file_read(ccw_path(ccw->device, name).text, text, sizeof(text)) < 0)
-		strcpy(text, "missing");
+		snprintf(text, sizeof(text), "missing");
 	ksft_print_msg("%s %s: %s\n", ccw->device, name,
 		       strtok(text, "\n") ?: "");
 }
